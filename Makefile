@@ -1,0 +1,100 @@
+# Every target runs from this folder's own .venv. `setup` makes it from nothing, and again when it is
+# half-made, moved or older than the pins; otherwise it costs a few hundredths of a second.
+# PYTHON=/path/to/python chooses the interpreter. All set-up talk goes to stderr.
+
+.DEFAULT_GOAL := help
+
+# Mirrors, proxies and certificates of the user's own stay in force; what would send the packages
+# elsewhere, or stop to ask, does not.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_USER := 0
+unexport PIP_CONSTRAINT PIP_PREFIX PIP_REQUIRE_HASHES PIP_ROOT PIP_TARGET
+unexport PYTHONHOME PYTHONPATH
+
+define SETUP
+exec >&2
+pins="$(pwd) $(cksum < requirements/dev.txt)"
+project=$(cksum < pyproject.toml)
+
+say() { printf 'song-mcp: %s\n' "$*"; }
+fail() { say "$*"; exit 1; }
+version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null; }
+
+venv_is_current() {
+    [ "$(cat .venv/.pins 2>/dev/null)" = "$pins" ] || return 1
+    made_with=$(version .venv/bin/python) || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$made_with" ]
+}
+
+find_python() {
+    set -- python3 python3.13 python3.12 python3.11
+    [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
+    without_venv=
+    for python; do
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        "$python" -c 'import ensurepip, venv' 2>/dev/null && return
+        without_venv=$python
+    done
+    [ -z "$without_venv" ] ||
+        fail "$without_venv comes without venv; on Debian and Ubuntu: apt install python3-venv"
+    fail "needs Python 3.11 or newer, tried: $*; install one, or name it: make PYTHON=/path/to/python"
+}
+
+make_venv() {
+    find_python
+    say "setting up .venv with $python, once; this takes about a minute"
+    rm -rf .venv
+    "$python" -m venv .venv || fail "could not make .venv"
+    .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: \
+        -r requirements/dev.txt || fail "could not install the requirements; with a network, run this again"
+    printf '%s\n' "$pins" > .venv/.pins
+}
+
+venv_is_current || make_venv
+if [ "$(cat .venv/.project 2>/dev/null)" != "$project" ]; then
+    .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e . ||
+        fail "could not install song-mcp itself"
+    printf '%s\n' "$project" > .venv/.project
+fi
+endef
+
+.PHONY: help setup demo test check lock config sandbox clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: export SCRIPT := $(value SETUP)
+setup: ## Make or renew .venv (the other targets do it themselves)
+	@sh -eu -c "$$SCRIPT"
+
+demo: setup ## Make a song from end to end against the sandbox: no key, no money
+	@.venv/bin/song-mcp demo
+
+test: check ## Check, then run the tests
+	@.venv/bin/pytest
+
+check: setup ## Lint, formatting and types
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+
+lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
+	@.venv/bin/uv $(COMPILE) --extra sandbox --group dev -o requirements/dev.txt
+	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt
+
+COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(LOCK) pyproject.toml
+
+config: setup ## Print the client configuration for this checkout
+	@.venv/bin/python -c 'import json, pathlib; \
+	example = pathlib.Path("mcp.json.example").read_text(encoding="utf-8"); \
+	command = json.dumps(str(pathlib.Path(".venv/bin/song-mcp").absolute())); \
+	print(example.replace("\"/ABSOLUTE/PATH/TO/song-mcp\"", command), end="")'
+
+sandbox: setup ## Run the stand-in for both services
+	@.venv/bin/song-mcp sandbox
+
+clean: ## Remove everything the other targets made
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
