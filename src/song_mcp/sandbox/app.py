@@ -1,0 +1,94 @@
+"""The sandbox as an ASGI app: both services on one origin, and the files they speak of.
+
+Invariant: a path belongs to one service. `/suno/...` and whatever no route knows is gpt.ge's,
+which serves its web page with HTTP 200 there; `/api/...` and `/account/...` is PiAPI's, `/v1/...`
+gpt.ge's again, and `/media/...` needs no key.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from song_mcp.sandbox import gptge, media, piapi, piapi_answers
+from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
+from song_mcp.sandbox.wire import web_page
+
+__all__ = ["Rules", "Sandbox", "build_app"]
+
+_Handler = Callable[[Request], Awaitable[Response]]
+_ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
+    ("POST", "/api/v1/task", "piapi", piapi.create),
+    ("GET", "/api/v1/task/{task_id}", "piapi", piapi.look),
+    ("GET", "/account/info", "piapi", piapi.account),
+    ("GET", "/account/active_tasks", "piapi", piapi.active_tasks),
+    ("POST", "/suno/submit/music", "gptge", gptge.submit_music),
+    ("POST", "/suno/submit/lyrics", "gptge", gptge.submit_lyrics),
+    ("POST", "/suno/submit/{action}", "gptge", gptge.submit_other),
+    ("POST", "/suno/fetch", "gptge", gptge.fetch_many),
+    ("GET", "/suno/fetch/{task_id}", "gptge", gptge.fetch),
+    ("GET", "/media/stream/{clip_id}.mp3", "media", media.stream),
+    ("GET", piapi_answers.AUDIO_PATH, "media", media.audio),
+    ("GET", "/media/{clip_id}.mp3", "media", media.audio),
+    ("GET", "/media/{clip_id}.png", "media", media.image),
+)
+
+
+def _noted(service: Asked, handler: _Handler) -> _Handler:
+    """Remember each request, and answer refusals."""
+
+    @wraps(handler)
+    async def endpoint(request: Request) -> Response:
+        await sandbox_of(request).note(request, service)
+        try:
+            return await handler(request)
+        except RefusalError as refusal:
+            return refusal.answer
+
+    return endpoint
+
+
+async def _unknown(request: Request, _error: Exception) -> Response:
+    """Answer for a path that no route knows, or not with this method."""
+    path = request.url.path
+    if path.startswith(("/api/", "/account/")):
+        await sandbox_of(request).note(request, "piapi")
+        return piapi_answers.refused(404, "not found")
+    if path.startswith("/media/"):
+        await sandbox_of(request).note(request, "media")
+        return media.missing()
+    await sandbox_of(request).note(request, "gptge")
+    if path.startswith("/v1/"):
+        message = f"Invalid URL ({request.method} {path})"
+        error = {"message": message, "type": "invalid_request_error", "param": "", "code": ""}
+        return JSONResponse({"error": error}, 404)
+    return web_page()
+
+
+def build_app(
+    song_seconds: float = 12.0,
+    *,
+    rules: Rules | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Starlette:
+    """Build a sandbox of its own.
+
+    `song_seconds` is the time from a submission to its end; lyrics take a quarter of it. `clock`
+    gives Unix seconds: states follow it, so a test may turn it by hand. The `Sandbox` object with
+    counters and received requests is at `app.state.sandbox`.
+    """
+    app = Starlette(
+        routes=[
+            Route(path, _noted(service, handler), methods=[method])
+            for method, path, service, handler in _ROUTES
+        ],
+        exception_handlers={404: _unknown, 405: _unknown},
+    )
+    app.router.redirect_slashes = False
+    app.state.sandbox = Sandbox(song_seconds, rules or Rules(), clock)
+    app.state.press = media.Press()
+    return app

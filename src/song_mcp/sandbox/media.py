@@ -1,0 +1,80 @@
+"""Audio and covers, made when somebody first asks for them.
+
+Invariant: a path is served under exactly the URL that an answer named, percent signs and all; it
+takes no key. Music is made in a worker thread, one clip at a time, and the last ones are kept.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from threading import Lock
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from song_mcp.sandbox import gptge_answers, markers, piapi_answers
+from song_mcp.sandbox.cover import cover
+from song_mcp.sandbox.songs import Clip
+from song_mcp.sandbox.state import Sandbox, sandbox_of
+from song_mcp.sandbox.tasks import Task
+from song_mcp.sandbox.tune import Tune, excerpt, press
+
+_KEPT = 64  # clips of a quarter of a megabyte
+_STREAMED = 0.4  # how much of a song can be heard while it is still being made
+
+
+class Press:
+    """Makes MP3s and remembers the last ones; may be used from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._pressed = lru_cache(maxsize=_KEPT)(press)
+
+    def __call__(self, tune: Tune) -> bytes:
+        """Give the MP3 of a tune, made once however many ask at the same time."""
+        with self._lock:
+            return self._pressed(tune)
+
+
+def _found(sandbox: Sandbox, clip_id: str) -> tuple[Task, Clip, markers.Table] | None:
+    if found := sandbox.piapi.of_clip(clip_id):
+        return *found, piapi_answers.MARKERS
+    if found := sandbox.gptge.of_clip(clip_id):
+        return *found, gptge_answers.MARKERS
+    return None
+
+
+def missing() -> Response:
+    """Answer as a file store does for a file it does not have."""
+    return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
+
+
+async def _serve(request: Request, content: Callable[[Clip], bytes], media_type: str) -> Response:
+    """Answer with one file of a clip."""
+    found = _found(sandbox_of(request), request.path_params["clip_id"])
+    if found is None:
+        return missing()
+    task, clip, table = found
+    body = await run_in_threadpool(content, clip)
+    return markers.served(table, Response(body, media_type=media_type), task)
+
+
+def _mp3(request: Request) -> Callable[[Clip], bytes]:
+    pressed: Press = request.app.state.press
+    return lambda clip: pressed(clip.tune)
+
+
+async def audio(request: Request) -> Response:
+    """Answer with a clip's whole audio."""
+    return await _serve(request, _mp3(request), "audio/mpeg")
+
+
+async def stream(request: Request) -> Response:
+    """Answer with what can be heard of a clip before it is complete."""
+    mp3 = _mp3(request)
+    return await _serve(request, lambda clip: excerpt(mp3(clip), _STREAMED), "audio/mpeg")
+
+
+async def image(request: Request) -> Response:
+    """Answer with a clip's cover."""
+    return await _serve(request, lambda clip: cover(f"{clip.title} {clip.style}"), "image/png")

@@ -1,0 +1,242 @@
+"""PiAPI's side of the wire: create a task, look at it, and look at the account.
+
+Invariant: a submission is checked whole before anything is accepted or frozen, and what is
+accepted is in the shelf before the answer leaves, whatever then happens to the answer.
+"""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from song_mcp.sandbox import markers, piapi_answers, words
+from song_mcp.sandbox.markers import View, without
+from song_mcp.sandbox.piapi_answers import MARKERS, PRICE, envelope, refused
+from song_mcp.sandbox.songs import Clip, Order, make
+from song_mcp.sandbox.state import RefusalError, Sandbox, sandbox_of
+from song_mcp.sandbox.tasks import Json, Stage, Task
+from song_mcp.sandbox.wire import EscapedJSON, read_json
+
+_MOST_LYRICS = 1000
+_MOST_NEGATIVE_TAGS = 100
+_STOPPED_MODELS = frozenset({"suno", "music-s"})
+_LYRICS_TYPES = ("generate", "user", "instrumental")
+_TEXTS = (
+    "gpt_description_prompt",
+    "prompt",
+    "lyrics",
+    "negative_tags",
+    "title",
+    "continue_song_id",
+)
+_PARTS: tuple[tuple[str, type], ...] = (("model", str), ("task_type", str), ("input", dict))
+_LYRICS_SHARE = 0.25  # lyrics take a quarter of the time of a song
+
+
+def _text(given: Json, name: str) -> str:
+    return given.get(name) or ""
+
+
+def _own_lyrics(given: Json) -> str:
+    """Give the words to sing, wherever they were put."""
+    return _text(given, "lyrics") or _text(given, "prompt")
+
+
+def _wrong_texts(given: Json) -> str | None:
+    wrong = [name for name in _TEXTS if not isinstance(given.get(name), str | None)]
+    return f"{wrong[0]} must be a string" if wrong else None
+
+
+def _long_lyrics(given: Json) -> str | None:
+    own = ("lyrics", "prompt") if given["lyrics_type"] == "user" else ("lyrics",)
+    if (got := max(len(_text(given, name)) for name in own)) > _MOST_LYRICS:
+        return f"lyrics cannot exceed {_MOST_LYRICS} characters, got {got}"
+    return None
+
+
+def _long_negative_tags(given: Json) -> str | None:
+    if (got := len(_text(given, "negative_tags"))) > _MOST_NEGATIVE_TAGS:
+        return f"negative tags cannot exceed {_MOST_NEGATIVE_TAGS} characters, got {got}"
+    return None
+
+
+def _wrong_lyrics_type(given: Json) -> str | None:
+    if given.get("lyrics_type") not in _LYRICS_TYPES:
+        return f"lyrics_type must be one of: {', '.join(_LYRICS_TYPES)}"
+    return None
+
+
+def _missing_words(given: Json) -> str | None:
+    if given["lyrics_type"] == "user" and not _own_lyrics(given):
+        return "lyrics is required when lyrics_type is user"
+    described = _text(given, "gpt_description_prompt") or given.get("continue_song_id")
+    if given["lyrics_type"] != "user" and not described:
+        return "gpt_description_prompt is required"
+    return None
+
+
+def _wrong_numbers(given: Json) -> str | None:
+    seed, at = given.get("seed", -1), given.get("continue_at", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        return "seed must be an integer"
+    if isinstance(at, bool) or not isinstance(at, int | float) or at < 0:
+        return "continue_at must be a number of seconds"
+    return None
+
+
+def _no_topic(given: Json) -> str | None:
+    return None if _text(given, "prompt") else "prompt is required"
+
+
+_Check = Callable[[Json], str | None]
+_SONG_CHECKS: tuple[_Check, ...] = (
+    _wrong_texts,
+    _wrong_lyrics_type,
+    _long_lyrics,
+    _long_negative_tags,
+    _missing_words,
+    _wrong_numbers,
+)
+_CHECKS: dict[str, tuple[_Check, ...]] = {
+    "generate_music": _SONG_CHECKS,
+    "generate_music_custom": _SONG_CHECKS,
+    "generate_lyrics": (_wrong_texts, _no_topic),
+}
+
+
+def _authorise(request: Request) -> Sandbox:
+    sandbox = sandbox_of(request)
+    if not sandbox.welcomes(request.headers.get("x-api-key", "")):
+        raise RefusalError(refused(401, "Invalid API key"))
+    return sandbox
+
+
+async def _body(request: Request) -> Json:
+    """Read the JSON of a submission; model, type and input are there."""
+    try:
+        body = read_json(await request.body())
+    except ValueError as error:
+        raise RefusalError(refused(400, "invalid request body")) from error
+    if not isinstance(body, dict) or not all(isinstance(body.get(k), t) for k, t in _PARTS):
+        raise RefusalError(refused(400, "model, task_type and input are required"))
+    config = body.get("config") or {}
+    if not isinstance(config, dict) or not isinstance(config.get("webhook_config"), dict | None):
+        raise RefusalError(refused(400, "config must be an object"))
+    return body
+
+
+def _check(body: Json) -> None:
+    """Refuse what the real service refuses."""
+    if body.get("model") in _STOPPED_MODELS:
+        raise RefusalError(refused(503, "Service is under maintenance"))
+    if body.get("model") != piapi_answers.MODEL:
+        raise RefusalError(refused(400, "invalid model"))
+    if body.get("task_type") not in _CHECKS:
+        raise RefusalError(refused(400, "invalid task_type"))
+    for check in _CHECKS[body["task_type"]]:
+        if message := check(body["input"]):
+            raise RefusalError(refused(400, message))
+
+
+def _marks(body: Json) -> dict[str, str]:
+    """Find the markers of a submission, and let the first one that refuses do so."""
+    marks = markers.find(text for text in body["input"].values() if isinstance(text, str))
+    if name := markers.unknown(MARKERS, marks):
+        raise RefusalError(refused(400, f"unknown sandbox marker {name!r}"))
+    if answer := markers.refusal(MARKERS, marks, accepted=False):
+        raise RefusalError(answer)
+    return marks
+
+
+def _source(sandbox: Sandbox, given: Json) -> Clip | None:
+    if not (song_id := given.get("continue_song_id")):
+        return None
+    if (found := sandbox.piapi.of_clip(song_id)) is None:
+        raise RefusalError(refused(400, "continue_song_id not found"))
+    return found[1]
+
+
+def _order(sandbox: Sandbox, body: Json) -> Order:
+    given = body["input"]
+    if body["task_type"] == "generate_lyrics":
+        topic = without(given["prompt"])
+        return Order(style=topic, lyrics=words.lyrics(topic))
+    seed = given.get("seed", -1)
+    own = without(_own_lyrics(given))
+    return Order(
+        style=without(_text(given, "gpt_description_prompt")),
+        lyrics=own if given["lyrics_type"] == "user" else None,
+        instrumental=given["lyrics_type"] == "instrumental",
+        seed=f"#{sandbox.count('piapi', body)}" if seed == -1 else str(seed),
+        source=_source(sandbox, given),
+        continue_at=float(given.get("continue_at", 0)),
+    )
+
+
+def _afford(sandbox: Sandbox, points: int) -> None:
+    active = len(sandbox.active())
+    if active >= sandbox.rules.max_concurrent:
+        raise RefusalError(piapi_answers.plan_limit(active))
+    if sandbox.points < points:
+        raise RefusalError(piapi_answers.no_credits())
+
+
+def _task(sandbox: Sandbox, body: Json, marks: dict[str, str]) -> Task:
+    order, rules = _order(sandbox, body), sandbox.rules
+    is_song = body["task_type"] != "generate_lyrics"
+    seconds = rules.extension_seconds if order.source else rules.clip_seconds
+    return Task(
+        id=str(uuid4()),
+        body=body,
+        order=order,
+        clips=make(order, seconds) if is_song else (),
+        marks=marks,
+        submitted_at=sandbox.clock(),
+        span_s=sandbox.song_seconds * (1 if is_song else _LYRICS_SHARE),
+        points=PRICE[body["task_type"]],
+        fails=any(MARKERS[name].fails for name in marks),
+        least_looks=markers.least_looks(MARKERS, marks),
+    )
+
+
+def _shown(request: Request, task: Task, stage: Stage) -> Response:
+    view = View(task, stage, str(request.base_url).rstrip("/"))
+    shown = markers.shaped(MARKERS, piapi_answers.task_json(view), view)
+    return EscapedJSON(envelope(shown))
+
+
+async def create(request: Request) -> Response:
+    """Answer `POST /api/v1/task`."""
+    sandbox = _authorise(request)
+    body = await _body(request)
+    marks = _marks(body)
+    _check(body)
+    _afford(sandbox, PRICE[body["task_type"]])
+    task = _task(sandbox, body, marks)
+    sandbox.accept("piapi", task)
+    answer = _shown(request, task, Stage.NEW)
+    return markers.spoilt(MARKERS, marks, answer)
+
+
+async def look(request: Request) -> Response:
+    """Answer `GET /api/v1/task/{task_id}`."""
+    sandbox = _authorise(request)
+    if (task := sandbox.piapi.task(request.path_params["task_id"])) is None:
+        return refused(404, "task not found")
+    answer = _shown(request, task, task.look(sandbox.clock()))
+    return markers.fetched(MARKERS, answer, task)
+
+
+async def account(request: Request) -> Response:
+    """Answer `GET /account/info`."""
+    sandbox = _authorise(request)
+    left, spent = sandbox.points, sandbox.spent
+    return JSONResponse(piapi_answers.account(left, spent, sandbox.rules.max_concurrent))
+
+
+async def active_tasks(request: Request) -> Response:
+    """Answer `GET /account/active_tasks`."""
+    sandbox = _authorise(request)
+    now = sandbox.clock()
+    return JSONResponse(piapi_answers.active_tasks([task.stage(now) for task in sandbox.active()]))

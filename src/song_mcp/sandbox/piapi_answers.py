@@ -1,0 +1,320 @@
+"""What PiAPI answers: the envelope, the task object, and how its markers change them.
+
+Invariant: shapes and texts are those of docs/providers.md, chapters 1 and 2; ids, titles and
+numbers are this sandbox's own.
+"""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+from uuid import UUID, uuid5
+
+from starlette.responses import JSONResponse, Response
+
+from song_mcp.sandbox.markers import COMMON, Row, Table, View, with_twins
+from song_mcp.sandbox.songs import Clip, plain
+from song_mcp.sandbox.state import POINTS_PER_DOLLAR, SONG_POINTS
+from song_mcp.sandbox.tasks import Json, Stage, Task
+from song_mcp.sandbox.wire import ODD_TEXT
+
+MODEL = "music-u"
+AUDIO_PATH = "/media/udio-artifacts-sandbox/samples/{clip_id}/{take}/The%20Untitled.mp3"
+"""Where the audio lies once the URL is unquoted, as every web server does once."""
+
+_NEVER = "0001-01-01T00:00:00Z"
+_STATUS = {
+    Stage.NEW: "pending",
+    Stage.SUBMITTED: "pending",
+    Stage.QUEUED: "pending",
+    Stage.RUNNING: "processing",
+    Stage.STREAMING: "processing",
+    Stage.ENDED: "completed",
+}
+_INTERNAL = "Internal error. Please try again later."
+_FAILED_LOGS = (
+    "The request was rejected because the text may break the content rules.",
+    "Attempt 1 failed (content restriction), retrying.",
+    _INTERNAL,
+    "restored frozen points",
+    _INTERNAL,
+)
+
+
+def envelope(data: object, code: int = 200, message: str = "success") -> Json:
+    """Wrap data the way every answer is wrapped."""
+    return {"code": code, "data": data, "message": message}
+
+
+def refused(status: int, message: str) -> JSONResponse:
+    """Answer with an error; HTTP status and code are the same number."""
+    return JSONResponse(envelope(None, status, message), status)
+
+
+def _go_time(seconds: float | None) -> str:
+    """Write a Unix time as Go does, to the nanosecond."""
+    if seconds is None:
+        return _NEVER
+    whole, nanoseconds = divmod(int(seconds * 1e9), 1_000_000_000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+
+
+def _error(code: int = 0, message: str = "") -> Json:
+    return {"code": code, "raw_message": "", "message": message, "detail": None}
+
+
+def _song(clip: Clip, take: int, origin: str) -> Json:
+    path = AUDIO_PATH.format(clip_id=clip.id, take=take)
+    return {
+        "id": clip.id,
+        "title": clip.title,
+        "image_path": f"{origin}/media/{clip.id}.png",
+        "lyrics": plain(clip.lyrics),
+        "prompt": clip.style,
+        "song_path": origin + quote(path),
+        "duration": clip.duration_s,
+        "finished": True,
+        "tags": list(clip.tags),
+        "error_type": None,
+        "error_code": None,
+        "error_detail": None,
+    }
+
+
+def _songs(task: Task, origin: str) -> list[Json]:
+    return [_song(clip, take, origin) for take, clip in enumerate(task.clips, 1)]
+
+
+def _generation_id(task: Task) -> str:
+    return str(uuid5(UUID(task.id), "generation"))
+
+
+def _output(task: Task, view: View) -> Json | None:
+    done = view.stage is Stage.ENDED and not task.fails
+    if task.kind == "lyrics":
+        return {"lyrics": task.order.lyrics} if done else None
+    if not done:
+        return {"generation_id": "", "songs": None}
+    return {"generation_id": _generation_id(task), "songs": _songs(task, view.origin)}
+
+
+def _config(body: Json) -> Json:
+    """Echo the configuration, the webhook's secret included."""
+    config = body.get("config") or {}
+    webhook = config.get("webhook_config") or {}
+    return {
+        "service_mode": config.get("service_mode", ""),
+        "webhook_config": {
+            "endpoint": webhook.get("endpoint", ""),
+            "secret": webhook.get("secret", ""),
+        },
+    }
+
+
+def _meta(task: Task, stage: Stage) -> Json:
+    consumed = task.points if stage is Stage.ENDED and not task.fails else 0
+    return {
+        "created_at": _go_time(task.submitted_at),
+        "started_at": _go_time(task.started_at if stage >= Stage.RUNNING else None),
+        "ended_at": _go_time(task.ended_at if stage is Stage.ENDED else None),
+        "usage": {"type": "point", "frozen": task.points, "consume": consumed},
+        "is_using_private_pool": False,
+    }
+
+
+def task_json(view: View) -> Json:
+    """Show a task as GET does."""
+    task, stage = view.task, view.stage
+    failed = stage is Stage.ENDED and task.fails
+    return {
+        "task_id": task.id,
+        "model": MODEL,
+        "task_type": task.body["task_type"],
+        "status": "failed" if failed else _STATUS[stage],
+        "config": _config(task.body),
+        "input": task.body["input"],
+        "output": _output(task, view),
+        "meta": _meta(task, stage),
+        "detail": None,
+        "logs": list(_FAILED_LOGS) if failed else None,
+        "error": _error(10000, _INTERNAL) if failed else _error(),
+    }
+
+
+def account(points: int, spent: int, most_tasks: int) -> Json:
+    """Show what is left on the account."""
+    return envelope(
+        {
+            "id": 4242,
+            "name": "sandbox",
+            "plan": "developer",
+            "is_enable": True,
+            "max_concurrent_task_count": most_tasks,
+            "wallet": {"point_remain": points, "mj_remain": 0},
+            "credit_pack_info": {"available_credits": points // 10, "used_credits": spent // 10},
+            "equivalent_in_usd": points / POINTS_PER_DOLLAR,
+        }
+    )
+
+
+def active_tasks(stages: list[Stage]) -> Json:
+    """Count the tasks that have not ended."""
+    processing = sum(stage >= Stage.RUNNING for stage in stages)
+    counts = {
+        "staged_count": 0,
+        "pending_count": len(stages) - processing,
+        "processing_count": processing,
+        "active_tasks": None,
+    }
+    return envelope({MODEL: counts})
+
+
+def plan_limit(active: int) -> Response:
+    """Refuse for too many tasks at once."""
+    return refused(429, f"active task count {active} has reached the plan limit")
+
+
+def no_credits() -> Response:
+    """Refuse for lack of money."""
+    return refused(402, "insufficient credits")
+
+
+def _failed_to_do_request(_argument: str) -> Response:
+    error = _error(10000, "failed to do request, please check the task detail")
+    error["raw_message"] = "failed to do request"
+    task_id = "00000000-0000-4000-8000-000000000000"
+    data = {"task_id": task_id, "status": "failed", "output": None, "error": error}
+    return JSONResponse(envelope(data, 500, "failed to do request"), 500)
+
+
+def _ended_songs(json: Json) -> list[Json]:
+    """Give the songs of a completed task; none while it runs."""
+    return (json["output"] or {}).get("songs") or []
+
+
+def _partial(json: Json, _view: View) -> Json:
+    rejected = {
+        "song_path": "",
+        "duration": None,
+        "finished": False,
+        "error_type": "moderation",
+        "error_code": "content_rejected",
+        "error_detail": "the second take was rejected",
+    }
+    for song in _ended_songs(json)[1:]:
+        song.update(rejected)
+    return json
+
+
+def _legacy_clip(song: Json) -> Json:
+    metadata = {"tags": "", "prompt": "", "error_type": "", "error_message": ""}
+    return {
+        "id": "",
+        "audio_url": song["song_path"],
+        "image_url": song["image_path"],
+        "video_url": "",
+        "metadata": {**metadata, "duration": song["duration"]},
+        "status": "complete",
+        "title": song["title"],
+    }
+
+
+def _legacy_clips(json: Json, _view: View) -> Json:
+    if songs := _ended_songs(json):
+        clips = {song["id"]: _legacy_clip(song) for song in songs}
+        json |= {"output": {"clips": {"empty": {}, **clips}}, "meta": {}, "logs": []}
+    return json
+
+
+def _audio_url_only(json: Json, _view: View) -> Json:
+    if songs := _ended_songs(json):
+        json["output"] = {"audio_url": songs[0]["song_path"]}
+    return json
+
+
+def _empty_songs(json: Json, _view: View) -> Json:
+    if _ended_songs(json):
+        json["output"]["songs"] = []
+    return json
+
+
+def _songs_early(json: Json, view: View) -> Json:
+    if view.stage in {Stage.RUNNING, Stage.STREAMING}:
+        unfinished = {"song_path": "", "duration": None, "finished": False}
+        songs = [song | unfinished for song in _songs(view.task, view.origin)]
+        json["output"] = {"generation_id": _generation_id(view.task), "songs": songs}
+    return json
+
+
+def _no_reason(json: Json, _view: View) -> Json:
+    if json["status"] == "failed":
+        json |= {"error": _error(10000), "logs": None}
+    return json
+
+
+def _no_credits_reason(json: Json, _view: View) -> Json:
+    if json["status"] == "failed":
+        json |= {
+            "error": _error(10000, "the account doesn't have enough credits"),
+            "logs": None,
+        }
+    return json
+
+
+def _unknown_status(json: Json, view: View) -> Json:
+    return json if view.stage is Stage.ENDED else json | {"status": "retry"}
+
+
+def _odd_shapes(json: Json, view: View) -> Json:
+    """Gather the harmless surprises: missing meta, null output, tags as text, whole seconds."""
+    for song in _ended_songs(json):
+        song.update({"tags": ", ".join(song["tags"]), "duration": int(song["duration"])})
+    if view.stage is not Stage.ENDED:
+        json["output"] = None
+    return json | {"meta": {}, "logs": []}
+
+
+def _odd_text(json: Json, _view: View) -> Json:
+    for song in _ended_songs(json):
+        song.update({"title": ODD_TEXT + song["title"], "lyrics": ODD_TEXT + song["lyrics"]})
+    return json
+
+
+def _extra_fields(json: Json, _view: View) -> Json:
+    return json | {"progress": None, "sandbox_extra": {"nested": [1, {"deep": True}]}}
+
+
+_OWN: Table = {
+    "fail-10000-logs": Row(fails=True),
+    "fail-empty-reason": Row(fails=True, shape=_no_reason),
+    "fail-credits": Row(fails=True, shape=_no_credits_reason),
+    "partial": Row(shape=_partial),
+    "unknown-status": Row(shape=_unknown_status),
+    "capital-status": Row(shape=lambda json, _: json | {"status": json["status"].capitalize()}),
+    "legacy-clips": Row(shape=_legacy_clips),
+    "audio_url-only": Row(shape=_audio_url_only),
+    "empty-songs-completed": Row(shape=_empty_songs),
+    "songs-early": Row(shape=_songs_early),
+    "odd-shapes": Row(shape=_odd_shapes),
+    "odd-text": Row(shape=_odd_text),
+    "extra-fields": Row(shape=_extra_fields),
+    "400-lyrics-too-long": Row(
+        refuse=lambda _: refused(400, "lyrics cannot exceed 1000 characters, got 1001")
+    ),
+    "400-neg-tags": Row(
+        refuse=lambda _: refused(400, "negative tags cannot exceed 100 characters, got 101")
+    ),
+    "401": Row(refuse=lambda _: refused(401, "Invalid API key")),
+    "insufficient-credits": Row(refuse=lambda _: no_credits()),
+    "plan-limit": Row(refuse=lambda argument: plan_limit(int(float(argument or 2)))),
+    "503-maintenance": Row(refuse=lambda _: refused(503, "Service is under maintenance")),
+    "500-failed-task": Row(refuse=_failed_to_do_request),
+    "200-code-400": Row(
+        refuse=lambda _: JSONResponse(
+            envelope(None, 400, "lyrics cannot exceed 1000 characters, got 1001")
+        )
+    ),
+}
+MARKERS = with_twins({**COMMON, **_OWN})
+"""All markers that PiAPI's side knows."""
+
+PRICE = {"generate_music": SONG_POINTS, "generate_music_custom": SONG_POINTS, "generate_lyrics": 0}
+"""Points per task type; what lyrics cost is not documented."""

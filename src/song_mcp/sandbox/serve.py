@@ -1,0 +1,147 @@
+"""Serving the sandbox on a real socket, on loopback only.
+
+Invariant: nothing is printed and no logging is set up here; the socket is bound before anybody is
+told its address, and answers that are being held back do not hold up the end.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from song_mcp.sandbox.app import build_app
+from song_mcp.sandbox.wire import TRANSPORT
+
+LOOPBACK = "127.0.0.1"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Protocol(H11Protocol):
+    """HTTP that hands the connection itself to the app, for answers that go wrong on purpose."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to others and lets go of held answers at its end."""
+
+    def __init__(self, app: Starlette) -> None:
+        super().__init__(_config(app))
+        self._app = app
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for transport in filter(None, list(self._app.state.sandbox.held)):
+            transport.abort()
+        await super().shutdown(sockets)
+
+
+def _loopback(host: str) -> str:
+    """Give the address to bind, or refuse one that others can reach."""
+    address = LOOPBACK if host == "localhost" else host
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise ValueError(
+        f"the sandbox serves loopback only, not {host!r}: use 127.0.0.1, ::1 or localhost"
+    )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    address = _loopback(host)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.create_server((address, port), family=family)
+
+
+def _url(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: _Server) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the server; in a thread other than the main one, nothing does."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(
+    app: Starlette | None = None,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve until Ctrl-C or SIGTERM, then return.
+
+    `port` 0 takes any free one. `on_ready` is called once with the base URL, when the socket is
+    already listening.
+
+    Raises:
+        ValueError: `host` is not a loopback address.
+        OSError: the port is taken.
+    """
+    with _bound(host, port) as listener:
+        server = _Server(app or build_app())
+        with _stopped_by_signals(server), contextlib.suppress(KeyboardInterrupt):
+            on_ready(_url(listener))
+            asyncio.run(server.serve(sockets=[listener]))
+
+
+@contextlib.asynccontextmanager
+async def running(
+    app: Starlette | None = None, *, host: str = LOOPBACK, port: int = 0
+) -> AsyncIterator[str]:
+    """Serve within the current event loop for as long as the block lasts; gives the base URL.
+
+    Raises:
+        ValueError: `host` is not a loopback address.
+        OSError: the port is taken.
+    """
+    with _bound(host, port) as listener:
+        server = _Server(app or build_app())
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            await asyncio.shield(serving)

@@ -1,0 +1,92 @@
+"""What is ordered and what comes out: an order becomes two clips, each with a tune of its own.
+
+Invariant: a clip is complete from the moment its task is accepted; the contracts only choose when
+to show which part of it. The same order gives the same music, its identical successor another one.
+"""
+
+import re
+from dataclasses import dataclass
+from uuid import uuid4
+
+from song_mcp.sandbox import words
+from song_mcp.sandbox.mood import mood
+from song_mcp.sandbox.tune import Tune, compose
+
+TAKES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One piece of audio, with all that a service says about it."""
+
+    id: str
+    title: str
+    style: str
+    """The description, without markers."""
+    lyrics: str
+    """Line breaks and section marks included; empty for an instrumental."""
+    tags: tuple[str, ...]
+    tune: Tune
+
+    @property
+    def duration_s(self) -> float:
+        """Give the length of the audio in seconds."""
+        return self.tune.duration_s
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a service was asked for, in this package's own terms; texts without markers."""
+
+    style: str
+    lyrics: str | None = None
+    """The words given; None lets the service write them."""
+    instrumental: bool = False
+    title: str = ""
+    """A title to keep; empty lets the service invent one."""
+    seed: str = ""
+    source: Clip | None = None
+    """The clip to continue."""
+    continue_at: float = 0.0
+    """Seconds into the source; 0 stands for its end, as neither service says what else it means."""
+
+
+def sung(order: Order, take: int) -> str:
+    """Give the words of one take; empty for an instrumental."""
+    if order.instrumental:
+        return ""
+    return words.lyrics(order.style, take) if order.lyrics is None else order.lyrics
+
+
+def _tune(order: Order, style: str, take: int, text: str, seconds: float) -> Tune:
+    """Plan the audio: a continuation keeps the mood of its source, and brings a new melody."""
+    origin = style if order.source is None else order.source.tune.pieces[0].style
+    fresh = compose(origin, f"{style} {order.seed} {take}", text or None, seconds)
+    if order.source is None:
+        return fresh
+    source = order.source.tune
+    return source.until(order.continue_at or source.duration_s).then(fresh)
+
+
+def _clip(order: Order, take: int, seconds: float) -> Clip:
+    text = sung(order, take)
+    style = order.style or plain(text) or order.title
+    tune = _tune(order, style, take, text, seconds)
+    return Clip(
+        id=str(uuid4()),
+        title=order.title or words.title(style, take),
+        style=order.style,
+        lyrics=text,
+        tags=tuple(words.tags(style, mood(tune.pieces[0].style))),
+        tune=tune,
+    )
+
+
+def make(order: Order, seconds: float) -> tuple[Clip, ...]:
+    """Make the clips of an order; `seconds` is the length of what is new in each."""
+    return tuple(_clip(order, take, seconds) for take in range(TAKES))
+
+
+def plain(lyrics: str) -> str:
+    """Take section marks and line breaks out, as PiAPI does."""
+    return " ".join(re.sub(r"\[[^\]]*\]", " ", lyrics).split())
