@@ -1,0 +1,119 @@
+"""The one error tree of song-mcp.
+
+Every error says what happened, whether money was spent, and what to do next, in sentences
+that are ours: a service's own words stand in them only cleaned, shortened and quoted.
+
+    SongError
+    |-- InvalidRequestError     the arguments do not go together; nothing was sent
+    |-- NotConfiguredError      a service has no key; nothing was sent
+    |-- NotFoundError
+    |   |-- UnknownTaskError    nobody asked knows this task id
+    |   `-- UnknownClipError    the journal has no such clip
+    |-- ServiceError            a service did not do what it was asked
+    |   |-- NotSentError        the request never left this machine
+    |   |-- NoAnswerError       it left, and no usable answer came back
+    |   |   `-- UnreadableAnswerError   an answer that is not the service's own format
+    |   `-- RefusedError        the service said no before accepting anything
+    |       |-- BadKeyError         the key is missing, wrong or not allowed
+    |       |-- OutOfCreditsError   the account or key has no money left
+    |       |-- PlanLimitError      too many songs at once for the account's plan
+    |       |-- BusyError           too many requests, or the service is saturated
+    |       |-- StoppedError        the model or the service is stopped or under maintenance
+    |       `-- MisdirectedError    a redirect: the base URL is wrong
+    |-- JournalError            the journal cannot be read or written
+    `-- LibraryError            a clip's audio cannot be saved or read
+"""
+
+from typing import Literal
+
+Charged = Literal["yes", "no", "unknown"]
+
+
+class SongError(Exception):
+    """The root: its text is a full sentence for the person in the chat.
+
+    `charged` says whether the failed call cost money: "no" wherever nothing was accepted.
+    """
+
+    charged: Charged = "no"
+
+
+class InvalidRequestError(SongError):
+    """The request breaks one of the rules of `song_mcp.songs`; nothing was sent or paid."""
+
+
+class NotConfiguredError(SongError):
+    """The service that is needed has no key in the settings; nothing was sent or paid."""
+
+
+class NotFoundError(SongError):
+    """Something that was named by id does not exist."""
+
+
+class UnknownTaskError(NotFoundError):
+    """No task with this id is known to whoever was asked."""
+
+
+class UnknownClipError(NotFoundError):
+    """No clip with this id is in the journal."""
+
+
+class ServiceError(SongError):
+    """A service did not do what it was asked."""
+
+
+class NotSentError(ServiceError):
+    """The connection was never made, so no byte of the request left: trying again is safe."""
+
+
+class NoAnswerError(ServiceError):
+    """The request left and no usable answer came back: whether it was accepted is not known."""
+
+    charged: Charged = "unknown"
+
+
+class UnreadableAnswerError(NoAnswerError):
+    """An answer came back that is not in the service's format (HTML, cut off, wrong shape)."""
+
+
+class RefusedError(ServiceError):
+    """The service refused the request before accepting it; nothing was charged."""
+
+
+class BadKeyError(RefusedError):
+    """The service does not accept the key."""
+
+
+class OutOfCreditsError(RefusedError):
+    """The account behind the key has no credits left."""
+
+
+class PlanLimitError(RefusedError):
+    """The account's plan allows no further song at the same time."""
+
+
+class BusyError(RefusedError):
+    """Too many requests, or the service is saturated.
+
+    `retry_after_s` is how long the service asked to wait, in seconds (0 to 120), or None.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StoppedError(RefusedError):
+    """The model or the whole service is stopped or under maintenance."""
+
+
+class MisdirectedError(RefusedError):
+    """The service answered with a redirect, which is never followed with a key."""
+
+
+class JournalError(SongError):
+    """The journal cannot be read or written; a paid call is refused before it is sent."""
+
+
+class LibraryError(SongError):
+    """A clip's audio could not be saved to or read from the library."""

@@ -1,0 +1,386 @@
+"""The domain: what a person asks for, and the tasks and clips that come of it.
+
+Invariant: a request that exists obeys every rule that can be checked without asking anyone,
+so whatever reaches a provider is worth its price. Values are frozen; "" means "not given" or
+"not known" for text, None for numbers. Durations and positions are seconds, times are UTC.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from song_mcp.errors import Charged, InvalidRequestError
+from song_mcp.text import clean
+
+Service = Literal["piapi", "gptge"]
+Kind = Literal["song", "extension", "lyrics", "other"]
+ServiceStatus = Literal["pending", "processing", "completed", "failed"]
+Status = Literal[
+    "submitting", "pending", "processing", "completed", "failed", "rejected", "in_doubt"
+]
+ClipStatus = Literal["processing", "completed", "failed"]
+ModelName = Literal["udio", "suno-v3", "suno-v3.5", "suno-v4", "suno-v4.5", "suno-v5"]
+
+SERVICE_LABELS: Mapping[Service, str] = {"piapi": "PiAPI", "gptge": "gpt.ge"}
+SERVICES: tuple[Service, ...] = get_args(Service)
+OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
+"""The statuses of a task that goes on by itself."""
+
+RANDOM_SEED = -1
+DESCRIPTION_LIMIT = 10_000
+TITLE_LIMIT = 300
+NEGATIVE_TAGS_LIMIT = 100
+ID_LIMIT = 200
+LONGEST_WAIT_S = 55.0
+"""How long a call may wait, in seconds: clients cut calls off at 30 s to 5 min."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A music model as the user picks it, with the limits of its service (`docs/providers.md`).
+
+    `wire_name` is what the service calls it. Limits are characters; `style_limit` holds for the
+    description beside own lyrics, None where only the general limit of descriptions holds.
+    """
+
+    name: ModelName
+    service: Service
+    wire_name: str
+    lyrics_limit: int
+    style_limit: int | None = None
+    takes_seed: bool = False
+    takes_negative_tags: bool = False
+
+
+MODELS: Mapping[str, Model] = {
+    model.name: model
+    for model in (
+        Model("udio", "piapi", "music-u", 1000, takes_seed=True, takes_negative_tags=True),
+        Model("suno-v3", "gptge", "chirp-v3-0", 3000, 200),
+        Model("suno-v3.5", "gptge", "chirp-v3-5", 3000, 200),
+        Model("suno-v4", "gptge", "chirp-v4", 3000, 200),
+        Model("suno-v4.5", "gptge", "chirp-auk", 5000, 1000),
+        Model("suno-v5", "gptge", "chirp-crow", 5000, 1000),
+    )
+}
+UDIO = MODELS["udio"]
+DEFAULT_SUNO = MODELS["suno-v5"]
+
+
+def model_by_wire_name(wire_name: str) -> Model | None:
+    """Give the model that its service calls `wire_name`, or None where it is none of ours."""
+    return next((model for model in MODELS.values() if model.wire_name == wire_name), None)
+
+
+# What is asked for -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SongRequest:
+    """One new song: a description, or own lyrics with an optional description as its style.
+
+    Raises InvalidRequestError where the parts do not go together or the model cannot take them.
+    Text is cleaned and trimmed on the way in.
+    """
+
+    model: Model
+    description: str = ""
+    lyrics: str = ""
+    instrumental: bool = False
+    title: str = ""
+    negative_tags: str = ""
+    seed: int = RANDOM_SEED
+
+    def __post_init__(self) -> None:
+        """Clean the texts, then hold the rules."""
+        _clean_fields(self, "description", "title", "negative_tags", lines=False)
+        _clean_fields(self, "lyrics", lines=True)
+        _check_words(self)
+        _check_limits(self)
+        _check_extras(self)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "song"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The clip that an extension continues, as far as the journal knows it.
+
+    `task_id` is the service's id of the task that made it ("" where it is not known);
+    `duration_s` is its length in seconds, None where it is not known.
+    """
+
+    clip_id: str
+    task_id: str = ""
+    title: str = ""
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionRequest(SongRequest):
+    """A continuation of a clip from `continue_at_s` seconds on.
+
+    Not given, the position is 0 at PiAPI, as in its documented example (`docs/providers.md`
+    2.3), and the clip's whole duration at gpt.ge (`docs/providers.md` 3.2). Raises
+    InvalidRequestError as a song does, and for a position that the clip or service cannot have.
+    """
+
+    source: Source
+    continue_at_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Hold the rules of a song, then those of the position."""
+        super().__post_init__()
+        _check_position(self)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "extension"
+
+    @property
+    def position_s(self) -> float:
+        """Where the continuation starts, in seconds into the source clip."""
+        if self.continue_at_s is not None:
+            return self.continue_at_s
+        return 0.0 if self.model.service == "piapi" else self.source.duration_s or 0.0
+
+
+@dataclass(frozen=True)
+class LyricsRequest:
+    """Lyrics on a topic, written by the service. Raises InvalidRequestError without a topic."""
+
+    model: Model
+    topic: str
+
+    def __post_init__(self) -> None:
+        """Clean the topic, then hold the rules."""
+        _clean_fields(self, "topic", lines=True)
+        if not self.topic:
+            msg = "Say what the lyrics are about in topic. Nothing was sent or paid."
+            raise InvalidRequestError(msg)
+        _check_length("topic", self.topic, DESCRIPTION_LIMIT)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "lyrics"
+
+    @property
+    def title(self) -> str:
+        """Lyrics get their title from the service."""
+        return ""
+
+    @property
+    def description(self) -> str:
+        """What the lyrics are about."""
+        return self.topic
+
+
+Request = SongRequest | LyricsRequest
+
+
+def checked_id(name: str, value: str) -> str:
+    """Give the id `value` of argument `name`, trimmed, or raise InvalidRequestError.
+
+    An id is opaque, but it has 1 to 200 visible characters, no space, and more than dots and
+    dashes: anything else was never given out by a service.
+    """
+    value = value.strip()
+    is_visible = value.isprintable() and " " not in value
+    if is_visible and len(value) <= ID_LIMIT and any(char.isalnum() for char in value):
+        return value
+    raise InvalidRequestError(
+        f"{name} must be an id of 1 to {ID_LIMIT} visible characters; list_songs shows known ones."
+    )
+
+
+def _clean_fields(request: object, *names: str, lines: bool) -> None:
+    for name in names:
+        value = clean(getattr(request, name), limit=100_000, lines=lines)
+        object.__setattr__(request, name, value)
+
+
+def _refuse(what: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{what} Nothing was sent or paid.")
+
+
+def _check_length(name: str, value: str, limit: int, why: str = "") -> None:
+    if len(value) > limit:
+        because = f" for {why}" if why else ""
+        text = f"{name} has {len(value)} characters; at most {limit} are possible{because}."
+        raise _refuse(f"{text} Shorten it.")
+
+
+def _check_words(request: SongRequest) -> None:
+    if not request.description and not request.lyrics:
+        raise _refuse("Give a description of the music, or lyrics, or both.")
+    if request.lyrics and request.instrumental:
+        raise _refuse("lyrics and instrumental exclude each other: leave one of them out.")
+
+
+def _check_limits(request: SongRequest) -> None:
+    model = request.model
+    _check_length("lyrics", request.lyrics, model.lyrics_limit, model.name)
+    _check_length("title", request.title, TITLE_LIMIT)
+    _check_length("negative_tags", request.negative_tags, NEGATIVE_TAGS_LIMIT)
+    as_style = request.lyrics or isinstance(request, ExtensionRequest)
+    if as_style and model.style_limit is not None:
+        why = f"the style of {model.name} (custom mode)"
+        _check_length("description", request.description, model.style_limit, why)
+    _check_length("description", request.description, DESCRIPTION_LIMIT)
+
+
+def _check_extras(request: SongRequest) -> None:
+    model = request.model
+    if request.seed != RANDOM_SEED and not model.takes_seed:
+        raise _refuse(f"{model.name} takes no seed: leave it out, or use the model udio.")
+    if request.negative_tags and not model.takes_negative_tags:
+        text = f"{model.name} takes no negative_tags: say in the description what to avoid"
+        raise _refuse(f"{text}, or use the model udio.")
+
+
+def _check_position(request: ExtensionRequest) -> None:
+    position, length = request.position_s, request.source.duration_s
+    clip = request.source.clip_id
+    if position < 0:
+        raise _refuse("continue_at_seconds cannot be negative.")
+    if length is not None and position > length:
+        text = f"continue_at_seconds is {position:g}, but clip {clip} is {length:g} s long."
+        raise _refuse(f"{text} Give at most {length:g}.")
+    if request.model.service == "gptge" and position == 0:
+        raise _refuse(_why_not_at_zero(request))
+
+
+def _why_not_at_zero(request: ExtensionRequest) -> str:
+    if request.continue_at_s is None:
+        clip = request.source.clip_id
+        return f"The length of clip {clip} is not known here: say with continue_at_seconds where."
+    text = "Suno cannot continue a clip at 0 s (gpt.ge drops the value)."
+    return f"{text} Give a continue_at_seconds above 0, or use generate_song."
+
+
+# What comes of it --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lyrics:
+    """Lyrics as a lyrics task gives them."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One piece of audio that a task made.
+
+    `audio_url` is set only when the clip is completed: a preview is never handed out.
+    `title` is what the user asked for and else the service's own; `service_title` is always the
+    service's. `made_with` is what the service calls the model. `file` and `cover` are paths in
+    the library once it holds them; `save_error` says why it does not.
+    """
+
+    clip_id: str
+    status: ClipStatus = "processing"
+    title: str = ""
+    service_title: str = ""
+    duration_s: float | None = None
+    audio_url: str = ""
+    image_url: str = ""
+    video_url: str = ""
+    tags: tuple[str, ...] = ()
+    lyrics: str = ""
+    error: str = ""
+    made_with: str = ""
+    file: Path | None = None
+    cover: Path | None = None
+    mime_type: str = ""
+    save_error: str = ""
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the library holds the audio."""
+        return self.file is not None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a service says of one task at one look, in our words.
+
+    `charged` is "unknown" where the answer does not tell; `cost_usd` is US dollars;
+    `provider_status` is the status as received; `progress_percent` is 0 to 100.
+    """
+
+    task_id: str
+    status: ServiceStatus
+    provider_status: str
+    kind: Kind = "song"
+    model: str = ""
+    progress_percent: int | None = None
+    clips: tuple[Clip, ...] = ()
+    lyrics: Lyrics | None = None
+    error: str = ""
+    charged: Charged = "unknown"
+    cost_usd: float | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the service is done with the task."""
+        return self.status in {"completed", "failed"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One paid job at a service, as the journal knows it.
+
+    `local_id` is ours and exists before the service's `task_id` does ("" until then).
+    `request` holds what the user asked for, as JSON values; it is empty for a task made
+    elsewhere. `looked_at` is when the service was last asked.
+    """
+
+    local_id: str
+    service: Service
+    model: str
+    kind: Kind
+    status: Status
+    created_at: datetime
+    task_id: str = ""
+    title: str = ""
+    description: str = ""
+    request: Mapping[str, Any] = field(default_factory=dict)
+    provider_status: str = ""
+    progress_percent: int | None = None
+    clips: tuple[Clip, ...] = ()
+    lyrics: Lyrics | None = None
+    error: str = ""
+    charged: Charged = "unknown"
+    cost_usd: float | None = None
+    finished_at: datetime | None = None
+    looked_at: datetime | None = None
+
+    @property
+    def public_id(self) -> str:
+        """The service's id, or ours before that is known."""
+        return self.task_id or self.local_id
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the task goes on by itself."""
+        return self.status in OPEN
+
+    def clip(self, clip_id: str) -> Clip | None:
+        """Give the task's clip with this id."""
+        return next((clip for clip in self.clips if clip.clip_id == clip_id), None)
+
+
+def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
+    """Give the clips whose audio is finished."""
+    return tuple(clip for clip in clips if clip.status == "completed")

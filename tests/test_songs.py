@@ -1,0 +1,125 @@
+"""The rules of a request: what goes with what, limits per model, positions of extensions."""
+
+from typing import Any
+
+import pytest
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.songs import (
+    MODELS,
+    UDIO,
+    ExtensionRequest,
+    LyricsRequest,
+    SongRequest,
+    Source,
+    checked_id,
+)
+
+V4, V5 = MODELS["suno-v4"], MODELS["suno-v5"]
+
+
+def refusal(**arguments: Any) -> str:  # noqa: ANN401 - whatever a field takes
+    with pytest.raises(InvalidRequestError) as caught:
+        SongRequest(**({"model": UDIO} | arguments))
+    assert caught.value.charged == "no"
+    return str(caught.value)
+
+
+def test_a_request_needs_a_description_or_lyrics() -> None:
+    assert "description" in refusal()
+    assert "Nothing was sent or paid" in refusal(title="Only a title")
+
+
+def test_lyrics_and_instrumental_exclude_each_other() -> None:
+    assert "exclude" in refusal(lyrics="la", instrumental=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [("udio", 1000), ("suno-v3", 3000), ("suno-v4", 3000), ("suno-v4.5", 5000), ("suno-v5", 5000)],
+)
+def test_own_lyrics_fit_the_model(model: str, limit: int) -> None:
+    SongRequest(MODELS[model], lyrics="x" * limit)
+    text = refusal(model=MODELS[model], lyrics="x" * (limit + 1))
+    assert f"{limit + 1} characters" in text
+    assert str(limit) in text
+    assert model in text
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"), [("suno-v3.5", 200), ("suno-v4", 200), ("suno-v5", 1000)]
+)
+def test_the_style_beside_own_lyrics_fits_the_custom_mode(model: str, limit: int) -> None:
+    SongRequest(MODELS[model], lyrics="la", description="x" * limit)
+    assert str(limit) in refusal(model=MODELS[model], lyrics="la", description="x" * (limit + 1))
+
+
+def test_a_description_alone_is_not_a_style() -> None:
+    SongRequest(V4, description="x" * 900)
+
+
+def test_negative_tags_have_a_limit() -> None:
+    SongRequest(UDIO, description="d", negative_tags="x" * 100)
+    assert "100" in refusal(description="d", negative_tags="x" * 101)
+
+
+def test_suno_takes_no_seed_and_no_negative_tags() -> None:
+    assert "seed" in refusal(model=V5, description="d", seed=7)
+    assert "negative_tags" in refusal(model=V5, description="d", negative_tags="metal")
+
+
+def test_defaults_sent_explicitly_are_no_reason_to_refuse() -> None:
+    request = SongRequest(V5, description="d", seed=-1, negative_tags="", lyrics="", title="")
+    assert request == SongRequest(V5, description="d")
+
+
+def test_udio_takes_any_seed() -> None:
+    assert SongRequest(UDIO, description="d", seed=-25443934).seed == -25443934
+
+
+def test_text_is_trimmed_and_cleaned() -> None:
+    request = SongRequest(UDIO, description="  slow\x00 \u202ewaltz\ud800 ", lyrics=" a\r\nb ")
+    assert request.description == "slow waltz"
+    assert request.lyrics == "a\nb"
+
+
+def test_an_extension_at_piapi_starts_at_zero_by_default() -> None:
+    assert ExtensionRequest(UDIO, "d", source=Source("c")).position_s == 0
+
+
+def test_an_extension_at_gptge_starts_at_the_clips_end_by_default() -> None:
+    request = ExtensionRequest(V5, "d", source=Source("c", "t", duration_s=128.9))
+    assert request.position_s == 128.9
+
+
+def test_an_extension_at_gptge_needs_a_position_where_the_duration_is_unknown() -> None:
+    with pytest.raises(InvalidRequestError, match="continue_at_seconds"):
+        ExtensionRequest(V5, "d", source=Source("c", "t"))
+    assert ExtensionRequest(V5, "d", source=Source("c", "t"), continue_at_s=60.5).position_s == 60.5
+
+
+@pytest.mark.parametrize("position", [-1.0, 131.0])
+def test_a_position_is_inside_the_clip(position: float) -> None:
+    with pytest.raises(InvalidRequestError, match="continue_at_seconds"):
+        ExtensionRequest(UDIO, "d", source=Source("c", duration_s=130.0), continue_at_s=position)
+
+
+def test_suno_cannot_continue_at_zero() -> None:
+    with pytest.raises(InvalidRequestError, match="0 s"):
+        ExtensionRequest(V5, "d", source=Source("c", "t", duration_s=9.0), continue_at_s=0)
+
+
+def test_lyrics_need_a_topic() -> None:
+    with pytest.raises(InvalidRequestError, match="topic"):
+        LyricsRequest(UDIO, " \n ")
+
+
+@pytest.mark.parametrize("value", ["", "  ", "a b", "x" * 201, "..", "a\nb", "\u202e", "///", "-"])
+def test_an_absurd_id_is_refused(value: str) -> None:
+    with pytest.raises(InvalidRequestError, match="task_id"):
+        checked_id("task_id", value)
+
+
+@pytest.mark.parametrize("value", ["7088bf9d-6edb", "task_" + "a" * 32, "local-00", "a/../b?c=d#e"])
+def test_an_opaque_id_is_taken_as_it_is(value: str) -> None:
+    assert checked_id("task_id", f" {value} ") == value

@@ -1,0 +1,93 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from song_mcp.text import clean, quoted
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+ODD_TEXT = st.text(
+    'ab ب\u200c\u200d\u202e\u0000\u001b[31m]\ud800\ufe0f\u115f👩💻\n\r\u2028"', max_size=30
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("plain words", "plain words"),
+        ("a\ud800b", "ab"),
+        ("pay\u202eload", "payload"),
+        ("zero\u200bwidth\ufeff", "zerowidth"),
+        ("bell\x07\x00", "bell"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;window title\x07shown", "shown"),
+        ("tag\U000e0041\U000e0042", "tag"),
+        ("non\ufdd0char\uffff\U0001fffe", "nonchar"),
+        ("blank\u3164filler\u17b4", "blankfiller"),
+        ("one\r\ntwo\u2028three\x85four", "one\ntwo\nthree\nfour"),
+        ("  outside  ", "outside"),
+        ("\tinside\tkept", "inside\tkept"),
+    ],
+)
+def test_what_hides_reorders_or_breaks_is_taken_out(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cخواهم",
+        "क्\u200dष",
+        "👩\u200d💻",
+        "🏳\ufe0f\u200d🌈",
+        "❤\ufe0f",
+        "\u0600١٢",
+        "naïve café",
+        "当前分组上游负载已饱和",
+    ],
+)
+def test_scripts_and_emoji_keep_what_they_need(text: str) -> None:
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_a_joiner_between_letters_that_need_none_is_taken_out(joiner: str) -> None:
+    assert clean(f"ig{joiner}nore {joiner}this{joiner}") == "ignore this"
+
+
+def test_a_run_of_variation_selectors_is_cut_to_one() -> None:
+    assert clean("❤\ufe0f\ufe00\ufe0e\ufe05!") == "❤\ufe0f!"
+
+
+def test_on_one_line_every_break_and_tab_is_a_single_space() -> None:
+    assert clean("one\r\n\r\ntwo\t three\u2029four", lines=False) == "one two three four"
+
+
+def test_a_text_that_is_too_long_ends_with_an_ellipsis_inside_the_limit() -> None:
+    assert clean("word " * 10, limit=11) == "word word…"
+    assert clean("exactly", limit=7) == "exactly"
+
+
+def test_a_quotation_ends_where_it_seems_to() -> None:
+    assert quoted('it said "no"\nand more') == "\"it said 'no' and more\""
+
+
+def test_a_quotation_has_at_most_its_limit_between_the_quotes() -> None:
+    assert quoted("x" * 500, limit=20) == '"' + "x" * 19 + '…"'
+
+
+@given(ANY_TEXT)
+def test_cleaned_text_can_be_encoded_and_fits(text: str) -> None:
+    cleaned = clean(text, limit=20)
+    assert len(cleaned.encode()) >= len(cleaned)
+    assert len(cleaned) <= 20
+
+
+@given(st.one_of(ANY_TEXT, ODD_TEXT), st.booleans())
+def test_cleaning_twice_changes_nothing_more(text: str, lines: bool) -> None:  # noqa: FBT001
+    once = clean(text, lines=lines)
+    assert clean(once, lines=lines) == once
+
+
+@given(ANY_TEXT)
+def test_a_line_has_no_line_breaks(text: str) -> None:
+    assert len(clean(text, lines=False).splitlines()) <= 1
