@@ -1,0 +1,1 @@
+"""The two services behind one protocol: `base` says what a provider is, each adapter is one."""

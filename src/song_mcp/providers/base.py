@@ -1,0 +1,80 @@
+"""What a provider is: the protocol that both adapters keep, and what passes through it.
+
+Invariant: `prepare` decides everything that will reach the wire and sends nothing; `submit`
+makes exactly one POST of it. What is compared to find a repeated request is therefore what is sent.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from song_mcp.songs import Report, Request, Service
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One paid POST, ready to go: the path at the service and the JSON body.
+
+    `deadline_s` is how long the whole call may take, in seconds.
+    """
+
+    service: Service
+    path: str
+    body: Mapping[str, Any]
+    deadline_s: float = 60.0
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that reaches the wire: equal requests have equal ones."""
+        wire = json.dumps([self.service, self.path, self.body], sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(wire.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A service took a submission: `task_id` is its id, `report` what the answer already tells."""
+
+    task_id: str
+    report: Report | None = None
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a service tells of the account behind the key.
+
+    `plan` is "" and the numbers are None where it does not say; `balance_usd` is US dollars,
+    `max_concurrent` how many songs may be made at the same time.
+    """
+
+    plan: str = ""
+    balance_usd: float | None = None
+    max_concurrent: int | None = None
+
+
+class Provider(Protocol):
+    """One service. Every method but `prepare` may raise the subclasses of ServiceError."""
+
+    service: Service
+    batches: bool
+    """Whether `fetch_many` is one request, so that the tracker asks for all open tasks at once."""
+
+    def prepare(self, request: Request) -> Submission:
+        """Translate a request into what will be sent; raises InvalidRequestError."""
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Make the one POST.
+
+        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        the service may have accepted all the same.
+        """
+
+    async def fetch(self, task_id: str) -> Report:
+        """Look at one task; raises UnknownTaskError where the service does not know it."""
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        """Look at several tasks at once; what the service leaves out is not in the answer."""
+
+    async def close(self) -> None:
+        """Let the connections go."""

@@ -1,0 +1,348 @@
+"""gpt.ge's Suno: translation both ways (`docs/providers.md` 3).
+
+Invariant: task ids are opaque and quoted, never spliced; only the task's own status decides
+whether it has ended; and whatever an answer looks like, reading it raises nothing but our own
+errors.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import AliasChoices, Field
+
+from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
+from song_mcp.providers import sorting
+from song_mcp.providers.base import Accepted, Submission
+from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.sorting import SUCCESS_CODES, Envelope
+from song_mcp.providers.wire import (
+    BROKEN,
+    DONE,
+    Lenient,
+    Message,
+    NeededWord,
+    Percent,
+    Text,
+    When,
+    WireClip,
+    Word,
+    as_clips,
+    parsed,
+    read_lyrics,
+    redacted,
+    spoken,
+    to_object,
+    to_text,
+    unreadable,
+    usable_id,
+    wire_clips,
+)
+from song_mcp.songs import (
+    Clip,
+    ExtensionRequest,
+    Kind,
+    Lyrics,
+    LyricsRequest,
+    Report,
+    Request,
+    Service,
+    ServiceStatus,
+    SongRequest,
+    model_by_wire_name,
+)
+
+LABEL = "gpt.ge"
+LYRICS_DEADLINE_S = 130.0
+"""Submitting lyrics may take two minutes (`docs/providers.md` 3.5)."""
+WAITING = frozenset({"not_start", "submitted", "queued", "pending"})
+TASK_KEYS = frozenset(
+    {"task_id", "taskId", "action", "progress", "fail_reason", "failReason", "submit_time"}
+)
+"""What tells a task from the bare lyrics or clip of a Suno-API (`docs/providers.md` 3.4, 3.5)."""
+LOOKS_GIVEN_OUT = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|task_\w{16,}"
+)
+"""The three forms of a task id (`docs/providers.md` 3.1), for ids beside an error code."""
+
+
+class Gptge:
+    """gpt.ge behind the account of `key`."""
+
+    service: Service = "gptge"
+    batches = True
+
+    def __init__(self, key: str, base_url: str, transport: Transport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport)
+
+    def prepare(self, request: Request) -> Submission:
+        """Translate a request (`docs/providers.md` 3.1, 3.2, 3.5); sends nothing.
+
+        Raises InvalidRequestError for an extension of a clip whose task is not known.
+        """
+        if isinstance(request, LyricsRequest):
+            body = {"prompt": request.topic}
+            return Submission(self.service, "/suno/submit/lyrics", body, LYRICS_DEADLINE_S)
+        return Submission(self.service, "/suno/submit/music", _music(request))
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Make the one POST.
+
+        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        gpt.ge may have accepted all the same.
+        """
+        answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        return Accepted(sorting.accepted_id(self.service, answer, self._envelope(answer)))
+
+    async def fetch(self, task_id: str) -> Report:
+        """Look at one task.
+
+        Raises UnknownTaskError where gpt.ge does not know it, which is also what it says of
+        another account's, and a ServiceError where the look failed; looking costs nothing.
+        """
+        if not usable_id(task_id):
+            raise sorting.unknown_task(self.service, task_id)
+        answer = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
+        sorting.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
+        data = to_object(answer.body).get("data")
+        if data is None:
+            raise sorting.unknown_task(self.service, task_id)
+        return redacted(_report(_one(data, task_id), task_id), self._http.redact)
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        """Look at several tasks in one call (`docs/providers.md` 3.6).
+
+        Those that gpt.ge leaves out, and those that alone cannot be read, are not in the answer.
+        Raises a ServiceError where the look as a whole failed.
+        """
+        if not task_ids:
+            return {}
+        answer = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
+        sorting.check_look(self.service, answer, self._envelope(answer))
+        found = to_object(answer.body).get("data")
+        tasks = [found] if isinstance(found, dict) else found or []
+        if not isinstance(tasks, list):
+            raise unreadable(LABEL, "data")
+        reports = _reports(tasks, set(task_ids))
+        return {task_id: redacted(report, self._http.redact) for task_id, report in reports.items()}
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._http.close()
+
+    def _envelope(self, answer: Answer) -> Envelope:
+        """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
+        body = to_object(answer.body)
+        gate = to_object(body.get("error"))
+        said = spoken(gate)
+        code = to_text(gate.get("code") if said else body.get("code"))
+        has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
+        return Envelope(
+            task_id=_id_in(body.get("data"), code) if has_form else "",
+            code=self._http.redact(code),
+            message=self._http.redact(said or spoken(body.get("message"))),
+            is_service=has_form or bool(said),
+        )
+
+
+# Requests --------------------------------------------------------------------------------------
+
+
+def _music(request: SongRequest) -> dict[str, Any]:
+    """Give the body of the mode that fits: continuation, custom (own lyrics) or inspiration."""
+    if isinstance(request, ExtensionRequest):
+        return _custom(request) | _continuation(request)
+    if request.lyrics:
+        return _custom(request)
+    return {
+        "gpt_description_prompt": request.description,
+        "mv": request.model.wire_name,
+        "make_instrumental": request.instrumental,
+    }
+
+
+def _custom(request: SongRequest) -> dict[str, Any]:
+    """Own lyrics with the description as tags; without lyrics it plays without words."""
+    return {
+        "prompt": request.lyrics,
+        "title": request.title,
+        "tags": request.description,
+        "mv": request.model.wire_name,
+    }
+
+
+def _continuation(request: ExtensionRequest) -> dict[str, Any]:
+    if not request.source.task_id:
+        raise InvalidRequestError(
+            f"To continue clip {request.source.clip_id}, gpt.ge needs the task that made it, which "
+            "is not known here. Call fetch_suno_task with that task's id first. Nothing was sent "
+            "or paid."
+        )
+    position = float(request.position_s)
+    return {
+        "task_id": request.source.task_id,
+        "continue_clip_id": request.source.clip_id,
+        "continue_at": int(position) if position.is_integer() else position,
+    }
+
+
+# Answers ---------------------------------------------------------------------------------------
+
+
+def _either(name: str, other: str, default: Any) -> Any:  # noqa: ANN401 - pydantic's own type
+    """Declare a field that sisters spell in camel case."""
+    return Field(default, validation_alias=AliasChoices(name, other))
+
+
+class _Task(Lenient):
+    """A task; everything that could name accounts or channels is not read."""
+
+    status: NeededWord
+    action: Word = ""
+    fail_reason: Message = _either("fail_reason", "failReason", "")
+    submit_time: When = _either("submit_time", "submitTime", None)
+    finish_time: When = _either("finish_time", "finishTime", None)
+    progress: Percent = None
+    data: Any = None
+
+
+class _Named(Lenient):
+    task_id: Text = _either("task_id", "taskId", "")
+
+
+def _is_code(value: object) -> bool:
+    """Codes are texts; the numbers of sisters mean success (3.3, 5.2)."""
+    return isinstance(value, str) or (value is not None and to_text(value) in SUCCESS_CODES - {""})
+
+
+def _id_in(data: object, code: str) -> str:
+    """Give the task id of a submission's answer; beside an error code only one that looks it.
+
+    A text that explains the error must not pass for an id, nor an id be lost.
+    """
+    if isinstance(data, dict):
+        data = data.get("task_id") or data.get("taskId") or data.get("id")
+    task_id = usable_id(data)
+    is_fine = code.casefold() in SUCCESS_CODES
+    return task_id if is_fine or LOOKS_GIVEN_OUT.fullmatch(task_id.lower()) else ""
+
+
+def _one(data: object, task_id: str) -> object:
+    """Give the task that was asked for, where the answer is a list of tasks."""
+    tasks = [item for item in data if _is_task(item)] if isinstance(data, list) else []
+    named = [task for task in tasks if _Named.model_validate(task).task_id == task_id]
+    return next(iter(named or tasks), data)
+
+
+def _is_task(value: object) -> bool:
+    return isinstance(value, dict) and bool(TASK_KEYS & value.keys())
+
+
+def _reports(tasks: list[object], asked: set[str]) -> dict[str, Report]:
+    """Read each task that was asked for; raises only where none of them can be read."""
+    reports: dict[str, Report] = {}
+    failure: UnreadableAnswerError | None = None
+    for task in filter(_is_task, tasks):
+        task_id = _Named.model_validate(task).task_id
+        try:
+            if task_id in asked:
+                reports[task_id] = _report(task, task_id)
+        except UnreadableAnswerError as error:
+            failure = error
+    if failure is not None and not reports:
+        raise failure
+    return reports
+
+
+def _report(data: object, task_id: str) -> Report:
+    """Read a task, or what a bare Suno-API gives in its place: clips or lyrics alone."""
+    bare = {} if _is_task(data) else to_object(data)
+    if "text" in bare:
+        return _report_of(_bare_lyrics(bare), task_id)
+    if isinstance(data, list) or "audio_url" in bare:
+        return _report_of(_bare_music([bare] if bare else data), task_id)
+    return _report_of(parsed(_Task, data, label=LABEL), task_id)
+
+
+def _bare_lyrics(data: Mapping[str, object]) -> _Task:
+    status = to_text(data.get("status")) or "complete"
+    return _Task.model_validate({"status": status, "action": "LYRICS", "data": data})
+
+
+def _bare_music(data: object) -> _Task:
+    """Make a task of clips alone; it has ended when each of them has."""
+    words = [wire.status.casefold() for _, wire in wire_clips(data)]
+    has_ended = bool(words) and all(word in DONE | BROKEN for word in words)
+    ended = "complete" if any(word in DONE for word in words) else "error"
+    status = ended if has_ended else "processing"
+    return _Task.model_validate({"status": status, "action": "MUSIC", "data": data})
+
+
+def _report_of(task: _Task, task_id: str) -> Report:
+    status = _status(task.status)
+    lyrics = read_lyrics(task.data) if _makes_lyrics(task) else None
+    wires = [] if _makes_lyrics(task) else wire_clips(task.data)
+    clips = as_clips(wires, task_id, has_ended=status in {"completed", "failed"})
+    return Report(
+        task_id=task_id,
+        status=status,
+        provider_status=task.status,
+        kind=_kind(task, wires),
+        model=_model(wires),
+        progress_percent=task.progress,
+        clips=clips,
+        lyrics=lyrics,
+        error=_error(task, status, clips, lyrics),
+        charged="no" if status == "failed" else "unknown",  # the quota is given back (3.4)
+        created_at=task.submit_time,
+        finished_at=task.finish_time,
+    )
+
+
+def _status(word: str) -> ServiceStatus:
+    """Fold case; what is not known as an end is not one, UNKNOWN included (3.4)."""
+    folded = word.casefold()
+    if folded in DONE:
+        return "completed"
+    if folded in BROKEN:
+        return "failed"
+    return "pending" if folded in WAITING else "processing"
+
+
+def _makes_lyrics(task: _Task) -> bool:
+    if task.action:
+        return task.action.casefold() == "lyrics"
+    return "text" in to_object(task.data)
+
+
+def _kind(task: _Task, wires: list[tuple[str, WireClip]]) -> Kind:
+    if _makes_lyrics(task):
+        return "lyrics"
+    if any(wire.is_extension for _, wire in wires):
+        return "extension"
+    return "song" if wires or task.action.casefold() in {"", "music"} else "other"
+
+
+def _model(wires: list[tuple[str, WireClip]]) -> str:
+    """Name the model: ours where Suno's name is one of the table (3.7), else Suno's own."""
+    names = (wire.model_name or _mv(wire.major_model_version) for _, wire in wires)
+    name = next(filter(None, names), "")
+    model = model_by_wire_name(name)
+    return model.name if model is not None and model.service == "gptge" else name
+
+
+def _mv(version: str) -> str:
+    """Give "v3.5" the form of the table."""
+    return f"chirp-{version.replace('.', '-')}" if version else ""
+
+
+def _error(task: _Task, status: ServiceStatus, clips: Sequence[Clip], lyrics: Lyrics | None) -> str:
+    if status == "failed":
+        reasons = [task.fail_reason, *(clip.error for clip in clips)]
+        return next(filter(None, reasons), f"{LABEL} gave no reason.")
+    if status == "completed" and not clips and lyrics is None:
+        what = "lyrics" if _makes_lyrics(task) else "audio"
+        return f"{LABEL} calls the task completed, but gave no {what}."
+    return ""

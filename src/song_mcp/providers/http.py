@@ -1,0 +1,398 @@
+"""The only place that talks HTTP, and the only importer of httpx (on first use, not at start).
+
+Invariant of the money path: a POST is repeated only where no byte of it can have left, which a
+connection that was never made proves and nothing else does (`docs/providers.md` 4.2). Therefore
+paid requests get a fresh connection each: on a pooled one, a server's hanging up is not to be
+told from a lost answer. And requests go to httpx's transport, not its client, which looks at
+redirects even unfollowed and fails on odd ones as if nothing had left. What is not proven unsent
+is in doubt.
+
+No message holds an address, a header, a key or an exception's own text. Times are seconds.
+"""
+
+import json
+import logging
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+
+from song_mcp.errors import LibraryError, NoAnswerError, NotSentError, ServiceError
+from song_mcp.text import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+    Transport = httpx.AsyncBaseTransport
+else:
+    Transport = object  # importing httpx is left to the first request
+
+CONNECT_S = 10.0
+READ_S = 20.0
+RETRY_PAUSES_S = (0.3, 1.0)
+RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
+BODY_CAP_BYTES = 4 * 1024 * 1024
+RETRY_AFTER_CAP_S = 120.0
+REDIRECTS = 3
+COMMON_HEADERS = {"User-Agent": "song-mcp", "Accept-Encoding": "identity"}
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+EXCERPT = 300
+SHORTEST_SECRET = 4
+"""Replacing shorter ones, which are made up, would garble every other word."""
+
+BASE_URL_VARIABLES: Mapping[str, str] = {"PiAPI": "PIAPI_BASE_URL", "gpt.ge": "GPTGE_BASE_URL"}
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
+ADDRESS = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"  # a URL
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"  # IPv4, with or without port
+    r"|\[[0-9a-f:.%]*:[0-9a-f:.%]*\](?::\d+)?"  # IPv6, as Go writes it
+    r"|(?<=lookup )[^\s:]+",  # Go's resolver
+    re.IGNORECASE,
+)
+CHANNEL_ID = re.compile(r"((?:channel|渠道)\s*(?:id)?\s*[:#：]\s*#?)\d+", re.IGNORECASE)  # noqa: RUF001
+
+UNUSABLE = "its base URL, the key or the request cannot be used"
+Purpose = Literal["pay", "look"]
+Json = Mapping[str, object]
+LOST: Mapping[Purpose, str] = {
+    "pay": "The request may have been accepted and charged all the same: do not repeat it, "
+    "look with list_songs or get_task first.",
+    "look": "Looking changes and costs nothing: ask again in a while.",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whatever its status: `body` is the decoded JSON, None where it is none.
+
+    `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None.
+    """
+
+    status: int
+    body: object
+    text: str
+    retry_after_s: float | None
+    is_json: bool
+
+
+@dataclass(frozen=True)
+class Media:
+    """A download: the type that its host claims ("" where it claims none) and the size in bytes."""
+
+    mime_type: str
+    size: int
+
+
+class ServiceHttp:
+    """One service: its base URL, its headers, and connections each for paying and for looking.
+
+    `secrets` are what `redact` hides. Transports and their TLS context are made on first use;
+    `pause` is awaited, with seconds, before a POST that never left is tried again.
+    """
+
+    def __init__(
+        self,
+        service_label: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        secrets: Sequence[str],
+        transport: Transport | None = None,
+        *,
+        pause: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._label = service_label
+        self._base_url = base_url.rstrip("/")
+        self._headers = headers
+        self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+        self._transport = transport
+        self._pause = pause
+        self._transports: dict[Purpose, Transport] = {}
+
+    async def post(self, path: str, json_body: Json, deadline_s: float) -> Answer:
+        """Make one paid POST, in at most `deadline_s` seconds altogether.
+
+        Raises NotSentError where no byte left, after up to two more attempts, and NoAnswerError
+        where the service may have received it: those are never repeated.
+        """
+        ends_at = anyio.current_time() + deadline_s
+        for pause_s in RETRY_PAUSES_S:
+            try:
+                return await self._pay(path, json_body, ends_at)
+            except NotSentError:
+                if ends_at - anyio.current_time() < pause_s + RETRY_NEEDS_S:
+                    raise
+            await self._pause(pause_s)
+        return await self._pay(path, json_body, ends_at)
+
+    async def get(self, path: str, deadline_s: float = READ_S) -> Answer:
+        """Look once, without a retry; raises NotSentError or NoAnswerError, which cost nothing."""
+        return await self._look(path, None, deadline_s)
+
+    async def post_read(self, path: str, json_body: Json, deadline_s: float = READ_S) -> Answer:
+        """Look once by a POST that pays nothing (`docs/providers.md` 3.6); raises as `get` does."""
+        return await self._look(path, json_body, deadline_s)
+
+    async def close(self) -> None:
+        """Let the connections go; a later request opens new ones."""
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+    def redact(self, text: str) -> str:
+        """Give `text` on one line without key and addresses (`docs/providers.md` 3.3, 4.5)."""
+        text = clean(text, limit=5_000, lines=False)
+        for secret in self._secrets:
+            text = text.replace(secret, "[key]")
+        return CHANNEL_ID.sub(r"\1[id]", ADDRESS.sub("[address]", text))
+
+    async def _pay(self, path: str, json_body: Json, ends_at: float) -> Answer:
+        left_s = max(0.0, ends_at - anyio.current_time())
+        return await self._exchange("pay", path, json_body, left_s)
+
+    async def _look(self, path: str, json_body: Json | None, deadline_s: float) -> Answer:
+        try:
+            return await self._exchange("look", path, json_body, deadline_s)
+        except ServiceError as error:
+            error.charged = "no"
+            raise
+
+    async def _exchange(
+        self, purpose: Purpose, path: str, json_body: Json | None, deadline_s: float
+    ) -> Answer:
+        """Ask once and read the whole answer, sorting every way in which that can fail."""
+        transport, request = self._built(purpose, path, json_body)
+        response = None
+        try:
+            with anyio.fail_after(deadline_s):
+                response = await transport.handle_async_request(request)
+                return await self._answer(response)
+        except TimeoutError:
+            raise self._lost(purpose, f"no answer within {deadline_s:.0f} s") from None
+        except Exception as error:  # noqa: BLE001 - what is not known as unsent is in doubt
+            if response is None and (reason := _why_unsent(error)):
+                raise self._unsent(reason) from None
+            raise self._lost(purpose, "the connection broke before the answer was there") from None
+
+    def _built(
+        self, purpose: Purpose, path: str, json_body: Json | None
+    ) -> "tuple[Transport, httpx.Request]":
+        """Give transport and request, a GET where there is no body; nothing leaves here."""
+        import httpx
+
+        try:
+            if purpose not in self._transports:
+                kept = 0 if purpose == "pay" else 5
+                self._transports[purpose] = self._transport or _new_transport(kept)
+            request = _request(self._base_url + path, self._headers, json_body)
+        except (httpx.InvalidURL, ValueError, TypeError, OSError):
+            raise self._unsent(UNUSABLE) from None
+        return self._transports[purpose], request
+
+    async def _answer(self, response: "httpx.Response") -> Answer:
+        try:
+            content = await _read(response)
+        finally:
+            await response.aclose()
+        is_json, body = _decoded(content)
+        excerpt = "" if is_json else content[: EXCERPT * 4].decode("utf-8", "replace")
+        return Answer(
+            status=response.status_code,
+            body=body,
+            text=clean(self.redact(excerpt), limit=EXCERPT, lines=False),
+            retry_after_s=_retry_after_s(response.headers),
+            is_json=is_json,
+        )
+
+    def _unsent(self, reason: str) -> NotSentError:
+        variable = BASE_URL_VARIABLES.get(self._label, "the base URL")
+        return NotSentError(
+            f"{self._label} could not be reached ({reason}). Nothing was sent or charged. "
+            f"Check the network or {variable}, then ask again."
+        )
+
+    def _lost(self, purpose: Purpose, reason: str) -> NoAnswerError:
+        return NoAnswerError(f"{self._label} gave no usable answer ({reason}). {LOST[purpose]}")
+
+
+async def download(
+    url: str,
+    sink: Callable[[bytes], None],
+    *,
+    cap_bytes: int,
+    deadline_s: float,
+    loopback_origins: frozenset[tuple[str, int]] = frozenset(),
+    transport: Transport | None = None,
+) -> Media:
+    """Pour what is at `url` into `sink`, without a key, in at most `deadline_s` seconds.
+
+    The address and each of at most three redirects must pass `check_url`. Raises what `sink`
+    raises, and LibraryError for all else, more than `cap_bytes` among it; by then part of the
+    audio may have reached `sink`.
+    """
+    import httpx
+
+    try:
+        with anyio.fail_after(deadline_s):
+            async with transport or _new_transport(0) as opened:
+                return await _follow(opened, url, sink, cap_bytes, loopback_origins)
+    except TimeoutError:
+        raise LibraryError(f"The audio was not there within {deadline_s:.0f} s.") from None
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ssl.SSLError, ConnectionError):
+        raise LibraryError("The connection to the audio's host failed or broke.") from None
+
+
+def check_url(url: str, loopback_origins: frozenset[tuple[str, int]] = frozenset()) -> None:
+    """Raise LibraryError unless `url` is https at port 443 or an origin of `loopback_origins`."""
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        raise LibraryError("The audio's address is not a usable URL.") from None
+    default_port = DEFAULT_PORTS.get(parsed.scheme)
+    if default_port and (parsed.host, parsed.port or default_port) in loopback_origins:
+        return
+    if parsed.scheme != "https" or parsed.port or not parsed.host or parsed.userinfo:
+        raise LibraryError("The audio's address is not a plain https address, so it was not asked.")
+
+
+def _why_unsent(error: Exception) -> str:
+    """Say why no byte of the request can have left, or "" where that is not certain.
+
+    httpcore raises a protocol error of our own side only while it puts the request's head together.
+    """
+    import httpx
+
+    reasons = (
+        ((httpx.ConnectTimeout,), f"no connection within {CONNECT_S:.0f} s"),
+        ((httpx.ConnectError,), "connection refused or no network"),
+        ((httpx.PoolTimeout,), "too many requests of our own at once"),
+        ((httpx.UnsupportedProtocol, httpx.LocalProtocolError), UNUSABLE),
+    )
+    return next((reason for kinds, reason in reasons if isinstance(error, kinds)), "")
+
+
+def _new_transport(kept: int) -> Transport:
+    """Make a transport that keeps `kept` idle connections and reads no environment."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept)
+    return httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, limits=limits)
+
+
+def _request(
+    url: str, headers: Mapping[str, str], json_body: Json | None = None
+) -> "httpx.Request":
+    """Make a GET, or a POST of `json_body` in plain ASCII, so that no character can fail later."""
+    import httpx
+
+    _quieten_logs()
+    timeout = httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S).as_dict()
+    content = None if json_body is None else json.dumps(dict(json_body), allow_nan=False)
+    kind = {} if content is None else {"Content-Type": "application/json"}
+    return httpx.Request(
+        "GET" if content is None else "POST",
+        url,
+        headers={**COMMON_HEADERS, **kind, **headers},
+        content=content,
+        extensions={"timeout": timeout},
+    )
+
+
+def _quieten_logs() -> None:
+    """Keep httpx from logging whole URLs."""
+    for name in ("httpx", "httpcore"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Give the one TLS context of this process: reading the certificates takes a while."""
+    import httpx
+
+    return httpx.create_ssl_context(trust_env=False)
+
+
+async def _read(response: "httpx.Response") -> bytes:
+    """Give the decoded body, or nothing where it has more than `BODY_CAP_BYTES`."""
+    content = b""
+    async for chunk in response.aiter_bytes(64 * 1024):
+        content += chunk
+        if len(content) > BODY_CAP_BYTES:
+            return b""
+    return content
+
+
+def _decoded(content: bytes) -> tuple[bool, object]:
+    """Tell whether this is JSON, and give it; NaN, Infinity and endless nesting are not JSON."""
+    try:
+        return True, json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False, None
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+def _retry_after_s(headers: "httpx.Headers") -> float | None:
+    """Read Retry-After, seconds or a date (against the answer's own Date), capped to 120 s."""
+    value = headers.get("retry-after", "").strip()
+    if WHOLE_SECONDS.fullmatch(value):
+        return min(float(value), RETRY_AFTER_CAP_S)
+    until, now = _http_date(value), _http_date(headers.get("date", ""))
+    if until is None:
+        return None
+    left_s = (until - (now or datetime.now(UTC))).total_seconds()
+    return min(max(left_s, 0.0), RETRY_AFTER_CAP_S)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+async def _follow(
+    transport: Transport,
+    url: str,
+    sink: Callable[[bytes], None],
+    cap_bytes: int,
+    loopback_origins: frozenset[tuple[str, int]],
+) -> Media:
+    for _ in range(REDIRECTS + 1):
+        check_url(url, loopback_origins)
+        request = _request(url, {})
+        response = await transport.handle_async_request(request)
+        try:
+            if response.status_code not in REDIRECT_STATUSES:
+                return await _pour(response, sink, cap_bytes)
+            url = str(request.url.join(response.headers.get("location", "")))
+        finally:
+            await response.aclose()
+    raise LibraryError(f"The audio's address led on more than {REDIRECTS} times.")
+
+
+async def _pour(response: "httpx.Response", sink: Callable[[bytes], None], cap_bytes: int) -> Media:
+    if response.status_code != 200:  # noqa: PLR2004 - the one status that carries the whole thing
+        raise LibraryError(
+            f"The audio's host said HTTP {response.status_code}; the link may have expired."
+        )
+    size = 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > cap_bytes:
+            raise LibraryError(f"The audio has more than the {cap_bytes} bytes that are allowed.")
+        sink(chunk)
+    mime_type = response.headers.get("content-type", "").partition(";")[0].lower()
+    return Media(clean(mime_type, limit=100, lines=False), size)

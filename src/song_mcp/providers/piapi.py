@@ -1,0 +1,390 @@
+"""PiAPI's `music-u`, which is Udio: translation both ways (`docs/providers.md` 1, 2 and 4.4).
+
+Invariant: every song is one `generate_music` task with the same `config`, so no webhook secret is
+ever sent or kept; and whatever an answer looks like, reading it raises nothing but our own errors.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
+from song_mcp.providers import sorting
+from song_mcp.providers.base import Accepted, Account, Submission
+from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.sorting import Envelope
+from song_mcp.providers.wire import (
+    BROKEN,
+    DONE,
+    MESSAGE_CAP,
+    Amount,
+    AsObject,
+    Lenient,
+    Message,
+    NeededWord,
+    Number,
+    Text,
+    When,
+    Word,
+    as_clips,
+    parsed,
+    read_lyrics,
+    redacted,
+    spoken,
+    to_object,
+    to_text,
+    usable_id,
+    wire_clips,
+)
+from song_mcp.songs import (
+    UDIO,
+    Clip,
+    ExtensionRequest,
+    Kind,
+    Lyrics,
+    LyricsRequest,
+    Report,
+    Request,
+    Service,
+    ServiceStatus,
+    SongRequest,
+)
+from song_mcp.text import clean
+
+LABEL = "PiAPI"
+TASKS = "/api/v1/task"
+LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
+"""Where own lyrics go: sources disagree, so into both (`docs/providers.md` 2.2)."""
+MUSIC_MODELS = frozenset(
+    {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
+)
+BARE_LINKS = ("audio_url", "audio", "url")
+POINTS_PER_USD = 10_000_000
+GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
+NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
+RESTORED = "restored frozen points"
+
+
+class Piapi:
+    """PiAPI behind the account of `key`; `service_mode` says whose Udio account works.
+
+    `lyrics_fields` are the fields that own lyrics are sent in.
+    """
+
+    service: Service = "piapi"
+    batches = False
+
+    def __init__(
+        self,
+        key: str,
+        base_url: str,
+        service_mode: Literal["public", "private"] = "public",
+        transport: Transport | None = None,
+        *,
+        lyrics_fields: Sequence[str] = LYRICS_FIELDS,
+    ) -> None:
+        self._http = ServiceHttp(LABEL, base_url, {"x-api-key": key}, [key], transport)
+        self._service_mode = service_mode
+        self._lyrics_fields = lyrics_fields
+
+    def prepare(self, request: Request) -> Submission:
+        """Translate a request (`docs/providers.md` 2.1 to 2.3, 2.7); sends nothing."""
+        if isinstance(request, LyricsRequest):
+            return self._submission("generate_lyrics", {"prompt": request.topic})
+        return self._submission("generate_music", self._input(request))
+
+    async def submit(self, submission: Submission) -> Accepted:
+        """Make the one POST.
+
+        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        PiAPI may have accepted all the same.
+        """
+        answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        task_id = sorting.accepted_id(self.service, answer, self._envelope(answer))
+        report = None
+        with suppress(UnreadableAnswerError):
+            report = self._report(_task_in(answer), task_id)
+        return Accepted(task_id, report)
+
+    async def fetch(self, task_id: str) -> Report:
+        """Look at one task.
+
+        Raises UnknownTaskError where PiAPI does not know it, and a ServiceError where the look
+        failed; looking costs nothing.
+        """
+        if not usable_id(task_id):
+            raise sorting.unknown_task(self.service, task_id)
+        answer = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
+        task = _task_in(answer)
+        if not (usable_id(task.get("task_id")) and to_text(task.get("status"))):
+            sorting.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
+        if not task and to_object(answer.body).get("data") is None:
+            raise sorting.unknown_task(self.service, task_id)
+        return self._report(task, task_id)
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        """Look at several tasks, one after the other; those that PiAPI does not know are left out.
+
+        Raises a ServiceError where a look failed.
+        """
+        reports = {}
+        for task_id in task_ids:
+            with suppress(UnknownTaskError):
+                reports[task_id] = await self.fetch(task_id)
+        return reports
+
+    async def account(self) -> Account:
+        """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
+        answer = await self._http.get("/account/info")
+        sorting.check_look(self.service, answer, self._envelope(answer))
+        wire = parsed(_Account, to_object(answer.body).get("data"), label=LABEL)
+        limit = wire.max_concurrent_task_count
+        return Account(wire.plan, wire.balance_usd, None if limit is None else int(limit))
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._http.close()
+
+    def _submission(self, task_type: str, fields: Mapping[str, Any]) -> Submission:
+        config = {
+            "service_mode": self._service_mode,
+            "webhook_config": {"endpoint": "", "secret": ""},
+        }
+        body = {"model": UDIO.wire_name, "task_type": task_type, "input": fields, "config": config}
+        return Submission(self.service, TASKS, body)
+
+    def _input(self, request: SongRequest) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "lyrics_type": _lyrics_type(request),
+            "negative_tags": request.negative_tags,
+            "seed": request.seed,
+        }
+        if request.description:
+            fields["gpt_description_prompt"] = request.description
+        if request.title:
+            fields["title"] = request.title
+        if isinstance(request, ExtensionRequest):
+            fields |= _continuation(request)
+        if request.lyrics:
+            fields |= dict.fromkeys(self._lyrics_fields, request.lyrics)
+        return fields
+
+    def _envelope(self, answer: Answer) -> Envelope:
+        body, task = to_object(answer.body), _task_in(answer)
+        message = spoken([body.get("message"), body.get("error")])
+        reason = spoken(task.get("error"))
+        told = [message, reason] if reason not in message else [message]
+        task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
+        has_form = code.isdecimal() and ("data" in body or bool(message))
+        return Envelope(
+            task_id=task_id,
+            code=self._http.redact(code),
+            message=self._http.redact("; ".join(filter(None, told))),
+            is_service=has_form or bool(task_id),
+        )
+
+    def _report(self, task: Mapping[str, Any], task_id: str) -> Report:
+        return redacted(_report(parsed(_Task, task, label=LABEL), task_id), self._http.redact)
+
+
+def _lyrics_type(request: SongRequest) -> str:
+    if request.lyrics:
+        return "user"
+    return "instrumental" if request.instrumental else "generate"
+
+
+def _continuation(request: ExtensionRequest) -> dict[str, Any]:
+    """The fields of an extension; the position is whole where it can be, 0 as in the example."""
+    position = float(request.position_s)
+    return {
+        "continue_song_id": request.source.clip_id,
+        "continue_at": int(position) if position.is_integer() else position,
+        "lyrics": "",
+    }
+
+
+# Answers ---------------------------------------------------------------------------------------
+
+
+class _Wallet(Lenient):
+    point_remain: Number = None
+
+
+class _Account(Lenient):
+    plan: Word = ""
+    equivalent_in_usd: Number = None
+    wallet: Annotated[_Wallet, AsObject] = _Wallet()
+    max_concurrent_task_count: Amount = None
+
+    @property
+    def balance_usd(self) -> float | None:
+        """The balance that counts, in US dollars, else the points that are left."""
+        points = self.wallet.point_remain
+        if self.equivalent_in_usd is not None or points is None:
+            return self.equivalent_in_usd
+        return points / POINTS_PER_USD
+
+
+class _Usage(Lenient):
+    frozen: Amount = None
+    consume: Amount = None
+
+
+class _Meta(Lenient):
+    created_at: When = None
+    ended_at: When = None
+    completed_at: When = None
+    usage: Annotated[_Usage, AsObject] = _Usage()
+
+
+class _Input(Lenient):
+    continue_song_id: Text = ""
+
+
+class _Error(Lenient):
+    message: Message = ""
+    raw_message: Message = ""
+    detail: Message = ""
+
+
+class _Task(Lenient):
+    """A task as PiAPI tells it; its `config`, where a webhook secret could be, is not read."""
+
+    status: NeededWord
+    model: Word = ""
+    task_type: Word = ""
+    input: Annotated[_Input, AsObject] = _Input()
+    output: Any = None
+    meta: Annotated[_Meta, AsObject] = _Meta()
+    error: Any = None
+    logs: Any = None
+
+
+def _task_in(answer: Answer) -> dict[str, Any]:
+    """Give the task of an answer, which may stand there without an envelope; {} without one."""
+    body = to_object(answer.body)
+    is_bare = "data" not in body and "task_id" in body and "status" in body
+    return body if is_bare else to_object(body.get("data"))
+
+
+def _report(task: _Task, task_id: str) -> Report:
+    status = _status(task.status)
+    has_ended = status in {"completed", "failed"}
+    clips = as_clips(wire_clips(_clips_in(task.output)), task_id, has_ended=has_ended)
+    kind = _kind(task, clips)
+    clips = clips if kind in {"song", "extension"} else ()
+    lyrics = read_lyrics(task.output) if kind == "lyrics" else None
+    return Report(
+        task_id=task_id,
+        status=status,
+        provider_status=task.status,
+        kind=kind,
+        model=_model(task.model),
+        clips=clips,
+        lyrics=lyrics,
+        error=_error(task, status, kind, clips, lyrics),
+        charged=_charged(task, status),
+        cost_usd=_cost_usd(task, status),
+        created_at=task.meta.created_at,
+        finished_at=task.meta.ended_at or task.meta.completed_at,
+    )
+
+
+def _status(word: str) -> ServiceStatus:
+    """Fold case; what is not known as an end is not one (`docs/providers.md` 1.3)."""
+    folded = word.casefold()
+    if folded in DONE:
+        return "completed"
+    if folded in BROKEN:
+        return "failed"
+    return "pending" if folded == "pending" else "processing"
+
+
+def _clips_in(output: object) -> object:
+    """Give what holds the clips: `songs`, then `clips`, then one bare link."""
+    if isinstance(output, dict):
+        bare = [output] if any(output.get(key) for key in BARE_LINKS) else None
+        return output.get("songs") or output.get("clips") or bare
+    return [output] if isinstance(output, str) else output
+
+
+def _kind(task: _Task, clips: Sequence[Clip]) -> Kind:
+    """What the task makes; clips of models that make no music are none of ours."""
+    if task.task_type.casefold() == "generate_lyrics":
+        return "lyrics"
+    model = task.model.casefold()
+    is_ours, is_music = model in {"", UDIO.wire_name}, model in MUSIC_MODELS
+    makes_music = task.task_type.casefold().startswith("generate_music") or bool(clips)
+    if is_ours or (is_music and makes_music):
+        return "extension" if task.input.continue_song_id else "song"
+    return "other"
+
+
+def _model(wire_name: str) -> str:
+    return UDIO.name if wire_name.casefold() == UDIO.wire_name else wire_name
+
+
+def _error(
+    task: _Task,
+    status: ServiceStatus,
+    kind: Kind,
+    clips: Sequence[Clip],
+    lyrics: Lyrics | None,
+) -> str:
+    if status == "failed":
+        return _reason(task, clips)
+    if status == "completed" and kind in {"song", "extension"} and not clips:
+        return f"{LABEL} calls the task completed, but gave no audio."
+    if status == "completed" and kind == "lyrics" and lyrics is None:
+        return f"{LABEL} calls the task completed, but gave no lyrics."
+    return ""
+
+
+def _reason(task: _Task, clips: Sequence[Clip]) -> str:
+    """Say why a task failed, the telling before the general (`docs/providers.md` 2.5, 4.4)."""
+    told = list(_told(task, clips))
+    telling = (words for words in told if not GENERAL.match(words))
+    return next(telling, told[0] if told else f"{LABEL} gave no reason.")
+
+
+def _told(task: _Task, clips: Sequence[Clip]) -> Iterator[str]:
+    """Give everything said about the failure, in the order of trust."""
+    if isinstance(task.error, dict):
+        error = _Error.model_validate(task.error)
+        yield from filter(None, (error.message, error.raw_message, error.detail))
+    else:
+        yield from filter(None, [spoken(task.error)])
+    yield from (line for line in _log_lines(task.logs) if not NOTICE.match(line))
+    yield from (clip.error for clip in clips if clip.error)
+
+
+def _log_lines(logs: object) -> Iterator[str]:
+    """Give the log's lines, whether they are texts, objects or one text."""
+    entries = logs if isinstance(logs, list) else [logs]
+    for words in filter(None, map(spoken, entries)):
+        yield clean(words, limit=MESSAGE_CAP, lines=False)
+
+
+def _charged(task: _Task, status: ServiceStatus) -> Charged:
+    """Tell from the points whether the task cost money (`docs/providers.md` 1.5)."""
+    usage = task.meta.usage
+    if usage.consume:
+        return "yes"
+    if status in {"pending", "processing"}:
+        return "yes" if usage.frozen else "unknown"
+    was_restored = any(RESTORED in line.casefold() for line in _log_lines(task.logs))
+    gave_back = was_restored or (usage.consume == 0 and bool(usage.frozen))
+    return "no" if status == "failed" and gave_back else "unknown"
+
+
+def _cost_usd(task: _Task, status: ServiceStatus) -> float | None:
+    """Give what the task cost or, while it runs, holds back, in US dollars."""
+    usage = task.meta.usage
+    if usage.consume:
+        return usage.consume / POINTS_PER_USD
+    if status == "failed":
+        is_free = usage.consume == 0 or _charged(task, status) == "no"
+        return 0.0 if is_free else None
+    return usage.frozen / POINTS_PER_USD if usage.frozen else None

@@ -1,0 +1,334 @@
+"""Reading what services send: lenient field types, and the clip and lyrics that both share.
+
+Invariant: an optional field of a wrong type, or with a value that cannot be, is "not known" and
+spoils nothing; only what an answer cannot do without is required, and its absence becomes one
+UnreadableAnswerError that names the field. Text is cleaned here, links are kept exactly as they
+came or not at all. Sources: `docs/providers.md` 2.4, 2.9, 3.4 and 5.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
+from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, Report, checked_id
+from song_mcp.text import clean
+
+LYRICS_CAP = 20_000
+MESSAGE_CAP = 500
+TAG_CAP = 100
+TAGS_CAP = 50
+CLIPS_CAP = 50
+URL_CAP = 4_000
+NESTING = 4
+"""How deep words are searched for in lists and objects."""
+MILLISECONDS_FROM = 1e11
+"""A Unix time above this is in milliseconds (`docs/providers.md` 3.4)."""
+YEARS = range(2000, 2101)
+
+SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
+BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
+SPOKEN_KEYS = ("message", "msg", "text", "log", "error_message", "detail", "error", "raw_message")
+CLIP_KEYS = ("id", "song_path", "audio_url", "audio", "url")
+LYRICS_KEYS = ("lyrics", "lyric", "text", "lyrics_candidates")
+NO_AUDIO = "The service delivered no finished audio for this clip."
+
+
+# Values ----------------------------------------------------------------------------------------
+
+
+def to_text(value: object) -> str:
+    """Give a string, or a whole number as one; "" for everything else."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def usable_id(value: object) -> str:
+    """Give the id that this is, trimmed, or "" where a service cannot have meant one."""
+    try:
+        return checked_id("id", to_text(value))
+    except InvalidRequestError:
+        return ""
+
+
+def to_number(value: object) -> float | None:
+    """Give a finite number, also one in a string; None for everything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def to_amount(value: object) -> float | None:
+    """Give a number that is not negative: seconds or points."""
+    number = to_number(value)
+    return number if number is not None and number >= 0 else None
+
+
+def to_percent(value: object) -> int | None:
+    """Give 0 to 100 from "40%", "40" or 40; None for everything else."""
+    number = to_number(value.strip().removesuffix("%") if isinstance(value, str) else value)
+    return int(number) if number is not None and 0 <= number <= 100 else None  # noqa: PLR2004
+
+
+def to_tags(value: object) -> tuple[str, ...]:
+    """Give the tags of a list or of a string with commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        return ()
+    tags = (clean(to_text(part), limit=TAG_CAP, lines=False) for part in parts)
+    return tuple(tag for tag in tags if tag)[:TAGS_CAP]
+
+
+def to_when(value: object) -> datetime | None:
+    """Give an aware UTC time from ISO text (nine digits and all) or Unix seconds.
+
+    Year 1, 0 and "" mean "not reached", so every year outside 2000 to 2100 is None.
+    """
+    number = to_number(value)
+    try:
+        moment = _iso(to_text(value)) if number is None else _unix(number)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment if moment.year in YEARS else None
+
+
+def _iso(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _unix(number: float) -> datetime:
+    return datetime.fromtimestamp(number / 1000 if number > MILLISECONDS_FROM else number, UTC)
+
+
+def to_url(value: object) -> str:
+    """Give a link exactly as it came, or "" where it is no http(s) address in plain ASCII."""
+    url = value if isinstance(value, str) else ""
+    return url if len(url) <= URL_CAP and SEEN_URL.fullmatch(url) else ""
+
+
+def to_object(value: object) -> dict[str, Any]:
+    """Give an object, empty where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def spoken(value: object, depth: int = NESTING) -> str:
+    """Give the first words in a text, a list or an object of the usual keys, as they are."""
+    if isinstance(value, dict) and depth:
+        return next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
+    if isinstance(value, list) and depth:
+        return next(filter(None, (spoken(item, depth - 1) for item in value)), "")
+    words = to_text(value).strip()
+    return "" if words in {"0", "null", "None"} else words
+
+
+def _line(limit: int) -> Callable[[object], str]:
+    return lambda value: clean(to_text(value), limit=limit, lines=False)
+
+
+Text = Annotated[str, BeforeValidator(to_text)]
+Word = Annotated[str, BeforeValidator(_line(TAG_CAP))]
+Title = Annotated[str, BeforeValidator(_line(TITLE_LIMIT))]
+Message = Annotated[
+    str, BeforeValidator(lambda value: clean(spoken(value), limit=MESSAGE_CAP, lines=False))
+]
+Verse = Annotated[str, BeforeValidator(lambda value: clean(to_text(value), limit=LYRICS_CAP))]
+Url = Annotated[str, BeforeValidator(to_url)]
+Amount = Annotated[float | None, BeforeValidator(to_amount)]
+Number = Annotated[float | None, BeforeValidator(to_number)]
+Percent = Annotated[int | None, BeforeValidator(to_percent)]
+Tags = Annotated[tuple[str, ...], BeforeValidator(to_tags)]
+When = Annotated[datetime | None, BeforeValidator(to_when)]
+Flag = Annotated[bool | None, BeforeValidator(lambda v: v if isinstance(v, bool) else None)]
+AsObject = BeforeValidator(to_object)
+
+
+def _needed(value: object) -> str:
+    word = clean(to_text(value), limit=TAG_CAP, lines=False)
+    if not word:
+        raise ValueError
+    return word
+
+
+NeededWord = Annotated[str, BeforeValidator(_needed)]
+
+
+class Lenient(BaseModel):
+    """A piece of an answer: unknown keys are passed over, every key may be missing."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Piece = TypeVar("Piece", bound=Lenient)
+
+
+def parsed(piece: type[Piece], value: object, *, label: str, inside: str = "data") -> Piece:
+    """Read `value`, which the service called `label` sent in the field `inside`.
+
+    Raises UnreadableAnswerError that names the first field without which nothing can be said.
+    """
+    try:
+        return piece.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join([inside, *(str(part) for part in first["loc"])])
+    raise unreadable(label, field)
+
+
+def unreadable(label: str, field: str) -> UnreadableAnswerError:
+    """Make the error for a look whose answer lacks `field`."""
+    error = UnreadableAnswerError(
+        f"{label} answered, but {field} is missing or not what it should be. Looking cost and "
+        "changed nothing: ask again later."
+    )
+    error.charged = "no"
+    return error
+
+
+# Clips -----------------------------------------------------------------------------------------
+
+
+class _Metadata(Lenient):
+    tags: Tags = ()
+    prompt: Verse = ""
+    duration: Amount = None
+    error_message: Message = ""
+    error_type: Message = ""
+    history: Any = None
+    task: Word = ""
+
+
+class WireClip(Lenient):
+    """A clip as Udio (`song_path`, `finished`) or Suno (`audio_url`, `status`) describes it."""
+
+    id: Text = ""
+    title: Title = ""
+    status: Word = ""
+    finished: Flag = None
+    song_path: Url = ""
+    audio_url: Url = ""
+    audio: Url = ""
+    url: Url = ""
+    image_path: Url = ""
+    image_url: Url = ""
+    image_large_url: Url = ""
+    video_url: Url = ""
+    duration: Amount = None
+    tags: Tags = ()
+    lyrics: Verse = ""
+    error_message: Message = ""
+    error_detail: Message = ""
+    error_type: Message = ""
+    error_code: Message = ""
+    model_name: Word = ""
+    major_model_version: Word = ""
+    metadata: Annotated[_Metadata, AsObject] = _Metadata()
+
+    @property
+    def error(self) -> str:
+        """What the service says went wrong with this clip, the most telling first."""
+        meta = self.metadata
+        told = (self.error_message, self.error_detail, meta.error_message)
+        return next(filter(None, (*told, self.error_type, meta.error_type, self.error_code)), "")
+
+    @property
+    def is_extension(self) -> bool:
+        """Whether Suno made this clip from another one (a history is part of its metadata)."""
+        return bool(self.metadata.history) or self.metadata.task.casefold() == "extend"
+
+    def is_done(self, *, has_ended: bool) -> bool:
+        """Whether the audio is final: by the clip's own status, else with the task's end.
+
+        Songs of a running task still change, whatever `finished` says (`docs/providers.md` 1.3).
+        """
+        if self.status:
+            return self.status.casefold() in DONE
+        return has_ended and self.finished is not False
+
+    def as_clip(self, clip_id: str, *, has_ended: bool) -> Clip:
+        """Give the clip in our words; `has_ended` tells whether its task has."""
+        audio_url = self.song_path or self.audio_url or self.audio or self.url
+        clip = Clip(
+            clip_id=clip_id,
+            title=self.title,
+            service_title=self.title,
+            duration_s=self.duration if self.duration is not None else self.metadata.duration,
+            image_url=self.image_path or self.image_url or self.image_large_url,
+            video_url=self.video_url,
+            tags=self.tags or self.metadata.tags,
+            lyrics=self.lyrics or self.metadata.prompt,
+            made_with=self.model_name,
+        )
+        if self.error or self.status.casefold() in BROKEN:
+            return replace(clip, status="failed", error=self.error or NO_AUDIO)
+        if audio_url and self.is_done(has_ended=has_ended):
+            return replace(clip, status="completed", audio_url=audio_url)
+        return replace(clip, status="failed", error=NO_AUDIO) if has_ended else clip
+
+
+NOTHING_KNOWN = WireClip()
+
+
+def wire_clips(value: object) -> list[tuple[str, WireClip]]:
+    """Give the clips of a list, of a map, or the one that `value` is, each with its key or "".
+
+    A text in a list is a bare link; an entry of a map may be empty (`docs/providers.md` 2.9).
+    """
+    if isinstance(value, dict) and any(isinstance(value.get(key), str) for key in CLIP_KEYS):
+        value = [value]
+    if isinstance(value, dict):
+        entries = [(key, item or {}) for key, item in value.items()]
+    elif isinstance(value, list):
+        entries = [("", {"url": item} if to_url(item) else item) for item in value]
+    else:
+        entries = []
+    known = [(key, item) for key, item in entries if isinstance(item, dict)]
+    return [(key, WireClip.model_validate(item)) for key, item in known[:CLIPS_CAP]]
+
+
+def as_clips(
+    wires: list[tuple[str, WireClip]], task_id: str, *, has_ended: bool
+) -> tuple[Clip, ...]:
+    """Give the clips in our words, each with an id of its own.
+
+    A clip without an id gets its key, or the task's id with its number from the second on. One
+    that nothing is known of is still processing, even where the task has ended.
+    """
+    clips: dict[str, Clip] = {}
+    for number, (key, wire) in enumerate(wires, start=1):
+        clip_id = usable_id(wire.id) or usable_id(key) or task_id
+        if clip_id in clips or (clip_id == task_id and number > 1):
+            clip_id = f"{clip_id}-{number}"
+        is_blank = wire == NOTHING_KNOWN
+        clips[clip_id] = wire.as_clip(clip_id, has_ended=has_ended and not is_blank)
+    return tuple(clips.values())
+
+
+def read_lyrics(value: object, depth: int = NESTING) -> Lyrics | None:
+    """Give the first lyrics in a text, a list or an object (`docs/providers.md` 2.7, 3.5)."""
+    if isinstance(value, list) and depth:
+        return next(filter(None, (read_lyrics(item, depth - 1) for item in value)), None)
+    if isinstance(value, dict) and depth:
+        found = (read_lyrics(value.get(key), depth - 1) for key in LYRICS_KEYS)
+        lyrics = next(filter(None, found), None)
+        title = clean(to_text(value.get("title")), limit=TITLE_LIMIT, lines=False)
+        return replace(lyrics, title=lyrics.title or title) if lyrics else None
+    text = clean(value, limit=LYRICS_CAP) if isinstance(value, str) else ""
+    return Lyrics("", text) if text else None
+
+
+def redacted(report: Report, redact: Callable[[str], str]) -> Report:
+    """Give the report with what the service said of errors passed through `redact`."""
+    clips = tuple(replace(clip, error=redact(clip.error)) for clip in report.clips)
+    return replace(report, error=redact(report.error), clips=clips)

@@ -1,0 +1,360 @@
+"""Every documented request and answer, fed through the adapters (`tests/examples/index.json`)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from song_mcp.errors import (
+    BadKeyError,
+    BusyError,
+    NoAnswerError,
+    OutOfCreditsError,
+    PlanLimitError,
+    RefusedError,
+    SongError,
+    StoppedError,
+    UnknownTaskError,
+)
+from song_mcp.providers.base import Account
+from song_mcp.providers.gptge import Gptge
+from song_mcp.providers.piapi import Piapi
+from song_mcp.songs import (
+    DEFAULT_SUNO,
+    MODELS,
+    UDIO,
+    ExtensionRequest,
+    LyricsRequest,
+    Request,
+    SongRequest,
+    Source,
+)
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+INDEX: list[dict[str, Any]] = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
+ANSWERS = {row["file"]: row for row in INDEX if row["direction"] == "answer"}
+REQUESTS = {row["file"]: row for row in INDEX if row["direction"] == "request"}
+PIAPI_TASK = "11111111-2222-4333-8444-555555555555"
+SUNO_TASK = "aaaaaaaa-0000-4000-8000-000000000001"
+SUNO_LYRICS = "cccccccc-0000-4000-8000-000000000001"
+SUBMITS = {"create", "submit_music", "submit_lyrics"}
+
+
+def load(file: str) -> Any:  # noqa: ANN401 - JSON
+    return json.loads((EXAMPLES / file).read_text(encoding="utf-8"))
+
+
+def provider(file: str) -> Piapi | Gptge:
+    row = ANSWERS[file]
+    content = (EXAMPLES / file).read_bytes()
+    transport = httpx.MockTransport(lambda _: httpx.Response(row["http_status"], content=content))
+    if row["service"] == "piapi":
+        return Piapi("0123456789abcdef", "https://api.piapi.ai", transport=transport)
+    return Gptge("sk-0123456789abcdef", "https://api.gpt.ge", transport)
+
+
+async def played(file: str) -> Any:  # noqa: ANN401 - whatever the call of this example gives
+    """Make the call that the example answers."""
+    service, call = provider(file), ANSWERS[file]["call"]
+    if call in SUBMITS:
+        model = UDIO if service.service == "piapi" else DEFAULT_SUNO
+        return await service.submit(service.prepare(LyricsRequest(model, "trams")))
+    if call == "fetch_many":
+        return await service.fetch_many([SUNO_TASK, SUNO_LYRICS])
+    if call == "account" and isinstance(service, Piapi):
+        return await service.account()
+    return await service.fetch("the-id-that-was-asked-for")
+
+
+# Answers ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What matters of a report: each clip by its status, and the start of the error."""
+
+    status: str
+    clips: tuple[str, ...] = ()
+    kind: str = "song"
+    charged: str = "unknown"
+    model: str = ""
+    error: str = ""
+    lyrics: str = ""
+
+
+TWO = ("completed", "completed")
+
+
+def udio(status: str, clips: tuple[str, ...] = (), error: str = "") -> Seen:
+    return Seen(status, clips, charged="yes", model="udio", error=error)
+
+
+REPORTS: Mapping[str, Seen] = {
+    "piapi/answers/processing.json": udio("processing"),
+    "piapi/answers/processing_songs_listed.json": udio("processing", ("processing", "processing")),
+    "piapi/answers/completed.json": udio("completed", TWO),
+    "piapi/answers/completed_capitalised.json": udio("completed", TWO),
+    "piapi/answers/completed_one_song_failed.json": udio("completed", ("completed", "failed")),
+    "piapi/answers/completed_no_songs.json": udio(
+        "completed", error="PiAPI calls the task completed, but gave no audio."
+    ),
+    "piapi/answers/completed_clip_map.json": Seen(
+        "completed", ("processing", "completed"), model="suno"
+    ),
+    "piapi/answers/published_clip_map.json": Seen(
+        "completed", ("processing", "completed"), model="suno"
+    ),
+    "piapi/answers/published_pending.json": Seen("pending", kind="other", model="Qubico/flux1-dev"),
+    "piapi/answers/completed_audio_url.json": udio("completed", ("completed",)),
+    "piapi/answers/failed.json": Seen(
+        "failed", model="udio", charged="no", error="The request was rejected because the text"
+    ),
+    "piapi/answers/failed_not_enough_credits.json": Seen(
+        "failed", model="udio", charged="no", error="the account doesn't have enough credits"
+    ),
+    "piapi/answers/lyrics_completed.json": Seen(
+        "completed", kind="lyrics", model="udio", lyrics="[Verse]\nLamps along the quay"
+    ),
+    "gptge/answers/running_no_data.json": Seen("pending"),
+    "gptge/answers/running_clips_known.json": Seen(
+        "processing", ("processing", "processing"), model="chirp-v3"
+    ),
+    "gptge/answers/status_unknown.json": Seen("processing"),
+    "gptge/answers/fail_reason_before_failure.json": Seen(
+        "processing", ("processing", "processing"), model="chirp-v3"
+    ),
+    "gptge/answers/completed_music.json": Seen("completed", ("completed",), model="chirp-v3"),
+    "gptge/answers/published_completed_music.json": Seen(
+        "completed", ("completed",), model="chirp-v3"
+    ),
+    "gptge/answers/completed_extra_fields.json": Seen(
+        "completed", ("completed",), model="chirp-v3"
+    ),
+    "gptge/answers/completed_lyrics.json": Seen(
+        "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
+    ),
+    "gptge/answers/failed.json": Seen("failed", ("failed",), charged="no", error="time out"),
+    "gptge/answers/failed_gateway_text.json": Seen(
+        "failed", charged="no", error="获取渠道信息失败"
+    ),
+    "gptge/answers/failed_one_clip_complete.json": Seen(
+        "failed", ("failed", "completed"), charged="no", model="chirp-v3", error="flagged"
+    ),
+    "gptge/answers/raw_clips.json": Seen("completed", ("completed",), model="chirp-v3"),
+    "gptge/answers/raw_lyrics.json": Seen(
+        "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
+    ),
+}
+ACCEPTED = {
+    "piapi/answers/created.json": PIAPI_TASK,
+    "piapi/refusals/failed_to_do_request.json": PIAPI_TASK,
+    "gptge/answers/submitted.json": SUNO_TASK,
+    "gptge/answers/submitted_prefixed_id.json": "task_0123456789abcdefghijklmnopqrstuv",
+}
+BATCHES: Mapping[str, set[str]] = {
+    "gptge/answers/many_found.json": {SUNO_TASK},
+    "gptge/answers/many_none_found.json": set(),
+    "gptge/answers/many_no_ids.json": set(),
+}
+ACCOUNTS = {"piapi/answers/account.json": Account("developer", 12.3, 2)}
+UNUSED = {"piapi/answers/active_tasks.json"}
+REFUSALS: Mapping[str, type[SongError]] = {
+    "piapi/refusals/lyrics_too_long.json": RefusedError,
+    "piapi/refusals/negative_tags_too_long.json": RefusedError,
+    "piapi/refusals/bad_key.json": BadKeyError,
+    "piapi/refusals/insufficient_credits.json": OutOfCreditsError,
+    "piapi/refusals/plan_limit.json": PlanLimitError,
+    "piapi/refusals/under_maintenance.json": StoppedError,
+    "piapi/refusals/code_400_in_http_200.json": RefusedError,
+    "piapi/refusals/unknown_task.json": UnknownTaskError,
+    "gptge/refusals/task_not_exist.json": UnknownTaskError,
+    "gptge/refusals/task_not_exist_raw.json": UnknownTaskError,
+    "gptge/refusals/prompt_empty.json": RefusedError,
+    "gptge/refusals/prompt_empty_raw.json": RefusedError,
+    "gptge/refusals/continuation_without_task_id.json": RefusedError,
+    "gptge/refusals/task_origin_not_exist.json": RefusedError,
+    "gptge/refusals/task_channel_disable.json": RefusedError,
+    "gptge/refusals/channel_not_found.json": RefusedError,
+    "gptge/refusals/bad_json.json": RefusedError,
+    "gptge/refusals/invalid_action.json": RefusedError,
+    "gptge/refusals/invalid_action_no_channel.json": StoppedError,
+    "gptge/refusals/quota_not_enough.json": OutOfCreditsError,
+    "gptge/refusals/insufficient_user_quota.json": OutOfCreditsError,
+    "gptge/refusals/pre_consume_token_quota_failed.json": OutOfCreditsError,
+    "gptge/refusals/upstream_refused.json": OutOfCreditsError,
+    "gptge/refusals/saturated.json": BusyError,
+    "gptge/refusals/quota_behind_429.json": OutOfCreditsError,
+    "gptge/refusals/upstream_said_no.json": NoAnswerError,
+    "gptge/refusals/upstream_not_json.json": NoAnswerError,
+    "gptge/refusals/upstream_unreachable.json": NoAnswerError,
+    "gptge/refusals/upstream_unreachable_masked.json": NoAnswerError,
+    "gptge/refusals/sister_invalid_prompt.json": RefusedError,
+    "gptge/refusals/bad_key.json": BadKeyError,
+    "gptge/refusals/no_channel.json": StoppedError,
+    "gptge/refusals/user_banned.json": BadKeyError,
+    "gptge/refusals/ip_not_allowed.json": BadKeyError,
+    "gptge/refusals/group_not_allowed.json": BadKeyError,
+    "gptge/refusals/model_not_allowed.json": BadKeyError,
+    "gptge/refusals/database_error.json": NoAnswerError,
+}
+
+
+def test_every_answer_is_expected_in_one_table() -> None:
+    tables = [REPORTS, ACCEPTED, BATCHES, ACCOUNTS, REFUSALS, UNUSED]
+    assert sorted(file for table in tables for file in table) == sorted(ANSWERS)
+
+
+@pytest.mark.parametrize("file", REPORTS)
+async def test_an_answered_look_is_reported(file: str) -> None:
+    report, seen = await played(file), REPORTS[file]
+    assert report.task_id == "the-id-that-was-asked-for"
+    assert seen == Seen(
+        status=report.status,
+        clips=tuple(clip.status for clip in report.clips),
+        kind=report.kind,
+        charged=report.charged,
+        model=report.model,
+        error=report.error[: len(seen.error)] if seen.error else report.error,
+        lyrics=report.lyrics.text if report.lyrics else "",
+    )
+
+
+@pytest.mark.parametrize("file", REPORTS)
+async def test_only_completed_clips_have_audio_and_links_stay_as_they_came(file: str) -> None:
+    text = (EXAMPLES / file).read_text(encoding="utf-8")
+    for clip in (await played(file)).clips:
+        assert bool(clip.audio_url) == (clip.status == "completed")
+        assert clip.audio_url in text
+
+
+@pytest.mark.parametrize("file", ACCEPTED)
+async def test_an_accepted_submission_gives_its_id(file: str) -> None:
+    assert (await played(file)).task_id == ACCEPTED[file]
+
+
+@pytest.mark.parametrize("file", BATCHES)
+async def test_several_tasks_are_found_or_left_out(file: str) -> None:
+    assert set(await played(file)) == BATCHES[file]
+
+
+@pytest.mark.parametrize("file", ACCOUNTS)
+async def test_an_account_is_read(file: str) -> None:
+    assert await played(file) == ACCOUNTS[file]
+
+
+@pytest.mark.parametrize("file", REFUSALS)
+async def test_a_refusal_is_sorted(file: str) -> None:
+    with pytest.raises(SongError) as caught:
+        await played(file)
+    assert type(caught.value) is REFUSALS[file]
+    assert caught.value.charged == ("unknown" if REFUSALS[file] is NoAnswerError else "no")
+
+
+# Requests --------------------------------------------------------------------------------------
+
+LAMPS = "[Verse]\nLamps along the quay\n[Chorus]"
+NIGHT = (
+    "[Verse]\nIn the gentle evening air,\nWhispers dance without a care.\nStars ignite our dreams "
+    "above,\nWrapped in warmth, we find our love.\n[Chorus]"
+)
+WARM = SongRequest(UDIO, "folk, warm", LAMPS, title="Quay", negative_tags="metal")
+TRAMS = Source("bbbbbbbb-0000-4000-8000-000000000001", SUNO_TASK, duration_s=128.92)
+PREPARED: Mapping[str, tuple[Request, dict[str, Any]]] = {
+    "piapi/requests/description.json": (SongRequest(UDIO, "slow harbour waltz, accordion"), {}),
+    "piapi/requests/own_lyrics.json": (WARM, {"lyrics_fields": ("lyrics",)}),
+    "piapi/requests/own_lyrics_in_both.json": (WARM, {}),
+    "piapi/requests/extend.json": (
+        ExtensionRequest(UDIO, "folk, warm", source=Source("5b1f0c52-0000-4000-8000-0000000000a1")),
+        {},
+    ),
+    "piapi/requests/published_description.json": (SongRequest(UDIO, "night breeze, piano"), {}),
+    "piapi/requests/published_instrumental.json": (
+        SongRequest(UDIO, "night breeze", instrumental=True),
+        {},
+    ),
+    "piapi/requests/published_own_lyrics.json": (
+        SongRequest(UDIO, lyrics=NIGHT),
+        {"lyrics_fields": ("prompt",)},
+    ),
+    "piapi/requests/published_extend.json": (
+        ExtensionRequest(
+            UDIO,
+            "winter snow, Folk music",
+            source=Source("1307fd94-adbc-4787-b8e3-2e89f84ef22b"),
+        ),
+        {},
+    ),
+    "piapi/requests/published_create_task.json": (
+        SongRequest(
+            UDIO,
+            "magna in id in eu",
+            instrumental=True,
+            negative_tags="veritatis",
+            seed=-25443934,
+        ),
+        {},
+    ),
+    "piapi/requests/lyrics.json": (LyricsRequest(UDIO, "harbour at night"), {}),
+    "gptge/requests/inspiration.json": (
+        SongRequest(MODELS["suno-v4"], "cheerful weekend song, female voice"),
+        {},
+    ),
+    "gptge/requests/custom.json": (
+        SongRequest(MODELS["suno-v4.5"], "indie pop", "[Verse]\nTrams at noon", title="Trams"),
+        {},
+    ),
+    "gptge/requests/continuation.json": (
+        ExtensionRequest(
+            MODELS["suno-v4.5"],
+            "indie pop",
+            "[Verse 2]\nTrams at night",
+            title="Trams II",
+            source=TRAMS,
+            continue_at_s=80.5,
+        ),
+        {},
+    ),
+    "gptge/requests/lyrics.json": (LyricsRequest(DEFAULT_SUNO, "trams at noon"), {}),
+}
+CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
+
+
+def documented(file: str) -> dict[str, Any]:
+    """Give the example as we send it: always with the whole config, own lyrics trimmed."""
+    body: dict[str, Any] = load(file)
+    if REQUESTS[file]["service"] == "piapi":
+        body["config"] = CONFIG
+        for field in {"prompt", "lyrics"} & body["input"].keys():
+            body["input"][field] = body["input"][field].strip()
+    return body
+
+
+def test_every_request_is_prepared_or_a_look() -> None:
+    assert sorted([*PREPARED, "gptge/requests/fetch_many.json"]) == sorted(REQUESTS)
+
+
+@pytest.mark.parametrize("file", PREPARED)
+def test_a_request_is_prepared_as_it_is_documented(file: str) -> None:
+    request, options = PREPARED[file]
+    if REQUESTS[file]["service"] == "piapi":
+        made = Piapi("key", "https://api.piapi.ai", **options).prepare(request)
+    else:
+        made = Gptge("key", "https://api.gpt.ge").prepare(request)
+    assert made.body == documented(file)
+
+
+async def test_several_tasks_are_asked_for_as_it_is_documented() -> None:
+    bodies: list[Any] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        return httpx.Response(200, json={"code": "success", "message": "", "data": None})
+
+    wanted = load("gptge/requests/fetch_many.json")
+    service = Gptge("key", "https://api.gpt.ge", httpx.MockTransport(handler))
+    await service.fetch_many(wanted["ids"])
+    assert bodies == [wanted]

@@ -1,0 +1,671 @@
+"""gpt.ge both ways; sources: docs/providers.md 3 and 5.2."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from song_mcp.errors import (
+    BadKeyError,
+    BusyError,
+    InvalidRequestError,
+    NoAnswerError,
+    NotFoundError,
+    OutOfCreditsError,
+    RefusedError,
+    ServiceError,
+    StoppedError,
+    UnknownTaskError,
+    UnreadableAnswerError,
+)
+from song_mcp.providers.gptge import Gptge
+from song_mcp.songs import (
+    DEFAULT_SUNO,
+    MODELS,
+    Clip,
+    ExtensionRequest,
+    Lyrics,
+    LyricsRequest,
+    Report,
+    SongRequest,
+    Source,
+)
+
+KEY = "sk-0123456789abcdef"
+TASK = "aaaaaaaa-0000-4000-8000-000000000001"
+OTHER = "cccccccc-0000-4000-8000-000000000001"
+AUDIO = "https://cdn1.example/b1.mp3"
+
+
+def gptge(answer: httpx.Response, requests: list[httpx.Request] | None = None) -> Gptge:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if requests is not None:
+            requests.append(request)
+        return answer
+
+    return Gptge(KEY, "https://api.gpt.ge", httpx.MockTransport(handler))
+
+
+def enveloped(data: object, code: object = "success", status: int = 200) -> httpx.Response:
+    content = json.dumps({"code": code, "message": "", "data": data})
+    return httpx.Response(status, content=content)
+
+
+def task(**fields: object) -> dict[str, object]:
+    """A finished music task as gpt.ge gives it, with some fields another way."""
+    return {
+        "task_id": TASK,
+        "action": "MUSIC",
+        "status": "SUCCESS",
+        "fail_reason": "",
+        "submit_time": 1726911801,
+        "start_time": 1726911812,
+        "finish_time": 1726911897,
+        "progress": "100%",
+        "data": [clip_of()],
+    } | fields
+
+
+def clip_of(**fields: object) -> dict[str, object]:
+    return {
+        "id": "clip-1",
+        "title": "Trams",
+        "status": "complete",
+        "audio_url": AUDIO,
+        "metadata": {"tags": "indie pop", "duration": 128.92, "error_message": None},
+        "model_name": "chirp-v3",
+        "major_model_version": "v3.5",
+    } | fields
+
+
+async def report(**fields: object) -> Report:
+    return await gptge(enveloped(task(**fields))).fetch(TASK)
+
+
+async def clip(of_task: str = "SUCCESS", /, **fields: object) -> Clip:
+    [only] = (await report(status=of_task, data=[clip_of(**fields)])).clips
+    return only
+
+
+# Requests --------------------------------------------------------------------------------------
+
+
+def body(request: SongRequest | LyricsRequest) -> Any:  # noqa: ANN401 - JSON
+    return gptge(enveloped(None)).prepare(request).body
+
+
+def test_a_description_alone_is_inspiration_mode() -> None:
+    request = SongRequest(MODELS["suno-v4"], "cheerful weekend song", title="ours alone")
+    submission = gptge(enveloped(None)).prepare(request)
+    assert (submission.service, submission.path) == ("gptge", "/suno/submit/music")
+    assert submission.body == {
+        "gpt_description_prompt": "cheerful weekend song",
+        "mv": "chirp-v4",
+        "make_instrumental": False,
+    }
+
+
+def test_an_instrumental_is_inspiration_mode_without_words() -> None:
+    assert body(SongRequest(DEFAULT_SUNO, "x", instrumental=True))["make_instrumental"] is True
+
+
+def test_own_lyrics_are_custom_mode_with_the_description_as_tags() -> None:
+    request = SongRequest(MODELS["suno-v4.5"], "indie pop", lyrics="[Verse]\nTrams", title="Trams")
+    assert body(request) == {
+        "prompt": "[Verse]\nTrams",
+        "title": "Trams",
+        "tags": "indie pop",
+        "mv": "chirp-auk",
+    }
+
+
+def test_own_lyrics_without_a_description_have_empty_tags() -> None:
+    made = body(SongRequest(DEFAULT_SUNO, lyrics="Trams"))
+    assert (made["tags"], made["title"]) == ("", "")
+
+
+def test_an_extension_names_task_clip_and_position() -> None:
+    source = Source("clip-1", TASK, duration_s=128.92)
+    request = ExtensionRequest(DEFAULT_SUNO, "indie pop", "Verse", source=source, continue_at_s=80)
+    assert body(request) == {
+        "prompt": "Verse",
+        "title": "",
+        "tags": "indie pop",
+        "mv": "chirp-crow",
+        "task_id": TASK,
+        "continue_clip_id": "clip-1",
+        "continue_at": 80,
+    }
+
+
+def test_an_extension_without_lyrics_plays_on_without_words_from_the_end() -> None:
+    source = Source("clip-1", TASK, duration_s=128.92)
+    made = body(ExtensionRequest(DEFAULT_SUNO, "indie pop", source=source))
+    assert (made["prompt"], made["continue_at"]) == ("", 128.92)
+
+
+def test_an_extension_of_a_clip_of_an_unknown_task_says_to_fetch_that_first() -> None:
+    request = ExtensionRequest(DEFAULT_SUNO, "x", source=Source("clip-1"), continue_at_s=10)
+    with pytest.raises(InvalidRequestError, match="fetch_suno_task"):
+        body(request)
+
+
+def test_lyrics_may_take_two_minutes_to_submit() -> None:
+    submission = gptge(enveloped(None)).prepare(LyricsRequest(DEFAULT_SUNO, "trams at noon"))
+    assert (submission.path, submission.deadline_s) == ("/suno/submit/lyrics", 130)
+    assert submission.body == {"prompt": "trams at noon"}
+
+
+# Submitting ------------------------------------------------------------------------------------
+
+
+async def submitted(answer: httpx.Response) -> str:
+    provider = gptge(answer)
+    accepted = await provider.submit(provider.prepare(SongRequest(DEFAULT_SUNO, "x")))
+    await provider.close()
+    return accepted.task_id
+
+
+async def test_what_was_prepared_is_what_is_sent() -> None:
+    requests: list[httpx.Request] = []
+    provider = gptge(enveloped(TASK), requests)
+    submission = provider.prepare(SongRequest(DEFAULT_SUNO, "x"))
+    await provider.submit(submission)
+    assert json.loads(requests[0].content) == submission.body
+    assert requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert str(requests[0].url) == "https://api.gpt.ge/suno/submit/music"
+
+
+@pytest.mark.parametrize("data", [TASK, "0" * 32, "task_" + "a" * 32, "short", f" {TASK}\n", 77])
+@pytest.mark.parametrize("code", ["success", "SUCCESS", 1, 200])
+async def test_an_id_in_any_form_is_accepted(data: object, code: object) -> None:
+    assert await submitted(enveloped(data, code)) == str(data).strip()
+
+
+@pytest.mark.parametrize("data", [{"task_id": TASK}, {"taskId": TASK}, {"id": TASK}])
+async def test_an_id_in_an_object_is_accepted(data: object) -> None:
+    assert await submitted(enveloped(data)) == TASK
+
+
+@pytest.mark.parametrize("data", [TASK, TASK.upper(), "0" * 32, "task_" + "a" * 32])
+async def test_an_id_beside_an_error_code_is_not_lost(data: str) -> None:
+    assert await submitted(enveloped(data, "do_request_failed", 500)) == data
+
+
+@pytest.mark.parametrize("data", ["prompt_empty", "why it failed", "task_x", {"id": "no"}])
+async def test_a_text_beside_an_error_code_is_no_id(data: object) -> None:
+    with pytest.raises(RefusedError):
+        await submitted(enveloped(data, "invalid_request", 400))
+
+
+@pytest.mark.parametrize("data", ["", None, True, [], [TASK], {}, "two words", "\ud800", "..", 1.5])
+async def test_success_without_a_usable_id_leaves_a_doubt(data: object) -> None:
+    with pytest.raises(UnreadableAnswerError) as caught:
+        await submitted(enveloped(data))
+    assert caught.value.charged == "unknown"
+
+
+def gate(message: str, code: object = "", kind: str = "new_api_error") -> dict[str, object]:
+    return {"error": {"message": message, "type": kind, "code": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "kind"),
+    [
+        (400, {"code": "invalid_request", "message": "prompt_empty", "data": None}, RefusedError),
+        (400, {"code": "task_not_exist", "message": "task_origin_not_exist"}, RefusedError),
+        (403, {"code": "quota_not_enough", "message": "no", "data": None}, OutOfCreditsError),
+        (429, {"code": "local:quota_not_enough", "message": "负载已饱和"}, OutOfCreditsError),
+        (429, {"code": "fail_to_fetch_task", "message": "负载已饱和", "data": None}, BusyError),
+        (500, {"code": "do_request_failed", "message": "请求上游地址失败"}, NoAnswerError),
+        (500, {"code": "invalid_request", "message": "prompt is empty"}, NoAnswerError),
+        (200, {"code": "error", "message": "Invalid prompt", "data": None}, RefusedError),
+        (401, gate("无效的令牌"), BadKeyError),
+        (403, gate("用户已被封禁"), BadKeyError),
+        (403, gate("no", "insufficient_user_quota"), OutOfCreditsError),
+        (404, gate("Invalid URL (POST /suno)"), RefusedError),
+        (429, gate("too many"), BusyError),
+        (503, gate("无可用渠道", "model_not_found"), StoppedError),
+        (503, gate("无可用渠道", None), StoppedError),
+        (500, gate("数据库错误，请稍后重试"), NoAnswerError),
+        (500, gate("Panic detected, error: x", kind="new_api_panic"), NoAnswerError),
+        (403, {"code": 403, "message": "Forbidden"}, UnreadableAnswerError),
+        (403, {"error": "Forbidden"}, UnreadableAnswerError),
+        (403, {"error": {}}, UnreadableAnswerError),
+        (400, {"code": None, "message": "x"}, UnreadableAnswerError),
+        (200, ["x"], UnreadableAnswerError),
+    ],
+)
+async def test_what_no_task_comes_of_is_sorted(
+    status: int, content: object, kind: type[ServiceError]
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await submitted(httpx.Response(status, json=content))
+    assert type(caught.value) is kind
+
+
+async def test_the_web_page_of_an_unknown_path_leaves_a_doubt() -> None:
+    page = httpx.Response(200, html="<!doctype html><title>V-API</title>")
+    with pytest.raises(UnreadableAnswerError, match="a web page"):
+        await submitted(page)
+
+
+async def test_the_address_of_an_upstream_is_in_no_message() -> None:
+    message = (
+        'Post "https://upstream.example/suno/submit/MUSIC": dial tcp 10.0.0.1:443: i/o timeout'
+    )
+    with pytest.raises(NoAnswerError) as caught:
+        await submitted(httpx.Response(500, json={"code": "do_request_failed", "message": message}))
+    assert "upstream.example" not in str(caught.value)
+    assert "10.0.0.1" not in str(caught.value)
+
+
+# Looking at one --------------------------------------------------------------------------------
+
+
+async def test_a_look_quotes_the_id() -> None:
+    requests: list[httpx.Request] = []
+    made = await gptge(enveloped(task()), requests).fetch("a/../b?c")
+    assert requests[0].url.raw_path == b"/suno/fetch/a%2F..%2Fb%3Fc"
+    assert made.task_id == "a/../b?c"
+
+
+@pytest.mark.parametrize("bad_id", ["", ".", "two words", "\ud800"])
+async def test_an_id_that_nobody_gave_out_is_unknown_without_asking(bad_id: str) -> None:
+    requests: list[httpx.Request] = []
+    with pytest.raises(UnknownTaskError):
+        await gptge(enveloped(task()), requests).fetch(bad_id)
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "content"),
+    [
+        (400, {"code": "task_not_exist", "message": "task_not_exist", "data": None}),
+        (400, {"code": "invalid_request", "message": "task not exist", "data": None}),
+        (200, {"code": "task_not_exist", "message": "", "data": None}),
+        (404, {"code": "error", "message": "", "data": None}),
+        (200, {"code": "success", "message": "", "data": None}),
+    ],
+)
+async def test_a_task_that_gptge_does_not_know_is_unknown(status: int, content: object) -> None:
+    with pytest.raises(UnknownTaskError):
+        await gptge(httpx.Response(status, json=content)).fetch(TASK)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, "x", 7, True, {"task_id": TASK}, {"task_id": TASK, "status": ""}, {"status": None}]
+)
+async def test_a_task_without_a_status_cannot_be_read(data: object) -> None:
+    with pytest.raises(UnreadableAnswerError, match=r"gpt\.ge answered, but data"):
+        await gptge(enveloped(data)).fetch(TASK)
+
+
+async def test_a_web_page_at_a_look_costs_nothing() -> None:
+    with pytest.raises(UnreadableAnswerError) as caught:
+        await gptge(httpx.Response(200, html="<html>")).fetch(TASK)
+    assert caught.value.charged == "no"
+
+
+async def test_a_list_of_tasks_is_searched_for_the_one() -> None:
+    tasks = [task(task_id=OTHER, status="FAILURE"), task(status="QUEUED")]
+    assert (await gptge(enveloped(tasks)).fetch(TASK)).status == "pending"
+
+
+async def test_a_list_of_one_task_under_another_id_is_that_task() -> None:
+    made = await gptge(enveloped([task(task_id=OTHER, status="QUEUED")])).fetch(TASK)
+    assert (made.task_id, made.status) == (TASK, "pending")
+
+
+# Status, kind, model ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("NOT_START", "pending"),
+        ("SUBMITTED", "pending"),
+        ("QUEUED", "pending"),
+        ("PENDING", "pending"),
+        ("IN_PROGRESS", "processing"),
+        ("processing", "processing"),
+        ("UNKNOWN", "processing"),
+        ("HOLIDAY", "processing"),
+        ("SUCCESS", "completed"),
+        ("COMPLETE", "completed"),
+        ("complete", "completed"),
+        ("FAILURE", "failed"),
+        ("FAILED", "failed"),
+        ("error", "failed"),
+    ],
+)
+async def test_only_known_ends_are_ends(word: str, status: str) -> None:
+    made = await report(status=word)
+    assert (made.status, made.provider_status) == (status, word)
+
+
+@pytest.mark.parametrize("code", ["success", 1, "1", 200], ids=repr)
+async def test_the_code_of_success_has_many_forms(code: object) -> None:
+    assert (await gptge(enveloped(task(), code)).fetch(TASK)).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("value", "percent"),
+    [
+        ("0%", 0),
+        ("40%", 40),
+        ("100", 100),
+        (7, 7),
+        (6.9, 6),
+        ("", None),
+        (None, None),
+        ("half", None),
+        ("101%", None),
+        (-1, None),
+        (True, None),
+        ([], None),
+        ("nan%", None),
+    ],
+)
+async def test_progress_is_a_percentage_or_not_known(value: object, percent: int | None) -> None:
+    assert (await report(progress=value)).progress_percent == percent
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, "song"),
+        ({"action": ""}, "song"),
+        ({"action": "UPLOAD", "data": None}, "other"),
+        ({"action": "CONCAT"}, "song"),
+        ({"data": [clip_of(metadata={"history": [{"id": "c0", "continue_at": 80}]})]}, "extension"),
+        ({"data": [clip_of(metadata={"task": "extend"})]}, "extension"),
+        ({"action": "LYRICS", "data": None}, "lyrics"),
+        ({"action": "lyrics", "data": {"text": "La"}}, "lyrics"),
+        ({"action": None, "data": {"text": "La", "title": "T"}}, "lyrics"),
+    ],
+)
+async def test_the_kind_is_told_from_action_and_clips(fields: dict[str, Any], kind: str) -> None:
+    assert (await report(**fields)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("fields", "model"),
+    [
+        ({"model_name": "chirp-v3-5"}, "suno-v3.5"),
+        ({"model_name": "chirp-crow"}, "suno-v5"),
+        ({"model_name": "chirp-v3"}, "chirp-v3"),
+        ({"model_name": "", "major_model_version": "v3.5"}, "suno-v3.5"),
+        ({"model_name": None, "major_model_version": "v9"}, "chirp-v9"),
+        ({"model_name": "music-u"}, "music-u"),
+        ({"model_name": "", "major_model_version": ""}, ""),
+    ],
+)
+async def test_the_model_is_ours_where_the_table_has_its_name(
+    fields: dict[str, Any], model: str
+) -> None:
+    assert (await report(data=[clip_of(**fields)])).model == model
+
+
+# Clips -----------------------------------------------------------------------------------------
+
+
+async def test_a_complete_clip_is_completed() -> None:
+    made = await clip(
+        image_url="https://cdn2.example/image_b1.jpeg",
+        image_large_url="https://cdn2.example/image_large_b1.jpeg",
+        video_url="https://cdn1.example/b1.mp4",
+        metadata={"tags": "indie pop", "prompt": "[Verse]\nTrams", "duration": 128.92},
+    )
+    assert made == Clip(
+        clip_id="clip-1",
+        status="completed",
+        title="Trams",
+        service_title="Trams",
+        duration_s=128.92,
+        audio_url=AUDIO,
+        image_url="https://cdn2.example/image_b1.jpeg",
+        video_url="https://cdn1.example/b1.mp4",
+        tags=("indie pop",),
+        lyrics="[Verse]\nTrams",
+        made_with="chirp-v3",
+    )
+
+
+@pytest.mark.parametrize("word", ["submitted", "queued", "streaming", "whatever", ""])
+async def test_a_preview_is_never_handed_out(word: str) -> None:
+    made = await clip("IN_PROGRESS", status=word)
+    assert (made.status, made.audio_url) == ("processing", "")
+
+
+async def test_complete_clips_do_not_end_the_task() -> None:
+    made = await report(status="IN_PROGRESS", data=[clip_of(), clip_of(id="clip-2")])
+    assert made.status == "processing"
+    assert [c.status for c in made.clips] == ["completed", "completed"]
+
+
+async def test_a_clip_without_a_status_is_as_final_as_its_task() -> None:
+    assert (await clip("SUCCESS", status="")).status == "completed"
+
+
+@pytest.mark.parametrize("fields", [{"status": "streaming"}, {"audio_url": ""}])
+async def test_a_clip_that_is_not_final_at_the_end_failed(fields: dict[str, Any]) -> None:
+    made = await clip("SUCCESS", **fields)
+    assert (made.status, made.audio_url) == ("failed", "")
+    assert made.error == "The service delivered no finished audio for this clip."
+
+
+async def test_one_bad_clip_fails_alone() -> None:
+    bad = clip_of(id="clip-2", status="error", metadata={"error_message": "flagged"})
+    made = await report(data=[clip_of(), bad])
+    assert (made.status, made.error) == ("completed", "")
+    assert [(c.status, c.error) for c in made.clips] == [("completed", ""), ("failed", "flagged")]
+
+
+async def test_an_error_type_is_an_error_where_nothing_says_more() -> None:
+    made = await clip(status="error", metadata={"error_type": "moderation_failure"})
+    assert made.error == "moderation_failure"
+
+
+@pytest.mark.parametrize("data", [None, [], {}, "", "x", 7])
+async def test_a_completed_task_without_clips_says_so(data: object) -> None:
+    made = await report(data=data)
+    assert (made.status, made.clips) == ("completed", ())
+    assert made.error == "gpt.ge calls the task completed, but gave no audio."
+
+
+@pytest.mark.parametrize("data", [None, [], {}])
+async def test_a_running_task_may_have_no_clips_yet(data: object) -> None:
+    made = await report(status="IN_PROGRESS", data=data)
+    assert (made.status, made.clips, made.error) == ("processing", (), "")
+
+
+async def test_a_map_of_clips_is_read_too() -> None:
+    made = await report(data={"clip-9": clip_of(id="")})
+    assert [c.clip_id for c in made.clips] == ["clip-9"]
+
+
+# A bare Suno-API -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["complete", "complete"], "completed"),
+        (["complete", "error"], "completed"),
+        (["error", "error"], "failed"),
+        (["complete", "streaming"], "processing"),
+        (["complete", ""], "processing"),
+        ([], "processing"),
+    ],
+)
+async def test_bare_clips_end_together(words: list[str], status: str) -> None:
+    clips = [clip_of(id=f"clip-{n}", status=word) for n, word in enumerate(words)]
+    made = await gptge(enveloped(clips)).fetch(TASK)
+    assert (made.task_id, made.status, made.kind) == (TASK, status, "song")
+    assert len(made.clips) == len(words)
+
+
+async def test_one_bare_clip_is_read_too() -> None:
+    made = await gptge(enveloped(clip_of())).fetch(TASK)
+    assert [c.audio_url for c in made.clips] == [AUDIO]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "lyrics"),
+    [
+        ({"status": "complete", "title": "T", "text": "La"}, "completed", Lyrics("T", "La")),
+        ({"title": "T", "text": "La"}, "completed", Lyrics("T", "La")),
+        ({"status": "submitted", "title": "", "text": ""}, "pending", None),
+    ],
+)
+async def test_bare_lyrics_are_read(data: object, status: str, lyrics: Lyrics | None) -> None:
+    made = await gptge(enveloped(data)).fetch(TASK)
+    assert (made.kind, made.status, made.lyrics) == ("lyrics", status, lyrics)
+
+
+async def test_completed_lyrics_are_an_object() -> None:
+    data = {"id": "x", "status": "complete", "title": "Trams", "text": "[Verse]\nTrams"}
+    made = await report(action="LYRICS", data=data)
+    assert (made.kind, made.clips) == ("lyrics", ())
+    assert made.lyrics == Lyrics("Trams", "[Verse]\nTrams")
+
+
+async def test_completed_lyrics_without_words_say_so() -> None:
+    made = await report(action="LYRICS", data={"text": ""})
+    assert made.error == "gpt.ge calls the task completed, but gave no lyrics."
+
+
+# Failure, money, time --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"fail_reason": "time out"}, "time out"),
+        ({"fail_reason": "", "data": [clip_of(metadata={"error_message": "flagged"})]}, "flagged"),
+        ({"fail_reason": "", "data": None}, "gpt.ge gave no reason."),
+        ({"fail_reason": "获取渠道信息失败，渠道ID：7"}, "获取渠道信息失败，渠道ID：[id]"),
+    ],
+)
+async def test_a_failure_is_free_and_says_why(fields: dict[str, Any], error: str) -> None:
+    made = await report(status="FAILURE", **fields)
+    assert (made.error, made.charged) == (error, "no")
+
+
+async def test_a_fail_reason_before_the_failure_is_none() -> None:
+    made = await report(status="IN_PROGRESS", fail_reason="time out")
+    assert (made.status, made.error, made.charged) == ("processing", "", "unknown")
+
+
+async def test_what_a_finished_task_cost_is_not_told() -> None:
+    made = await report()
+    assert (made.charged, made.cost_usd) == ("unknown", None)
+
+
+MOMENT = datetime(2024, 9, 21, 9, 43, 21, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (1726911801, MOMENT),
+        (1726911801000, MOMENT),
+        ("1726911801", MOMENT),
+        ("2024-09-21T09:43:21Z", MOMENT),
+        (0, None),
+        ("", None),
+        (None, None),
+        (-1, None),
+        (10**40, None),
+        (True, None),
+    ],
+)
+async def test_times_are_seconds_or_milliseconds(value: object, moment: datetime | None) -> None:
+    made = await report(submit_time=value, finish_time=value)
+    assert (made.created_at, made.finished_at) == (moment, moment)
+
+
+async def test_sisters_write_in_camel_case() -> None:
+    fields = {"taskId": TASK, "status": "FAILURE", "submitTime": 1726911801000}
+    answer = enveloped([fields | {"failReason": "time out"}])
+    [made] = (await gptge(answer).fetch_many([TASK])).values()
+    assert (made.created_at, made.error) == (MOMENT, "time out")
+
+
+@pytest.mark.parametrize("junk", [None, 7, [], {}, True], ids=repr)
+@pytest.mark.parametrize("field", ["action", "fail_reason", "submit_time", "progress", "data"])
+async def test_a_field_of_a_wrong_type_spoils_nothing(field: str, junk: object) -> None:
+    assert (await report(**{field: junk})).status == "completed"
+
+
+@pytest.mark.parametrize("junk", [None, 7, [], "x", True], ids=repr)
+@pytest.mark.parametrize("field", ["metadata", "title", "model_name", "image_url", "handle"])
+async def test_a_field_of_a_clip_of_a_wrong_type_spoils_nothing(field: str, junk: object) -> None:
+    assert (await clip(**{field: junk})).status == "completed"
+
+
+async def test_accounts_and_channels_are_in_nothing_that_is_kept() -> None:
+    made = await report(user_id=998877, channel_id=998877, data=[clip_of(user_id="u-998877")])
+    assert "998877" not in repr(made)
+
+
+# Looking at several ----------------------------------------------------------------------------
+
+
+async def several(data: object, *ids: str) -> dict[str, Report]:
+    return dict(await gptge(enveloped(data)).fetch_many(ids))
+
+
+async def test_several_tasks_are_one_call() -> None:
+    requests: list[httpx.Request] = []
+    provider = gptge(enveloped([task(task_id=OTHER), task()]), requests)
+    reports = await provider.fetch_many([TASK, OTHER])
+    assert set(reports) == {TASK, OTHER}
+    assert [(r.method, r.url.path) for r in requests] == [("POST", "/suno/fetch")]
+    assert json.loads(requests[0].content) == {"ids": [TASK, OTHER]}
+    assert Gptge.batches
+
+
+async def test_no_tasks_are_no_call() -> None:
+    requests: list[httpx.Request] = []
+    assert await gptge(enveloped(None), requests).fetch_many([]) == {}
+    assert requests == []
+
+
+@pytest.mark.parametrize("data", [None, [], {}, [None, 7, {}], [task(task_id=OTHER)]])
+async def test_tasks_that_are_left_out_are_not_in_the_answer(data: object) -> None:
+    assert await several(data, TASK) == {}
+
+
+async def test_a_single_task_in_place_of_a_list_is_read() -> None:
+    assert set(await several(task(), TASK)) == {TASK}
+
+
+async def test_a_task_that_cannot_be_read_spoils_no_other() -> None:
+    assert set(await several([task(status=None), task(task_id=OTHER)], TASK, OTHER)) == {OTHER}
+
+
+@pytest.mark.parametrize("data", ["x", 7, [task(status=None)]])
+async def test_an_answer_of_which_nothing_can_be_read_is_an_error(data: object) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        await several(data, TASK)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (httpx.Response(401, json=gate("无效的令牌")), BadKeyError),
+        (httpx.Response(400, json={"code": "task_not_exist", "message": "x"}), RefusedError),
+        (httpx.Response(502, text="Bad gateway"), UnreadableAnswerError),
+    ],
+)
+async def test_a_failed_look_at_several_is_a_service_error(
+    answer: httpx.Response, kind: type[ServiceError]
+) -> None:
+    with pytest.raises((ServiceError, NotFoundError)) as caught:
+        await gptge(answer).fetch_many([TASK])
+    assert type(caught.value) is kind
+    assert caught.value.charged == "no"
