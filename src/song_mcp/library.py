@@ -1,0 +1,397 @@
+"""The library: every finished clip as an audio file in one folder, which is the user's.
+
+Invariant: a file with a final name is whole, was recognised as audio by its bytes, and is never
+overwritten; what is not finished has a hidden name and disappears with the attempt. The names
+are ours alone: nothing of a URL or a header gets into them.
+
+A file says itself which clip it holds: a digest of the clip's id stands in its tags, and the
+digest's beginning in its name. So saving a clip again finds its file without any index, also
+when two servers save it at the same time. Where a name is taken by something else, it grows by
+more of the digest. Formats that are not tagged are told apart by their bytes.
+"""
+
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from io import SEEK_END, BytesIO, FileIO
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+
+from song_mcp import audio
+from song_mcp.errors import LibraryError, SongError
+from song_mcp.songs import Clip, Task
+from song_mcp.tagging import Tags, clip_key, file_names, is_named_for, key_of, measured_s, tagged
+
+CAP_BYTES = 64 * 2**20
+COVER_CAP_BYTES = 5 * 2**20
+PARTIAL = ".partial-"
+STALE_S = 24 * 3600
+"""The age in seconds at which a partial file belongs to no living download."""
+
+HAS_DIR_FD = {os.open, os.link, os.unlink, os.stat} <= os.supports_dir_fd
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | getattr(os, "O_BINARY", 0)
+PLAIN = NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
+
+
+class Media(Protocol):
+    """What a download tells of itself; the library believes none of it."""
+
+    @property
+    def mime_type(self) -> str:
+        """The MIME type that the host gave."""
+        ...
+
+
+Download = Callable[[str, Callable[[bytes], None]], Awaitable[Media]]
+"""Fetches a URL and feeds its bytes to a sink; raises LibraryError, and what the sink raises."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A clip in the library: its file, the cover beside it, and what the file holds.
+
+    `duration_s` is measured in seconds, None where that was not possible.
+    """
+
+    file: Path
+    cover: Path | None
+    mime_type: str
+    size_bytes: int
+    duration_s: float | None
+
+
+class Library:
+    """Saves clips to `folder` and reads them back; files are at most `cap_bytes` long.
+
+    Nothing is touched before the first clip is saved; the folder is made then.
+    """
+
+    def __init__(self, folder: Path, download: Download, *, cap_bytes: int = CAP_BYTES) -> None:
+        self._folder = folder
+        self._download = download
+        self._cap_bytes = cap_bytes
+
+    async def save(self, task: Task, clip: Clip) -> Saved:
+        """Give the clip's file, downloading it if the library does not hold it yet.
+
+        Raises LibraryError where that did not work; then no file of the clip is there.
+        """
+        known = await run_sync(self._find, task, clip)
+        if known:
+            return known
+        if not clip.audio_url:
+            msg = f"Clip {clip.clip_id} has no link to its audio yet; look at the task again."
+            raise LibraryError(msg)
+        draft = Draft(self._folder)
+        try:
+            await run_sync(draft.open)
+            await self._download(clip.audio_url, _capped(draft.write, self._cap_bytes))
+            cover = await self._fetch_cover(clip)
+            return await run_sync(self._keep, draft, task, clip, cover)
+        finally:
+            try:
+                with CancelScope(shield=True):
+                    await run_sync(draft.discard)
+            finally:
+                draft.discard()  # nothing more to do, unless even that was cut short
+
+    async def read(self, clip: Clip) -> bytes:
+        """Give the bytes of the clip's file.
+
+        Raises LibraryError where the clip has none, or it is gone or no audio any more.
+        """
+        return await run_sync(self._read, clip)
+
+    def _find(self, task: Task, clip: Clip) -> Saved | None:
+        if clip.file and (saved := _saved(clip.file)):
+            return saved
+        key = key_of(task, clip)
+        with _explained(self._folder), suppress(FileNotFoundError):
+            paths = [path for path in self._folder.iterdir() if is_named_for(path, key)]
+            return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
+        return None
+
+    async def _fetch_cover(self, clip: Clip) -> bytes:
+        """Give the picture's bytes, none where there is no picture to be had."""
+        picture = bytearray()
+        with suppress(SongError):
+            if clip.image_url:
+                await self._download(clip.image_url, _capped(picture.extend, COVER_CAP_BYTES))
+                return bytes(picture)
+        return b""
+
+    def _keep(self, draft: "Draft", task: Task, clip: Clip, cover: bytes) -> Saved:
+        content = draft.content()
+        kind = audio.recognise(BytesIO(content))
+        kept = tagged(content, kind, Tags.of(task, clip, cover)) or content
+        try:
+            draft.rewrite(kept)
+        except LibraryError:  # no room for the tags, but there was for the audio
+            kept = content
+            draft.rewrite(kept)
+        is_same = partial(_holds, key=key_of(task, clip), content=kept)
+        path = draft.place(file_names(task, clip, kind.extension), is_same)
+        self._keep_cover(path, cover)
+        return _saved(path) or Saved(path, None, kind.mime_type, len(kept), None)
+
+    def _keep_cover(self, song: Path, cover: bytes) -> None:
+        kind = audio.picture_format(cover)
+        if kind is None:
+            return
+        draft = Draft(self._folder)
+        with suppress(LibraryError):
+            try:
+                draft.open()
+                draft.write(cover)
+                draft.place([song.stem + kind.extension], lambda _: False)
+            finally:
+                draft.discard()
+
+    def _read(self, clip: Clip) -> bytes:
+        if clip.file is None:
+            msg = f"Clip {clip.clip_id} is not in the library. {clip.save_error}".rstrip()
+            raise LibraryError(msg)
+        try:
+            with _opened(clip.file) as file:
+                audio.recognise(file)
+                return _content(file)
+        except (OSError, LibraryError) as error:
+            raise _gone(clip) from error
+
+
+# Files -------------------------------------------------------------------------------------
+
+
+class Draft:
+    """A hidden file in the folder, which is placed under a final name or discarded.
+
+    Every step holds the lock and goes by the folder's descriptor where the system has them: a
+    step that its cancelled caller left running is over before `discard`, or finds it done.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = PARTIAL + secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._dir_fd: int | None = None
+        self._file: FileIO | None = None
+        self._is_discarded = False
+
+    def open(self) -> None:
+        """Make the folder if need be, and the file in it; raises LibraryError as all steps do."""
+        with self._lock, _explained(self._folder):
+            if self._is_discarded:
+                return
+            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if HAS_DIR_FD:
+                self._dir_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = os.open(self._at(self._name), NEW, 0o644, dir_fd=self._dir_fd)
+            self._file = os.fdopen(descriptor, "w+b", buffering=0)
+            self._sweep(os.fstat(descriptor).st_mtime - STALE_S)
+
+    def write(self, chunk: bytes) -> None:
+        """Add `chunk` at the end."""
+        with self._step() as file:
+            _pour(file, chunk)
+
+    def content(self) -> bytes:
+        """Give all that was written."""
+        with self._step() as file:
+            return _content(file)
+
+    def rewrite(self, content: bytes) -> None:
+        """Put `content` in the place of all that was written."""
+        with self._step() as file:
+            file.seek(0)
+            _pour(file, content)
+            file.truncate()
+
+    def place(self, names: Iterable[str], is_same: Callable[[Path], bool]) -> Path:
+        """Give the file the first of `names` that is free, or the file there that `is_same`."""
+        with self._step() as file:
+            os.fsync(file.fileno())
+            file.close()
+            for name in names:
+                path = self._folder / name
+                if self._take(name) or is_same(path):
+                    return path
+        msg = f"Every name for the clip is taken in the library folder {str(self._folder)!r}."
+        raise LibraryError(f"{msg} Move those files away. The clip keeps its link.")
+
+    def discard(self) -> None:
+        """Remove the hidden file and let go of everything; never fails."""
+        with self._lock:
+            self._is_discarded = True
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+                self._unlink(self._name)
+            if self._dir_fd is not None:
+                os.close(self._dir_fd)
+            self._file = self._dir_fd = None
+
+    @contextmanager
+    def _step(self) -> Iterator[FileIO]:
+        with self._lock, _explained(self._folder):
+            if self._file is None:
+                raise LibraryError("Saving the clip was given up. The clip keeps its link.")
+            yield self._file
+
+    def _at(self, name: str) -> str:
+        return name if HAS_DIR_FD else str(self._folder / name)
+
+    def _unlink(self, name: str) -> None:
+        with suppress(OSError):
+            os.unlink(self._at(name), dir_fd=self._dir_fd)
+
+    def _take(self, name: str) -> bool:
+        """Give the file this name and say so, unless something has it."""
+        old, new, fd = self._at(self._name), self._at(name), self._dir_fd
+        try:
+            os.link(old, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=not HAS_DIR_FD)
+        except FileExistsError:
+            return False
+        except OSError:  # no hard links here; or a fault that comes again
+            if not self._take_reserved(old, new):
+                return False
+        if fd is not None:
+            with suppress(OSError):  # not every file system can
+                os.fsync(fd)
+        return True
+
+    def _take_reserved(self, old: str, new: str) -> bool:
+        """Take a name with an empty file first, so that nothing of others is ever replaced."""
+        fd = self._dir_fd
+        try:
+            os.close(os.open(new, NEW, 0o644, dir_fd=fd))
+        except FileExistsError:
+            return False
+        try:
+            os.replace(old, new, src_dir_fd=fd, dst_dir_fd=fd)
+        except OSError:
+            os.unlink(new, dir_fd=fd)
+            raise
+        return True
+
+    def _sweep(self, oldest: float) -> None:
+        """Remove the partial files of processes that were killed, older than `oldest`."""
+        for path in self._folder.iterdir():
+            if path.name.startswith(PARTIAL):
+                with suppress(OSError):
+                    if path.lstat().st_mtime < oldest:
+                        self._unlink(path.name)
+
+
+def _capped(write: Callable[[bytes], object], cap_bytes: int) -> Callable[[bytes], None]:
+    """Give a sink that hands on to `write`, and raises LibraryError after `cap_bytes`."""
+    total = 0
+
+    def sink(chunk: bytes) -> None:
+        nonlocal total
+        total += len(chunk)
+        if total > cap_bytes:
+            text = f"The clip was not saved: it is longer than {cap_bytes} bytes."
+            raise LibraryError(f"{text} The clip keeps its link.")
+        write(chunk)
+
+    return sink
+
+
+def _saved(path: Path) -> Saved | None:
+    """Give what the file holds, or None where it is no audio that can be read."""
+    try:
+        with _opened(path) as file:
+            kind = audio.recognise(file)
+            length_s = measured_s(file, kind)
+            return Saved(path, _cover(path), kind.mime_type, file.seek(0, SEEK_END), length_s)
+    except (OSError, LibraryError):
+        return None
+
+
+def _holds(path: Path, key: str, content: bytes) -> bool:
+    """Tell whether the file is of the clip with this key, or has this content and no key."""
+    try:
+        with _opened(path) as file:
+            found = clip_key(file, audio.recognise(file))
+            return found == key if found else _content(file) == content
+    except (OSError, LibraryError):
+        return False
+
+
+def _cover(song: Path) -> Path | None:
+    """Give the picture beside a song."""
+    for kind in audio.PICTURES:
+        path = song.with_suffix(kind.extension)
+        with suppress(OSError):
+            if stat.S_ISREG(path.lstat().st_mode):
+                return path
+    return None
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _pour(file: IO[bytes], content: bytes) -> None:
+    """Write everything, at once: what does not fit is known here, and not kept for later."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading; raises OSError for symlinks and what else is no file."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | PLAIN)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise FileNotFoundError(path)
+        yield file
+
+
+# Errors ------------------------------------------------------------------------------------
+
+FULL = ("has no room left", "Free some space")
+CLOSED = ("cannot be written", "Allow writing to it, or choose another")
+NO_FOLDER = ("is no folder", "Choose another")
+FAULTS = {
+    errno.ENOSPC: FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): FULL,
+    errno.EACCES: CLOSED,
+    errno.EPERM: CLOSED,
+    errno.EROFS: CLOSED,
+    errno.EEXIST: NO_FOLDER,
+    errno.ELOOP: NO_FOLDER,
+    errno.ENOENT: ("is gone", "Make it again, or choose another"),
+    errno.ENOTDIR: NO_FOLDER,
+}
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Raise LibraryError, with what to do, for whatever the system says of the folder."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        what, advice = FAULTS.get(number or 0, ("cannot be used", "Check it, or choose another"))
+        text = f"The library folder {str(folder)!r} {what}. {advice}, then look at the task again."
+        raise LibraryError(f"{text} The clip keeps its link.") from error
+
+
+def _gone(clip: Clip) -> LibraryError:
+    name = clip.file.name if clip.file else ""
+    return LibraryError(
+        f"The file {name!r} of clip {clip.clip_id} is gone from the library, or no audio any more. "
+        "Put it back, or look at the task again. The clip keeps its link."
+    )
