@@ -1,0 +1,8 @@
+"""`python -m song_mcp` is `song-mcp`."""
+
+import sys
+
+from song_mcp.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

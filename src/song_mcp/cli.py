@@ -1,0 +1,212 @@
+"""The command line: `song-mcp` serves MCP over stdio; its subcommands show, try and explain it.
+
+Invariant: stdout belongs to the protocol while serving, so everything said meanwhile goes to
+stderr; and each command imports what it needs when it runs, because every client starts this.
+"""
+
+import argparse
+import gc
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+from song_mcp import __version__
+
+STOPPED_BY = 128
+"""Added to a signal's number it is the exit status after that signal, as shells have it."""
+STOPPED = STOPPED_BY + signal.SIGINT
+WRONG = 2
+HIGHEST_PORT = 65535
+LONGEST_SONG_S = 3600.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+Opened = TypeVar("Opened")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give the exit status."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        return STOPPED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="song-mcp",
+        description="Without a command: serve MCP over stdio, for an MCP client to start.",
+    )
+    parser.add_argument("--version", action="version", version=f"song-mcp {__version__}")
+    parser.set_defaults(command=_serve_stdio)
+    commands = parser.add_subparsers(title="commands", metavar="")
+
+    demo = commands.add_parser("demo", help="make songs from end to end without a key")
+    demo.add_argument(
+        "--folder", type=Path, default=Path("song-mcp-demo"), help="where journal and songs go"
+    )
+    demo.add_argument(
+        "--song-seconds", type=_seconds, default=8.0, help="how long the sandbox takes for a song"
+    )
+    demo.set_defaults(command=_demo)
+
+    sandbox = commands.add_parser("sandbox", help="run a stand-in for both services on loopback")
+    sandbox.add_argument("--port", type=_port, default=8787, help="0 takes any free one")
+    sandbox.add_argument(
+        "--song-seconds", type=_seconds, default=12.0, help="how long it takes for a song"
+    )
+    sandbox.set_defaults(command=_sandbox)
+
+    config = commands.add_parser("config", help="print what to put into the MCP client's settings")
+    config.set_defaults(command=_config)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    """Read a duration; argparse tells what is wrong with another text."""
+    seconds = float(text)
+    if not 0 <= seconds <= LONGEST_SONG_S:
+        raise argparse.ArgumentTypeError(f"must be 0 to {LONGEST_SONG_S:.0f}")
+    return seconds
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"must be 0 to {HIGHEST_PORT}")
+    return port
+
+
+def _serve_stdio(_: argparse.Namespace) -> int:
+    gc.disable()  # a collection in the middle of the imports costs more than all it could free
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their scan is slow
+    from song_mcp.compose import open_studio
+    from song_mcp.server.app import build_server
+    from song_mcp.settings import Settings, SettingsError
+
+    gc.freeze()
+    gc.enable()
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        return _complain(f"song-mcp cannot start with these settings:\n{error}")
+    for number in SIGNALS:
+        signal.signal(number, _leave)
+    server = build_server(lambda: _until_signalled(open_studio(settings)))
+    try:
+        server.run("stdio")
+    except* BrokenPipeError:
+        pass  # the client went away without waiting for its answers
+    return 0
+
+
+@asynccontextmanager
+async def _until_signalled(
+    opened: AbstractAsyncContextManager[Opened],
+) -> AsyncIterator[Opened]:
+    """Keep `opened` open until the client hangs up, or a signal closes it and ends the process.
+
+    Whatever closing `opened` waits for is waited for, however many signals come.
+    """
+    import asyncio
+
+    import anyio
+
+    came: list[int] = []
+    with anyio.CancelScope() as serving:
+
+        def stop(number: int) -> None:
+            came.append(number)
+            serving.cancel()
+
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        try:
+            async with opened as studio:
+                yield studio
+        finally:
+            if came:
+                _leave(came[0])
+
+
+def _leave(number: int, _: FrameType | None = None) -> NoReturn:
+    """End at once: the thread that reads stdin would otherwise be waited for."""
+    with suppress(OSError, RuntimeError, ValueError):  # closed, or interrupted while flushing
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(STOPPED_BY + number)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    try:
+        from song_mcp.demo import run
+    except ImportError as error:
+        return _needs_sandbox(error)
+    folder: Path = options.folder.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _complain(f"The demo cannot use the folder {folder}: {error.strerror}.")
+    return run(folder, song_seconds=options.song_seconds)
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    try:
+        from song_mcp.sandbox.app import build_app
+        from song_mcp.sandbox.serve import run
+    except ImportError as error:
+        return _needs_sandbox(error)
+    try:
+        run(build_app(options.song_seconds), port=options.port, on_ready=_say_ready)
+    except OSError as error:
+        return _complain(f"The sandbox cannot listen on port {options.port}: {error.strerror}.")
+    return 0
+
+
+def _say_ready(base_url: str) -> None:
+    print(
+        "A stand-in for PiAPI and gpt.ge is running; Ctrl-C ends it. For a server to use it, set:"
+    )
+    for name in ("PIAPI_BASE_URL", "GPTGE_BASE_URL"):
+        print(f"  {name}={base_url}")
+    for name in ("PIAPI_API_KEY", "GPTGE_API_KEY"):
+        print(f"  {name}=sandbox")
+    sys.stdout.flush()
+
+
+def _config(_: argparse.Namespace) -> int:
+    entry = {
+        "command": str(_command()),
+        "args": [],
+        "env": {"PIAPI_API_KEY": "your-piapi-key", "GPTGE_API_KEY": "your-gptge-key"},
+    }
+    print(json.dumps({"mcpServers": {"song-mcp": entry}}, indent=2))
+    return 0
+
+
+def _command() -> Path:
+    """Give the absolute path of the command that is running, also for `python -m song_mcp`."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return Path(sys.executable).absolute().with_name("song-mcp")
+    return Path(shutil.which(called) or called).absolute()
+
+
+def _needs_sandbox(error: ImportError) -> int:
+    return _complain(
+        f"This command needs the extra packages of the sandbox ({error.name} is missing). "
+        "Install them with: pip install 'song-mcp[sandbox]'"
+    )
+
+
+def _complain(message: str) -> int:
+    print(message, file=sys.stderr)
+    return WRONG

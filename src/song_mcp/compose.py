@@ -1,0 +1,90 @@
+"""Settings in, studio out: the only module that names the concrete services.
+
+Invariant: nothing is opened here before the studio is entered, and a service without a key does
+not exist for the rest of the program.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
+
+import anyio
+from anyio.abc import TaskGroup
+
+from song_mcp.clock import Clock
+from song_mcp.journal import Journal
+from song_mcp.library import Library
+from song_mcp.providers.base import Provider
+from song_mcp.providers.gptge import Gptge
+from song_mcp.providers.http import download
+from song_mcp.providers.piapi import Piapi
+from song_mcp.settings import LOOPBACK, Settings
+from song_mcp.songs import Service
+from song_mcp.studio import Studio, running
+
+SAVE_DEADLINE_S = 300.0
+CAP_BYTES = 64 * 2**20
+
+
+@asynccontextmanager
+async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Studio]:
+    """Build the studio from the settings, run it, and let everything go in the end.
+
+    `clock` is real time where it is not given.
+    """
+    clock = clock or Clock()
+    journal = Journal(settings.journal_path, clock.now)
+    providers = _providers(settings)
+
+    def make(work: TaskGroup) -> Studio:
+        return Studio(
+            providers=providers,
+            journal=journal,
+            library=_library(settings),
+            clock=clock,
+            default_model=settings.default_model,
+            default_wait_s=settings.wait_seconds,
+            work=work,
+        )
+
+    try:
+        async with running(make) as studio:
+            yield studio
+    finally:
+        with anyio.CancelScope(shield=True):
+            for provider in providers.values():
+                await provider.close()
+            await journal.close()
+
+
+def _providers(settings: Settings) -> dict[Service, Provider]:
+    """Give the services that have a key."""
+    providers: dict[Service, Provider] = {}
+    if settings.piapi_key:
+        providers["piapi"] = Piapi(
+            settings.piapi_key.get_secret_value(),
+            settings.piapi_base_url,
+            service_mode=settings.piapi_service_mode,
+        )
+    if settings.gptge_key:
+        providers["gptge"] = Gptge(settings.gptge_key.get_secret_value(), settings.gptge_base_url)
+    return providers
+
+
+def _library(settings: Settings) -> Library:
+    fetch = partial(
+        download,
+        cap_bytes=CAP_BYTES,
+        deadline_s=SAVE_DEADLINE_S,
+        loopback_origins=_loopback_origins(settings),
+    )
+    return Library(settings.library_path, fetch, cap_bytes=CAP_BYTES)
+
+
+def _loopback_origins(settings: Settings) -> frozenset[tuple[str, int]]:
+    """Give host and port of the base URLs on this machine: a sandbox's media are there."""
+    parts = [urlsplit(url) for url in (settings.piapi_base_url, settings.gptge_base_url)]
+    return frozenset(
+        (part.hostname, part.port or 80) for part in parts if part.hostname in LOOPBACK
+    )

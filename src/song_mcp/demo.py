@@ -1,0 +1,212 @@
+"""The main job shown from outside: sandbox, server as a child, the SDK's client.
+
+Invariant: the demo meets the server only over the wire, as any client would, and ends with
+status 0 only if every step held: songs made at both services, one extended, a resource read,
+and the audio that it gives equal to the file in the library.
+"""
+
+import base64
+import hashlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
+from mcp.types import BlobResourceContents, TextResourceContents
+from tqdm import tqdm
+
+from song_mcp.errors import SongError
+from song_mcp.sandbox.app import build_app
+from song_mcp.sandbox.serve import running
+
+Json = dict[str, Any]
+
+WAIT_S = 20
+LONGEST_SONG_S = 300
+LYRICS = "[Verse]\nTrams at noon, the bells go by\n[Chorus]\nRing me home under a paper sky\n"
+
+
+class DemoError(SongError):
+    """A step of the demo did not hold."""
+
+
+@dataclass
+class Demo:
+    """One run: the client that asks, the bar that shows, and what was done so far."""
+
+    client: Client
+    bar: "tqdm[Any]"
+    steps: list[tuple[str, str]] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    async def song(self, label: str, tool: str, arguments: Json) -> Json:
+        """Make a song with a paid tool and follow it to its end, as an assistant would."""
+        task = await self._call(label, tool, arguments | {"wait_seconds": WAIT_S})
+        begun = time.monotonic()
+        while task["status"] not in {"completed", "failed"}:
+            if time.monotonic() - begun > LONGEST_SONG_S:
+                raise DemoError(f"{label}: still {task['status']} after {LONGEST_SONG_S} s")
+            again = {"task_id": task["task_id"], "wait_seconds": WAIT_S}
+            task = await self._call(label, "get_task", again)
+        clips = _finished_clips(label, task)
+        self.files += [Path(clip["file"]) for clip in clips]
+        length = ", ".join(f"{clip['duration_seconds']:g} s" for clip in clips)
+        cost = f", ${task['cost_usd']:g}" if "cost_usd" in task else ""
+        self.done(label, f"{len(clips)} clips ({length}){cost}")
+        return task
+
+    async def _call(self, label: str, tool: str, arguments: Json) -> Json:
+        async def show(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
+            self.bar.set_description(f"{label}: {message or tool}, {progress:.0f} s")
+
+        result = await self.client.call_tool(tool, arguments, progress_callback=show)
+        if result.is_error or result.structured_content is None:
+            raise DemoError(f"{label}: {_text_of(result.content)}")
+        return dict(result.structured_content)
+
+    async def listed(self, expected: int) -> None:
+        """Find every song again in the journal and in the list of resources."""
+        songs = await self._call("list", "list_songs", {})
+        resources = (await self.client.list_resources()).resources
+        if songs["total"] != expected or not resources:
+            raise DemoError(f"list: {songs['total']} tasks instead of {expected}")
+        self.done("list_songs and resources", f"{songs['total']} tasks, {len(resources)} clips")
+
+    async def read(self, clip: Json, folder: Path) -> None:
+        """Read a clip's two resources, and keep the audio that came over the wire."""
+        uri = clip["resource_uri"]
+        about, audio = await self._contents(uri), await self._contents(f"{uri}/audio")
+        if not isinstance(about, TextResourceContents) or clip["clip_id"] not in about.text:
+            raise DemoError(f"{uri}: not the clip that was asked for")
+        if not isinstance(audio, BlobResourceContents):
+            raise DemoError(f"{uri}/audio: no audio")
+        content = base64.b64decode(audio.blob)
+        copy = anyio.Path(folder / "from-resource.mp3")
+        await copy.write_bytes(content)
+        if _digest(content) != _digest(await anyio.Path(clip["file"]).read_bytes()):
+            raise DemoError(f"{uri}/audio: not the bytes of {clip['file']}")
+        self.files.append(Path(copy))
+        self.done("read a clip's resources", f"{audio.mime_type}, {len(content):,} bytes")
+
+    async def _contents(self, uri: str) -> TextResourceContents | BlobResourceContents:
+        return (await self.client.read_resource(uri)).contents[0]
+
+    def done(self, step: str, what: str) -> None:
+        """Note a step that held."""
+        self.steps.append((step, what))
+        self.bar.update()
+
+
+STEPS = 6
+
+
+def run(folder: Path, *, song_seconds: float) -> int:
+    """Show the main job in `folder`; a song takes the sandbox `song_seconds` seconds.
+
+    Gives the exit status: 0 if every step held, else 1.
+    """
+    failures: list[Exception] = []
+    try:
+        anyio.run(_show, folder, song_seconds)
+    except* (SongError, MCPError) as group:
+        failures = _leaves(group)
+    for failure in failures:
+        print(f"The demo failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+async def _show(folder: Path, song_seconds: float) -> None:
+    await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
+    async with running(build_app(song_seconds)) as base_url:
+        with tqdm(total=STEPS, desc="starting", unit="step", leave=False) as bar:
+            async with _client(base_url, folder) as client:
+                demo = Demo(client, bar)
+                await _main_job(demo, folder)
+    _print_table(demo, folder)
+
+
+async def _main_job(demo: Demo, folder: Path) -> None:
+    before = (await demo.client.call_tool("list_songs", {})).structured_content or {}
+    tools = (await demo.client.list_tools()).tools
+    demo.done("connect over stdio", f"{len(tools)} tools")
+    await demo.song(
+        "generate_song with udio",
+        "generate_song",
+        {"description": "slow harbour waltz, accordion", "model": "udio", "another_take": True},
+    )
+    suno = await demo.song(
+        "generate_song with suno-v5",
+        "generate_song",
+        {
+            "lyrics": LYRICS,
+            "description": "cheerful indie pop, bells",
+            "title": "Trams at Noon",
+            "model": "suno-v5",
+            "another_take": True,
+        },
+    )
+    clip = suno["clips"][0]
+    await demo.song(
+        "extend_song",
+        "extend_song",
+        {"clip_id": clip["clip_id"], "description": "the bells fade out", "another_take": True},
+    )
+    await demo.listed(before.get("total", 0) + 3)
+    await demo.read(clip, folder)
+
+
+@asynccontextmanager
+async def _client(base_url: str, folder: Path) -> AsyncIterator[Client]:
+    environment = {
+        "PIAPI_API_KEY": "sandbox",
+        "PIAPI_BASE_URL": base_url,
+        "GPTGE_API_KEY": "sandbox",
+        "GPTGE_BASE_URL": base_url,
+        "SONG_MCP_HOME": str(folder / "journal"),
+        "SONG_MCP_LIBRARY": str(folder / "library"),
+    }
+    server = StdioServerParameters(command=sys.executable, args=["-m", "song_mcp"], env=environment)
+    async with Client(server) as client:
+        yield client
+
+
+def _finished_clips(label: str, task: Json) -> list[Json]:
+    clips: list[Json] = [clip for clip in task["clips"] if clip.get("file")]
+    if task["status"] != "completed" or not clips:
+        raise DemoError(f"{label}: {task.get('error') or task.get('note') or task['status']}")
+    missing = [clip["file"] for clip in clips if not Path(clip["file"]).is_file()]
+    if missing:
+        raise DemoError(f"{label}: {missing[0]} is not there")
+    return clips
+
+
+def _print_table(demo: Demo, folder: Path) -> None:
+    width = max(len(step) for step, _ in demo.steps)
+    print("\nWhat was done, against the sandbox: no key, no money.\n")
+    for step, what in demo.steps:
+        print(f"  {step:<{width}}  {what}")
+    print(f"\nThe journal is {folder / 'journal'}; the songs are:\n")
+    for file in demo.files:
+        print(f"  {file}")
+
+
+def _text_of(content: list[Any]) -> str:
+    return " ".join(getattr(block, "text", "") for block in content)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """Give the single failures inside nested groups."""
+    found: list[Exception] = []
+    for inner in group.exceptions:
+        found += _leaves(inner) if isinstance(inner, BaseExceptionGroup) else [inner]
+    return found

@@ -1,0 +1,66 @@
+"""What the studio says to the person in the chat, from facts alone.
+
+Invariant: each sentence says what happened, whether it cost anything, and what to do next.
+"""
+
+from collections.abc import Mapping
+
+from song_mcp.songs import SERVICE_LABELS, ExtensionRequest, Request, Service, Task
+
+KEY_VARIABLES: Mapping[Service, str] = {"piapi": "PIAPI_API_KEY", "gptge": "GPTGE_API_KEY"}
+
+WHERE_ELSE: Mapping[Service, str] = {
+    "piapi": "A Suno task made elsewhere is for fetch_suno_task; list_songs has those made here.",
+    "gptge": "A PiAPI task made elsewhere is for get_task; list_songs shows what was made here.",
+}
+JOINED = (
+    "The same request was already under way, so this call joined it and paid nothing. "
+    "another_take=true would make a second song."
+)
+
+
+def remarks(request: Request) -> str:
+    """Say what an extension does that the person may not expect."""
+    if not isinstance(request, ExtensionRequest):
+        return ""
+    if request.model.service == "piapi" and request.continue_at_s is None:
+        return "Continues from 0 s, as in PiAPI's example; continue_at_seconds sets another place."
+    if request.model.service == "gptge" and not request.lyrics:
+        return "Suno sings only lyrics that are given here, so this part is instrumental."
+    return ""
+
+
+def no_key(service: Service, *, has_any: bool) -> str:
+    """Say which variable is missing for a service, or, where none has a key, name them both."""
+    if has_any:
+        missing = f"{SERVICE_LABELS[service]} has no key: set {KEY_VARIABLES[service]}"
+    else:
+        missing = "No service has a key: set PIAPI_API_KEY (Udio) or GPTGE_API_KEY (Suno)"
+    return (
+        f"{missing} in the MCP client's settings for this server and restart it. Nothing was sent "
+        "or paid. `song-mcp demo` shows everything without a key."
+    )
+
+
+def unknown_without_key(task_id: str, service: Service) -> str:
+    """Say that a task is not known and its service cannot be asked."""
+    return (
+        f"There is no task {task_id} in the journal, and {SERVICE_LABELS[service]} cannot be asked "
+        f"because {KEY_VARIABLES[service]} is not set. list_songs shows the known tasks."
+    )
+
+
+def task_for_clip(task: Task) -> str:
+    """Say that the id of a task was given where a clip is wanted, and name its clips."""
+    clips = ", ".join(clip.clip_id for clip in task.clips)
+    has = f"its clips are {clips}: give one of them" if clips else "it has no clips yet"
+    return f"{task.public_id} is a task, not a clip; {has}. Nothing was sent or paid."
+
+
+def unknown_clip(clip_id: str) -> str:
+    """Say that a clip is not known, and how it could be."""
+    return (
+        f"There is no clip {clip_id} in the journal. Where it is of a Suno task made elsewhere, "
+        "call fetch_suno_task with that task's id first; list_songs shows the known clips. "
+        "Nothing was sent or paid."
+    )

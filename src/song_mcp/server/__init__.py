@@ -1,0 +1,1 @@
+"""The MCP side: tools, resources and results over one studio; the only importer of `mcp`."""

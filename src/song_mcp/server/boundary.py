@@ -1,0 +1,136 @@
+"""Where MCP ends and song-mcp begins: strict arguments, flat schemas, our errors, progress.
+
+Invariant: whatever a client sends, what comes back is a result or an error in our own sentence:
+no SDK prefix, no pydantic dump, no traceback; and an argument that is not known is never ignored.
+"""
+
+import difflib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, TextContent
+from pydantic import ValidationError
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.songs import Task
+
+logger = logging.getLogger(__name__)
+
+INTERNAL = (
+    "song-mcp failed inside; its log says how. Whatever was paid is in the journal: "
+    "call list_songs before anything is tried again."
+)
+
+
+def text_result(
+    text: str, structured: Mapping[str, Any] | None = None, *, is_error: bool = False
+) -> CallToolResult:
+    """Give a tool's result: a short text, and beside it the same as structured content."""
+    content = [TextContent(type="text", text=text)]
+    return CallToolResult(
+        content=list(content),
+        structured_content=dict(structured) if structured is not None else None,
+        is_error=is_error,
+    )
+
+
+def error_result(text: str) -> CallToolResult:
+    """Give an error that carries our sentence alone."""
+    return text_result(text, is_error=True)
+
+
+# Arguments ------------------------------------------------------------------------------------
+
+
+def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments that were given: null and "" count as not given.
+
+    Raises InvalidRequestError that names the nearest known one for an argument nobody knows.
+    """
+    names = list(known)
+    for name in arguments:
+        if name not in names:
+            raise InvalidRequestError(_unknown_argument(name, names))
+    return {name: value for name, value in arguments.items() if value is not None and value != ""}
+
+
+def _unknown_argument(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    return f"There is no argument {name[:60]!r}; {hint} Nothing was sent or paid."
+
+
+def validation_text(error: ValidationError) -> str:
+    """Give what is wrong with which argument, without the values and without links."""
+    problems = [
+        f"{item['loc'][0] if item['loc'] else 'arguments'}: {item['msg']}"
+        for item in error.errors()
+    ]
+    return f"{'; '.join(problems)}. Nothing was sent or paid."
+
+
+# Schemas --------------------------------------------------------------------------------------
+
+
+def flat_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the schema without references, automatic titles, and null or empty defaults.
+
+    Several clients read no `$ref`, and a choice with null is only noise where keys may be left out.
+    """
+    definitions = schema.get("$defs", {})
+    flat = _flattened({key: value for key, value in schema.items() if key != "$defs"}, definitions)
+    return {**flat, "additionalProperties": False}
+
+
+def _flattened(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    if isinstance(node, list):
+        return [_flattened(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = _resolved(_without_null(node), definitions)
+    return {
+        key: _flattened_value(key, value, definitions)
+        for key, value in node.items()
+        if not (key == "title" and isinstance(value, str))
+        and not (key == "default" and value in (None, ""))
+    }
+
+
+def _flattened_value(key: str, value: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    if key == "properties":
+        return {name: _flattened(item, definitions) for name, item in value.items()}
+    return _flattened(value, definitions)
+
+
+def _resolved(node: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(node.get("$ref", "")).removeprefix("#/$defs/")
+    if name not in definitions:
+        return node
+    return dict(definitions[name]) | {key: value for key, value in node.items() if key != "$ref"}
+
+
+def _without_null(node: dict[str, Any]) -> dict[str, Any]:
+    choices = [item for item in node.get("anyOf", []) if item != {"type": "null"}]
+    if len(choices) != 1:
+        return node
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    return dict(choices[0]) | rest
+
+
+# Waiting --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a call waits, in seconds, and the client that is told meanwhile, if it asked."""
+
+    seconds: float
+    ctx: Context[Any]
+    describe: Callable[[Task], str]
+
+    async def tell(self, elapsed_s: float, task: Task) -> None:
+        """Send progress: the seconds so far, no total, since nobody knows it."""
+        await self.ctx.report_progress(round(elapsed_s, 1), None, self.describe(task))

@@ -1,0 +1,227 @@
+"""What a tool returns: typed models with units in their descriptions.
+
+Invariant: a key without a value is left out (but `clips`, which is always there), and nothing is
+in here that a model or a person cannot use: no preview URLs, no secrets, no raw answers. While a
+task runs, its unfinished clips are left out too: there is nothing to do with them yet.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from song_mcp.errors import Charged
+from song_mcp.songs import SERVICE_LABELS, Clip, ClipStatus, Kind, Service, Status, Task
+from song_mcp.studio import Answer
+
+TITLE_CHARACTERS = 80
+
+
+class ClipResult(BaseModel):
+    """One piece of audio that a task made."""
+
+    clip_id: str
+    title: str | None = None
+    status: ClipStatus
+    duration_seconds: float | None = None
+    audio_url: str | None = Field(None, description="Where the service has it; may expire")
+    image_url: str | None = None
+    video_url: str | None = None
+    tags: list[str] | None = None
+    error: str | None = None
+    file: str | None = Field(None, description="Absolute path of the saved audio")
+    resource_uri: str | None = None
+    lyrics: str | None = None
+
+
+class LyricsResult(BaseModel):
+    """Lyrics that a lyrics task wrote."""
+
+    title: str
+    text: str
+
+
+class TaskResult(BaseModel):
+    """A task as it stands."""
+
+    task_id: str = Field(description="The service's id; local-... until that is known")
+    title: str | None = Field(None, description="In lists: the title, else the description")
+    service: Service
+    model: str | None = None
+    kind: Kind
+    status: Status
+    provider_status: str | None = Field(None, description="As the service says it")
+    progress_percent: int | None = None
+    clips: list[ClipResult]
+    lyrics: LyricsResult | None = None
+    error: str | None = None
+    charged: Charged
+    cost_usd: float | None = None
+    created_at: AwareDatetime
+    finished_at: AwareDatetime | None = None
+    next_step: str | None = Field(None, description="What to call now")
+    note: str | None = None
+
+
+class SongsResult(BaseModel):
+    """Some tasks of the journal, newest first."""
+
+    tasks: list[TaskResult]
+    total: int = Field(description="How many match in all")
+
+
+Structured = dict[str, Any]
+
+
+def clip_uri(clip_id: str) -> str:
+    """Give the URI of the clip's resource."""
+    return f"song://clips/{quote(clip_id, safe='')}"
+
+
+def as_json(result: BaseModel) -> Structured:
+    """Give a result as JSON values, without the keys that have no value."""
+    return result.model_dump(mode="json", exclude_none=True)
+
+
+def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
+    """Give the result for a task as it stands, with what to call next."""
+    task = answer.task
+    return _task(
+        task, [clip_result(clip, include_lyrics=include_lyrics) for clip in _shown(task)]
+    ).model_copy(update={"next_step": _next_step(task), "note": _note(answer) or None})
+
+
+def songs_result(tasks: Sequence[Task], total: int) -> SongsResult:
+    """Give the result for a list of tasks, each with what names it and its clips in brief."""
+    return SongsResult(tasks=[_listed(task) for task in tasks], total=total)
+
+
+def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
+    """Give the result for a clip."""
+    return ClipResult(
+        clip_id=clip.clip_id,
+        title=clip.title or None,
+        status=clip.status,
+        duration_seconds=None if clip.duration_s is None else round(clip.duration_s, 1),
+        audio_url=clip.audio_url or None,
+        image_url=clip.image_url or None,
+        video_url=clip.video_url or None,
+        tags=list(clip.tags) or None,
+        error=clip.error or None,
+        file=str(clip.file) if clip.file else None,
+        resource_uri=clip_uri(clip.clip_id) if clip.status == "completed" else None,
+        lyrics=(clip.lyrics or None) if include_lyrics else None,
+    )
+
+
+def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
+    return TaskResult(
+        task_id=task.public_id,
+        service=task.service,
+        model=task.model or None,
+        kind=task.kind,
+        status=task.status,
+        provider_status=task.provider_status or None,
+        progress_percent=task.progress_percent,
+        clips=clips,
+        lyrics=LyricsResult(title=task.lyrics.title, text=task.lyrics.text)
+        if task.lyrics
+        else None,
+        error=task.error or None,
+        charged=task.charged,
+        cost_usd=task.cost_usd,
+        created_at=_whole_seconds(task.created_at),
+        finished_at=_whole_seconds(task.finished_at) if task.finished_at else None,
+    )
+
+
+def _listed(task: Task) -> TaskResult:
+    brief = {"audio_url": None, "image_url": None, "video_url": None, "tags": None}
+    clips = [
+        clip_result(clip, include_lyrics=False).model_copy(update=brief if clip.file else {})
+        for clip in _shown(task)
+    ]
+    title = (task.title or task.description)[:TITLE_CHARACTERS] or None
+    return _task(task, clips).model_copy(update={"title": title, "lyrics": None})
+
+
+def _shown(task: Task) -> list[Clip]:
+    return [clip for clip in task.clips if not task.is_open or clip.status != "processing"]
+
+
+def _whole_seconds(when: datetime) -> datetime:
+    return when.replace(microsecond=0)
+
+
+def _note(answer: Answer) -> str:
+    unsaved = [
+        f"Clip {clip.clip_id} is not in the library: {clip.save_error}"
+        for clip in answer.task.clips
+        if clip.save_error and not clip.is_saved
+    ]
+    return " ".join([answer.note, *unsaved]).strip()
+
+
+NEXT_STEPS: dict[Status, str] = {
+    "submitting": "Call get_task with this task_id.",
+    "pending": "Call get_task with this task_id.",
+    "processing": "Call get_task with this task_id.",
+    "failed": "Tell the user why; a new try is a new payment.",
+    "in_doubt": "Do not repeat it: it may have been paid. Tell the user; list_songs shows it.",
+}
+
+
+def _next_step(task: Task) -> str | None:
+    if task.status != "completed":
+        return NEXT_STEPS.get(task.status)
+    if task.lyrics is not None:
+        return "generate_song with this text as lyrics."
+    return "extend_song with a clip_id continues a clip." if task.clips else None
+
+
+# The text beside the structured content ---------------------------------------------------------
+
+
+def task_text(result: TaskResult) -> str:
+    """Give the short text that says the same as the result, for clients that show only text."""
+    lines = [_headline(result)]
+    lines += [_clip_line(clip) for clip in result.clips]
+    if result.lyrics:
+        lines += [f'"{result.lyrics.title}"', result.lyrics.text]
+    lines += [text for text in (result.error, result.note, result.next_step) if text]
+    return "\n".join(lines)
+
+
+def songs_text(result: SongsResult) -> str:
+    """Give a line for each task, and one for each of its clips."""
+    lines = [f"{len(result.tasks)} of {result.total} tasks, newest first."]
+    for task in result.tasks:
+        lines += [_headline(task), *(_clip_line(clip) for clip in task.clips)]
+    return "\n".join(lines)
+
+
+def _headline(result: TaskResult) -> str:
+    title = f' "{result.title}"' if result.title else ""
+    facts = [f"{result.kind}{title} {result.task_id}: {result.status}"]
+    if result.progress_percent is not None and result.status in {"pending", "processing"}:
+        facts.append(f"{result.progress_percent} %")
+    facts.append(f"{result.model or 'unknown model'} at {SERVICE_LABELS[result.service]}")
+    facts.append(_money(result.charged, result.cost_usd))
+    return ", ".join(facts) + "."
+
+
+def _money(charged: Charged, cost_usd: float | None) -> str:
+    if charged == "no":
+        return "not charged"
+    if charged == "unknown":
+        return "charged: unknown"
+    return "charged" if cost_usd is None else f"cost ${cost_usd:g}"
+
+
+def _clip_line(clip: ClipResult) -> str:
+    length = "" if clip.duration_seconds is None else f", {clip.duration_seconds:g} s"
+    where = clip.file or clip.audio_url or clip.error or ""
+    line = f'- clip {clip.clip_id} "{clip.title or ""}": {clip.status}{length}'
+    return "\n  ".join(part for part in (line, where, clip.lyrics) if part)

@@ -1,0 +1,252 @@
+"""The tools: plain functions in a table, each from arguments to one use case of the studio.
+
+Invariant: a tool decides nothing about money or services; what the table says of it (PAID or
+READS) is what it does. Descriptions are prompts: what it does, what it costs, what to call next.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import Field
+
+from song_mcp.server.boundary import Patience, text_result
+from song_mcp.server.results import (
+    SongsResult,
+    TaskResult,
+    as_json,
+    songs_result,
+    songs_text,
+    task_result,
+    task_text,
+)
+from song_mcp.songs import (
+    LONGEST_WAIT_S,
+    MODELS,
+    RANDOM_SEED,
+    ExtensionRequest,
+    LyricsRequest,
+    Request,
+    SongRequest,
+    Task,
+    checked_id,
+)
+from song_mcp.studio import Answer, Studio
+
+Ctx = Context[Studio]
+TaskToolResult = Annotated[CallToolResult, TaskResult]
+
+Description = Annotated[
+    str, Field(description="Style, mood, instruments, voice, topic; with lyrics: the style")
+]
+OwnLyrics = Annotated[
+    str,
+    Field(
+        description="Exact text to sing, with [Verse], [Chorus] lines; at most 1000 characters for "
+        "udio, 3000 up to suno-v4, 5000 from suno-v4.5"
+    ),
+]
+Instrumental = Annotated[bool, Field(description="No vocals; not with lyrics")]
+ModelChoice = Annotated[
+    str,
+    Field(
+        description="udio is at PiAPI, suno-* at gpt.ge; leave out for the default",
+        json_schema_extra={"enum": list(MODELS)},
+    ),
+]
+Title = Annotated[str, Field(description="Title in the library and of the files")]
+NegativeTags = Annotated[str, Field(description="What to avoid, by commas; udio only")]
+Seed = Annotated[int, Field(description="-1 is random; udio only")]
+Seconds = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        le=LONGEST_WAIT_S,
+        allow_inf_nan=False,
+        description="How long to wait for the end; 0 does not wait",
+    ),
+]
+AnotherTake = Annotated[
+    bool,
+    Field(
+        description="Pay again for the same request: only when the user asks for another version"
+    ),
+]
+TaskId = Annotated[str, Field(description="From an earlier result")]
+IncludeLyrics = Annotated[bool, Field(description="With the lyrics of each clip")]
+
+
+async def generate_song(
+    ctx: Ctx,
+    description: Description = "",
+    lyrics: OwnLyrics = "",
+    instrumental: Instrumental = False,  # noqa: FBT002
+    model: ModelChoice = "",
+    title: Title = "",
+    negative_tags: NegativeTags = "",
+    seed: Seed = RANDOM_SEED,
+    wait_seconds: Seconds = None,
+    another_take: AnotherTake = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Make a song from a description, from own lyrics, or both. Costs money at each new call.
+
+    Takes 1-5 minutes and usually makes two clips: when it answers before the end, call get_task
+    with the task_id; never call generate_song again for the same song.
+    """
+    request = SongRequest(
+        model=_studio(ctx).model(model),
+        description=description,
+        lyrics=lyrics,
+        instrumental=instrumental,
+        title=title,
+        negative_tags=negative_tags,
+        seed=seed,
+    )
+    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+
+
+async def extend_song(
+    ctx: Ctx,
+    clip_id: Annotated[str, Field(description="The clip to continue, from an earlier result")],
+    description: Description = "",
+    lyrics: OwnLyrics = "",
+    instrumental: Instrumental = False,  # noqa: FBT002
+    continue_at_seconds: Annotated[
+        float | None,
+        Field(
+            allow_inf_nan=False,
+            description="Where to continue; left out: 0 for udio, the clip's end for Suno",
+        ),
+    ] = None,
+    title: Title = "",
+    negative_tags: NegativeTags = "",
+    seed: Seed = RANDOM_SEED,
+    wait_seconds: Seconds = None,
+    another_take: AnotherTake = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Continue a clip: a new, longer clip made by the same service. Costs money like a new song.
+
+    udio adds 32 s a call. Give a description or lyrics for the new part.
+    """
+    studio = _studio(ctx)
+    model, source = await studio.source(checked_id("clip_id", clip_id))
+    request = ExtensionRequest(
+        model=model,
+        description=description,
+        lyrics=lyrics,
+        instrumental=instrumental,
+        title=title,
+        negative_tags=negative_tags,
+        seed=seed,
+        source=source,
+        continue_at_s=continue_at_seconds,
+    )
+    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+
+
+async def generate_lyrics(
+    ctx: Ctx,
+    topic: Annotated[str, Field(description="What the lyrics are about")],
+    model: ModelChoice = "",
+    wait_seconds: Seconds = None,
+    another_take: AnotherTake = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Have lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
+    request = LyricsRequest(_studio(ctx).model(model), topic)
+    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+
+
+async def get_task(
+    ctx: Ctx,
+    task_id: TaskId,
+    wait_seconds: Seconds = None,
+    include_lyrics: IncludeLyrics = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Look at a task of either service, and wait for its end; free.
+
+    Also for a PiAPI task that was made elsewhere.
+    """
+    wait = _patience(ctx, wait_seconds)
+    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "piapi", wait)
+    return _task_answer(answer, include_lyrics=include_lyrics)
+
+
+async def fetch_suno_task(
+    ctx: Ctx,
+    task_id: TaskId,
+    wait_seconds: Seconds = None,
+    include_lyrics: IncludeLyrics = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
+    wait = _patience(ctx, wait_seconds)
+    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "gptge", wait)
+    return _task_answer(answer, include_lyrics=include_lyrics)
+
+
+async def list_songs(
+    ctx: Ctx,
+    query: Annotated[str, Field(description="Words in title, description, lyrics or id")] = "",
+    limit: Annotated[int, Field(ge=1, le=50, description="How many at most")] = 10,
+) -> Annotated[CallToolResult, SongsResult]:
+    """List what was made here, newest first, open tasks too; free, asks nobody."""
+    page = await _studio(ctx).songs(query, limit)
+    result = songs_result(page.tasks, page.total)
+    return text_result(songs_text(result), as_json(result))
+
+
+PAID = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
+)
+READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
+READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
+
+
+@dataclass(frozen=True)
+class ToolEntry:
+    """One row of the table: the function, what it does to money, and its title for people."""
+
+    function: Callable[..., Awaitable[Any]]
+    annotations: ToolAnnotations
+    title: str
+
+
+TOOLS = (
+    ToolEntry(generate_song, PAID, "Generate a song"),
+    ToolEntry(extend_song, PAID, "Extend a song"),
+    ToolEntry(get_task, READS, "Look at a task"),
+    ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
+    ToolEntry(generate_lyrics, PAID, "Write lyrics"),
+    ToolEntry(list_songs, READS_HERE, "List songs"),
+)
+
+
+def _studio(ctx: Ctx) -> Studio:
+    return ctx.request_context.lifespan_context
+
+
+async def _submit(
+    ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool
+) -> CallToolResult:
+    answer = await _studio(ctx).submit(
+        request, _patience(ctx, wait_seconds), another_take=another_take
+    )
+    is_error = answer.task.status in {"rejected", "in_doubt"}
+    return _task_answer(answer, is_error=is_error)
+
+
+def _task_answer(
+    answer: Answer, *, include_lyrics: bool = False, is_error: bool = False
+) -> CallToolResult:
+    result = task_result(answer, include_lyrics=include_lyrics)
+    return text_result(task_text(result), as_json(result), is_error=is_error)
+
+
+def _patience(ctx: Ctx, wait_seconds: float | None) -> Patience:
+    seconds = _studio(ctx).default_wait_s if wait_seconds is None else wait_seconds
+    return Patience(seconds, ctx, _how_it_stands)
+
+
+def _how_it_stands(task: Task) -> str:
+    return f"{task.kind} {task.public_id} is {task.status}"

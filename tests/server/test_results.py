@@ -1,0 +1,123 @@
+"""What a tool returns, on the recorded and documented answers of both services."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from song_mcp.journal import Journal
+from song_mcp.providers.base import Provider
+from song_mcp.providers.gptge import Gptge
+from song_mcp.providers.piapi import Piapi
+from song_mcp.rows import NewTask
+from song_mcp.server.results import TaskResult, as_json, task_result, task_text
+from song_mcp.songs import Service
+from song_mcp.studio import Answer
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+INDEX = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
+TASKS = [
+    (entry["service"], entry["file"])
+    for entry in INDEX
+    if entry["direction"] == "answer"
+    and entry["call"] in {"get", "fetch"}
+    and entry["http_status"] == 200
+    and "refusals" not in entry["file"]
+]
+SONG = NewTask("piapi", "udio", "song", "print", "", "folk, warm", {"description": "folk, warm"})
+FILE = Path("/Users/somebody/Music/song-mcp/Quay at Dusk zbid26it.mp3")
+COMPLETED_TOKENS = 600
+RUNNING_TOKENS = 80
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    opened = Journal(tmp_path / "journal.sqlite3", lambda: datetime.now(UTC))
+    yield opened
+    await opened.close()
+
+
+async def result_of(journal: Journal, service: Service, file: str) -> TaskResult:
+    """The result for a song of ours about which the service answers what the file holds."""
+    content = (EXAMPLES / file).read_bytes()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=content))
+    provider: Provider = (
+        Piapi("key-1", "https://api.example", transport=transport)
+        if service == "piapi"
+        else Gptge("key-2", "https://api.example", transport=transport)
+    )
+    report = await provider.fetch("11111111-2222-4333-8444-555555555555")
+    model = "udio" if service == "piapi" else "suno-v5"
+    new = replace(SONG, service=service, model=model)
+    task = (await journal.prepare(new, join=False)).task
+    task = (await journal.accept(task.local_id, report.task_id, report)).task
+    for clip in task.clips:
+        saved = replace(clip, file=FILE, mime_type="audio/mpeg")
+        task = await journal.keep(task.local_id, saved)
+    await provider.close()
+    return task_result(Answer(task))
+
+
+def tokens(value: str) -> float:
+    """UTF-8 bytes over four."""
+    return len(value.encode()) / 4
+
+
+def compact(result: TaskResult) -> str:
+    return json.dumps(as_json(result), ensure_ascii=False, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(("service", "file"), TASKS)
+async def test_a_result_stays_within_its_tokens(
+    journal: Journal, service: Service, file: str
+) -> None:
+    result = await result_of(journal, service, file)
+    is_running = result.status in {"pending", "processing"}
+    limit = RUNNING_TOKENS if is_running else COMPLETED_TOKENS
+    assert tokens(compact(result)) <= limit, compact(result)
+    assert tokens(task_text(result)) <= limit, task_text(result)
+
+
+@pytest.mark.parametrize(("service", "file"), TASKS)
+async def test_a_result_holds_no_empty_keys_no_previews_and_no_secrets(
+    journal: Journal, service: Service, file: str
+) -> None:
+    result = as_json(await result_of(journal, service, file))
+    assert isinstance(result["clips"], list)
+    for key, value in result.items():
+        assert value not in (None, "", {}), key
+    for clip in result["clips"]:
+        assert ("audio_url" in clip) <= (clip["status"] == "completed")
+        assert "audiopipe" not in str(clip)
+    assert not {"user_id", "secret", "config", "channel_id"} & keys_in(result)
+
+
+def keys_in(value: Any) -> set[str]:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return set(value) | {key for item in value.values() for key in keys_in(item)}
+    if isinstance(value, list):
+        return {key for item in value for key in keys_in(item)}
+    return set()
+
+
+async def test_the_text_says_what_the_structure_says(journal: Journal) -> None:
+    result = await result_of(journal, "piapi", "piapi/answers/completed.json")
+    said = task_text(result)
+    assert result.task_id in said
+    assert "completed" in said
+    assert "cost $0.05" in said
+    assert result.next_step is not None
+    assert result.next_step in said
+    for clip in result.clips:
+        assert all(part in said for part in (clip.clip_id, str(clip.title), str(clip.file)))
+
+
+async def test_times_are_utc_with_a_zone(journal: Journal) -> None:
+    result = as_json(await result_of(journal, "gptge", "gptge/answers/completed_music.json"))
+    assert result["created_at"].endswith("Z")
+    assert result["finished_at"] == "2024-09-21T09:44:57Z"
