@@ -303,6 +303,11 @@ async def test_a_task_without_a_status_cannot_be_read(data: object) -> None:
         await gptge(enveloped(data)).fetch(TASK)
 
 
+async def test_an_error_object_is_an_error_even_with_a_good_status() -> None:
+    with pytest.raises(RefusedError, match="数据库错误"):
+        await gptge(httpx.Response(200, json=gate("数据库错误"))).fetch(TASK)
+
+
 async def test_a_web_page_at_a_look_costs_nothing() -> None:
     with pytest.raises(UnreadableAnswerError) as caught:
         await gptge(httpx.Response(200, html="<html>")).fetch(TASK)

@@ -137,7 +137,7 @@ class Gptge:
         body = to_object(answer.body)
         gate = to_object(body.get("error"))
         said = spoken(gate)
-        code = to_text(gate.get("code") if said else body.get("code"))
+        code = (to_text(gate.get("code")) or "error") if said else to_text(body.get("code"))
         has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
         return Envelope(
             task_id=_id_in(body.get("data"), code) if has_form else "",
