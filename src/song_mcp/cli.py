@@ -103,7 +103,7 @@ def _serve_stdio(_: argparse.Namespace) -> int:
     server = build_server(lambda: _until_signalled(open_studio(settings)))
     try:
         server.run("stdio")
-    except* BrokenPipeError:
+    except* ConnectionError:
         pass  # the client went away without waiting for its answers
     return 0
 
@@ -167,7 +167,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     try:
         run(build_app(options.song_seconds), port=options.port, on_ready=_say_ready)
     except OSError as error:
-        return _complain(f"The sandbox cannot listen on port {options.port}: {error.strerror}.")
+        reason = os.strerror(error.errno or 0)
+        return _complain(f"The sandbox cannot listen on port {options.port}: {reason}.")
     return 0
 
 

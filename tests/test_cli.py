@@ -1,0 +1,260 @@
+"""The command line, as a person runs it: each command in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import ByteReceiveStream
+
+from song_mcp import __version__
+
+ROOT = Path(__file__).parent.parent
+SONG_MCP = Path(sys.executable).with_name("song-mcp")
+AS_MODULE = (sys.executable, "-m", "song_mcp")
+
+
+def run(
+    folder: Path, *arguments: str, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run song-mcp to its end in `folder`, with nothing on stdin."""
+    return subprocess.run(
+        [*AS_MODULE, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={"HOME": str(folder), **(variables or {})},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let children hear Ctrl-C even where this process was started without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+async def said(stream: ByteReceiveStream | None, word: bytes) -> bytes:
+    """Wait until a process has said a word; gives everything up to then."""
+    assert stream is not None
+    heard = b""
+    while word not in heard:
+        heard += await stream.receive()
+    return heard
+
+
+async def rest(stream: ByteReceiveStream | None) -> bytes:
+    assert stream is not None
+    return b"".join([chunk async for chunk in stream])
+
+
+# Version, help, config ----------------------------------------------------------------------
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--version")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"song-mcp {__version__}\n", "")
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    ran = run(tmp_path, "--help")
+    assert ran.returncode == 0
+    assert all(command in ran.stdout for command in ("demo", "sandbox", "config"))
+
+
+def test_an_unknown_command_is_refused(tmp_path: Path) -> None:
+    ran = run(tmp_path, "serve")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("called", [(str(SONG_MCP),), AS_MODULE], ids=["by-name", "as-module"])
+def test_config_is_the_example_with_the_commands_path(
+    tmp_path: Path, called: tuple[str, ...]
+) -> None:
+    printed = subprocess.check_output([*called, "config"], cwd=tmp_path, text=True, timeout=30)
+    example = (ROOT / "mcp.json.example").read_text(encoding="utf-8")
+    assert printed == example.replace("/ABSOLUTE/PATH/TO/song-mcp", str(SONG_MCP))
+    assert os.access(json.loads(printed)["mcpServers"]["song-mcp"]["command"], os.X_OK)
+
+
+def test_config_gives_an_absolute_path_for_a_relative_call() -> None:
+    here = SONG_MCP.parent.parent
+    printed = subprocess.check_output(
+        [f"./{SONG_MCP.parent.name}/song-mcp", "config"], cwd=here, text=True, timeout=30
+    )
+    assert json.loads(printed)["mcpServers"]["song-mcp"]["command"] == str(SONG_MCP)
+
+
+def test_config_finds_the_command_that_was_called_by_its_bare_name(tmp_path: Path) -> None:
+    variables = {"PATH": os.pathsep.join([str(SONG_MCP.parent), os.defpath])}
+    printed = subprocess.check_output(
+        ["/bin/sh", "-c", "song-mcp config"], cwd=tmp_path, env=variables, text=True, timeout=30
+    )
+    assert json.loads(printed)["mcpServers"]["song-mcp"]["command"] == str(SONG_MCP)
+
+
+# Serving ------------------------------------------------------------------------------------
+
+
+def test_bad_settings_end_the_start_with_one_readable_message(tmp_path: Path) -> None:
+    variables = {
+        "PIAPI_API_KEY": "key-very-secret",
+        "PIAPI_BASE_URL": "http://api.piapi.ai",
+        "SONG_MCP_WAIT_SECONDS": "key-very-secret",
+    }
+    ran = run(tmp_path, variables=variables)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    first, *problems = ran.stderr.splitlines()
+    assert first == "song-mcp cannot start with these settings:"
+    assert [line.partition(":")[0] for line in problems] == [
+        "PIAPI_BASE_URL",
+        "SONG_MCP_WAIT_SECONDS",
+    ]
+    assert "key-very-secret" not in ran.stderr
+
+
+def test_nothing_on_stdin_is_a_session_without_a_word(tmp_path: Path) -> None:
+    ran = run(tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+# Sandbox ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_sandbox_tells_how_to_use_it_until_a_signal(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    command = [*AS_MODULE, "sandbox", "--port", "0"]
+    with anyio.fail_after(20):
+        async with await anyio.open_process(command, cwd=tmp_path) as process:
+            printed = await said(process.stdout, b"GPTGE_API_KEY=sandbox\n")
+            process.send_signal(number)
+            assert await rest(process.stdout) == b""
+            assert await rest(process.stderr) == b""
+            assert await process.wait() in {0, 130}
+    variables = re.findall(r"^  (\w+)=(\S+)$", printed.decode(), re.MULTILINE)
+    assert len(variables) == 4
+    values = dict(variables)
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", values["PIAPI_BASE_URL"])
+    assert values["GPTGE_BASE_URL"] == values["PIAPI_BASE_URL"]
+    assert values["PIAPI_API_KEY"] == values["GPTGE_API_KEY"] == "sandbox"
+
+
+def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run(tmp_path, "sandbox", "--port", str(port))
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"The sandbox cannot listen on port {port}: Address already in use.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sandbox", "--port", "65536"),
+        ("sandbox", "--port", "-1"),
+        ("sandbox", "--port", "http"),
+        ("sandbox", "--song-seconds", "nan"),
+        ("demo", "--song-seconds", "-1"),
+        ("demo", "--song-seconds", "long"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_cannot_be_right_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ran = run(tmp_path, *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert f"argument {arguments[1]}: " in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# Demo ---------------------------------------------------------------------------------------
+
+
+STEPS = (
+    "connect over stdio",
+    "generate_song with udio",
+    "generate_song with suno-v5",
+    "extend_song",
+    "list_songs and resources",
+    "read a clip's resources",
+)
+
+
+def test_the_demo_makes_songs_and_shows_where_they_are(tmp_path: Path) -> None:
+    ran = run(tmp_path, "demo", "--folder", "shown", "--song-seconds", "0.5")
+    assert ran.returncode == 0, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert [step for step in STEPS if f"\n  {step}  " not in ran.stdout] == []
+    files = [Path(line.strip()) for line in ran.stdout.splitlines() if line.endswith(".mp3")]
+    assert len(files) == 7
+    assert all(file.is_file() for file in files)
+    assert {file.parent for file in files} == {tmp_path / "shown", tmp_path / "shown" / "library"}
+    assert (tmp_path / "shown" / "journal" / "journal.sqlite3").is_file()
+
+
+def test_the_demo_fails_with_a_sentence_where_a_step_does_not_hold(tmp_path: Path) -> None:
+    (tmp_path / "library").write_text("in the way", encoding="utf-8")
+    ran = run(tmp_path, "demo", "--folder", ".", "--song-seconds", "0.5")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "The demo failed: generate_song with udio: " in ran.stderr
+    assert str(tmp_path / "library") in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_the_demo_needs_a_folder_that_can_be_one(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("in the way", encoding="utf-8")
+    ran = run(tmp_path, "demo", "--folder", "taken")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    folder = tmp_path / "taken"
+    assert ran.stderr == f"The demo cannot use the folder {folder}: File exists.\n"
+
+
+@pytest.mark.usefixtures("ctrl_c")
+async def test_ctrl_c_ends_the_demo_and_its_server(tmp_path: Path) -> None:
+    command = [*AS_MODULE, "demo", "--folder", "demo", "--song-seconds", "3600"]
+    with anyio.fail_after(30):
+        async with await anyio.open_process(command, cwd=tmp_path) as process:
+            await said(process.stderr, b"song")
+            (server,) = children_of(process.pid)
+            process.send_signal(signal.SIGINT)
+            printed, complaints = await rest(process.stdout), await rest(process.stderr)
+            assert await process.wait() == 130
+    assert printed == b""
+    assert b"Traceback" not in complaints
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
+
+
+def children_of(parent: int) -> list[int]:
+    """The ids of a process's children, from /proc, or where there is none from `ps`."""
+    if Path("/proc/self/stat").exists():
+        found = [_parent_of(stat) for stat in Path("/proc").glob("[0-9]*/stat")]
+    else:
+        listed = subprocess.check_output(["/bin/ps", "-A", "-o", "pid=,ppid="], text=True)
+        found = [(int(pid), int(of)) for pid, of in map(str.split, listed.splitlines())]
+    return [pid for pid, of in found if of == parent]
+
+
+def _parent_of(stat: Path) -> tuple[int, int]:
+    """A process's id and its parent's; 0 for one that has just ended."""
+    try:
+        fields = stat.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0, 0
+    return int(stat.parent.name), int(fields.rpartition(")")[2].split()[1])

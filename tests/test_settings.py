@@ -1,0 +1,216 @@
+"""The environment, and what the settings make of it."""
+
+from pathlib import Path
+
+import pytest
+
+from song_mcp.settings import Settings, SettingsError
+from song_mcp.songs import MODELS
+
+KEY = "sk-very-secret-0001"
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("XDG_DATA_HOME", "XDG_MUSIC_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def problem() -> str:
+    """What reading the environment complains of."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.read()
+    return str(caught.value)
+
+
+# What is not given ---------------------------------------------------------------------------
+
+
+def test_without_any_variable_there_are_defaults(home: Path) -> None:
+    settings = Settings.read()
+    assert settings.piapi_key is None
+    assert settings.gptge_key is None
+    assert settings.piapi_base_url == "https://api.piapi.ai"
+    assert settings.gptge_base_url == "https://api.gpt.ge"
+    assert settings.piapi_service_mode == "public"
+    assert settings.default_model is None
+    assert settings.wait_seconds == 25.0
+    assert settings.journal_path.name == "journal.sqlite3"
+    assert settings.journal_path.parent.name == "song-mcp"
+    assert settings.journal_path.is_relative_to(home)
+    assert settings.library_path == home / "Music" / "song-mcp"
+
+
+VARIABLES = (
+    "PIAPI_API_KEY",
+    "PIAPI_BASE_URL",
+    "PIAPI_SERVICE_MODE",
+    "GPTGE_API_KEY",
+    "GPTGE_BASE_URL",
+    "SONG_MCP_HOME",
+    "SONG_MCP_LIBRARY",
+    "SONG_MCP_DEFAULT_MODEL",
+    "SONG_MCP_WAIT_SECONDS",
+)
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "\t \n"], ids=["empty", "blank", "blanks"])
+@pytest.mark.parametrize("name", VARIABLES)
+def test_an_empty_variable_counts_as_not_given(
+    monkeypatch: pytest.MonkeyPatch, name: str, nothing: str
+) -> None:
+    defaults = Settings.read()
+    monkeypatch.setenv(name, nothing)
+    assert Settings.read() == defaults
+
+
+def test_every_variable_is_in_the_readme() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    known = {str(field.validation_alias) for field in Settings.model_fields.values()}
+    assert known == set(VARIABLES)
+    assert [name for name in VARIABLES if f"| `{name}` |" not in readme] == []
+
+
+# What is given -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("PIAPI_API_KEY", "piapi_key"), ("GPTGE_API_KEY", "gptge_key")]
+)
+@pytest.mark.parametrize(
+    "given",
+    [KEY, f" {KEY}", f"{KEY}\n", f"\t{KEY} \r\n"],
+    ids=["bare", "before", "after", "around"],
+)
+def test_blanks_around_a_key_are_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, field: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(Settings.read(), field).get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("PIAPI_BASE_URL", "piapi_base_url"), ("GPTGE_BASE_URL", "gptge_base_url")],
+)
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("https://mirror.example", "https://mirror.example"),
+        (" https://mirror.example/v2/ ", "https://mirror.example/v2"),
+        ("https://mirror.example:8443", "https://mirror.example:8443"),
+        ("http://127.0.0.1:8787/", "http://127.0.0.1:8787"),
+        ("http://localhost:8787", "http://localhost:8787"),
+        ("http://[::1]:8787", "http://[::1]:8787"),
+    ],
+)
+def test_a_base_url_is_https_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, name: str, field: str, given: str, used: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(Settings.read(), field) == used
+
+
+def test_the_service_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIAPI_SERVICE_MODE", "private")
+    assert Settings.read().piapi_service_mode == "private"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_model_can_be_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", name)
+    assert Settings.read().default_model == MODELS[name]
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("0", 0.0), ("12.5", 12.5), (" 55 ", 55.0)])
+def test_the_wait_is_taken(monkeypatch: pytest.MonkeyPatch, given: str, seconds: float) -> None:
+    monkeypatch.setenv("SONG_MCP_WAIT_SECONDS", given)
+    assert Settings.read().wait_seconds == seconds
+
+
+@pytest.mark.parametrize("given", ["~/songs", "songs", "/srv/songs"])
+def test_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, home: Path, given: str) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("SONG_MCP_HOME", given)
+    monkeypatch.setenv("SONG_MCP_LIBRARY", given)
+    folder = Path("/srv/songs") if given == "/srv/songs" else home / "songs"
+    settings = Settings.read()
+    assert settings.library_path == folder
+    assert settings.journal_path == folder / "journal.sqlite3"
+
+
+# What is wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PIAPI_BASE_URL", "GPTGE_BASE_URL"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://api.piapi.ai",
+        "http://10.0.0.1",
+        "http://127.0.0.1.example.com",
+        "ftp://localhost",
+        "api.piapi.ai",
+        "https://",
+        "https://api.piapi.ai:99999",
+        "https://api.piapi.ai:port",
+        "http://[::1",
+        f"https://{KEY}@api.piapi.ai",
+        f"https://user:{KEY}@api.piapi.ai",
+        f"https://user:{KEY}",
+        f"https://api.piapi.ai?key={KEY}",
+        f"https://api.piapi.ai#{KEY}",
+    ],
+)
+def test_an_unusable_base_url_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    said = problem()
+    assert said.startswith(f"{name}: must ")
+    assert KEY not in said
+    assert given not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("PIAPI_SERVICE_MODE", "secret", "'public' or 'private'"),
+        ("SONG_MCP_DEFAULT_MODEL", "suno-v9", "'suno-v5'"),
+        ("SONG_MCP_WAIT_SECONDS", "56", "55"),
+        ("SONG_MCP_WAIT_SECONDS", "-1", "0"),
+        ("SONG_MCP_WAIT_SECONDS", "nan", "55"),
+        ("SONG_MCP_WAIT_SECONDS", "soon", "number"),
+        ("SONG_MCP_HOME", "~nobody-has-this-name/x", "folder"),
+        ("SONG_MCP_LIBRARY", "~nobody-has-this-name/x", "folder"),
+    ],
+)
+def test_a_bad_value_names_its_variable_and_what_would_do(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str, says: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert problem().startswith(f"{name}: ")
+    assert says in problem()
+
+
+def test_all_that_is_wrong_is_told_at_once_and_no_key_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIAPI_API_KEY", KEY)
+    monkeypatch.setenv("PIAPI_SERVICE_MODE", KEY)
+    monkeypatch.setenv("SONG_MCP_WAIT_SECONDS", KEY)
+    said = problem()
+    assert [line.partition(":")[0] for line in said.splitlines()] == [
+        "PIAPI_SERVICE_MODE",
+        "SONG_MCP_WAIT_SECONDS",
+    ]
+    assert KEY not in said
+    assert "pydantic" not in said
+
+
+def test_no_text_of_the_settings_has_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIAPI_API_KEY", KEY)
+    monkeypatch.setenv("GPTGE_API_KEY", KEY)
+    settings = Settings.read()
+    for text in (repr(settings), str(settings), settings.model_dump_json()):
+        assert KEY not in text

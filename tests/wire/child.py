@@ -1,0 +1,118 @@
+"""A song-mcp as a child process, spoken to over its pipes line by line, as a client would."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp.types import jsonrpc_message_adapter
+
+Json = dict[str, Any]
+
+SONG_MCP = (sys.executable, "-W", "error", "-m", "song_mcp")
+LONGEST_LINE = 4 * 2**20
+HELLO = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "pipes", "version": "1"},
+}
+
+
+@dataclass
+class Child:
+    """A started process; what it says on stdout is kept in `lines`, its stderr in a file."""
+
+    process: Process
+    log: Path
+    lines: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.process.stdout is not None
+        self._stdout = BufferedByteReceiveStream(self.process.stdout)
+        self._ids = 0
+
+    async def line(self) -> bytes:
+        """The next line on stdout; raises IncompleteRead or EndOfStream where there is none."""
+        line = await self._stdout.receive_until(b"\n", LONGEST_LINE)
+        self.lines.append(line)
+        return line
+
+    async def send(self, line: bytes | Json) -> None:
+        assert self.process.stdin is not None
+        text = line if isinstance(line, bytes) else json.dumps({"jsonrpc": "2.0"} | line).encode()
+        await self.process.stdin.send(text + b"\n")
+
+    async def hello(self) -> Json:
+        """Shake hands as clients up to 2025-11-25 do; gives the server's answer."""
+        answer = await self.ask("initialize", HELLO)
+        await self.send({"method": "notifications/initialized"})
+        return answer
+
+    async def request(self, method: str, params: Json) -> int:
+        """Send a request without waiting for its answer; gives its id."""
+        self._ids += 1
+        await self.send({"id": self._ids, "method": method, "params": params})
+        return self._ids
+
+    async def answer(self, request_id: int) -> Json:
+        """The answer to a request; what comes before it is kept in `lines`."""
+        while True:
+            message: Json = json.loads(await self.line())
+            if message.get("id") == request_id and "method" not in message:
+                return message
+
+    async def ask(self, method: str, params: Json) -> Json:
+        return await self.answer(await self.request(method, params))
+
+    async def tool(self, name: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
+        """Call a tool; gives its result."""
+        answer = await self.ask("tools/call", {"name": name, "arguments": arguments})
+        result: Json = answer["result"]
+        return result
+
+    async def hang_up(self) -> None:
+        """Close stdin: the way in which clients end a server."""
+        assert self.process.stdin is not None
+        await self.process.stdin.aclose()
+
+    async def ended(self) -> int:
+        """Take what is left on stdout, and give the exit status."""
+        try:
+            while True:
+                await self.line()
+        except (anyio.EndOfStream, anyio.IncompleteRead):
+            return await self.process.wait()
+
+    def messages(self) -> list[Json]:
+        """Everything that came on stdout; raises where a line is no JSON-RPC message."""
+        for line in self.lines:
+            jsonrpc_message_adapter.validate_json(line)
+        return [json.loads(line) for line in self.lines]
+
+    def stderr(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+@asynccontextmanager
+async def started(
+    folder: Path, variables: Mapping[str, str], command: Sequence[str] = SONG_MCP
+) -> AsyncIterator[Child]:
+    """Run a command in `folder`, its home, with these variables and no others, while it is used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "stderr.txt"
+    with log.open("ab") as stderr:
+        process = await anyio.open_process(
+            command, stderr=stderr, cwd=folder, env={"HOME": str(folder), **variables}
+        )
+    async with process:
+        try:
+            yield Child(process, log)
+        finally:
+            if process.returncode is None:
+                process.kill()

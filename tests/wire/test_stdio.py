@@ -1,0 +1,527 @@
+"""song-mcp as clients meet it: a child process over stdio, against the sandbox, in real time."""
+
+import base64
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, BlobResourceContents, TextResourceContents
+
+from song_mcp.clock import Clock
+from song_mcp.journal import Journal
+from song_mcp.sandbox.app import build_app
+from song_mcp.sandbox.serve import running
+from song_mcp.sandbox.state import Rules, Sandbox
+from song_mcp.songs import Task
+from tests.house import House, environment
+from tests.wire.child import SONG_MCP, Child, started
+
+Json = dict[str, Any]
+
+KEYS = ("key-udio", "key-suno")
+NEVER_DONE = "[[slow:1000]]"
+NEVER_ANSWERED = "[[timeout:600]]"
+SLOWLY_ACCEPTED = "[[timeout:1]]"
+
+
+@pytest.fixture(scope="module")
+async def services() -> AsyncIterator[tuple[str, Sandbox]]:
+    """The sandbox's address, and the sandbox that sees what arrives."""
+    app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5))
+    async with running(app) as base_url:
+        yield base_url, app.state.sandbox
+
+
+# With the SDK's client -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["auto", "legacy"])
+async def house(
+    services: tuple[str, Sandbox],
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[House]:
+    """A server in a process of its own for each protocol era, shared by the tests below."""
+    base_url, sandbox = services
+    folder = tmp_path_factory.mktemp(request.param)
+    async with connected(folder, base_url, request.param) as client:
+        yield House(client, sandbox, folder, base_url, Clock())
+    assert (folder / "stderr.txt").read_text(encoding="utf-8") == ""
+
+
+@asynccontextmanager
+async def connected(folder: Path, base_url: str, mode: str) -> AsyncIterator[Client]:
+    server = StdioServerParameters(
+        command=SONG_MCP[0],
+        args=list(SONG_MCP[1:]),
+        env={"HOME": str(folder), **environment(folder, base_url)},
+    )
+    with (folder / "stderr.txt").open("a", encoding="utf-8") as stderr:
+        async with Client(stdio_client(server, stderr), mode=mode) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+async def songs(house: House) -> dict[str, Json]:
+    """A song of each service, made at the same time."""
+    made: dict[str, Json] = {}
+
+    async def make(service: str, model: str) -> None:
+        made[service] = await house.ok("generate_song", description=f"{service} waltz", model=model)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(make, "piapi", "udio")
+            group.start_soon(make, "gptge", "suno-v5")
+    return made
+
+
+@pytest.fixture(scope="module")
+async def longer(house: House, songs: dict[str, Json]) -> dict[str, Json]:
+    """Each song's first clip continued, both at the same time."""
+    made: dict[str, Json] = {}
+
+    async def extend(service: str) -> None:
+        clip = songs[service]["clips"][0]["clip_id"]
+        made[service] = await house.ok("extend_song", clip_id=clip, description="strings")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for service in songs:
+                group.start_soon(extend, service)
+    return made
+
+
+async def test_the_server_says_who_it_is(house: House) -> None:
+    era = "2026-07-28" if house.folder.name.startswith("auto") else "2025-11-25"
+    assert house.client.protocol_version == era
+    assert house.client.server_info is not None
+    assert house.client.server_info.name == "song-mcp"
+    assert "list_songs" in (house.client.instructions or "")
+
+
+async def test_six_tools_are_listed(house: House) -> None:
+    assert [tool.name for tool in (await house.client.list_tools()).tools] == [
+        "generate_song",
+        "extend_song",
+        "get_task",
+        "fetch_suno_task",
+        "generate_lyrics",
+        "list_songs",
+    ]
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_song_is_made_and_kept(house: House, songs: dict[str, Json], service: str) -> None:
+    song = songs[service]
+    assert (song["status"], song["service"], song["charged"]) == ("completed", service, "yes")
+    assert len(song["clips"]) == 2
+    for clip in song["clips"]:
+        assert Path(clip["file"]).is_file()
+        assert Path(clip["file"]).parent == house.folder / "library"
+
+
+async def test_a_waiting_call_tells_at_once_how_it_stands(house: House) -> None:
+    told: list[tuple[float, float | None, str | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
+
+    arguments = {"description": f"x {NEVER_DONE}", "wait_seconds": 0.5}
+    await house.client.call_tool("generate_song", arguments, progress_callback=note)
+    assert told[0][0] < 0.5
+    assert [progress for progress, _, _ in told] == sorted({progress for progress, _, _ in told})
+    assert all(total is None and "song" in (message or "") for _, total, message in told)
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_clip_is_continued_where_it_was_made(longer: dict[str, Json], service: str) -> None:
+    task = longer[service]
+    assert (task["kind"], task["status"], task["service"]) == ("extension", "completed", service)
+    assert all(Path(clip["file"]).is_file() for clip in task["clips"])
+
+
+async def test_a_task_is_looked_up_again(house: House, songs: dict[str, Json]) -> None:
+    for song in songs.values():
+        again = await house.ok("get_task", task_id=song["task_id"])
+        assert again["clips"] == song["clips"]
+
+
+async def test_songs_are_found_by_a_word(house: House, songs: dict[str, Json]) -> None:
+    found = await house.ok("list_songs", query="waltz")
+    ids = {task["task_id"] for task in found["tasks"]}
+    assert ids == {song["task_id"] for song in songs.values()}
+
+
+async def test_each_finished_clip_is_a_resource(house: House, songs: dict[str, Json]) -> None:
+    listed = {resource.uri for resource in (await house.client.list_resources()).resources}
+    assert listed >= {clip["resource_uri"] for song in songs.values() for clip in song["clips"]}
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_clips_resource_tells_of_it_and_its_task(
+    house: House, songs: dict[str, Json], service: str
+) -> None:
+    clip = songs[service]["clips"][0]
+    (content,) = (await house.client.read_resource(clip["resource_uri"])).contents
+    assert isinstance(content, TextResourceContents)
+    about = json.loads(content.text)
+    assert content.mime_type == "application/json"
+    assert about["file"] == clip["file"]
+    assert about["task"]["task_id"] == songs[service]["task_id"]
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_clips_audio_is_the_bytes_of_its_file(
+    house: House, songs: dict[str, Json], service: str
+) -> None:
+    clip = songs[service]["clips"][1]
+    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
+    assert isinstance(content, BlobResourceContents)
+    assert content.mime_type == "audio/mpeg"
+    assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
+
+
+async def test_a_refusal_is_an_error_that_says_nothing_was_charged(house: House) -> None:
+    result = await house.call("generate_song", description="x [[insufficient-credits]]")
+    assert result.is_error
+    assert result.structured_content is not None
+    assert (result.structured_content["status"], result.structured_content["charged"]) == (
+        "rejected",
+        "no",
+    )
+
+
+async def test_a_lost_answer_leaves_the_task_in_doubt(house: House) -> None:
+    result = await house.call("generate_song", description="x [[html-502:accepted]]")
+    assert result.is_error
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == "in_doubt"
+
+
+async def test_an_argument_nobody_knows_is_refused_unpaid(house: House) -> None:
+    paid = len(house.posts())
+    assert "did you mean description?" in await house.error("generate_song", descripton="x")
+    assert len(house.posts()) == paid
+
+
+async def test_an_unknown_task_is_an_error_that_says_where_to_look(house: House) -> None:
+    assert "list_songs" in await house.error("get_task", task_id="nobody-knows")
+
+
+async def test_an_unknown_clip_is_an_error_of_the_protocol(house: House) -> None:
+    with pytest.raises(MCPError, match="no clip nobody-knows") as caught:
+        await house.client.read_resource("song://clips/nobody-knows")
+    assert caught.value.error.code == INVALID_PARAMS
+
+
+async def test_another_process_finds_what_this_one_made(
+    house: House, songs: dict[str, Json]
+) -> None:
+    song = songs["piapi"]
+    clip = song["clips"][0]
+    asked = len(house.sandbox.requests)
+    async with connected(house.folder, house.base_url, "auto") as client:
+        other = House(client, house.sandbox, house.folder, house.base_url, house.clock)
+        listed = await other.ok("list_songs", query=song["task_id"])
+        assert listed["total"] == 1
+        assert (await other.ok("get_task", task_id=song["task_id"]))["clips"] == song["clips"]
+        (content,) = (await client.read_resource(f"{clip['resource_uri']}/audio")).contents
+        assert isinstance(content, BlobResourceContents)
+        assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
+    assert len(house.sandbox.requests) == asked
+
+
+# Over bare pipes -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def variables(services: tuple[str, Sandbox], tmp_path: Path) -> dict[str, str]:
+    return environment(tmp_path, services[0])
+
+
+@pytest.fixture
+async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Child]:
+    """A server that has shaken hands."""
+    with anyio.fail_after(30):
+        async with started(tmp_path, variables) as process:
+            await process.hello()
+            yield process
+
+
+async def submission_in_flight(child: Child, sandbox: Sandbox, marker: str) -> int:
+    """Begin a paid call whose answer the sandbox holds back; gives the request's id."""
+    held = len(sandbox.held)
+    arguments = {"description": f"x {marker}", "wait_seconds": 55}
+    request = await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
+    while len(sandbox.held) == held:
+        await anyio.lowlevel.checkpoint()
+    return request
+
+
+async def poll_under_way(child: Child) -> int:
+    """Begin to wait for a song that is never done; gives the request's id."""
+    song = await child.tool("generate_song", description=f"x {NEVER_DONE}", wait_seconds=0)
+    params = {
+        "name": "get_task",
+        "arguments": {"task_id": song["structuredContent"]["task_id"], "wait_seconds": 55},
+        "_meta": {"progressToken": "poll"},
+    }
+    request = await child.request("tools/call", params)
+    while json.loads(await child.line()).get("method") != "notifications/progress":
+        pass
+    return request
+
+
+async def journal(folder: Path) -> list[Task]:
+    """What the journal on disk says, read without the server."""
+    file = Journal(folder / "home" / "journal.sqlite3", Clock().now)
+    try:
+        return list((await file.search("", 50)).tasks)
+    finally:
+        await file.close()
+
+
+BAD_LINES = [
+    b"not json",
+    b"",
+    b'{"jsonrpc":"2.0"',
+    b"\xff\xfe\x80\xc3\x28",
+    b"[]",
+    b"null",
+    b"[" * 100_000,
+    b'{"jsonrpc":"1.0","id":900,"method":"ping"}',
+    b'{"jsonrpc":"2.0","id":901,"method":"no/such/method"}',
+    b'{"jsonrpc":"2.0","id":902,"method":"tools/call","params":[1]}',
+    b'{"jsonrpc":"2.0","id":903,"method":"tools/call","params":{"arguments":"x"}}',
+    b'{"jsonrpc":"2.0","id":904,"result":{}}',
+    b'{"jsonrpc":"2.0","method":"notifications/nobody-knows"}',
+    b'{"jsonrpc":"2.0","id":905,"method":"resources/read","params":{"uri":"http://x/?token=query"}}',
+    b'{"jsonrpc":"2.0","id":906,"method":"tools/call","params":{"name":"\xff\xff"}}',
+    b'{"jsonrpc":"2.0","id":907,"method":"tools/call","params":{"name":"\\ud800\\u0000"}}',
+]
+
+
+async def test_stdout_carries_messages_of_the_protocol_alone(child: Child) -> None:
+    song = await child.tool("generate_song", description="x", wait_seconds=0)
+    assert song["structuredContent"]["status"] in {"pending", "processing"}
+    assert (await child.tool("generate_song", description="x [[401]]"))["isError"]
+    assert (await child.tool("no_such_tool"))["isError"]
+    for line in BAD_LINES:
+        await child.send(line)
+    assert (await child.ask("ping", {}))["result"] == {}
+    assert (await child.tool("list_songs"))["structuredContent"]["total"] == 2
+    await child.hang_up()
+    assert await child.ended() == 0
+    assert child.stderr() == ""
+    answers = {message["id"]: message for message in child.messages() if "id" in message}
+    assert answers[901]["error"]["code"] == -32601
+    assert "error" in answers[903]
+    assert "error" in answers[905]
+    assert answers[906]["result"]["isError"]
+
+
+LOUD = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG)
+from song_mcp.cli import main
+sys.exit(main([]))
+"""
+
+
+async def test_neither_stdout_nor_the_loudest_log_has_a_key_or_an_address(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    command = (sys.executable, "-c", LOUD)
+    with anyio.fail_after(30):
+        async with started(tmp_path, variables, command) as loud:
+            await loud.hello()
+            song = await loud.tool("generate_song", description="x", wait_seconds=15)
+            assert song["structuredContent"]["clips"][0]["file"]
+            await go_wrong_in_every_way(loud)
+            await loud.hang_up()
+            assert await loud.ended() == 0
+    said = loud.stderr()
+    assert "DEBUG" in said
+    assert not [word for word in (*KEYS, variables["PIAPI_BASE_URL"], "/media/") if word in said]
+    assert not [key for key in KEYS if key in str(loud.lines)]
+
+
+async def go_wrong_in_every_way(child: Child) -> None:
+    for marker in ("[[401]]", "[[reset]]", "[[html-502:accepted]]", "[[500-failed-task]]"):
+        await child.tool("generate_song", description=f"x {marker}", model="udio")
+    for marker in ("[[401-openai-style]]", "[[nested-json-message]]", "[[html-200]]"):
+        await child.tool("generate_song", description=f"x {marker}", model="suno-v5")
+    for line in BAD_LINES:
+        await child.send(line)
+
+
+NOISY = """
+import os, sys
+def noise(event, _):
+    if event == "sqlite3.connect":
+        print("printed", flush=True)
+        os.write(1, b"written\\n")
+        os.system("echo said by a child")
+from song_mcp.cli import main
+sys.addaudithook(noise)
+sys.exit(main([]))
+"""
+
+
+async def test_what_is_printed_while_serving_goes_to_stderr(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    command = (sys.executable, "-c", NOISY)
+    with anyio.fail_after(20):
+        async with started(tmp_path, variables, command) as noisy:
+            await noisy.hello()
+            assert (await noisy.tool("list_songs"))["structuredContent"]["total"] == 0
+            await noisy.hang_up()
+            assert await noisy.ended() == 0
+    assert [message["jsonrpc"] for message in noisy.messages()] == ["2.0", "2.0"]
+    assert {"printed", "written", "said by a child"} <= set(noisy.stderr().splitlines())
+
+
+async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: Path) -> None:
+    values = {"SONG_MCP_HOME": str(tmp_path / "home"), "SONG_MCP_LIBRARY": str(tmp_path)}
+    with anyio.fail_after(20):
+        async with started(tmp_path, values) as keyless:
+            await keyless.hello()
+            tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
+            refusal = await keyless.tool("generate_song", description="x")
+    assert len(tools) == 6
+    assert refusal["isError"]
+    assert "PIAPI_API_KEY" in refusal["content"][0]["text"]
+
+
+# The end -------------------------------------------------------------------------------------
+
+
+async def test_the_end_of_stdin_ends_an_idle_server_at_once(child: Child) -> None:
+    began = anyio.current_time()
+    with anyio.fail_after(10):
+        await child.hang_up()
+        assert await child.ended() == 0
+    assert anyio.current_time() - began < 2.0
+    assert child.stderr() == ""
+
+
+async def test_the_end_of_stdin_ends_a_poll_at_once(child: Child, tmp_path: Path) -> None:
+    await poll_under_way(child)
+    began = anyio.current_time()
+    with anyio.fail_after(10):
+        await child.hang_up()
+        assert await child.ended() == 0
+    assert anyio.current_time() - began < 2.0
+    assert child.stderr() == ""
+    assert [task.is_open for task in await journal(tmp_path)] == [True]
+
+
+async def test_an_answer_after_the_end_of_stdin_is_still_written_down(
+    child: Child, services: tuple[str, Sandbox], tmp_path: Path
+) -> None:
+    await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
+    await child.hang_up()
+    with anyio.fail_after(10):
+        assert await child.ended() == 0
+    (task,) = await journal(tmp_path)
+    assert (task.status, task.charged) == ("pending", "yes")
+    assert task.task_id
+    assert child.stderr() == ""
+
+
+async def test_an_answer_that_never_comes_after_the_end_of_stdin_is_a_doubt(
+    child: Child, services: tuple[str, Sandbox], tmp_path: Path
+) -> None:
+    request = await submission_in_flight(child, services[1], NEVER_ANSWERED)
+    await child.hang_up()
+    with anyio.fail_after(10):
+        assert "error" in await child.answer(request)
+        assert [task.status for task in await journal(tmp_path)] == ["submitting"]
+        break_connections(services[1])
+        assert await child.ended() == 0
+    assert [task.status for task in await journal(tmp_path)] == ["in_doubt"]
+
+
+def break_connections(sandbox: Sandbox) -> None:
+    """Let go of every answer that is held back, as a network that fails does."""
+    for transport in filter(None, list(sandbox.held)):
+        transport.abort()
+
+
+async def test_a_client_that_vanishes_leaves_no_traceback(child: Child, tmp_path: Path) -> None:
+    await poll_under_way(child)
+    assert child.process.stdout is not None
+    await child.process.stdout.aclose()
+    await child.hang_up()
+    with anyio.fail_after(10):
+        assert await child.process.wait() == 0
+    assert child.stderr() == ""
+    assert [task.is_open for task in await journal(tmp_path)] == [True]
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@SIGNALS
+async def test_a_signal_ends_a_poll_at_once(child: Child, number: signal.Signals) -> None:
+    await poll_under_way(child)
+    began = anyio.current_time()
+    child.process.send_signal(number)
+    with anyio.fail_after(10):
+        assert await child.ended() == 128 + number
+    assert anyio.current_time() - began < 2.0
+    assert child.stderr() == ""
+
+
+@SIGNALS
+async def test_signals_wait_for_the_answer_to_a_paid_request(
+    child: Child, services: tuple[str, Sandbox], tmp_path: Path, number: signal.Signals
+) -> None:
+    request = await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
+    child.process.send_signal(number)
+    with anyio.fail_after(10):
+        assert "error" in await child.answer(request)
+        child.process.send_signal(number)
+        assert await child.ended() == 128 + number
+    assert [task.status for task in await journal(tmp_path)] == ["pending"]
+    assert child.stderr() == ""
+
+
+async def test_a_signal_after_the_end_of_stdin_changes_nothing(
+    child: Child, services: tuple[str, Sandbox], tmp_path: Path
+) -> None:
+    request = await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
+    await child.hang_up()
+    with anyio.fail_after(10):
+        assert "error" in await child.answer(request)
+        child.process.terminate()
+        await child.ended()
+    assert [task.status for task in await journal(tmp_path)] == ["pending"]
+
+
+async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
+    child: Child, variables: dict[str, str], tmp_path: Path
+) -> None:
+    song = await child.tool("generate_song", description="x", wait_seconds=0)
+    child.process.kill()
+    assert await child.ended() == -signal.SIGKILL
+    with anyio.fail_after(20):
+        async with started(tmp_path, variables) as heir:
+            await heir.hello()
+            task_id = song["structuredContent"]["task_id"]
+            found = await heir.tool("get_task", task_id=task_id, wait_seconds=15)
+    task = found["structuredContent"]
+    assert (task["task_id"], task["status"]) == (task_id, "completed")
+    assert all(Path(clip["file"]).is_file() for clip in task["clips"])
