@@ -59,7 +59,7 @@ if [ "$(cat .venv/.project 2>/dev/null)" != "$project" ]; then
 fi
 endef
 
-.PHONY: help setup demo test check lock config sandbox clean
+.PHONY: help setup demo test faults check lock config sandbox clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 
 test: check ## Check, then run the tests
 	@.venv/bin/pytest
+
+faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
+	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
 
 check: setup ## Lint, formatting and types
 	@.venv/bin/ruff check

@@ -45,7 +45,7 @@ async def journal(tmp_path: Path, wall: Wall) -> AsyncIterator[Journal]:
 
 async def accepted(journal: Journal, new: NewTask = NEW, task_id: str = "t1") -> str:
     prepared = await journal.prepare(new, join=False)
-    await journal.accept(prepared.task.local_id, task_id, None)
+    await journal.accept(prepared.task.local_id, new, task_id, None)
     return prepared.task.local_id
 
 
@@ -72,16 +72,17 @@ async def test_an_equal_request_joins_the_open_task(journal: Journal) -> None:
 
 async def test_an_equal_request_joins_a_task_in_doubt(journal: Journal) -> None:
     first = await journal.prepare(NEW, join=True)
-    await journal.doubt(first.task.local_id, "no answer")
+    await journal.doubt(first.task.local_id, NEW, "no answer")
     assert (await journal.prepare(NEW, join=True)).joined
 
 
 async def test_a_refused_or_ended_request_is_not_joined(journal: Journal) -> None:
     first = await journal.prepare(NEW, join=True)
-    await journal.reject(first.task.local_id, "no credits")
+    await journal.reject(first.task.local_id, NEW, "no credits")
     second = await journal.prepare(NEW, join=True)
     assert not second.joined
-    await journal.accept(second.task.local_id, "t1", DONE)
+    await journal.accept(second.task.local_id, NEW, "t1", DONE)
+    await journal.deliver(["t1"])
     assert not (await journal.prepare(NEW, join=True)).joined
 
 
@@ -120,15 +121,15 @@ async def test_an_accepted_task_is_charged_and_found_under_both_ids(journal: Jou
 
 async def test_a_rejected_task_was_not_charged(journal: Journal) -> None:
     prepared = await journal.prepare(NEW, join=True)
-    task = await journal.reject(prepared.task.local_id, "no credits")
+    task = await journal.reject(prepared.task.local_id, NEW, "no credits")
     assert (task.status, task.charged, task.error) == ("rejected", "no", "no credits")
     assert task.finished_at == NOON
 
 
 async def test_late_news_never_undoes_an_accepted_task(journal: Journal) -> None:
     local_id = await accepted(journal)
-    assert (await journal.reject(local_id, "late")).status == "pending"
-    assert (await journal.doubt(local_id, "late")).status == "pending"
+    assert (await journal.reject(local_id, NEW, "late")).status == "pending"
+    assert (await journal.doubt(local_id, NEW, "late")).status == "pending"
 
 
 async def test_a_report_ends_a_task_once(journal: Journal) -> None:
@@ -168,8 +169,8 @@ async def test_a_later_report_keeps_where_a_clip_was_saved(journal: Journal) -> 
 
 async def test_a_task_made_elsewhere_is_adopted_once(journal: Journal) -> None:
     made = replace(DONE, created_at=NOON - timedelta(days=1), model="chirp-v3")
-    first = await journal.adopt("gptge", made)
-    again = await journal.adopt("gptge", made)
+    first = await journal.adopt("gptge", "acct", made)
+    again = await journal.adopt("gptge", "acct", made)
     assert first.task.local_id == again.task.local_id
     assert first.task.created_at == NOON - timedelta(days=1)
     assert (first.task.model, first.task.charged) == ("chirp-v3", "yes")
@@ -202,12 +203,17 @@ async def test_search_finds_every_word_in_any_field_newest_first(
     assert (await journal.search("100%", 10)).total == 0
 
 
-async def test_a_file_that_is_no_journal_is_a_readable_error(tmp_path: Path, wall: Wall) -> None:
+async def test_a_damaged_file_is_set_aside_and_never_deleted(tmp_path: Path, wall: Wall) -> None:
     path = tmp_path / "journal.sqlite3"
-    path.write_bytes(b"not a database, but long enough to be read as one" * 100)
+    damaged = b"not a database, but long enough to be read as one" * 100
+    path.write_bytes(damaged)
     journal = Journal(path, wall)
-    with pytest.raises(JournalError, match="SONG_MCP_HOME"):
+    with pytest.raises(JournalError, match="damaged"):
         await journal.prepare(NEW, join=True)
+    (aside,) = tmp_path.glob("*.damaged-*")
+    assert aside.read_bytes() == damaged
+    assert not (await journal.prepare(NEW, join=True)).joined
+    await journal.close()
 
 
 async def test_a_folder_that_cannot_be_made_is_a_readable_error(tmp_path: Path, wall: Wall) -> None:

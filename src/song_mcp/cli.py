@@ -88,8 +88,11 @@ def _port(text: str) -> int:
 def _serve_stdio(_: argparse.Namespace) -> int:
     gc.disable()  # a collection in the middle of the imports costs more than all it could free
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their scan is slow
+    import anyio
+
     from song_mcp.compose import open_studio
     from song_mcp.server.app import build_server
+    from song_mcp.server.stdio import serve
     from song_mcp.settings import Settings, SettingsError
 
     gc.freeze()
@@ -102,7 +105,7 @@ def _serve_stdio(_: argparse.Namespace) -> int:
         signal.signal(number, _leave)
     server = build_server(lambda: _until_signalled(open_studio(settings)))
     try:
-        server.run("stdio")
+        anyio.run(serve, server)
     except* ConnectionError:
         pass  # the client went away without waiting for its answers
     return 0

@@ -45,6 +45,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
             clock=clock,
             default_model=settings.default_model,
             default_wait_s=settings.wait_seconds,
+            daily_limit=settings.daily_limit,
             work=work,
         )
 

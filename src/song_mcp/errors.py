@@ -6,10 +6,12 @@ that are ours: a service's own words stand in them only cleaned, shortened and q
     SongError
     |-- InvalidRequestError     the arguments do not go together; nothing was sent
     |-- NotConfiguredError      a service has no key; nothing was sent
+    |-- LimitReachedError       as many songs were paid for today as the settings allow
     |-- NotFoundError
     |   |-- UnknownTaskError    nobody asked knows this task id
     |   `-- UnknownClipError    the journal has no such clip
     |-- ServiceError            a service did not do what it was asked
+    |   |-- PausedError         after failures in a row the service is left alone for a while
     |   |-- NotSentError        the request never left this machine
     |   |-- NoAnswerError       it left, and no usable answer came back
     |   |   `-- UnreadableAnswerError   an answer that is not the service's own format
@@ -46,6 +48,10 @@ class NotConfiguredError(SongError):
     """The service that is needed has no key in the settings; nothing was sent or paid."""
 
 
+class LimitReachedError(SongError):
+    """The daily limit on paid submissions is used up; nothing was sent or paid."""
+
+
 class NotFoundError(SongError):
     """Something that was named by id does not exist."""
 
@@ -60,6 +66,10 @@ class UnknownClipError(NotFoundError):
 
 class ServiceError(SongError):
     """A service did not do what it was asked."""
+
+
+class PausedError(ServiceError):
+    """The service failed several times in a row, or asked for time, and is not asked just now."""
 
 
 class NotSentError(ServiceError):

@@ -1,17 +1,22 @@
-"""The journal's SQLite file: opening, locking, transactions and migrations.
+"""The journal's SQLite file: opening, locking, transactions, migrations, and what breaks.
 
 Invariant: several processes share the file, and none of them ever meets a lock error: every
-write transaction is `BEGIN IMMEDIATE` inside an operating-system lock on a file beside it, and
-a process works on it in one thread at a time, never in the event loop's.
+write transaction is `BEGIN IMMEDIATE` inside an operating-system lock on a file beside it, a read
+that meets a writer waits for that lock too, and a process works on the file in one thread at a
+time, never in the event loop's. A damaged file is set aside, never deleted; where nothing can be
+written, what is there can still be read.
 
 `journal_mode=DELETE` and `synchronous=EXTRA`: SQLite before 3.51.3 can corrupt a write-ahead log
 that several processes share, and most Pythons link an older one (`docs/architecture.md`).
 """
 
+import errno
+import logging
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,63 +25,19 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from song_mcp.errors import JournalError
+from song_mcp.failpoints import around, reach
+from song_mcp.schema import MIGRATIONS
 
 T = TypeVar("T")
 
-LOCK_WAIT_S = 20.0
-LOCK_POLL_S = 0.005
+logger = logging.getLogger(__name__)
 
-SCHEMA = """
-CREATE TABLE tasks (
-    local_id TEXT PRIMARY KEY,
-    service TEXT NOT NULL,
-    task_id TEXT NOT NULL DEFAULT '',
-    model TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    status TEXT NOT NULL,
-    fingerprint TEXT NOT NULL DEFAULT '',
-    title TEXT NOT NULL DEFAULT '',
-    description TEXT NOT NULL DEFAULT '',
-    request TEXT NOT NULL DEFAULT '{}',
-    provider_status TEXT NOT NULL DEFAULT '',
-    progress_percent INTEGER,
-    lyrics_title TEXT NOT NULL DEFAULT '',
-    lyrics_text TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '',
-    charged TEXT NOT NULL DEFAULT 'unknown',
-    cost_usd REAL,
-    created_at REAL NOT NULL,
-    finished_at REAL,
-    looked_at REAL
-);
-CREATE INDEX tasks_by_id ON tasks (task_id, service);
-CREATE INDEX tasks_by_age ON tasks (created_at);
-CREATE INDEX tasks_by_request ON tasks (fingerprint, status);
-CREATE TABLE clips (
-    local_id TEXT NOT NULL REFERENCES tasks (local_id),
-    clip_id TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    title TEXT NOT NULL DEFAULT '',
-    service_title TEXT NOT NULL DEFAULT '',
-    duration_s REAL,
-    audio_url TEXT NOT NULL DEFAULT '',
-    image_url TEXT NOT NULL DEFAULT '',
-    video_url TEXT NOT NULL DEFAULT '',
-    tags TEXT NOT NULL DEFAULT '[]',
-    lyrics TEXT NOT NULL DEFAULT '',
-    error TEXT NOT NULL DEFAULT '',
-    made_with TEXT NOT NULL DEFAULT '',
-    file TEXT NOT NULL DEFAULT '',
-    cover TEXT NOT NULL DEFAULT '',
-    mime_type TEXT NOT NULL DEFAULT '',
-    save_error TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (local_id, clip_id)
-);
-CREATE INDEX clips_by_id ON clips (clip_id);
-"""
-MIGRATIONS: tuple[str, ...] = (SCHEMA,)
-"""One script per version of the file, applied once each in order; `user_version` counts them."""
+LOCK_WAIT_S = 30.0
+LOCK_POLL_S = 0.001
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+HELD = "another process holds it"
+NOT_OURS_TO_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class JournalFile:
@@ -87,73 +48,229 @@ class JournalFile:
         self.path = path
         self._prepare = prepare
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._is_read_only = False
         self._turn = anyio.Lock()
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one write transaction: all of it is on disk when this returns, or none."""
+    async def write(self, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one write transaction: all of it is on disk when this returns, or none.
+
+        `name` is that of its points in `failpoints`.
+        """
+        before, after = around(name)
 
         def transaction() -> T:
-            db = self._opened()
-            with self._locked(), _begun(db, "BEGIN IMMEDIATE"):
-                return work(db)
+            with self._locked():
+                db = self._opened_to_write()
+                with _begun(db, "BEGIN IMMEDIATE"):
+                    result = work(db)
+                    reach(before)
+            reach(after)
+            return result
 
         return await self._in_thread(transaction)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one read transaction, so that it sees one state of the file."""
+        """Run `work` in one read transaction, so that it sees one state of the file.
+
+        Where a writer is in the way, `work` is run anew inside the writers' lock: SQLite's own
+        waiting lets readers starve for seconds under several writers.
+        """
 
         def transaction() -> T:
             db = self._opened()
-            with _begun(db, "BEGIN"):
-                return work(db)
+            try:
+                with _patient(db, 0.0), _begun(db, "BEGIN"):
+                    return work(db)
+            except sqlite3.OperationalError as error:
+                if _code(error) not in LOCKED:
+                    raise
+            with self._locked_if_writable():
+                db = self._opened()
+                with _begun(db, "BEGIN"):
+                    return work(db)
 
         return await self._in_thread(transaction)
 
     async def close(self) -> None:
         """Close the file; the next use opens it again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await anyio.to_thread.run_sync(connection.close)
+        async with self._turn:
+            await anyio.to_thread.run_sync(self._let_go)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run `work` in a thread, one at a time, to its end even when the caller is cancelled."""
         async with self._turn:
-            return await anyio.to_thread.run_sync(_with_readable_errors, work, self.path)
+            return await anyio.to_thread.run_sync(self._with_readable_errors, work)
+
+    def _with_readable_errors(self, work: Callable[[], T]) -> T:
+        try:
+            return self._without_damage(work)
+        except sqlite3.Error as error:
+            reason = HELD if _code(error) in LOCKED else str(error)
+            raise JournalError(_unusable(self.path, reason)) from error
+        except Timeout as error:
+            raise JournalError(_unusable(self.path, HELD)) from error
+        except OSError as error:
+            raise JournalError(_unusable(self.path, error.strerror or "unreadable")) from error
+
+    def _without_damage(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if _code(error) not in DAMAGE:
+                raise
+            raise JournalError(self._set_aside()) from error
+
+    # Opening ---------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
+        """Give the connection, a new one where another process set the file aside meanwhile."""
+        if self._connection is not None and self._inode != _inode_of(self.path):
+            self._let_go()
         if self._connection is None:
             self._connection = self._open()
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._locked():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            db = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT_S
-            )
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA journal_mode=DELETE")
-            db.execute("PRAGMA synchronous=EXTRA")
-            _migrate(db)
+        try:
+            db = self._open_to_write()
+        except OSError as error:
+            if error.errno not in NOT_OURS_TO_WRITE or not self.path.exists():
+                raise
+            db = self._open_to_read()
         self._prepare(db)
         return db
 
-    def _locked(self) -> FileLock:
-        lock = self.path.with_name(self.path.name + ".lock")
-        return FileLock(lock, timeout=LOCK_WAIT_S, poll_interval=LOCK_POLL_S, mode=0o600)
+    def _open_to_write(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._inode = _inode_of(self.path)
+            db = _connected(f"{self.path.as_uri()}?mode=rw")
+            with _closed_on_failure(db):
+                db.execute("PRAGMA journal_mode=DELETE")
+                db.execute("PRAGMA synchronous=EXTRA")
+                _migrate(db)
+        self._is_read_only = False
+        return db
 
+    def _open_to_read(self) -> sqlite3.Connection:
+        """Open a file that cannot be written; one of an older version is read from a copy."""
+        self._is_read_only = True
+        self._inode = _inode_of(self.path)
+        db = _connected(f"{self.path.as_uri()}?mode=ro")
+        with _closed_on_failure(db):
+            if _version(db) >= len(MIGRATIONS):
+                return db
+            copy = _connected(":memory:")
+            with _closed_on_failure(copy), closing(db):
+                db.backup(copy)
+                _migrate(copy)
+        return copy
 
-def _with_readable_errors(work: Callable[[], T], path: Path) -> T:
-    try:
-        return work()
-    except (sqlite3.Error, OSError, Timeout) as error:
-        reason = "another process holds it" if isinstance(error, Timeout) else str(error)
-        msg = (
-            f"The journal {path} cannot be used ({reason}). Check that its folder is writable and "
-            "the disk has room, or set SONG_MCP_HOME to another folder."
+    def _opened_to_write(self) -> sqlite3.Connection:
+        if self._is_read_only:  # which may have changed since
+            self._let_go()
+        db = self._opened()
+        if self._is_read_only:
+            raise JournalError(_unusable(self.path, "it can be read but not written"))
+        return db
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _set_aside(self) -> str:
+        """Move a damaged file out of the way; gives the sentence that says so."""
+        self._let_go()
+        with self._locked():
+            if _inode_of(self.path) == self._inode:  # no other process was quicker
+                aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+                self.path.rename(aside)
+                logger.error("the journal was damaged and is set aside as %s", aside)
+        return (
+            f"The journal was damaged. It is kept beside the new one as {self.path.name}.damaged-"
+            f"..., in {self.path.parent}. Nothing was sent or paid by this call; songs made before "
+            "may be missing from list_songs. Call again to go on with a new journal."
         )
-        raise JournalError(msg) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of all writers; held already by this thread, it is not taken again."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            yield
+
+    @contextmanager
+    def _locked_if_writable(self) -> Iterator[None]:
+        """Hold the lock of all writers, or nothing where this process may not write."""
+        if self._is_read_only:
+            yield
+            return
+        with self._locked():
+            yield
+
+    @property
+    def _lock(self) -> FileLock:
+        if self._file_lock is None:
+            name = self.path.with_name(self.path.name + ".lock")
+            self._file_lock = FileLock(
+                name, timeout=LOCK_WAIT_S, poll_interval=LOCK_POLL_S, mode=0o600, thread_local=False
+            )
+        return self._file_lock
+
+    _file_lock: FileLock | None = None
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT_S
+    )
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Give SQLite's own number of an error, without its finer distinctions."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def _closed_on_failure(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
+
+
+@contextmanager
+def _patient(db: sqlite3.Connection, wait_s: float) -> Iterator[None]:
+    """Let SQLite itself wait so many seconds for another connection, and as before afterwards."""
+    db.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT_S * 1000)}")
+
+
+def _inode_of(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return (
+        f"The journal {path} cannot be used ({reason}). Nothing was sent or paid. Check that its "
+        "folder is writable and the disk has room, or set SONG_MCP_HOME to another folder."
+    )
 
 
 @contextmanager
@@ -171,7 +288,7 @@ def _begun(db: sqlite3.Connection, begin: str) -> Iterator[None]:
 
 def _migrate(db: sqlite3.Connection) -> None:
     """Bring the file to the newest version, each step in a transaction of its own."""
-    done = db.execute("PRAGMA user_version").fetchone()[0]
+    done = _version(db)
     for version, script in enumerate(MIGRATIONS[done:], start=done + 1):
         with _begun(db, "BEGIN IMMEDIATE"):
             for statement in script.split(";\n"):

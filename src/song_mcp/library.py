@@ -77,7 +77,7 @@ class Library:
     """
 
     def __init__(self, folder: Path, download: Download, *, cap_bytes: int = CAP_BYTES) -> None:
-        self._folder = folder
+        self._folder = self.folder = folder
         self._download = download
         self._cap_bytes = cap_bytes
 

@@ -8,7 +8,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +16,42 @@ from typing import Any, cast
 from song_mcp.errors import JournalError
 from song_mcp.songs import Clip, Kind, Lyrics, Report, Service, Task
 
+MERGED = (
+    "task_id",
+    "status",
+    "provider_status",
+    "progress_percent",
+    "lyrics_title",
+    "lyrics_text",
+    "error",
+    "charged",
+    "cost_usd",
+    "finished_at",
+    "ended_at",
+    "delivered_at",
+    "looked_at",
+    "next_look_at",
+    "asked",
+)
+"""The columns that a task in doubt takes from the one that it turns out to be."""
+
+MERGE = """
+UPDATE tasks SET task_id = ?, status = ?, provider_status = ?, progress_percent = ?,
+    lyrics_title = ?, lyrics_text = ?, error = ?, charged = ?, cost_usd = ?, finished_at = ?,
+    ended_at = ?, delivered_at = ?, looked_at = ?, next_look_at = ?, asked = ?
+WHERE local_id = ? AND status = 'in_doubt'
+"""
+
+Values = Sequence[object] | Mapping[str, object]
+INSERT_NEW = """
+INSERT OR IGNORE INTO tasks (
+    local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
+    owner, linked_to, created_at, next_look_at
+) VALUES (
+    :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
+    :wire, :account, :owner, :linked_to, :created_at, :created_at + 2
+)
+"""
 CLIP_COLUMNS = (
     "clip_id",
     "status",
@@ -50,7 +86,11 @@ INSERT INTO clips (
 
 @dataclass(frozen=True)
 class NewTask:
-    """What is written of a task before its request leaves; `request` holds JSON values."""
+    """What is written of a task before its request leaves; `request` holds JSON values.
+
+    `wire` is the submission itself, so that the very same one can be sent again; `account` tells
+    the accounts at a service apart without telling the key; `owner` is the process that submits.
+    """
 
     service: Service
     model: str
@@ -59,6 +99,10 @@ class NewTask:
     title: str
     description: str
     request: Mapping[str, Any]
+    wire: Mapping[str, Any] = field(default_factory=dict)
+    account: str = ""
+    owner: str = ""
+    linked_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,18 +140,7 @@ def find_row(db: sqlite3.Connection, any_id: str, service: Service | None) -> sq
     return cast("sqlite3.Row | None", found.fetchone()) if any_id else None
 
 
-def same_request(db: sqlite3.Connection, fingerprint: str) -> sqlite3.Row | None:
-    """Give the newest open or doubtful task with this fingerprint, or None."""
-    found = db.execute(
-        "SELECT * FROM tasks WHERE fingerprint = ? "
-        "AND status IN ('submitting', 'pending', 'processing', 'in_doubt') "
-        "ORDER BY created_at DESC, rowid DESC LIMIT 1",
-        (fingerprint,),
-    )
-    return cast("sqlite3.Row | None", found.fetchone())
-
-
-def tasks_where(db: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Task]:
+def tasks_where(db: sqlite3.Connection, where: str, values: Values) -> list[Task]:
     """Give the tasks, with their clips, that a WHERE clause of ours selects."""
     found = db.execute(f"SELECT * FROM tasks WHERE {where}", values)  # noqa: S608 - a constant of ours
     return [to_task(db, row) for row in found]
@@ -133,33 +166,102 @@ def new_local_id() -> str:
 
 
 def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float) -> None:
-    """Write a task as `submitting`, before its request leaves."""
+    """Write a task as `submitting`, before its request leaves; one that is there stays."""
+    values = {
+        "local_id": local_id,
+        "service": new.service,
+        "model": new.model,
+        "kind": new.kind,
+        "fingerprint": new.fingerprint,
+        "title": new.title,
+        "description": new.description,
+        "request": json.dumps(new.request),
+        "wire": json.dumps(new.wire),
+        "account": new.account,
+        "owner": new.owner,
+        "linked_to": new.linked_to,
+        "created_at": stamp,
+    }
+    db.execute(INSERT_NEW, values)
+
+
+def inserted(db: sqlite3.Connection, new: NewTask, stamp: float) -> Task:
+    """Write a new task as `submitting`, and give it."""
+    local_id = new_local_id()
+    insert_new(db, local_id, new, stamp)
+    return to_task(db, task_row(db, local_id))
+
+
+def doubt(db: sqlite3.Connection, local_id: str, error: str) -> None:
+    """Turn a task that is being submitted to `in_doubt`."""
     db.execute(
-        "INSERT INTO tasks (local_id, service, model, kind, status, fingerprint, title, "
-        "description, request, created_at) VALUES (?, ?, ?, ?, 'submitting', ?, ?, ?, ?, ?)",
-        (
-            local_id,
-            new.service,
-            new.model,
-            new.kind,
-            new.fingerprint,
-            new.title,
-            new.description,
-            json.dumps(new.request),
-            stamp,
-        ),
+        "UPDATE tasks SET status = 'in_doubt', charged = 'unknown', error = ? "
+        "WHERE local_id = ? AND status = 'submitting'",
+        (error, local_id),
     )
 
 
+def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
+    """Close a task in doubt, at the Unix time `stamp`."""
+    db.execute(
+        "UPDATE tasks SET status = 'abandoned', error = error || ' ' || ?, finished_at = ? "
+        "WHERE local_id = ? AND status = 'in_doubt'",
+        (error, stamp, local_id),
+    )
+
+
+def new_again(row: sqlite3.Row, account: str, owner: str) -> NewTask:
+    """Give the new task that submits again what the task of this row was."""
+    return NewTask(
+        service=row["service"],
+        model=row["model"],
+        kind=row["kind"],
+        fingerprint=row["fingerprint"],
+        title=row["title"],
+        description=row["description"],
+        request=json.loads(row["request"]),
+        wire=json.loads(row["wire"]),
+        account=account,
+        owner=owner,
+        linked_to=row["local_id"],
+    )
+
+
+def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
+    """Let a task in doubt become the found one, which was made elsewhere and goes into it."""
+    row = task_row(db, found)
+    changed = db.execute(MERGE, (*(row[name] for name in MERGED), doubtful))
+    if changed.rowcount:
+        db.execute("UPDATE clips SET local_id = ? WHERE local_id = ?", (doubtful, found))
+        db.execute("DELETE FROM tasks WHERE local_id = ?", (found,))
+
+
+def absorb(db: sqlite3.Connection, local_id: str, service: Service, task_id: str) -> None:
+    """Forget a task made elsewhere that is, as its id shows, the one that was just accepted."""
+    found = db.execute(
+        "SELECT local_id FROM tasks WHERE service = ? AND task_id = ? AND wire = '' "
+        "AND local_id != ?",
+        (service, task_id, local_id),
+    ).fetchall()
+    for row in found:
+        db.execute("DELETE FROM clips WHERE local_id = ?", (row["local_id"],))
+        db.execute("DELETE FROM tasks WHERE local_id = ?", (row["local_id"],))
+
+
 def insert_foreign(
-    db: sqlite3.Connection, local_id: str, service: Service, report: Report, stamp: float
+    db: sqlite3.Connection,
+    local_id: str,
+    service: Service,
+    account: str,
+    report: Report,
+    stamp: float,
 ) -> None:
     """Write a task that was made elsewhere, still without what the report says."""
     created_at = report.created_at.timestamp() if report.created_at else stamp
     db.execute(
-        "INSERT INTO tasks (local_id, service, task_id, model, kind, status, created_at) "
-        "VALUES (?, ?, ?, ?, ?, 'pending', ?)",
-        (local_id, service, report.task_id, report.model, report.kind, created_at),
+        "INSERT INTO tasks (local_id, service, task_id, account, model, kind, status, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)",
+        (local_id, service, report.task_id, account, report.model, report.kind, created_at),
     )
 
 
@@ -187,7 +289,9 @@ def _update_task(db: sqlite3.Connection, row: sqlite3.Row, report: Report, stamp
     db.execute(
         "UPDATE tasks SET status = ?, provider_status = ?, progress_percent = ?, error = ?, "
         "charged = ?, cost_usd = ?, lyrics_title = ?, lyrics_text = ?, finished_at = ?, "
-        "model = CASE WHEN model = '' THEN ? ELSE model END WHERE local_id = ?",
+        "ended_at = ?, "
+        "model = CASE WHEN model = '' THEN ? ELSE model END, "
+        "asked = CASE WHEN ? = '' THEN asked ELSE ? END WHERE local_id = ?",
         (
             report.status,
             report.provider_status,
@@ -198,7 +302,10 @@ def _update_task(db: sqlite3.Connection, row: sqlite3.Row, report: Report, stamp
             lyrics.title,
             lyrics.text,
             finished_at if report.is_ended else None,
+            stamp if report.is_ended else None,
             report.model,
+            report.asked,
+            report.asked,
             row["local_id"],
         ),
     )
@@ -269,6 +376,8 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         cost_usd=row["cost_usd"],
         finished_at=_time(row["finished_at"]),
         looked_at=_time(row["looked_at"]),
+        balance_usd=row["balance_usd"],
+        linked_to=row["linked_to"],
     )
 
 

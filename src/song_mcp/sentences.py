@@ -3,7 +3,8 @@
 Invariant: each sentence says what happened, whether it cost anything, and what to do next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from song_mcp.songs import SERVICE_LABELS, ExtensionRequest, Request, Service, Task
 
@@ -14,9 +15,17 @@ WHERE_ELSE: Mapping[Service, str] = {
     "gptge": "A PiAPI task made elsewhere is for get_task; list_songs shows what was made here.",
 }
 JOINED = (
-    "The same request was already under way, so this call joined it and paid nothing. "
-    "another_take=true would make a second song."
+    "The same request was made before and this is its task: this call paid nothing. "
+    "another_take=true would make and pay another."
 )
+ORPHANED = (
+    "The program ended before the service answered. Whether it was accepted is not known: it may "
+    "have been charged."
+)
+OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have been charged."
+NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
+SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
+NOT_FOLLOWED = "It has run for over an hour and is not followed any more; asking looks at it again."
 
 
 def remarks(request: Request) -> str:
@@ -63,4 +72,36 @@ def unknown_clip(clip_id: str) -> str:
         f"There is no clip {clip_id} in the journal. Where it is of a Suno task made elsewhere, "
         "call fetch_suno_task with that task's id first; list_songs shows the known clips. "
         "Nothing was sent or paid."
+    )
+
+
+def no_presence(folder: Path, error: OSError) -> str:
+    """Say that the journal's folder cannot be written, before anything is paid."""
+    return (
+        f"The folder {folder} cannot be written ({error.strerror}), so nothing was sent or paid. "
+        "Make it writable, or set SONG_MCP_HOME to another folder."
+    )
+
+
+def plan_full(error: Exception, running: Sequence[Task]) -> str:
+    """Say that the plan allows no further song just now, and which are running."""
+    names = [f"{task.public_id} ({task.title or task.description[:40]})" for task in running]
+    return f"{error} Running now: {', '.join(names)}." if names else str(error)
+
+
+def in_doubt(task: Task, why: str) -> str:
+    """Say when a submission was sent, and that nobody knows what became of it."""
+    return f"Sent at {task.created_at:%H:%M} UTC, no usable answer. {why}"
+
+
+def abandoned() -> str:
+    """Say what abandoning a doubt does to the money."""
+    return "Closed by the user; nothing was sent, and if it was charged that stays so."
+
+
+def submitted_again(task: Task) -> str:
+    """Say what submitting again does to the money."""
+    return (
+        f"Submitted again for {task.linked_to}, which is closed: this is a new payment, and the "
+        "first one may have been charged too."
     )

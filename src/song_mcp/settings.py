@@ -75,6 +75,7 @@ class Settings(BaseSettings):
         default_factory=lambda: user_music_path() / "song-mcp", validation_alias="SONG_MCP_LIBRARY"
     )
     default_model_name: ModelName | None = Field(None, validation_alias="SONG_MCP_DEFAULT_MODEL")
+    daily_limit: int = Field(50, ge=0, validation_alias="SONG_MCP_DAILY_LIMIT")
     wait_seconds: float = Field(
         25.0, ge=0, le=LONGEST_WAIT_S, validation_alias="SONG_MCP_WAIT_SECONDS"
     )

@@ -18,7 +18,14 @@ Service = Literal["piapi", "gptge"]
 Kind = Literal["song", "extension", "lyrics", "other"]
 ServiceStatus = Literal["pending", "processing", "completed", "failed"]
 Status = Literal[
-    "submitting", "pending", "processing", "completed", "failed", "rejected", "in_doubt"
+    "submitting",
+    "pending",
+    "processing",
+    "completed",
+    "failed",
+    "rejected",
+    "in_doubt",
+    "abandoned",
 ]
 ClipStatus = Literal["processing", "completed", "failed"]
 ModelName = Literal["udio", "suno-v3", "suno-v3.5", "suno-v4", "suno-v4.5", "suno-v5"]
@@ -32,7 +39,6 @@ RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
-ID_LIMIT = 200
 LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off at 30 s to 5 min."""
 
@@ -185,21 +191,6 @@ class LyricsRequest:
 Request = SongRequest | LyricsRequest
 
 
-def checked_id(name: str, value: str) -> str:
-    """Give the id `value` of argument `name`, trimmed, or raise InvalidRequestError.
-
-    An id is opaque, but it has 1 to 200 visible characters, no space, and more than dots and
-    dashes: anything else was never given out by a service.
-    """
-    value = value.strip()
-    is_visible = value.isprintable() and " " not in value
-    if is_visible and len(value) <= ID_LIMIT and any(char.isalnum() for char in value):
-        return value
-    raise InvalidRequestError(
-        f"{name} must be an id of 1 to {ID_LIMIT} visible characters; list_songs shows known ones."
-    )
-
-
 def _clean_fields(request: object, *names: str, lines: bool) -> None:
     for name in names:
         value = clean(getattr(request, name), limit=100_000, lines=lines)
@@ -314,7 +305,8 @@ class Report:
     """What a service says of one task at one look, in our words.
 
     `charged` is "unknown" where the answer does not tell; `cost_usd` is US dollars;
-    `provider_status` is the status as received; `progress_percent` is 0 to 100.
+    `provider_status` is the status as received; `progress_percent` is 0 to 100. `asked` is the
+    description or lyrics that the service repeats, "" where it repeats none.
     """
 
     task_id: str
@@ -330,6 +322,7 @@ class Report:
     cost_usd: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    asked: str = ""
 
     @property
     def is_ended(self) -> bool:
@@ -343,7 +336,9 @@ class Task:
 
     `local_id` is ours and exists before the service's `task_id` does ("" until then).
     `request` holds what the user asked for, as JSON values; it is empty for a task made
-    elsewhere. `looked_at` is when the service was last asked.
+    elsewhere. `looked_at` is when the service was last asked. `balance_usd` is what the account
+    held just before the task was sent, where the service tells that. `linked_to` is the task of
+    ours in doubt that this one was submitted again for.
     """
 
     local_id: str
@@ -365,6 +360,8 @@ class Task:
     cost_usd: float | None = None
     finished_at: datetime | None = None
     looked_at: datetime | None = None
+    balance_usd: float | None = None
+    linked_to: str = ""
 
     @property
     def public_id(self) -> str:
@@ -375,6 +372,12 @@ class Task:
     def is_open(self) -> bool:
         """Whether the task goes on by itself."""
         return self.status in OPEN
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether nothing is left to be saved: each finished clip has a file, or a reason."""
+        finished = (clip for clip in completed(self.clips) if clip.audio_url)
+        return all(clip.is_saved or clip.save_error for clip in finished)
 
     def clip(self, clip_id: str) -> Clip | None:
         """Give the task's clip with this id."""

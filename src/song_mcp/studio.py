@@ -1,40 +1,44 @@
 """The studio: the use cases, and the only place where services, journal and library meet.
 
-Invariant of the money path: nothing is sent before its row is in the journal; a request is sent
-at most once, by a task of the studio's own that no caller's cancellation reaches; and what came
-of it is in the journal before anyone is told.
+Invariant: a use case decides what is asked of whom and what is answered, and nothing else. What
+costs money is left to the cashier, following to the tracker, saving to the keeper, the dead to
+the caretaker.
 """
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from typing import TypeVar
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from song_mcp import sentences
+from song_mcp import doubts, sentences
+from song_mcp.answers import AccountState, Action, Answer, Listener, State, Wait
+from song_mcp.caretaker import Caretaker
+from song_mcp.cashier import Cashier
+from song_mcp.claims import FOLLOWED_FOR_S
 from song_mcp.clock import Clock
 from song_mcp.errors import (
     InvalidRequestError,
-    NoAnswerError,
     NotConfiguredError,
     ServiceError,
     SongError,
     UnknownClipError,
     UnknownTaskError,
 )
+from song_mcp.guard import going_on
 from song_mcp.journal import Journal, Page
 from song_mcp.keeper import Keeper
 from song_mcp.library import Library
-from song_mcp.providers.base import Provider, Submission
-from song_mcp.rows import NewTask
+from song_mcp.providers.base import Account, Provider
+from song_mcp.rows import Recorded
+from song_mcp.sentences import SETTLED_MEANWHILE as SETTLED
 from song_mcp.songs import (
     DEFAULT_SUNO,
     MODELS,
-    RANDOM_SEED,
+    SERVICES,
     UDIO,
     Clip,
     Model,
@@ -48,35 +52,14 @@ from song_mcp.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SUBMIT_GRACE_S = 5.0
 """How long even a call that does not wait gives the service to take or refuse a submission."""
 GLANCE_S = 1.0
 """How often a waiting call reads the journal, where another process may have written."""
-SAVED_LATER = timedelta(days=2)
-"""How old a task may be whose missing audio is fetched when the studio opens."""
-
 PROGRESS_S = 4.0
 """How often a waiting call tells how it stands; clients were promised every 5 s."""
-
-
-class Wait(Protocol):
-    """How long a call waits, in seconds, and who is told meanwhile."""
-
-    @property
-    def seconds(self) -> float:
-        """The longest wait, in seconds."""
-        ...
-
-    async def tell(self, elapsed_s: float, task: Task) -> None:
-        """Take note that so many seconds have gone and how the task stands."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A task as it stands, and in `note` what the person should know about this very call."""
-
-    task: Task
-    note: str = ""
 
 
 class Studio:
@@ -91,6 +74,7 @@ class Studio:
         clock: Clock,
         default_model: Model | None,
         default_wait_s: float,
+        daily_limit: int,
         work: TaskGroup,
     ) -> None:
         """Join the parts; `work` is the group in which submissions, looks and saves run."""
@@ -101,9 +85,13 @@ class Studio:
         self._clock = clock
         self._default_model = default_model
         self._work = work
-        self._keeper = Keeper(journal, library, work, self._announce)
-        self._tracker = Tracker(providers, journal, clock, self._keeper.keep)
-        self._sending: dict[str, anyio.Event] = {}
+        self._daily_limit = daily_limit
+        self._cashier = Cashier(journal, clock, work, daily_limit, self._took_note)
+        presence = self._cashier.presence
+        self._caretaker = Caretaker(journal, presence, clock, self._cashier.is_sending)
+        self._keeper = Keeper(journal, library, presence, clock, work, self._saved)
+        self._tracker = Tracker(providers, journal, clock, self._ended)
+        self._listeners: list[Listener] = []
 
     # Choosing --------------------------------------------------------------------------
 
@@ -152,14 +140,10 @@ class Studio:
         anything is sent; whatever happens afterwards is told by the task's status.
         """
         provider = self._provider(request.model.service)
-        submission = provider.prepare(request)
-        new = _new_task(request, submission)
-        with anyio.CancelScope(shield=True):
-            prepared = await self._journal.prepare(new, join=not another_take)
-            if not prepared.joined:
-                self._start_sending(prepared.task, provider, submission)
+        prepared = await self._cashier.pay(request, provider, join=not another_take)
         task = await self._wait(prepared.task, wait)
-        return Answer(task, sentences.JOINED if prepared.joined else sentences.remarks(request))
+        note = sentences.JOINED if prepared.joined else sentences.remarks(request)
+        return Answer(task, note)
 
     def _provider(self, service: Service) -> Provider:
         provider = self._providers.get(service)
@@ -167,34 +151,65 @@ class Studio:
             raise NotConfiguredError(sentences.no_key(service, has_any=bool(self._providers)))
         return provider
 
-    def _start_sending(self, task: Task, provider: Provider, submission: Submission) -> None:
-        self._sending[task.local_id] = anyio.Event()
-        self._work.start_soon(self._send, task, provider, submission)
+    # Settling doubts -------------------------------------------------------------------
 
-    async def _send(self, task: Task, provider: Provider, submission: Submission) -> None:
-        """Make the one POST and write what came of it; nothing cancels this half-way."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._send_and_record(task, provider, submission)
-            except SongError:
-                logger.exception("task %s could not be recorded", task.local_id)
-            finally:
-                self._sending.pop(task.local_id).set()
-                self._tracker.announce(task.local_id)
+    async def resolve(self, task_id: str, action: Action, wait: Wait) -> Answer:
+        """Settle a task in doubt: check what can be compared, abandon it, or submit it again.
 
-    async def _send_and_record(
-        self, task: Task, provider: Provider, submission: Submission
-    ) -> None:
+        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt, and before a
+        new submission whatever `submit` raises.
+        """
+        task = await self.task(task_id)
+        doubts.must_be_in_doubt(task)
+        if action == "check":
+            checked, found = await doubts.check(
+                self._journal, self._providers.get(task.service), task
+            )
+            await self._keeper.keep(checked)
+            return Answer(checked, found)
+        if action == "abandon":
+            closed = await self._journal.abandon(task.local_id, sentences.abandoned())
+            is_closed = closed.status == "abandoned"
+            return Answer(closed, sentences.abandoned() if is_closed else SETTLED)
+        return await self._submit_again(task, wait)
+
+    async def _submit_again(self, task: Task, wait: Wait) -> Answer:
+        again = await self._cashier.pay_again(task, self._provider(task.service))
+        if again is None:
+            return Answer(await self.task(task.local_id), SETTLED)
+        return Answer(await self._wait(again, wait), sentences.submitted_again(again))
+
+    async def state(self) -> State:
+        """Give what the accounts, the journal and the settings say; asks PiAPI for its balance."""
+        spending = await self._journal.spending()
+        return State(
+            accounts={service: await self._account(service) for service in SERVICES},
+            default_model=self.model("").name,
+            paid=spending.paid,
+            cost_usd=spending.cost_usd,
+            daily_limit=self._daily_limit,
+            in_doubt=tuple(await self._journal.in_doubt()),
+            journal=self._journal.path,
+            library=self._library.folder,
+        )
+
+    async def _account(self, service: Service) -> AccountState:
+        """Give what a service tells of its account, the sentence why it does not, or None."""
+        provider = self._providers.get(service)
+        if provider is None:
+            return None
         try:
-            accepted = await provider.submit(submission)
-        except NoAnswerError as error:
-            await self._journal.doubt(task.local_id, str(error))
+            return await provider.account() or Account()
         except ServiceError as error:
-            await self._journal.reject(task.local_id, str(error))
-        else:
-            recorded = await self._journal.accept(task.local_id, accepted.task_id, accepted.report)
-            await self._tracker.took_note(recorded)
-            self._tracker.follow(recorded.task)
+            return str(error)
+
+    def delivered(self, task_ids: Sequence[str]) -> None:
+        """Take note, in the background, that a client was sent the end of these tasks."""
+        self._work.start_soon(self._deliver, task_ids)
+
+    async def _deliver(self, task_ids: Sequence[str]) -> None:
+        with going_on("noting a delivery"):
+            await self._journal.deliver(task_ids)
 
     # Looking up ------------------------------------------------------------------------
 
@@ -210,8 +225,14 @@ class Studio:
         if task is None:
             task = await self._look_elsewhere(task_id, service)
         note = await self._look_now(task)
-        self._tracker_follows(task)
-        return Answer(await self._wait(task, wait), note)
+        self._tracker.follow(task)
+        await self._keeper.keep(task)
+        task = await self._wait(task, wait)
+        return Answer(task, " ".join(filter(None, (note, self._no_longer_followed(task)))))
+
+    def _no_longer_followed(self, task: Task) -> str:
+        age_s = (self._clock.now() - task.created_at).total_seconds()
+        return sentences.NOT_FOLLOWED if task.is_open and age_s > FOLLOWED_FOR_S else ""
 
     async def _look_elsewhere(self, task_id: str, service: Service) -> Task:
         if task_id.startswith("local-"):
@@ -223,7 +244,7 @@ class Studio:
             report = await self._providers[service].fetch(task_id)
         except UnknownTaskError as error:
             raise UnknownTaskError(f"{error} {sentences.WHERE_ELSE[service]}") from None
-        recorded = await self._journal.adopt(service, report)
+        recorded = await self._journal.adopt(service, self._providers[service].account_tag, report)
         await self._tracker.took_note(recorded)
         return recorded.task
 
@@ -238,10 +259,6 @@ class Studio:
         except SongError as error:
             return f"As last known; looking again failed: {error}"
         return ""
-
-    def _tracker_follows(self, task: Task) -> None:
-        if task.is_open:
-            self._tracker.follow(task)
 
     async def songs(self, query: str, limit: int) -> Page:
         """Give the newest tasks that match `query` ("" matches all); asks nobody."""
@@ -277,7 +294,7 @@ class Studio:
             change = self._tracker.changed(task.local_id)
             task = await self._journal.find(task.local_id) or task
             elapsed = self._clock.monotonic() - start
-            patience = max(wait.seconds, SUBMIT_GRACE_S if self._is_sending(task) else 0.0)
+            patience = max(wait.seconds, SUBMIT_GRACE_S if task.status == "submitting" else 0.0)
             if self._is_settled(task) or elapsed >= patience:
                 return task
             if told_at is None or elapsed - told_at >= PROGRESS_S:
@@ -285,12 +302,9 @@ class Studio:
                 told_at = elapsed
             await self._clock.wait(change, min(GLANCE_S, patience - elapsed))
 
-    def _is_sending(self, task: Task) -> bool:
-        return task.local_id in self._sending
-
     def _is_settled(self, task: Task) -> bool:
-        """Whether waiting longer brings nothing: ended, and no clip is being saved here."""
-        return not task.is_open and not self._keeper.is_busy(task)
+        """Whether waiting longer brings nothing: ended, and its audio kept, or known not to be."""
+        return not task.is_open and task.is_kept
 
     # Keeping ---------------------------------------------------------------------------
 
@@ -307,24 +321,39 @@ class Studio:
     # Opening and closing ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Take up what earlier processes left open, and follow tasks until cancelled."""
-        self._work.start_soon(self._take_up)
+        """Follow tasks, save clips and look after dead processes, until cancelled."""
+        self._work.start_soon(self._keeper.run)
+        self._work.start_soon(self._caretaker.run)
         await self._tracker.run()
 
-    async def _take_up(self) -> None:
-        try:
-            for task in await self._journal.unsaved(self._clock.now() - SAVED_LATER):
-                await self._keeper.keep(task)
-        except SongError as error:
-            logger.warning("earlier tasks were not taken up: %s", error)
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told of each task that ended, and again as its clips are saved."""
+        self._listeners.append(listener)
 
-    def _announce(self, local_id: str) -> None:
+    async def _ended(self, task: Task) -> None:
+        await self._keeper.keep(task)
+        self._work.start_soon(self._tell, task.local_id)
+
+    def _saved(self, local_id: str) -> None:
+        self._tracker.announce(local_id)
+        self._work.start_soon(self._tell, local_id)
+
+    async def _tell(self, local_id: str) -> None:
+        with going_on("telling the clients"):
+            task = await self.task(local_id)
+            for listener in self._listeners:
+                await listener(task)
+
+    async def _took_note(self, local_id: str, recorded: Recorded | None) -> None:
+        """Pass on what came of a submission: `recorded` is what was accepted."""
+        if recorded is not None:
+            await self._tracker.took_note(recorded)
+            self._tracker.follow(recorded.task)
         self._tracker.announce(local_id)
 
     async def settled(self) -> None:
         """Come back when no submission is in flight."""
-        for sent in list(self._sending.values()):
-            await sent.wait()
+        await self._cashier.settled()
 
 
 @asynccontextmanager
@@ -339,22 +368,3 @@ async def running(make: Callable[[TaskGroup], Studio]) -> AsyncIterator[Studio]:
             with anyio.CancelScope(shield=True):
                 await studio.settled()
             work.cancel_scope.cancel()
-
-
-def _new_task(request: Request, submission: Submission) -> NewTask:
-    return NewTask(
-        service=submission.service,
-        model=request.model.name,
-        kind=request.kind,
-        fingerprint=submission.fingerprint,
-        title=request.title,
-        description=request.description,
-        request=_as_json(request),
-    )
-
-
-def _as_json(request: Request) -> dict[str, Any]:
-    """Give what the user asked for as JSON values, without what was not given."""
-    values = asdict(request) | {"model": request.model.name}
-    defaults = ("", None, False, RANDOM_SEED)
-    return {name: value for name, value in values.items() if value not in defaults}

@@ -1,7 +1,9 @@
 """The tracker: follows open tasks at their services, and knows when to ask whom.
 
-Invariant: at most one look at a task is under way in this process, whoever wants it; a failed
-look never changes a task; and every look that succeeds is in the journal before anyone hears of it.
+Invariant: a look that is due is claimed in the journal before it is made, so of all processes on
+one journal exactly one makes it, and another makes the next where that one died; at most one look
+at a task is under way in this process, whoever wants it; a failed look never changes a task; and
+every look that succeeds is in the journal before anyone hears of it.
 
 The pace is by age, not exponential: 2, 10 and 20 s after submission (refusals and quick failures
 show early), then every 5 s, after five minutes of age every 5 % of the age, at most 30 s. For a
@@ -9,18 +11,19 @@ steady pace requests per minute times mean delay is constant, so growing interva
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
-from song_mcp.errors import SongError
+from song_mcp.errors import NotFoundError, ServiceError, SongError
+from song_mcp.guard import going_on
 from song_mcp.journal import Journal
+from song_mcp.pauses import Pause
 from song_mcp.providers.base import Provider
 from song_mcp.rows import Recorded
-from song_mcp.songs import Report, Service, Task
+from song_mcp.songs import SERVICE_LABELS, Report, Service, Task
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +31,13 @@ FIRST_LOOKS_S = (2.0, 10.0, 20.0)
 STEADY_S = 5.0
 SLOWING_AFTER_S = 300.0
 SLOWEST_S = 30.0
-FOLLOWED_FOR_S = 3600.0
 SHARED_FOR_S = 2.0
 AT_ONCE = 8
 BATCH_SIZE = 50
+SLACK_S = 1.0
+"""Looks that are due so soon after one of the same batch are made with it."""
+IDLE_S = 5.0
+"""How often the journal is read for tasks that other processes left."""
 
 Ended = Callable[[Task], Awaitable[None]]
 
@@ -43,21 +49,6 @@ def next_look_s(age_s: float) -> float:
             return first
     pace = STEADY_S if age_s < SLOWING_AFTER_S else min(SLOWEST_S, max(STEADY_S, age_s * 0.05))
     return age_s + pace
-
-
-@dataclass
-class _Followed:
-    """An open task that is looked at regularly; times are seconds of the clock's own count."""
-
-    task: Task
-    submitted_at: float
-    next_at: float = 0.0
-
-    def age_s(self, now: float) -> float:
-        return max(0.0, now - self.submitted_at)
-
-    def reschedule(self, now: float) -> None:
-        self.next_at = self.submitted_at + next_look_s(self.age_s(now))
 
 
 class _Flight:
@@ -74,33 +65,27 @@ class Tracker:
     def __init__(
         self, providers: Mapping[Service, Provider], journal: Journal, clock: Clock, on_end: Ended
     ) -> None:
-        """Start with no task followed; `on_end` is awaited for each task that a look ended."""
+        """Start with nothing under way; `on_end` is awaited for each task that a look ended."""
         self._providers = providers
         self._journal = journal
         self._clock = clock
         self._on_end = on_end
-        self._followed: dict[str, _Followed] = {}
         self._flights: dict[str, _Flight] = {}
         self._woken: dict[Service, anyio.Event] = {}
         self._changed: dict[str, anyio.Event] = {}
+        self._pauses = {service: Pause(SERVICE_LABELS[service], clock) for service in providers}
         self._work: TaskGroup | None = None
 
     async def run(self) -> None:
         """Follow until cancelled: one loop per service, so that a slow one delays no other."""
         async with anyio.create_task_group() as work:
             self._work = work
-            for service, provider in self._providers.items():
-                work.start_soon(self._follow_service, service, provider, work)
+            for service in self._providers:
+                work.start_soon(self._follow_service, service, work)
             await anyio.sleep_forever()
 
     def follow(self, task: Task) -> None:
-        """Look at an open task from now on until it ends."""
-        if not (task.is_open and task.task_id and task.service in self._providers):
-            return
-        age_s = max(0.0, (self._clock.now() - task.created_at).total_seconds())
-        followed = _Followed(task, self._clock.monotonic() - age_s)
-        followed.reschedule(self._clock.monotonic())
-        self._followed[task.local_id] = followed
+        """Take note that there is a task to be looked at, sooner than the journal is next read."""
         self._wake(task.service)
 
     def changed(self, local_id: str) -> anyio.Event:
@@ -116,97 +101,133 @@ class Tracker:
     async def look(self, task: Task) -> None:
         """Look at an open task now, unless a look is under way or under 2 s old.
 
-        The result is in the journal afterwards. Raises what the service's `fetch` raised.
+        The result is in the journal afterwards. Raises what the service's `fetch` raised, and
+        PausedError where the service is left alone.
         """
         if self._is_fresh(task) or self._work is None:
             return
         flight = self._flights.get(task.local_id)
         if flight is None:
+            self._pauses[task.service].check()
             flight = self._takeoff(task)
-            self._work.start_soon(self._look_at_one, task, self._providers[task.service])
+            self._work.start_soon(self._look_at_one, task)
         await flight.landed.wait()
         if flight.error is not None:
             raise flight.error
 
     # Following -------------------------------------------------------------------------
 
-    async def _follow_service(self, service: Service, provider: Provider, work: TaskGroup) -> None:
+    async def _follow_service(self, service: Service, work: TaskGroup) -> None:
         limit = anyio.CapacityLimiter(AT_ONCE)
         while True:
-            self._woken[service] = anyio.Event()
-            due = self._take_due(service)
-            if provider.batches and len(due) > 1:
-                work.start_soon(self._look_at_many, due, provider)
-            else:
-                for task in due:
-                    work.start_soon(self._look_in_turn, task, provider, limit)
-            await self._clock.wait(self._woken[service], self._idle_s(service))
+            woken = self._woken[service] = anyio.Event()
+            idle_s = IDLE_S
+            with going_on(f"following at {service}"):
+                await self._start_due_looks(service, work, limit)
+                idle_s = await self._idle_s(service)
+            await self._clock.wait(woken, idle_s)
 
-    def _take_due(self, service: Service) -> list[Task]:
-        """Give the tasks that are due, each with its flight begun and its next look planned."""
-        now = self._clock.monotonic()
-        due = [item for item in self._of(service) if item.next_at <= now][:BATCH_SIZE]
-        for item in due:
-            item.reschedule(now)
-            if item.age_s(now) > FOLLOWED_FOR_S:
-                del self._followed[item.task.local_id]
-        grounded = [item.task for item in due if item.task.local_id not in self._flights]
-        for task in grounded:
-            self._takeoff(task)
-        return grounded
-
-    def _idle_s(self, service: Service) -> float:
-        """How long nothing is due, in seconds; a minute when nothing is followed."""
-        times = [item.next_at for item in self._of(service)]
-        return max(0.01, min(times) - self._clock.monotonic()) if times else 60.0
-
-    def _of(self, service: Service) -> list[_Followed]:
-        return [item for item in self._followed.values() if item.task.service == service]
-
-    async def _look_in_turn(
-        self, task: Task, provider: Provider, limit: anyio.CapacityLimiter
+    async def _start_due_looks(
+        self, service: Service, work: TaskGroup, limit: anyio.CapacityLimiter
     ) -> None:
-        async with limit:
-            await self._look_at_one(task, provider)
+        due = await self._claimed(service)
+        for task in due:
+            self._takeoff(task)
+        if self._providers[service].batches and len(due) > 1:
+            work.start_soon(self._look_at_many, due)
+            return
+        for task in due:
+            work.start_soon(self._look_in_turn, task, limit)
 
-    async def _look_at_one(self, task: Task, provider: Provider) -> None:
+    async def _claimed(self, service: Service) -> list[Task]:
+        """Give the tasks whose looks are due and ours to make; while a service fails, a probe."""
+        provider, pause = self._providers[service], self._pauses[service]
+        seconds = await self._journal.next_look_s(provider.account_tag)
+        if pause.left_s or seconds is None or seconds > 0:
+            return []
+        slack_s = SLACK_S if provider.batches else 0.0
+        limit = 1 if pause.is_broken else BATCH_SIZE
+        tasks = await self._journal.claim_looks(provider.account_tag, slack_s, limit, next_look_s)
+        if tasks and pause.is_broken:
+            pause.probe()
+        return [task for task in tasks if task.local_id not in self._flights]
+
+    async def _idle_s(self, service: Service) -> float:
+        """How long nothing is to be done, in seconds: the next look, or other processes' tasks."""
+        seconds = await self._journal.next_look_s(self._providers[service].account_tag)
+        due_s = IDLE_S if seconds is None else min(IDLE_S, max(0.02, seconds))
+        return max(due_s, self._pauses[service].left_s)
+
+    async def _look_in_turn(self, task: Task, limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            if self._pauses[task.service].left_s:
+                self._land(task, None)  # the service began to fail, or asked for time, meanwhile
+            else:
+                await self._look_at_one(task)
+
+    async def _look_at_one(self, task: Task) -> None:
         """Fetch, record, land: whatever happens, those who wait for the flight are told."""
         error: SongError | None = None
         try:
-            report = await provider.fetch(task.task_id)
-            await self._record(task, report)
+            report = await self._providers[task.service].fetch(task.task_id)
+            self._succeeded(task.service)
+            await self._record({task.local_id: report})
         except SongError as failure:
-            error = failure
-            logger.info("look at %s failed: %s", task.public_id, type(failure).__name__)
+            error = self._failed(task.service, failure)
+        except Exception:  # a mistake of our own must not end the server
+            logger.exception("a look at %s failed inside", task.public_id)
         finally:
             self._land(task, error)
 
-    async def _look_at_many(self, tasks: list[Task], provider: Provider) -> None:
+    async def _look_at_many(self, tasks: Sequence[Task]) -> None:
+        service, by_id = tasks[0].service, {task.task_id: task for task in tasks}
         error: SongError | None = None
         try:
-            reports = await provider.fetch_many([task.task_id for task in tasks])
-            for task in tasks:
-                if task.task_id in reports:
-                    await self._record(task, reports[task.task_id])
+            reports = await self._providers[service].fetch_many(list(by_id))
+            self._succeeded(service)
+            known = {by_id[key].local_id: reports[key] for key in reports if key in by_id}
+            await self._record(known)
         except SongError as failure:
-            error = failure
-            logger.info("look at %d tasks failed: %s", len(tasks), type(failure).__name__)
+            error = self._failed(service, failure)
+        except Exception:  # the same
+            logger.exception("a look at %d tasks failed inside", len(tasks))
         finally:
             for task in tasks:
                 self._land(task, error)
 
-    async def _record(self, task: Task, report: Report) -> None:
-        await self.took_note(await self._journal.record(task.local_id, report))
+    def _succeeded(self, service: Service) -> None:
+        """End the service's pause: what waited for that is looked at now, not when it was over."""
+        was_left_alone = self._pauses[service].left_s > 0
+        self._pauses[service].succeeded()
+        if was_left_alone:
+            self._wake(service)
+
+    def _wake(self, service: Service) -> None:
+        """Have the service's loop see now what is due."""
+        event = self._woken.get(service)
+        if event is not None:
+            event.set()
+
+    def _failed(self, service: Service, error: SongError) -> SongError:
+        """Lengthen the service's pause where it was the service that failed."""
+        if isinstance(error, ServiceError):
+            self._pauses[service].failed(error)
+        elif isinstance(error, NotFoundError):
+            self._succeeded(service)
+        logger.info("a look at %s failed: %s", service, type(error).__name__)
+        return error
+
+    async def _record(self, reports: Mapping[str, Report]) -> None:
+        for recorded in await self._journal.record_all(reports):
+            await self.took_note(recorded)
 
     async def took_note(self, recorded: Recorded) -> None:
         """Tell everyone concerned what was just recorded of a task."""
         if recorded.ended_now:
             await self._on_end(recorded.task)
-        if not recorded.task.is_open:
-            self._followed.pop(recorded.task.local_id, None)
         self.announce(recorded.task.local_id)
 
-    # Flights and times -----------------------------------------------------------------
+    # Flights -----------------------------------------------------------------------------
 
     def _takeoff(self, task: Task) -> _Flight:
         flight = self._flights[task.local_id] = _Flight()
@@ -221,8 +242,3 @@ class Tracker:
         if task.looked_at is None:
             return False
         return 0 <= (self._clock.now() - task.looked_at).total_seconds() < SHARED_FOR_S
-
-    def _wake(self, service: Service) -> None:
-        event = self._woken.get(service)
-        if event is not None:
-            event.set()

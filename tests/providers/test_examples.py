@@ -199,7 +199,7 @@ REFUSALS: Mapping[str, type[SongError]] = {
     "gptge/refusals/ip_not_allowed.json": BadKeyError,
     "gptge/refusals/group_not_allowed.json": BadKeyError,
     "gptge/refusals/model_not_allowed.json": BadKeyError,
-    "gptge/refusals/database_error.json": NoAnswerError,
+    "gptge/refusals/database_error.json": StoppedError,
 }
 
 

@@ -13,7 +13,7 @@ from tests.house import open_house
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
 MISSION = {"generate_song", "extend_song", "get_task", "fetch_suno_task"}
-PAID = {"generate_song", "extend_song", "generate_lyrics"}
+PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ async def result_of(journal: Journal, service: Service, file: str) -> TaskResult
     model = "udio" if service == "piapi" else "suno-v5"
     new = replace(SONG, service=service, model=model)
     task = (await journal.prepare(new, join=False)).task
-    task = (await journal.accept(task.local_id, report.task_id, report)).task
+    task = (await journal.accept(task.local_id, new, report.task_id, report)).task
     for clip in task.clips:
         saved = replace(clip, file=FILE, mime_type="audio/mpeg")
         task = await journal.keep(task.local_id, saved)

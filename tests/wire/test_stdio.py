@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -110,7 +111,7 @@ async def test_the_server_says_who_it_is(house: House) -> None:
     assert "list_songs" in (house.client.instructions or "")
 
 
-async def test_six_tools_are_listed(house: House) -> None:
+async def test_eight_tools_are_listed(house: House) -> None:
     assert [tool.name for tool in (await house.client.list_tools()).tools] == [
         "generate_song",
         "extend_song",
@@ -118,6 +119,8 @@ async def test_six_tools_are_listed(house: House) -> None:
         "fetch_suno_task",
         "generate_lyrics",
         "list_songs",
+        "check_account",
+        "resolve_task",
     ]
 
 
@@ -400,7 +403,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
             await keyless.hello()
             tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
             refusal = await keyless.tool("generate_song", description="x")
-    assert len(tools) == 6
+    assert len(tools) == 8
     assert refusal["isError"]
     assert "PIAPI_API_KEY" in refusal["content"][0]["text"]
 
@@ -525,3 +528,97 @@ async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
     task = found["structuredContent"]
     assert (task["task_id"], task["status"]) == (task_id, "completed")
     assert all(Path(clip["file"]).is_file() for clip in task["clips"])
+
+
+# Delivered or not ----------------------------------------------------------------------------
+
+
+async def until_ended(folder: Path) -> None:
+    while [task.is_open for task in await journal(folder)] != [False]:
+        await anyio.lowlevel.checkpoint()
+
+
+def deliveries(folder: Path) -> list[bool]:
+    """Of each task, whether its end counts as delivered."""
+    with sqlite3.connect(folder / "home" / "journal.sqlite3") as db:
+        found = [row[0] is not None for row in db.execute("SELECT delivered_at FROM tasks")]
+    db.close()
+    return found
+
+
+async def test_an_end_that_was_written_out_counts_as_delivered(
+    child: Child, tmp_path: Path
+) -> None:
+    song = await child.tool("generate_song", description="x", wait_seconds=30)
+    assert song["structuredContent"]["status"] == "completed"
+    with anyio.fail_after(10):
+        while deliveries(tmp_path) != [True]:
+            await anyio.lowlevel.checkpoint()
+    again = await child.tool("generate_song", description="x", wait_seconds=0)
+    assert again["structuredContent"]["task_id"] != song["structuredContent"]["task_id"]
+
+
+async def test_a_cancelled_call_delivers_nothing_and_its_repetition_joins(
+    child: Child, tmp_path: Path, services: tuple[str, Sandbox]
+) -> None:
+    paid = len(services[1].accepted)
+    arguments = {"description": "y", "wait_seconds": 55}
+    params = {"name": "generate_song", "arguments": arguments}
+    request = await child.request("tools/call", params)
+    while len(services[1].accepted) == paid:
+        await anyio.lowlevel.checkpoint()
+    await child.send({"method": "notifications/cancelled", "params": {"requestId": request}})
+    with anyio.fail_after(20):
+        await until_ended(tmp_path)
+        assert deliveries(tmp_path) == [False]
+        again = await child.tool("generate_song", **arguments)
+    assert again["structuredContent"]["status"] == "completed"
+    assert "paid nothing" in again["structuredContent"]["note"]
+    assert len(services[1].accepted) == paid + 1
+
+
+async def test_a_client_that_died_before_the_end_is_told_it_by_the_next_server(
+    child: Child, variables: dict[str, str], tmp_path: Path, services: tuple[str, Sandbox]
+) -> None:
+    paid = len(services[1].accepted)
+    arguments = {"description": "z", "wait_seconds": 55}
+    await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
+    while len(services[1].accepted) == paid:
+        await anyio.lowlevel.checkpoint()
+    assert child.process.stdout is not None
+    await child.process.stdout.aclose()
+    with anyio.fail_after(30):
+        await until_ended(tmp_path)
+        await child.hang_up()
+        await child.process.wait()
+        async with started(tmp_path, variables) as heir:
+            await heir.hello()
+            again = await heir.tool("generate_song", **arguments)
+    assert "paid nothing" in again["structuredContent"]["note"]
+    assert len(services[1].accepted) == paid + 1
+
+
+async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
+    child: Child, variables: dict[str, str], tmp_path: Path, services: tuple[str, Sandbox]
+) -> None:
+    await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
+    child.process.kill()
+    await child.ended()
+    assert [task.status for task in await journal(tmp_path)] == ["submitting"]
+    with anyio.fail_after(30):
+        async with started(tmp_path, variables) as heir:
+            await heir.hello()
+            while [task.status for task in await journal(tmp_path)] != ["in_doubt"]:
+                await anyio.lowlevel.checkpoint()
+            (task,) = (await heir.tool("list_songs"))["structuredContent"]["tasks"]
+    assert task["charged"] == "unknown"
+    assert "may have been charged" in task["error"]
+
+
+async def test_an_older_client_is_told_that_a_song_is_there(child: Child) -> None:
+    await child.tool("generate_song", description="told", wait_seconds=0)
+    with anyio.fail_after(20):
+        while json.loads(await child.line()).get("method") != (
+            "notifications/resources/list_changed"
+        ):
+            pass

@@ -53,10 +53,17 @@ class Account:
     max_concurrent: int | None = None
 
 
+def account_tag(service: Service, base_url: str, key: str) -> str:
+    """Give a mark of the account behind `key` from which the key cannot be had."""
+    return hashlib.sha256(f"{service} {base_url} {key}".encode()).hexdigest()[:12]
+
+
 class Provider(Protocol):
     """One service. Every method but `prepare` may raise the subclasses of ServiceError."""
 
     service: Service
+    account_tag: str
+    """Tells the accounts at a service apart, and the key to nobody."""
     batches: bool
     """Whether `fetch_many` is one request, so that the tracker asks for all open tasks at once."""
 
@@ -75,6 +82,9 @@ class Provider(Protocol):
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks at once; what the service leaves out is not in the answer."""
+
+    async def account(self) -> Account | None:
+        """Look at what is left on the account; None where the service does not tell."""
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -14,9 +14,9 @@ from pydantic import AliasChoices, Field
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import sorting
-from song_mcp.providers.base import Accepted, Submission
+from song_mcp.providers.base import Accepted, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
-from song_mcp.providers.sorting import SUCCESS_CODES, Envelope
+from song_mcp.providers.sorting import CRASHED, SUCCESS_CODES, Envelope
 from song_mcp.providers.wire import (
     BROKEN,
     DONE,
@@ -75,6 +75,7 @@ class Gptge:
 
     def __init__(self, key: str, base_url: str, transport: Transport | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"}
+        self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(LABEL, base_url, headers, [key], transport)
 
     def prepare(self, request: Request) -> Submission:
@@ -128,6 +129,9 @@ class Gptge:
         reports = _reports(tasks, set(task_ids))
         return {task_id: redacted(report, self._http.redact) for task_id, report in reports.items()}
 
+    async def account(self) -> None:
+        """Give nothing: no look at the account is documented (`docs/providers.md` 3.8)."""
+
     async def close(self) -> None:
         """Let the connections go."""
         await self._http.close()
@@ -137,13 +141,14 @@ class Gptge:
         body = to_object(answer.body)
         gate = to_object(body.get("error"))
         said = spoken(gate)
-        code = (to_text(gate.get("code")) or "error") if said else to_text(body.get("code"))
+        code = _gate_code(gate) if said else to_text(body.get("code"))
         has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
         return Envelope(
             task_id=_id_in(body.get("data"), code) if has_form else "",
             code=self._http.redact(code),
             message=self._http.redact(said or spoken(body.get("message"))),
             is_service=has_form or bool(said),
+            is_gate=bool(said) and not has_form and body.get("data") is None,
         )
 
 
@@ -215,6 +220,13 @@ class _Named(Lenient):
 def _is_code(value: object) -> bool:
     """Codes are texts; the numbers of sisters mean success (3.3, 5.2)."""
     return isinstance(value, str) or (value is not None and to_text(value) in SUCCESS_CODES - {""})
+
+
+def _gate_code(gate: Mapping[str, object]) -> str:
+    """Give the code of an error of the gate, or that of a crash where its words tell of one."""
+    words = [to_text(gate.get(key)) for key in ("type", "code", "message")] + [spoken(gate)]
+    is_crash = any(CRASHED in text.casefold() for text in words)
+    return CRASHED if is_crash else to_text(gate.get("code")) or "error"
 
 
 def _id_in(data: object, code: str) -> str:
@@ -298,6 +310,7 @@ def _report_of(task: _Task, task_id: str) -> Report:
         charged="no" if status == "failed" else "unknown",  # the quota is given back (3.4)
         created_at=task.submit_time,
         finished_at=task.finish_time,
+        asked=next((wire.metadata.asked for _, wire in wires if wire.metadata.asked), ""),
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
 from song_mcp.providers import sorting
-from song_mcp.providers.base import Accepted, Account, Submission
+from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
 from song_mcp.providers.sorting import Envelope
 from song_mcp.providers.wire import (
@@ -26,6 +26,7 @@ from song_mcp.providers.wire import (
     NeededWord,
     Number,
     Text,
+    Verse,
     When,
     Word,
     as_clips,
@@ -85,6 +86,7 @@ class Piapi:
         *,
         lyrics_fields: Sequence[str] = LYRICS_FIELDS,
     ) -> None:
+        self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(LABEL, base_url, {"x-api-key": key}, [key], transport)
         self._service_mode = service_mode
         self._lyrics_fields = lyrics_fields
@@ -241,6 +243,13 @@ class _Meta(Lenient):
 
 class _Input(Lenient):
     continue_song_id: Text = ""
+    lyrics: Verse = ""
+    prompt: Verse = ""
+    gpt_description_prompt: Verse = ""
+
+    @property
+    def asked(self) -> str:
+        return self.lyrics or self.prompt or self.gpt_description_prompt
 
 
 class _Error(Lenient):
@@ -289,6 +298,7 @@ def _report(task: _Task, task_id: str) -> Report:
         cost_usd=_cost_usd(task, status),
         created_at=task.meta.created_at,
         finished_at=task.meta.ended_at or task.meta.completed_at,
+        asked=task.input.asked,
     )
 
 

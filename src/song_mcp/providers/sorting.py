@@ -37,7 +37,11 @@ STOPPED_CODES = frozenset({"model_not_found"})
 UNKNOWN_TASK_CODES = frozenset({"task_not_exist"})
 PASSED_ON_CODES = frozenset({"fail_to_fetch_task"})
 """The gateway's upstream said no: its status is not about our key."""
-DOUBTFUL_CODES = frozenset({"do_request_failed", "unmarshal_response_body_failed", "10000"})
+CRASHED = "panic"
+"""Our own code for a gateway that crashed half-way through a request."""
+DOUBTFUL_CODES = frozenset(
+    {"do_request_failed", "unmarshal_response_body_failed", "10000", CRASHED}
+)
 """The service lost its own upstream's answer, or something inside broke (code 10000)."""
 
 QUOTA_TEXTS = (
@@ -72,13 +76,15 @@ class Envelope:
     """What an adapter reads off an answer, as far as sorting needs it.
 
     `task_id` is a usable id or ""; `code` and `message` are the service's own, redacted;
-    `is_service` tells whether the answer has the form of the service's answers at all.
+    `is_service` tells whether the answer has the form of the service's answers at all, and
+    `is_gate` whether it comes from what stands before all that takes submissions.
     """
 
     task_id: str = ""
     code: str = ""
     message: str = ""
     is_service: bool = False
+    is_gate: bool = False
 
 
 class Received(Protocol):
@@ -231,15 +237,20 @@ def _refused(case: _Case) -> type[ServiceError] | None:
     """A refusal in the service's own form: by status, or an error code within HTTP 2xx.
 
     A status of a network in front of the service, and an error of the service's upstream or
-    inside (5xx, its gate's too, which also reports crashes half-way), prove no refusal.
+    inside (5xx), prove no refusal. gpt.ge's gate does, whatever the status: what it turns away
+    never reached the task layer, where tasks are made and charged. But a crash that is reported
+    in the gate's form may have come after the task layer had taken the request, and a lost
+    answer of the upstream certainly did: those stay in doubt.
     """
     if not case.envelope.is_service or case.codes & DOUBTFUL_CODES:
         return None
     by_status = REFUSALS_BY_STATUS.get(case.status)
     if case.codes & PASSED_ON_CODES:
         return RefusedError if by_status else None
+    if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
+        return StoppedError  # nothing about the request is wrong: later it may pass
     is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
-    return by_status or (RefusedError if is_within_2xx else None)
+    return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
 
 
 def _unknown(case: _Case) -> type[NotFoundError] | None:

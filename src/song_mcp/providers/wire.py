@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
-from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, Report, checked_id
+from song_mcp.ids import checked_id
+from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, Report
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000
@@ -207,6 +208,11 @@ class _Metadata(Lenient):
     error_type: Message = ""
     history: Any = None
     task: Word = ""
+    gpt_description_prompt: Verse = ""
+
+    @property
+    def asked(self) -> str:
+        return self.gpt_description_prompt or self.prompt
 
 
 class WireClip(Lenient):

@@ -12,10 +12,11 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Resource
 
+from song_mcp.answers import Answer
 from song_mcp.errors import NotFoundError, SongError
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
 from song_mcp.songs import SERVICE_LABELS, Clip, Task
-from song_mcp.studio import Answer, Studio
+from song_mcp.studio import Studio
 
 Ctx = Context[Studio]
 BLOB_CAP_BYTES = 5 * 2**20

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from song_mcp.answers import AccountState, Answer, State
 from song_mcp.errors import Charged
 from song_mcp.songs import SERVICE_LABELS, Clip, ClipStatus, Kind, Service, Status, Task
-from song_mcp.studio import Answer
 
 TITLE_CHARACTERS = 80
 
@@ -63,6 +63,30 @@ class TaskResult(BaseModel):
     finished_at: AwareDatetime | None = None
     next_step: str | None = Field(None, description="What to call now")
     note: str | None = None
+
+
+class AccountResult(BaseModel):
+    """One service's account."""
+
+    service: Service
+    has_key: bool
+    balance_usd: float | None = None
+    plan: str | None = None
+    songs_at_once: int | None = Field(None, description="What the plan allows")
+    error: str | None = None
+
+
+class StateResult(BaseModel):
+    """How things stand with money and settings."""
+
+    accounts: list[AccountResult]
+    default_model: str
+    submissions_24h: int = Field(description="Paid submissions in the last 24 hours")
+    daily_limit: int
+    cost_usd_24h: float = Field(description="As far as known; gpt.ge tells no prices")
+    in_doubt: list[TaskResult]
+    journal: str
+    library: str
 
 
 class SongsResult(BaseModel):
@@ -164,12 +188,38 @@ def _note(answer: Answer) -> str:
     return " ".join([answer.note, *unsaved]).strip()
 
 
+def state_result(state: State) -> StateResult:
+    """Give the result for how things stand."""
+    return StateResult(
+        accounts=[_account(service, account) for service, account in state.accounts.items()],
+        default_model=state.default_model,
+        submissions_24h=state.paid,
+        daily_limit=state.daily_limit,
+        cost_usd_24h=round(state.cost_usd, 4),
+        in_doubt=[_listed(task) for task in state.in_doubt],
+        journal=str(state.journal),
+        library=str(state.library),
+    )
+
+
+def _account(service: Service, account: AccountState) -> AccountResult:
+    if account is None or isinstance(account, str):
+        return AccountResult(service=service, has_key=account is not None, error=account)
+    return AccountResult(
+        service=service,
+        has_key=True,
+        balance_usd=account.balance_usd,
+        plan=account.plan or None,
+        songs_at_once=account.max_concurrent,
+    )
+
+
 NEXT_STEPS: dict[Status, str] = {
     "submitting": "Call get_task with this task_id.",
     "pending": "Call get_task with this task_id.",
     "processing": "Call get_task with this task_id.",
     "failed": "Tell the user why; a new try is a new payment.",
-    "in_doubt": "Do not repeat it: it may have been paid. Tell the user; list_songs shows it.",
+    "in_doubt": "Do not repeat it: it may have been paid. Let the user settle it by resolve_task.",
 }
 
 
@@ -200,6 +250,30 @@ def songs_text(result: SongsResult) -> str:
     for task in result.tasks:
         lines += [_headline(task), *(_clip_line(clip) for clip in task.clips)]
     return "\n".join(lines)
+
+
+def state_text(result: StateResult) -> str:
+    """Give a line for each fact."""
+    lines = [_account_line(account) for account in result.accounts]
+    lines.append(
+        f"Last 24 h: {result.submissions_24h} of {result.daily_limit} paid submissions, "
+        f"${result.cost_usd_24h:g} known cost. Default model: {result.default_model}."
+    )
+    lines.append(f"{len(result.in_doubt)} in doubt.")
+    lines += [f"{_headline(task)} {task.error or ''}" for task in result.in_doubt]
+    return "\n".join([*lines, f"Journal: {result.journal}", f"Library: {result.library}"])
+
+
+def _account_line(account: AccountResult) -> str:
+    label = SERVICE_LABELS[account.service]
+    if not account.has_key:
+        return f"{label}: no key."
+    if account.error:
+        return f"{label}: {account.error}"
+    told = [f"${account.balance_usd:.2f} left" if account.balance_usd is not None else "key set"]
+    told += [f"plan {account.plan}"] if account.plan else []
+    told += [f"{account.songs_at_once} songs at once"] if account.songs_at_once else []
+    return f"{label}: {', '.join(told)}."
 
 
 def _headline(result: TaskResult) -> str:

@@ -6,19 +6,25 @@ READS) is what it does. Descriptions are prompts: what it does, what it costs, w
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
+from song_mcp.answers import Action, Answer
+from song_mcp.errors import InvalidRequestError
+from song_mcp.ids import checked_id
 from song_mcp.server.boundary import Patience, text_result
 from song_mcp.server.results import (
     SongsResult,
+    StateResult,
     TaskResult,
     as_json,
     songs_result,
     songs_text,
+    state_result,
+    state_text,
     task_result,
     task_text,
 )
@@ -31,9 +37,8 @@ from song_mcp.songs import (
     Request,
     SongRequest,
     Task,
-    checked_id,
 )
-from song_mcp.studio import Answer, Studio
+from song_mcp.studio import Studio
 
 Ctx = Context[Studio]
 TaskToolResult = Annotated[CallToolResult, TaskResult]
@@ -196,6 +201,34 @@ async def list_songs(
     return text_result(songs_text(result), as_json(result))
 
 
+async def check_account(ctx: Ctx) -> Annotated[CallToolResult, StateResult]:
+    """Show balance, spending of the last 24 hours and its limit, tasks in doubt, keys, folders."""
+    result = state_result(await _studio(ctx).state())
+    return text_result(state_text(result), as_json(result))
+
+
+async def resolve_task(
+    ctx: Ctx,
+    task_id: TaskId,
+    action: Annotated[
+        str,
+        Field(
+            description="check: compare, pays nothing; abandon: close it, pays nothing; "
+            "submit_again: a new payment, only when the user says so",
+            json_schema_extra={"enum": list(get_args(Action))},
+        ),
+    ],
+) -> TaskToolResult:
+    """Settle a task in doubt, as the user decides. Start with check."""
+    if action not in get_args(Action):
+        raise InvalidRequestError(f"action must be one of {', '.join(get_args(Action))}.")
+    chosen = cast("Action", action)
+    answer = await _studio(ctx).resolve(
+        checked_id("task_id", task_id), chosen, _patience(ctx, None)
+    )
+    return _task_answer(answer, is_error=answer.task.status == "rejected")
+
+
 PAID = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
@@ -219,6 +252,8 @@ TOOLS = (
     ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
     ToolEntry(generate_lyrics, PAID, "Write lyrics"),
     ToolEntry(list_songs, READS_HERE, "List songs"),
+    ToolEntry(check_account, READS, "Check the account"),
+    ToolEntry(resolve_task, PAID, "Settle a doubt"),
 )
 
 

@@ -1,0 +1,322 @@
+"""Real servers on one journal, the calls that clients make, and the audit of what came of them."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import UNIXSocketStream as Wire
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from tests.faults.fault_service import FaultService, marker_in
+
+Json = dict[str, Any]
+Row = dict[str, Any]
+
+CHILD = str(Path(__file__).with_name("server_child.py"))
+LONGEST_LINE = 4 * 2**20
+CALL_S = 60.0
+"""A call that is not answered by then hangs: the test says so."""
+CARE_S = 30.0
+"""Within that time what a dead process was submitting is in doubt."""
+HELLO = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "faults", "version": "1"},
+}
+
+
+class GoneError(Exception):
+    """The server ended before it answered, or the call was cancelled."""
+
+
+@dataclass
+class Call:
+    """One tool call under way; `result` is there when it was answered."""
+
+    number: int
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Json | None = None
+
+    @property
+    def task(self) -> Json:
+        """The task in the result; empty where it is a sentence alone."""
+        return dict((self.result or {}).get("structuredContent") or {})
+
+    @property
+    def text(self) -> str:
+        return json.dumps((self.result or {}).get("content"))
+
+
+class Server:
+    """A server process, spoken to line by line; many calls may be under way."""
+
+    def __init__(self, stdin: Wire, stdout: Wire, news: Wire) -> None:
+        self.gone = anyio.Event()
+        self._stdin = stdin
+        self._stdout = BufferedByteReceiveStream(stdout)
+        self._news = BufferedByteReceiveStream(news)
+        self._pid: int | None = None
+        self._calls: dict[int, Call] = {}
+        self._numbers = 0
+        self._writing = anyio.Lock()
+
+    async def born(self) -> None:
+        self._pid = await self._told()
+
+    async def _told(self) -> int:
+        return int(await self._news.receive_until(b"\n", LONGEST_LINE))
+
+    async def listen(self) -> None:
+        """Take in every line until the server ends, also those that it left in the pipe."""
+        with suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+            while True:
+                self._take(json.loads(await self._stdout.receive_until(b"\n", LONGEST_LINE)))
+        self.gone.set()
+        for call in self._calls.values():
+            call.done.set()
+
+    def _take(self, message: Json) -> None:
+        call = self._calls.get(message.get("id", 0)) if "method" not in message else None
+        if call is not None:
+            call.result = message.get("result")
+            call.done.set()
+
+    async def hello(self) -> None:
+        await self.finish(await self._request("initialize", HELLO))
+        await self._send({"method": "notifications/initialized"})
+
+    async def begin(self, tool: str, arguments: Json) -> Call:
+        return await self._request("tools/call", {"name": tool, "arguments": arguments})
+
+    async def finish(self, call: Call) -> Call:
+        """Wait for the answer; raises GoneError where there will be none."""
+        with anyio.fail_after(CALL_S):
+            await call.done.wait()
+        if call.result is None:
+            raise GoneError
+        return call
+
+    async def call(self, tool: str, **arguments: Any) -> Call:  # noqa: ANN401 - JSON
+        return await self.finish(await self.begin(tool, arguments))
+
+    async def cancel(self, call: Call) -> None:
+        """Cancel a call; what was answered before the server read that is still taken in."""
+        params = {"requestId": call.number, "reason": "the user changed their mind"}
+        await self._send({"method": "notifications/cancelled", "params": params})
+        await self.ping()
+        call.done.set()
+
+    async def ping(self) -> None:
+        """Come back when everything that the server had to say before was said."""
+        await self.finish(await self._request("ping", {}))
+
+    async def hang_up(self) -> None:
+        """Close stdin: the way in which clients end a server."""
+        await self._stdin.aclose()
+
+    def kill(self, number: signal.Signals) -> None:
+        if not self.gone.is_set():
+            self._signal(number)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, number)
+
+    async def end(self) -> None:
+        """See to it that the process is no more, and let go of it."""
+        with anyio.CancelScope(shield=True):
+            if self._pid is not None:
+                self._signal(signal.SIGKILL)
+                await self._told()
+            for wire in (self._stdin, self._stdout, self._news):
+                await wire.aclose()
+
+    async def ended(self) -> int:
+        """Wait for the end of the process, once; gives its exit status."""
+        with anyio.fail_after(CALL_S):
+            await self.gone.wait()
+            status = await self._told()
+            self._pid = None
+        return status
+
+    async def _request(self, method: str, params: Json) -> Call:
+        self._numbers += 1
+        call = self._calls[self._numbers] = Call(self._numbers)
+        if self.gone.is_set():
+            call.done.set()
+        await self._send({"id": call.number, "method": method, "params": params})
+        return call
+
+    async def _send(self, message: Json) -> None:
+        line = json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n"
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            async with self._writing:
+                await self._stdin.send(line)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that all servers of one test share."""
+
+    folder: Path
+    base_url: str
+    nursery: "Nursery"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.sqlite3"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "stderr.txt"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.folder),
+            "PIAPI_API_KEY": "key-udio",
+            "PIAPI_BASE_URL": self.base_url,
+            "GPTGE_API_KEY": "key-suno",
+            "GPTGE_BASE_URL": self.base_url,
+            "SONG_MCP_HOME": str(self.folder),
+            "SONG_MCP_LIBRARY": str(self.folder / "library"),
+            "SONG_MCP_DAILY_LIMIT": "1000000",
+            "SONG_MCP_WAIT_SECONDS": "0",
+        }
+
+
+class Nursery:
+    """Forks servers; `orders` is the way to the process that does."""
+
+    def __init__(self, orders: socket.socket) -> None:
+        self._orders = orders
+
+    async def order(self, home: Home, arguments: Sequence[str]) -> Server:
+        order = {
+            "folder": str(home.folder),
+            "environment": home.environment,
+            "arguments": arguments,
+        }
+        pairs = [socket.socketpair() for _ in range(3)]
+        with home.log.open("ab") as log:
+            theirs = [pair[1].fileno() for pair in pairs]
+            streams = [theirs[0], theirs[1], log.fileno(), theirs[2]]
+            socket.send_fds(self._orders, [json.dumps(order).encode()], streams)
+        for _, end in pairs:
+            end.close()
+        return Server(*[await Wire.from_socket(end) for end, _ in pairs])
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    """Run the process that forks servers; it ends when nobody can order any more."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        command = (sys.executable, "-W", "error", CHILD, str(theirs.fileno()))
+        environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment) as process:
+            theirs.close()
+            yield Nursery(ours)
+            ours.close()
+            assert process.wait(CALL_S) == 0
+
+
+@asynccontextmanager
+async def started(home: Home, *arguments: str) -> AsyncIterator[Server]:
+    """Start a server, which may not be ready yet; in the end it is no more."""
+    home.folder.mkdir(parents=True, exist_ok=True)
+    server = await home.nursery.order(home, arguments)
+    await server.born()
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.listen)
+        try:
+            yield server
+        finally:
+            await server.end()
+
+
+# The audit -----------------------------------------------------------------------------------
+
+
+def rows_in(journal: Path) -> list[Row]:
+    """The tasks in a journal, read past the program."""
+    with closing(sqlite3.connect(journal, timeout=CARE_S)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM tasks ORDER BY rowid")]
+
+
+def integrity_of(journal: Path) -> str:
+    with closing(sqlite3.connect(journal, timeout=CARE_S)) as db:
+        return str(db.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def by_marker(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each request; a task made elsewhere has it in what was asked there."""
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[marker_in(f"{row['description']} {row['wire']} {row['asked']}")].append(row)
+    return found
+
+
+OPEN_OR_ENDED = frozenset({"pending", "processing", "completed", "failed"})
+DOUBTFUL = frozenset({"in_doubt", "abandoned"})
+
+
+def broken_promises(
+    rows: Sequence[Row], service: FaultService, asked_again: Mapping[str, int]
+) -> list[str]:
+    """Every way in which the journal and the service's own books show the promise broken.
+
+    `asked_again` says how often somebody asked in so many words to pay again for a request.
+    """
+    grouped = by_marker(rows)
+    broken = [*_wrong_rows(grouped, service)]
+    for marker, ids in service.accepted.items():
+        if len(ids) > 1 + asked_again.get(marker, 0):
+            broken.append(f"{marker} was paid {len(ids)} times")
+        own = grouped.get(marker, [])
+        known = {row["task_id"] for row in own}
+        doubtful = [row for row in own if row["status"] in DOUBTFUL and not row["task_id"]]
+        if len(set(ids) - known) > len(doubtful):
+            broken.append(f"{marker} was paid and lost: {ids}, rows {_brief(own)}")
+    return broken
+
+
+def _wrong_rows(grouped: Mapping[str, Sequence[Row]], service: FaultService) -> list[str]:
+    wrong = []
+    for marker, rows in grouped.items():
+        ids = Counter(row["task_id"] for row in rows if row["task_id"])
+        if set(ids) - set(service.accepted[marker]) or ids.total() != len(ids):
+            wrong.append(f"{marker} has wrong ids: {_brief(rows)}")
+        for row in rows:
+            if row["status"] == "submitting":
+                wrong.append(f"{marker} is still being submitted by nobody")
+            elif (row["status"] in OPEN_OR_ENDED) != bool(row["task_id"]):
+                wrong.append(f"{marker} has an impossible row: {_brief([row])}")
+    return wrong
+
+
+def _brief(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    return [(row["status"], row["task_id"]) for row in rows]
+
+
+async def cared_for(server: Server, home: Home) -> list[Row]:
+    """Wait until nothing of the dead is `submitting` any more; gives the rows."""
+    with anyio.fail_after(CARE_S):
+        while True:
+            rows = rows_in(home.journal) if home.journal.exists() else []
+            if all(row["status"] != "submitting" for row in rows):
+                return rows
+            await server.ping()

@@ -1,0 +1,98 @@
+"""A nursery of song-mcp servers: a process that has imported everything, and forks each of them.
+
+Starting Python anew costs most of a second, and the fault tests start hundreds of servers. Each is
+a process of its own all the same, with its own pid, stdin, stdout, stderr and signals; a guardian
+between nursery and server waits for its end and tells the exit status.
+
+A server may be told to die: with the arguments POINT NTH ARMED it ends itself by SIGKILL when it
+reaches the failure point POINT for the NTH time since the file ARMED is there.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio  # noqa: F401 - the following are imported for all servers, before they are forked
+import httpx  # noqa: F401
+
+import song_mcp.compose
+import song_mcp.server.app
+import song_mcp.server.stdio
+import song_mcp.settings  # noqa: F401
+from song_mcp import failpoints
+from song_mcp.cli import main
+from song_mcp.failpoints import Failpoint
+
+LONGEST = 2**16
+
+
+class Death:
+    """Waits at its point, once armed."""
+
+    def __init__(self, point: str, nth: str, armed: str) -> None:
+        self._point = Failpoint(point)
+        self._left = int(nth)
+        self._armed = Path(armed)
+
+    def reached(self, point: Failpoint) -> None:
+        if point is not self._point or not self._armed.exists():
+            return
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
+    """Be the server that was ordered."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, LONGEST)
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    if order["arguments"]:
+        failpoints.hook = Death(*order["arguments"]).reached
+    status = 1
+    try:
+        status = main([])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def guard(order: dict[str, Any], streams: list[int], news: int) -> NoReturn:
+    """Fork the server, tell its pid, wait for it, and tell how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        serve(order, streams)
+    for stream in streams:
+        os.close(stream)
+    os.write(news, f"{pid}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.write(news, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def nurse(orders: socket.socket) -> None:
+    """Take orders until nobody can give any: JSON, with stdin, stdout, stderr, a wire for news."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are nobody's to wait for
+    while True:
+        message, streams, _, _ = socket.recv_fds(orders, LONGEST, 4)
+        if not message:
+            return
+        if os.fork() == 0:
+            orders.close()
+            guard(json.loads(message), streams[:3], streams[3])
+        for stream in streams:
+            os.close(stream)
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as orders:
+        nurse(orders)

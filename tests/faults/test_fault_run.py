@@ -1,0 +1,298 @@
+"""Four servers on one journal, behind a network that breaks, with clients that repeat and die.
+
+Whatever happens, no request is paid twice, what was paid is in the journal, with its own id or as
+in doubt, and no id is another's. The seed is printed; SONG_FAULTS_SEED chooses another one.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from tests.faults.fault_service import Fault, FaultService, serving
+from tests.faults.harness import (
+    Call,
+    GoneError,
+    Home,
+    Json,
+    Server,
+    broken_promises,
+    cared_for,
+    integrity_of,
+    nursery,
+    rows_in,
+    started,
+)
+from tests.faults.scale import report, scaled
+
+SEED = os.environ.get("SONG_FAULTS_SEED", "7")
+SUBMISSIONS = 2_000
+FAULTS = 500
+KILLS = 100
+SERVERS = 4
+CLIENTS = 24
+RUN_S = 1500.0
+"""A run that takes longer hangs; nothing is concluded from how long it takes."""
+
+MODELS = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
+PATIENCE = 12
+"""So often a client repeats a call that gets no answer."""
+
+
+def faults(marker: str, number: int) -> Fault | None:
+    """Something goes wrong with two submissions in five and with one look in twenty."""
+    dice = random.Random(f"{SEED} {marker} {number}")  # noqa: S311 - no secret
+    if dice.random() >= (0.4 if marker else 0.05):
+        return None
+    return dice.choice([fault for fault in Fault if marker or fault is not Fault.BUSY])
+
+
+@dataclass
+class Slot:
+    """The place of one server: whenever it ends, another one takes its place."""
+
+    home: Home
+    counts: Counter[str]
+    server: Server | None = None
+    is_ready: anyio.Event = field(default_factory=anyio.Event)
+
+    async def run(self) -> None:
+        while True:
+            self.counts["servers started"] += 1
+            async with started(self.home) as server:
+                self.server = server
+                with suppress(GoneError):
+                    await server.hello()
+                    self.is_ready.set()
+                    await server.gone.wait()
+                    self.is_ready = anyio.Event()
+                await server.ended()
+
+    async def ready(self) -> Server:
+        while True:
+            await self.is_ready.wait()
+            if self.server is not None and not self.server.gone.is_set():
+                return self.server
+            await anyio.lowlevel.checkpoint()
+
+
+@dataclass
+class Request:
+    """What one client wants, and all that is random about it."""
+
+    marker: str
+
+    def __post_init__(self) -> None:
+        self.dice = dice = random.Random(f"{SEED} client {self.marker}")  # noqa: S311 - no secret
+        self.model = dice.choice(MODELS)
+        self.has_twin = dice.random() < 0.15 and self.model != "udio"
+        fates = ("ends", "ends", "fails") if self.model == "udio" else ("ends", "fails", "open")
+        fate = "open" if self.has_twin else dice.choice(fates)
+        self.is_lyrics = dice.random() < 0.15
+        self.text = f"{self.marker} {fate}"
+
+    @property
+    def tool(self) -> str:
+        return "generate_lyrics" if self.is_lyrics else "generate_song"
+
+    def arguments(self) -> Json:
+        name = "topic" if self.is_lyrics else "description"
+        waits = self.dice.choice((0, 0, 0, 0, 0, 0, 0.5, 3))
+        return {name: self.text, "model": self.model, "wait_seconds": waits}
+
+
+class Run:
+    """The clients, and the one that kills."""
+
+    def __init__(self, service: FaultService, home: Home) -> None:
+        self.service = service
+        self.counts: Counter[str] = Counter()
+        self.asked_again: Counter[str] = Counter()
+        self.told: list[tuple[str, str]] = []
+        self.unexpected: list[str] = []
+        self.slots = [Slot(home, self.counts) for _ in range(SERVERS)]
+        self._dice = random.Random(f"{SEED} killer")  # noqa: S311 - no secret
+        self._markers = (f"song-{SEED}-{number}" for number in count())
+
+    @property
+    def kills(self) -> int:
+        return self.counts["SIGKILL"] + self.counts["SIGTERM"]
+
+    @property
+    def is_done(self) -> bool:
+        return (
+            self.service.submissions.total() >= scaled(SUBMISSIONS)
+            and self.service.faults.total() >= scaled(FAULTS)
+            and self.kills >= scaled(KILLS)
+        )
+
+    async def all(self) -> None:
+        """Go on until enough has happened; in the end all servers are killed amid their work."""
+        async with anyio.create_task_group() as houses:
+            for slot in self.slots:
+                houses.start_soon(slot.run)
+            async with anyio.create_task_group() as work:
+                for _ in range(CLIENTS):
+                    work.start_soon(self.client)
+                await self.kill()
+                work.cancel_scope.cancel()
+            houses.cancel_scope.cancel()
+
+    async def kill(self) -> None:
+        """End some server each time that so many more submissions have arrived."""
+        mean = SUBMISSIONS / KILLS * 0.75
+        while not self.is_done:
+            await self.service.until_more(self._dice.randint(1, round(2 * mean - 1)))
+            server = self._dice.choice(self.slots).server
+            if server is not None and not server.gone.is_set():
+                await self._end(server)
+
+    async def _end(self, server: Server) -> None:
+        way = self._dice.choice(
+            ("SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGTERM", "SIGTERM", "stdin")
+        )
+        self.counts[way] += 1
+        if way == "stdin":
+            await server.hang_up()
+        else:
+            server.kill(signal.Signals[way])
+
+    async def client(self) -> None:
+        while True:
+            request = Request(next(self._markers))
+            async with anyio.create_task_group() as both:
+                both.start_soon(self.want, request)
+                if request.has_twin:
+                    self.counts["twins"] += 1
+                    both.start_soon(self.want, request)
+
+    async def want(self, request: Request) -> None:
+        """Ask until there is an answer, as clients do, and go on from what it says."""
+        for _ in range(3):
+            call = await self._answered(request.tool, request, **request.arguments())
+            if call is None or call.task.get("status") != "rejected":
+                break
+            self.counts["asked again after a refusal"] += 1
+        else:
+            return
+        if call is None:
+            self.counts["never answered"] += 1
+        elif not call.task:
+            self.unexpected.append(call.text)
+        elif not request.has_twin:
+            await self._go_on(request, call.task)
+
+    async def _answered(self, tool: str, request: Request, **arguments: Any) -> Call | None:  # noqa: ANN401
+        """Repeat a call until it is answered; None where it never is."""
+        for number in range(PATIENCE):
+            self.counts["calls"] += 1
+            self.counts["repeated calls"] += number > 0
+            server = await self._dice.choice(self.slots).ready()
+            with suppress(GoneError):
+                call = await server.begin(tool, arguments)
+                if number == 0 and request.dice.random() < 0.2:
+                    await self._cancel(server, call, request)
+                return self._note(request, await server.finish(call))
+        return None
+
+    async def _cancel(self, server: Server, call: Call, request: Request) -> None:
+        """Cancel at once, when the submission has arrived, or when it was accepted."""
+        marker, moment = request.marker, request.dice.randint(0, 2)
+        books = (self.service.submissions, self.service.accepted)[moment - 1]
+        with anyio.move_on_after(1.0):
+            await self.service.until(lambda: moment == 0 or marker in books)
+        self.counts["cancelled"] += 1
+        await server.cancel(call)
+
+    def _note(self, request: Request, call: Call) -> Call:
+        task_id = call.task.get("task_id", "")
+        if task_id and not task_id.startswith("local-"):
+            self.told.append((request.marker, task_id))
+        return call
+
+    async def _go_on(self, request: Request, task: Json) -> None:
+        luck = request.dice.random()
+        if task["status"] == "in_doubt":
+            await self._settle(request, task["task_id"], luck)
+        elif luck < 0.2:
+            await self._answered("get_task", request, task_id=task["task_id"])
+        elif luck < 0.25:
+            await self._pay_once_more(
+                request, request.tool, {**request.arguments(), "another_take": True}
+            )
+
+    async def _settle(self, request: Request, task_id: str, luck: float) -> None:
+        if luck < 0.1:
+            await self._answered("resolve_task", request, task_id=task_id, action="check")
+        elif luck < 0.2:
+            await self._answered("resolve_task", request, task_id=task_id, action="abandon")
+        elif luck < 0.4:
+            again = {"task_id": task_id, "action": "submit_again"}
+            await self._pay_once_more(request, "resolve_task", again)
+
+    async def _pay_once_more(self, request: Request, tool: str, arguments: Json) -> None:
+        """Ask in so many words for another payment, once."""
+        self.asked_again[request.marker] += 1
+        self.counts["asked to pay again"] += 1
+        server = await self._dice.choice(self.slots).ready()
+        with suppress(GoneError):
+            self._note(request, await server.call(tool, **arguments))
+
+    def wrongly_told(self) -> Iterator[str]:
+        for marker, task_id in self.told:
+            if task_id not in self.service.accepted[marker]:
+                yield f"{marker} was told the id {task_id}, which is not its own"
+
+
+async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> None:
+    with nursery() as forks:
+        async with serving(FaultService(faults)) as service:
+            home = Home(tmp_path / "home", service.base_url, forks)
+            run = Run(service, home)
+            with anyio.fail_after(RUN_S):
+                await run.all()
+                left = Counter(row["status"] for row in rows_in(home.journal))
+                await take_over(home)
+    rows = rows_in(home.journal)
+    say_what_happened(run, rows, left["submitting"])
+    assert broken_promises(rows, service, run.asked_again) == []
+    assert list(run.wrongly_told()) == []
+    assert run.unexpected == []
+    assert integrity_of(home.journal) == "ok"
+    assert run.is_done
+
+
+async def take_over(home: Home) -> None:
+    """Let a fresh server look after what the dead left."""
+    async with started(home) as server:
+        await server.hello()
+        await cared_for(server, home)
+        await server.hang_up()
+        await server.ended()
+
+
+def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
+    service = run.service
+    report(
+        f"fault run, seed {SEED}: {service.submissions.total()} submissions, "
+        f"{service.accepted_count} accepted, {service.faults.total()} faults "
+        f"(and {service.faults_of_looks} of looks), {run.kills} kills"
+    )
+    report(f"  faults: {_listed(service.faults)}")
+    report(f"  clients: {_listed(run.counts)}")
+    report(f"  journal: {_listed(Counter(row['status'] for row in rows))}")
+    report(f"  left `submitting` by the last kill: {left}, SQLite {sqlite3.sqlite_version}")
+
+
+def _listed(counts: Counter[Any]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in sorted(counts.items()))

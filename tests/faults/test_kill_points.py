@@ -1,0 +1,313 @@
+"""A server killed at every step of its work, and what the next one on its journal makes of it.
+
+The steps are those of `song_mcp.failpoints`, each with a scenario that reaches it. The server that
+finds the journal afterwards looks after the dead one, is asked once more whatever got no answer,
+and is the next to die.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from song_mcp.failpoints import Failpoint
+from tests.faults.fault_service import Fault, FaultService, serving
+from tests.faults.harness import (
+    Call,
+    GoneError,
+    Home,
+    Json,
+    Row,
+    Server,
+    broken_promises,
+    by_marker,
+    cared_for,
+    integrity_of,
+    nursery,
+    rows_in,
+    started,
+)
+from tests.faults.scale import report, scaled
+
+KILLS = 20
+LANES = 6
+RUN_S = 1500.0
+"""A run that takes longer hangs; nothing is concluded from how long it takes."""
+PATIENCE = 5
+"""So often a scenario is played until the server dies of it."""
+
+DROPPED = {"unseen": Fault.DROP_BEFORE, "unheard": Fault.DROP_AFTER}
+"""By the end of the marker, what happens to the first submission with it."""
+KNOWN = "known by its id"
+
+Ask = tuple[str, Json]
+
+
+def faults(marker: str, number: int) -> Fault | None:
+    return DROPPED.get(marker.rpartition("-")[2]) if number == 1 else None
+
+
+@dataclass
+class Lane:
+    """Servers that die one after the other at one point, on one journal."""
+
+    point: Failpoint
+    service: FaultService
+    home: Home
+    broken: list[str] = field(default_factory=list)
+    asked_again: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    marker: str = ""
+    unanswered: Ask | None = None
+
+    @property
+    def armed(self) -> Path:
+        return self.home.folder / "armed"
+
+    def arm(self) -> None:
+        self.armed.touch()
+
+    async def ask(self, server: Server, tool: str, **arguments: Any) -> Call:  # noqa: ANN401
+        """Call a tool, and take note of the call while it has no answer."""
+        self.unanswered = (tool, arguments)
+        call = await server.call(tool, **arguments)
+        self.unanswered = None
+        return call
+
+    def new_text(self, fate: str) -> str:
+        """A description nobody used before; the fate may be that nobody hears of it."""
+        ending = fate if fate in DROPPED else "song"
+        number = next(NUMBERS)
+        self.marker = f"song-{self.point}-{number}-{ending}"
+        return f"{self.marker} {'open' if fate in DROPPED else fate}"
+
+    async def run(self, kills: int) -> None:
+        scenario = SCENARIOS[self.point]
+        for _ in range(kills):
+            async with self._server(scenario.dies_at or self.point) as server:
+                await self._take_over(server)
+                await self._die(server, scenario)
+            if scenario.dies_at:
+                await self._die_at_start()
+        async with self._server(self.point) as server:
+            await self._take_over(server)
+            await server.hang_up()
+            if await server.ended():
+                self.broken.append(f"{self.point}: the last server ended badly")
+        found = broken_promises(rows_in(self.home.journal), self.service, self.asked_again)
+        self.broken += [words for words in found if f"song-{self.point}-" in words]
+
+    def _server(self, point: Failpoint) -> Any:  # noqa: ANN401 - a context manager
+        nth = 1 if point is not self.point or not SCENARIOS[point].repeats else 1 + self.kills % 2
+        return started(self.home, point, str(nth), str(self.armed))
+
+    # Dying -------------------------------------------------------------------------------------
+
+    async def _die(self, server: Server, scenario: "Scenario") -> None:
+        """Play until the server kills itself at its point; it alone does, for nobody else may."""
+        with suppress(GoneError):
+            for _ in range(PATIENCE):
+                await scenario.play(self, server)
+                await server.ping()
+            self.broken.append(f"{self.point} was not reached: {self.marker}")
+            return
+        self._count(await server.ended(), is_it=not scenario.dies_at)
+
+    async def _die_at_start(self) -> None:
+        """Let a server die of what it does without being asked."""
+        self.arm()
+        async with self._server(self.point) as server:
+            self._count(await server.ended(), is_it=True)
+
+    def _count(self, status: int, *, is_it: bool) -> None:
+        self.armed.unlink(missing_ok=True)
+        if status != -signal.SIGKILL:
+            self.broken.append(f"{self.point}: ended with {status}")
+        elif is_it:
+            self.kills += 1
+
+    # Taking over -------------------------------------------------------------------------------
+
+    async def _take_over(self, server: Server) -> None:
+        """See that the fresh server finds things right, and leaves them right when asked again."""
+        await server.hello()
+        if self.kills == 0:
+            return
+        rows = by_marker(await cared_for(server, self.home)).get(self.marker, [])
+        self._check_statuses(rows)
+        sent = self.service.submissions[self.marker]
+        if self.unanswered is not None:
+            tool, arguments = self.unanswered
+            await self.ask(server, tool, **arguments)
+            if tool.startswith("generate") and _is_joined(rows):
+                self._expect(self.service.submissions[self.marker], sent, "submissions")
+        self._expect(integrity_of(self.home.journal), "ok", "integrity")
+
+    def _check_statuses(self, rows: Sequence[Row]) -> None:
+        found = sorted(KNOWN if row["task_id"] else row["status"] for row in rows)
+        allowed = [sorted(each) for each in SCENARIOS[self.point].leaves]
+        if found not in allowed:
+            self.broken.append(f"{self.marker}: found {found}, not one of {allowed}")
+
+    def _expect(self, found: object, expected: object, what: str) -> None:
+        if found != expected:
+            self.broken.append(f"{self.marker}: {what} {found!r} instead of {expected!r}")
+
+
+NUMBERS = count()
+
+
+def _is_joined(rows: Sequence[Row]) -> bool:
+    return any(row["status"] in {"pending", "processing", "in_doubt"} for row in rows)
+
+
+# The scenarios -------------------------------------------------------------------------------
+
+Play = Callable[[Lane, Server], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """How a point is reached, and what it may leave in the journal once the dead are cared for.
+
+    `repeats`: the point can be reached more than once, so every second server survives the first
+    time. `dies_at`: a first server dies there, and the one that is meant on its start.
+    """
+
+    play: Play
+    leaves: Sequence[Sequence[str]]
+    repeats: bool = True
+    dies_at: Failpoint | None = None
+
+
+def submitting(fate: str, *models: str) -> Play:
+    """Submit a song; its service changes from one death to the next."""
+
+    async def play(lane: Lane, server: Server) -> None:
+        model = models[lane.kills % len(models)]
+        lane.arm()
+        await lane.ask(server, "generate_song", description=lane.new_text(fate), model=model)
+
+    return play
+
+
+async def look(lane: Lane, server: Server) -> None:
+    """Look at a song that then has ended, and whose clip is to be saved."""
+    model = ("udio", "suno-v5")[lane.kills % 2]
+    text = lane.new_text("ends")
+    call = await lane.ask(server, "generate_song", description=text, model=model)
+    lane.arm()
+    await lane.ask(server, "get_task", task_id=call.task["task_id"], wait_seconds=3)
+
+
+async def follow(lane: Lane, server: Server) -> None:
+    """Wait for the end of a song, which is followed, or look at it at once."""
+    if lane.kills % 2 == 0:
+        await look(lane, server)
+        return
+    lane.arm()
+    text = lane.new_text("ends")
+    await lane.ask(server, "generate_song", description=text, model="suno-v5", wait_seconds=3)
+
+
+async def adopt(lane: Lane, server: Server) -> None:
+    """Look at a song that was made elsewhere."""
+    task_id = lane.service.make_elsewhere(lane.new_text("ends"))
+    lane.arm()
+    await lane.ask(server, "get_task", task_id=task_id)
+
+
+async def deliver(lane: Lane, server: Server) -> None:
+    """Give the end of a task to the client."""
+    call = await lane.ask(server, "generate_lyrics", topic=lane.new_text("ends"), model="suno-v5")
+    lane.arm()
+    await lane.ask(server, "get_task", task_id=call.task["task_id"], wait_seconds=3)
+
+
+async def settle(lane: Lane, server: Server) -> None:
+    """Settle a doubt in each of the three ways."""
+    action = ("abandon", "submit_again", "check")[lane.kills % 3]
+    fate = "unseen" if action == "abandon" else "unheard"
+    text = lane.new_text(fate)
+    call = await lane.ask(server, "generate_song", description=text, model="udio")
+    if action == "check":
+        await lane.ask(server, "get_task", task_id=lane.service.accepted[lane.marker][0])
+    if action == "submit_again":
+        lane.asked_again[lane.marker] += 1
+    lane.arm()
+    await lane.ask(server, "resolve_task", task_id=call.task["task_id"], action=action)
+
+
+BOTH = ("udio", "suno-v5")
+DOUBT = [["in_doubt"]]
+TAKEN = [[KNOWN]]
+TAKEN_OR_DOUBT = [[KNOWN], ["in_doubt"], []]
+ORPHAN = Scenario(submitting("open", *BOTH), DOUBT, repeats=False, dies_at=Failpoint.AFTER_PREPARE)
+
+SCENARIOS: Mapping[Failpoint, Scenario] = {
+    Failpoint.BEFORE_PREPARE: Scenario(submitting("open", *BOTH), [[]]),
+    Failpoint.AFTER_PREPARE: Scenario(submitting("open", *BOTH), DOUBT),
+    Failpoint.BEFORE_BEGIN: Scenario(submitting("open", "udio"), DOUBT),
+    Failpoint.AFTER_BEGIN: Scenario(submitting("open", "udio"), DOUBT),
+    Failpoint.BEFORE_POST: Scenario(submitting("open", *BOTH), DOUBT),
+    Failpoint.AFTER_POST: Scenario(submitting("open", *BOTH), DOUBT),
+    Failpoint.BEFORE_ACCEPT: Scenario(submitting("open", *BOTH), DOUBT),
+    Failpoint.AFTER_ACCEPT: Scenario(submitting("open", *BOTH), TAKEN),
+    Failpoint.BEFORE_REJECT: Scenario(submitting("refused", *BOTH), DOUBT),
+    Failpoint.AFTER_REJECT: Scenario(submitting("refused", *BOTH), [["rejected"]]),
+    Failpoint.BEFORE_DOUBT: Scenario(submitting("unheard", *BOTH), DOUBT),
+    Failpoint.AFTER_DOUBT: Scenario(submitting("unseen", *BOTH), DOUBT),
+    Failpoint.BEFORE_ORPHAN: ORPHAN,
+    Failpoint.AFTER_ORPHAN: ORPHAN,
+    Failpoint.BEFORE_CLAIM: Scenario(follow, TAKEN_OR_DOUBT),
+    Failpoint.AFTER_CLAIM: Scenario(follow, TAKEN_OR_DOUBT),
+    Failpoint.BEFORE_RECORD: Scenario(look, TAKEN_OR_DOUBT),
+    Failpoint.AFTER_RECORD: Scenario(look, TAKEN_OR_DOUBT),
+    Failpoint.BEFORE_ADOPT: Scenario(adopt, [[]]),
+    Failpoint.AFTER_ADOPT: Scenario(adopt, TAKEN),
+    Failpoint.BEFORE_KEEP: Scenario(look, TAKEN_OR_DOUBT),
+    Failpoint.AFTER_KEEP: Scenario(look, TAKEN_OR_DOUBT),
+    Failpoint.BEFORE_DELIVER: Scenario(deliver, TAKEN),
+    Failpoint.AFTER_DELIVER: Scenario(deliver, TAKEN),
+    Failpoint.BEFORE_SETTLE: Scenario(settle, [["in_doubt"], ["in_doubt", KNOWN]]),
+    Failpoint.AFTER_SETTLE: Scenario(settle, [["abandoned"], ["abandoned", "in_doubt"], [KNOWN]]),
+}
+
+
+def test_no_point_is_without_a_scenario() -> None:
+    assert set(SCENARIOS) == set(Failpoint)
+
+
+async def test_at_whatever_step_a_server_dies_nothing_is_paid_twice_or_lost(tmp_path: Path) -> None:
+    kills = scaled(KILLS, least=2)
+    with nursery() as forks:
+        async with serving(FaultService(faults)) as service:
+            homes = {point: Home(tmp_path / point, service.base_url, forks) for point in Failpoint}
+            lanes = [Lane(point, service, home) for point, home in homes.items()]
+            with anyio.fail_after(RUN_S):
+                await run_all(lanes, kills)
+    report(
+        f"killed at each of {len(lanes)} points: {sum(lane.kills for lane in lanes)} kills, "
+        f"{service.submissions.total()} submissions, {service.accepted_count} accepted"
+    )
+    report(f"  fewest at one point: {min(lane.kills for lane in lanes)}")
+    assert [words for lane in lanes for words in lane.broken] == []
+    assert {lane.point: lane.kills for lane in lanes} == dict.fromkeys(Failpoint, kills)
+
+
+async def run_all(lanes: Sequence[Lane], kills: int) -> None:
+    at_once = anyio.CapacityLimiter(LANES)
+
+    async def run(lane: Lane) -> None:
+        async with at_once:
+            await lane.run(kills)
+
+    async with anyio.create_task_group() as group:
+        for lane in lanes:
+            group.start_soon(run, lane)

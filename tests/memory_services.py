@@ -1,0 +1,213 @@
+"""Both services, in memory: what they accepted, what they were asked, and how they fail.
+
+They stand behind the real adapters as an HTTP transport, so no part of song-mcp is replaced.
+"""
+
+import json
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+from uuid import UUID
+
+import httpx
+import pytest
+
+from song_mcp import journal
+from song_mcp.clock import Clock
+from song_mcp.providers.base import Provider
+from song_mcp.providers.gptge import Gptge
+from song_mcp.providers.piapi import Piapi
+from song_mcp.songs import Service
+
+Fault = Literal[
+    "none",
+    "not reached",
+    "lost before it was taken",
+    "lost after it was taken",
+    "half an answer",
+    "failed",
+    "too many",
+    "refused",
+    "page",
+    "hangs",
+]
+PAID_PATHS = frozenset({"/api/v1/task", "/suno/submit/music", "/suno/submit/lyrics"})
+FOREVER_S = 10_000_000.0
+PAGE = "<html>Bad gateway</html>"
+
+
+@dataclass
+class Made:
+    """A task that a service accepted, and charged."""
+
+    task_id: str
+    service: Service
+    asked: str
+    ends_at_s: float
+    fails: bool = False
+
+
+@dataclass
+class MemoryServices:
+    """Both services on one clock; `faults` holds what the next paid POSTs meet, in order.
+
+    `song_s` is how long a song takes, `latency_s` an answer; `look_fault` is what looks meet.
+    """
+
+    clock: Clock
+    song_s: float = 100.0
+    latency_s: float = 0.0
+    look_fault: Fault = "none"
+    retry_after: str = ""
+    faults: deque[Fault] = field(default_factory=deque)
+    made: dict[str, Made] = field(default_factory=dict)
+    posts: list[str] = field(default_factory=list)
+    looks: Counter[Service] = field(default_factory=Counter)
+    asked_ids: list[list[str]] = field(default_factory=list)
+    under_way: Counter[str] = field(default_factory=Counter)
+    most_at_once: Counter[str] = field(default_factory=Counter)
+
+    def providers(self) -> dict[Service, Provider]:
+        """Give the real adapters of one process, which talk to these services."""
+        piapi = httpx.MockTransport(partial(self._handle, "piapi"))
+        gptge = httpx.MockTransport(partial(self._handle, "gptge"))
+        return {
+            "piapi": Piapi("key-udio", "https://api.piapi.ai", transport=piapi),
+            "gptge": Gptge("key-suno", "https://api.gpt.ge", gptge),
+        }
+
+    def accept(self, service: Service, asked: str = "", song_s: float | None = None) -> Made:
+        """Take a submission."""
+        task_id = str(UUID(int=len(self.made) + 1, version=4))
+        ends_at_s = self.clock.monotonic() + (self.song_s if song_s is None else song_s)
+        made = self.made[task_id] = Made(task_id, service, asked, ends_at_s)
+        return made
+
+    def accepted(self, asked: str) -> list[Made]:
+        """Give what was accepted of one request, told by its description."""
+        return [made for made in self.made.values() if made.asked == asked]
+
+    async def _handle(self, service: Service, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/account/info":
+            return _enveloped("piapi", {"equivalent_in_usd": 10.0})
+        if request.url.path in PAID_PATHS and request.method == "POST":
+            return await self._submitted(service, json.loads(request.content))
+        return await self._looked(service, request)
+
+    # Submissions -------------------------------------------------------------------------
+
+    async def _submitted(self, service: Service, body: dict[str, Any]) -> httpx.Response:
+        asked = _asked(body)
+        fault = self.faults.popleft() if self.faults else "none"
+        if fault == "not reached":
+            raise httpx.ConnectError("refused")
+        self.posts.append(asked)
+        if fault == "lost before it was taken":
+            raise httpx.ReadError("reset")
+        if fault in {"none", "lost after it was taken", "half an answer", "hangs"}:
+            made = self.accept(service, asked)
+            return await self._answered_late(service, made, fault)
+        return self._refusal(service, fault)
+
+    async def _answered_late(self, service: Service, made: Made, fault: Fault) -> httpx.Response:
+        await self.clock.sleep(FOREVER_S if fault == "hangs" else self.latency_s)
+        if fault == "lost after it was taken":
+            raise httpx.ReadError("reset")
+        if fault == "half an answer":
+            return httpx.Response(200, content=b'{"code": "success", "da')
+        data = made.task_id if service == "gptge" else self._piapi_task(made)
+        return _enveloped(service, data)
+
+    def _refusal(self, service: Service, fault: Fault) -> httpx.Response:
+        headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+        if fault == "page":
+            return httpx.Response(502, html=PAGE)
+        status = {"failed": 500, "too many": 429, "refused": 400}[fault]
+        code: object = status if service == "piapi" else "invalid_request"
+        body = {"code": code, "data": None, "message": fault}
+        return httpx.Response(status, json=body, headers=headers)
+
+    # Looks -------------------------------------------------------------------------------
+
+    async def _looked(self, service: Service, request: httpx.Request) -> httpx.Response:
+        ids = _ids(request)
+        self.looks[service] += 1
+        self.asked_ids.append(ids)
+        fault = self.look_fault
+        if fault in {"not reached", "lost before it was taken", "lost after it was taken"}:
+            raise httpx.ConnectError("refused")
+        if fault == "half an answer":
+            return httpx.Response(200, content=b'{"code": 200, "da')
+        if fault not in {"none", "hangs"}:
+            return self._refusal(service, fault)
+        await self._take_time(ids, fault)
+        return self._shown(service, ids, is_batch=request.method == "POST")
+
+    async def _take_time(self, ids: Sequence[str], fault: Fault) -> None:
+        self.under_way.update(ids)
+        self.most_at_once |= self.under_way
+        await self.clock.sleep(FOREVER_S if fault == "hangs" else self.latency_s)
+        self.under_way.subtract(ids)
+
+    def _shown(self, service: Service, ids: list[str], *, is_batch: bool) -> httpx.Response:
+        """Show the tasks that are known, in an order of the service's own."""
+        known = [self.made[key] for key in reversed(ids) if key in self.made]
+        shown = [_gptge_task(m, self._status(m)) for m in known if m.service == "gptge"]
+        if is_batch:
+            return _enveloped(service, shown)
+        if not known:
+            code = 404 if service == "piapi" else "task_not_exist"
+            status = 404 if service == "piapi" else 400
+            return httpx.Response(status, json={"code": code, "data": None, "message": "unknown"})
+        data = shown[0] if service == "gptge" else self._piapi_task(known[0])
+        return _enveloped(service, data)
+
+    def _status(self, made: Made) -> str:
+        if self.clock.monotonic() < made.ends_at_s:
+            return "running"
+        return "failed" if made.fails else "completed"
+
+    def _piapi_task(self, made: Made) -> dict[str, object]:
+        words = {"running": "processing", "failed": "failed", "completed": "completed"}
+        return {
+            "task_id": made.task_id,
+            "model": "music-u",
+            "task_type": "generate_music",
+            "status": words[self._status(made)],
+            "output": {"songs": None},
+        }
+
+
+def _gptge_task(made: Made, status: str) -> dict[str, object]:
+    words = {"running": "IN_PROGRESS", "failed": "FAILURE", "completed": "SUCCESS"}
+    return {"task_id": made.task_id, "action": "MUSIC", "status": words[status], "data": None}
+
+
+def _enveloped(service: Service, data: object) -> httpx.Response:
+    code: object = 200 if service == "piapi" else "success"
+    return httpx.Response(200, json={"code": code, "data": data, "message": ""})
+
+
+def _asked(body: dict[str, Any]) -> str:
+    fields = body.get("input") or body
+    return str(fields.get("gpt_description_prompt", ""))
+
+
+def _ids(request: httpx.Request) -> list[str]:
+    if request.method == "POST":
+        return [str(key) for key in json.loads(request.content)["ids"]]
+    return [request.url.path.rpartition("/")[2]]
+
+
+def spare_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let journals leave syncing to the system: what is shown does not need a power cut."""
+    add_functions = journal._add_functions  # noqa: SLF001 - the one place that gets connections
+
+    def add(db: sqlite3.Connection) -> None:
+        add_functions(db)
+        db.execute("PRAGMA synchronous=OFF")
+
+    monkeypatch.setattr(journal, "_add_functions", add)
