@@ -36,6 +36,8 @@ LONGEST_S = 24 * 3600.0
 MARKUP = re.compile(r"[\[\]<>`\"]")
 
 SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+BROKEN_OUT = re.compile(r"[<>\"`\\]|!\[|\]\(")
+"""What no address has, but Markdown and HTML in one, which a reader could take for more."""
 DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
 BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
 SPOKEN_KEYS = ("message", "msg", "text", "log", "error_message", "detail", "error", "raw_message")
@@ -129,7 +131,8 @@ def _unix(number: float) -> datetime:
 def to_url(value: object) -> str:
     """Give a link exactly as it came, or "" where it is no http(s) address in plain ASCII."""
     url = value if isinstance(value, str) else ""
-    return url if len(url) <= URL_CAP and SEEN_URL.fullmatch(url) else ""
+    is_link = len(url) <= URL_CAP and SEEN_URL.fullmatch(url) and not BROKEN_OUT.search(url)
+    return url if is_link else ""
 
 
 def to_object(value: object) -> dict[str, Any]:
