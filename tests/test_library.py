@@ -15,8 +15,9 @@ import pytest
 from mutagen.mp3 import MP3
 
 from song_mcp import audio, tagging
+from song_mcp.drafts import Draft
 from song_mcp.errors import LibraryError
-from song_mcp.library import Draft, Library, Saved
+from song_mcp.library import Library, Saved
 from song_mcp.songs import Clip, Task
 from tests import recordings
 
@@ -220,6 +221,45 @@ async def test_a_symlink_planted_at_the_name_is_neither_followed_nor_replaced(
     assert (folder / NAME).is_symlink()
 
 
+@pytest.mark.parametrize("swapped", ["song-mcp", "Music"])
+async def test_a_symlink_swapped_in_during_the_download_leads_nothing_astray(
+    folder: Path, tmp_path: Path, swapped: str
+) -> None:
+    """The song goes where its hidden file is; the cover, which comes later, nowhere."""
+    victim, aside = tmp_path / "victim", tmp_path / "aside"
+    (victim / "song-mcp").mkdir(parents=True)
+    path = folder if swapped == folder.name else folder.parent
+
+    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG if url == AUDIO else recordings.PNG)
+        if url == AUDIO:
+            path.rename(aside)
+            path.symlink_to(victim)
+        return Fetched("")
+
+    await Library(folder, download).save(TASK, COVERED)
+    assert [each for each in victim.rglob("*") if each.is_file()] == []
+    assert [each.name for each in aside.rglob("*.*")] == [NAME]
+
+
+async def test_a_hidden_file_that_was_exchanged_gets_no_final_name(
+    folder: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"not yours")
+
+    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG)
+        (partial,) = folder.iterdir()
+        partial.unlink()
+        partial.symlink_to(victim)
+        return Fetched("")
+
+    assert "exchanged" in await refusal(Library(folder, download))
+    assert names(folder) == []
+    assert victim.read_bytes() == b"not yours"
+
+
 async def test_folders_and_pipes_at_the_name_are_left_alone(folder: Path) -> None:
     (folder / NAME).mkdir(parents=True)
     os.mkfifo(folder / LONGER)
@@ -282,7 +322,7 @@ async def test_a_file_system_without_hard_links_gets_whole_files_too(
 async def test_a_system_without_descriptors_of_folders_saves_just_as_well(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("song_mcp.library.HAS_DIR_FD", False)
+    monkeypatch.setattr("song_mcp.drafts.HAS_DIR_FD", False)
     saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
     assert saved.file.read_bytes().endswith(SONG)
     assert len(names(folder)) == 2

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from song_mcp.text import clean, quoted
+from song_mcp.text import clean, plain, quoted
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 ODD_TEXT = st.text(
@@ -40,6 +40,7 @@ def test_what_hides_reorders_or_breaks_is_taken_out(text: str, cleaned: str) -> 
         "👩\u200d💻",
         "🏳\ufe0f\u200d🌈",
         "❤\ufe0f",
+        "🙂\u200d↔\ufe0f",
         "\u0600١٢",
         "naïve café",
         "当前分组上游负载已饱和",
@@ -60,6 +61,32 @@ def test_a_run_of_variation_selectors_is_cut_to_one() -> None:
 
 def test_on_one_line_every_break_and_tab_is_a_single_space() -> None:
     assert clean("one\r\n\r\ntwo\t three\u2029four", lines=False) == "one two three four"
+
+
+@pytest.mark.parametrize("space", ["\u3000", "\u00a0", "\u202f"])
+def test_the_spaces_of_a_script_stay_between_words_alone(space: str) -> None:
+    assert clean(f"{space}夜{space}明け{space} {space}", lines=False) == f"夜{space}明け"
+
+
+def test_a_chain_of_joiners_and_selectors_hides_nothing() -> None:
+    assert clean("❤\ufe0f\u200d\ufe0e\u200d\ufe0f!") == "❤\ufe0f!"
+
+
+def test_a_cut_leaves_no_joiner_at_the_end() -> None:
+    assert clean("می\u200cخواهم", limit=4) == "می…"
+
+
+@pytest.mark.parametrize(
+    ("text", "harmless"),
+    [
+        ("![p](https://x.example/p.png)", "! [p] (https://x.example/p.png)"),
+        ("[a][b] [b]: https://x.example", "[a] [b] [b] : https://x.example"),
+        ("<img src=x> <https://x.example>", "< img src=x> < https://x.example>"),
+        ("[Verse] I <3 you!", "[Verse] I <3 you!"),
+    ],
+)
+def test_markdown_makes_no_link_or_picture_of_a_text(text: str, harmless: str) -> None:
+    assert plain(text) == harmless
 
 
 def test_a_text_that_is_too_long_ends_with_an_ellipsis_inside_the_limit() -> None:

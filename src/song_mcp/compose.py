@@ -24,7 +24,6 @@ from song_mcp.songs import Service
 from song_mcp.studio import Studio, running
 
 SAVE_DEADLINE_S = 300.0
-CAP_BYTES = 64 * 2**20
 
 
 @asynccontextmanager
@@ -46,6 +45,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
             default_model=settings.default_model,
             default_wait_s=settings.wait_seconds,
             daily_limit=settings.daily_limit,
+            blob_cap_bytes=settings.blob_bytes,
             work=work,
         )
 
@@ -76,11 +76,11 @@ def _providers(settings: Settings) -> dict[Service, Provider]:
 def _library(settings: Settings) -> Library:
     fetch = partial(
         download,
-        cap_bytes=CAP_BYTES,
+        cap_bytes=settings.clip_bytes,
         deadline_s=SAVE_DEADLINE_S,
         loopback_origins=_loopback_origins(settings),
     )
-    return Library(settings.library_path, fetch, cap_bytes=CAP_BYTES)
+    return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes)
 
 
 def _loopback_origins(settings: Settings) -> frozenset[tuple[str, int]]:

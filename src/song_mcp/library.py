@@ -10,36 +10,27 @@ when two servers save it at the same time. Where a name is taken by something el
 more of the digest. Formats that are not tagged are told apart by their bytes.
 """
 
-import errno
 import os
-import secrets
 import stat
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from io import SEEK_END, BytesIO, FileIO
+from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
 from song_mcp import audio
+from song_mcp.drafts import NO_FOLLOW, Draft, content_of, explained, pinned
 from song_mcp.errors import LibraryError, SongError
 from song_mcp.songs import Clip, Task
 from song_mcp.tagging import Tags, clip_key, file_names, is_named_for, key_of, measured_s, tagged
 
 CAP_BYTES = 64 * 2**20
 COVER_CAP_BYTES = 5 * 2**20
-PARTIAL = ".partial-"
-STALE_S = 24 * 3600
-"""The age in seconds at which a partial file belongs to no living download."""
-
-HAS_DIR_FD = {os.open, os.link, os.unlink, os.stat} <= os.supports_dir_fd
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | getattr(os, "O_BINARY", 0)
 PLAIN = NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -73,11 +64,13 @@ class Saved:
 class Library:
     """Saves clips to `folder` and reads them back; files are at most `cap_bytes` long.
 
-    Nothing is touched before the first clip is saved; the folder is made then.
+    Nothing is touched before the first clip is saved; the folder is made then. Where the folder
+    really is, is settled here once: a symlink that comes into its path later leads nowhere.
     """
 
     def __init__(self, folder: Path, download: Download, *, cap_bytes: int = CAP_BYTES) -> None:
         self._folder = self.folder = folder
+        self._pinned = pinned(folder)
         self._download = download
         self._cap_bytes = cap_bytes
 
@@ -92,7 +85,7 @@ class Library:
         if not clip.audio_url:
             msg = f"Clip {clip.clip_id} has no link to its audio yet; look at the task again."
             raise LibraryError(msg)
-        draft = Draft(self._folder)
+        draft = Draft(self._pinned)
         try:
             await run_sync(draft.open)
             await self._download(clip.audio_url, _capped(draft.write, self._cap_bytes))
@@ -116,7 +109,7 @@ class Library:
         if clip.file and (saved := _saved(clip.file)):
             return saved
         key = key_of(task, clip)
-        with _explained(self._folder), suppress(FileNotFoundError):
+        with explained(self._folder), suppress(FileNotFoundError):
             paths = [path for path in self._folder.iterdir() if is_named_for(path, key)]
             return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
         return None
@@ -130,7 +123,7 @@ class Library:
                 return bytes(picture)
         return b""
 
-    def _keep(self, draft: "Draft", task: Task, clip: Clip, cover: bytes) -> Saved:
+    def _keep(self, draft: Draft, task: Task, clip: Clip, cover: bytes) -> Saved:
         content = draft.content()
         kind = audio.recognise(BytesIO(content))
         kept = tagged(content, kind, Tags.of(task, clip, cover)) or content
@@ -140,7 +133,7 @@ class Library:
             kept = content
             draft.rewrite(kept)
         is_same = partial(_holds, key=key_of(task, clip), content=kept)
-        path = draft.place(file_names(task, clip, kind.extension), is_same)
+        path = self._folder / draft.place(file_names(task, clip, kind.extension), is_same).name
         self._keep_cover(path, cover)
         return _saved(path) or Saved(path, None, kind.mime_type, len(kept), None)
 
@@ -148,7 +141,7 @@ class Library:
         kind = audio.picture_format(cover)
         if kind is None:
             return
-        draft = Draft(self._folder)
+        draft = Draft(self._pinned)
         with suppress(LibraryError):
             try:
                 draft.open()
@@ -164,132 +157,12 @@ class Library:
         try:
             with _opened(clip.file) as file:
                 audio.recognise(file)
-                return _content(file)
+                return content_of(file)
         except (OSError, LibraryError) as error:
             raise _gone(clip) from error
 
 
 # Files -------------------------------------------------------------------------------------
-
-
-class Draft:
-    """A hidden file in the folder, which is placed under a final name or discarded.
-
-    Every step holds the lock and goes by the folder's descriptor where the system has them: a
-    step that its cancelled caller left running is over before `discard`, or finds it done.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._name = PARTIAL + secrets.token_hex(8)
-        self._lock = threading.Lock()
-        self._dir_fd: int | None = None
-        self._file: FileIO | None = None
-        self._is_discarded = False
-
-    def open(self) -> None:
-        """Make the folder if need be, and the file in it; raises LibraryError as all steps do."""
-        with self._lock, _explained(self._folder):
-            if self._is_discarded:
-                return
-            self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if HAS_DIR_FD:
-                self._dir_fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            descriptor = os.open(self._at(self._name), NEW, 0o644, dir_fd=self._dir_fd)
-            self._file = os.fdopen(descriptor, "w+b", buffering=0)
-            self._sweep(os.fstat(descriptor).st_mtime - STALE_S)
-
-    def write(self, chunk: bytes) -> None:
-        """Add `chunk` at the end."""
-        with self._step() as file:
-            _pour(file, chunk)
-
-    def content(self) -> bytes:
-        """Give all that was written."""
-        with self._step() as file:
-            return _content(file)
-
-    def rewrite(self, content: bytes) -> None:
-        """Put `content` in the place of all that was written."""
-        with self._step() as file:
-            file.seek(0)
-            _pour(file, content)
-            file.truncate()
-
-    def place(self, names: Iterable[str], is_same: Callable[[Path], bool]) -> Path:
-        """Give the file the first of `names` that is free, or the file there that `is_same`."""
-        with self._step() as file:
-            os.fsync(file.fileno())
-            file.close()
-            for name in names:
-                path = self._folder / name
-                if self._take(name) or is_same(path):
-                    return path
-        msg = f"Every name for the clip is taken in the library folder {str(self._folder)!r}."
-        raise LibraryError(f"{msg} Move those files away. The clip keeps its link.")
-
-    def discard(self) -> None:
-        """Remove the hidden file and let go of everything; never fails."""
-        with self._lock:
-            self._is_discarded = True
-            if self._file is not None:
-                with suppress(OSError):
-                    self._file.close()
-                self._unlink(self._name)
-            if self._dir_fd is not None:
-                os.close(self._dir_fd)
-            self._file = self._dir_fd = None
-
-    @contextmanager
-    def _step(self) -> Iterator[FileIO]:
-        with self._lock, _explained(self._folder):
-            if self._file is None:
-                raise LibraryError("Saving the clip was given up. The clip keeps its link.")
-            yield self._file
-
-    def _at(self, name: str) -> str:
-        return name if HAS_DIR_FD else str(self._folder / name)
-
-    def _unlink(self, name: str) -> None:
-        with suppress(OSError):
-            os.unlink(self._at(name), dir_fd=self._dir_fd)
-
-    def _take(self, name: str) -> bool:
-        """Give the file this name and say so, unless something has it."""
-        old, new, fd = self._at(self._name), self._at(name), self._dir_fd
-        try:
-            os.link(old, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=not HAS_DIR_FD)
-        except FileExistsError:
-            return False
-        except OSError:  # no hard links here; or a fault that comes again
-            if not self._take_reserved(old, new):
-                return False
-        if fd is not None:
-            with suppress(OSError):  # not every file system can
-                os.fsync(fd)
-        return True
-
-    def _take_reserved(self, old: str, new: str) -> bool:
-        """Take a name with an empty file first, so that nothing of others is ever replaced."""
-        fd = self._dir_fd
-        try:
-            os.close(os.open(new, NEW, 0o644, dir_fd=fd))
-        except FileExistsError:
-            return False
-        try:
-            os.replace(old, new, src_dir_fd=fd, dst_dir_fd=fd)
-        except OSError:
-            os.unlink(new, dir_fd=fd)
-            raise
-        return True
-
-    def _sweep(self, oldest: float) -> None:
-        """Remove the partial files of processes that were killed, older than `oldest`."""
-        for path in self._folder.iterdir():
-            if path.name.startswith(PARTIAL):
-                with suppress(OSError):
-                    if path.lstat().st_mtime < oldest:
-                        self._unlink(path.name)
 
 
 def _capped(write: Callable[[bytes], object], cap_bytes: int) -> Callable[[bytes], None]:
@@ -323,7 +196,7 @@ def _holds(path: Path, key: str, content: bytes) -> bool:
     try:
         with _opened(path) as file:
             found = clip_key(file, audio.recognise(file))
-            return found == key if found else _content(file) == content
+            return found == key if found else content_of(file) == content
     except (OSError, LibraryError):
         return False
 
@@ -338,18 +211,6 @@ def _cover(song: Path) -> Path | None:
     return None
 
 
-def _content(file: IO[bytes]) -> bytes:
-    file.seek(0)
-    return file.read()
-
-
-def _pour(file: IO[bytes], content: bytes) -> None:
-    """Write everything, at once: what does not fit is known here, and not kept for later."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) :]
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading; raises OSError for symlinks and what else is no file."""
@@ -357,36 +218,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileNotFoundError(path)
         yield file
-
-
-# Errors ------------------------------------------------------------------------------------
-
-FULL = ("has no room left", "Free some space")
-CLOSED = ("cannot be written", "Allow writing to it, or choose another")
-NO_FOLDER = ("is no folder", "Choose another")
-FAULTS = {
-    errno.ENOSPC: FULL,
-    getattr(errno, "EDQUOT", errno.ENOSPC): FULL,
-    errno.EACCES: CLOSED,
-    errno.EPERM: CLOSED,
-    errno.EROFS: CLOSED,
-    errno.EEXIST: NO_FOLDER,
-    errno.ELOOP: NO_FOLDER,
-    errno.ENOENT: ("is gone", "Make it again, or choose another"),
-    errno.ENOTDIR: NO_FOLDER,
-}
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Raise LibraryError, with what to do, for whatever the system says of the folder."""
-    try:
-        yield
-    except (OSError, UnicodeError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        what, advice = FAULTS.get(number or 0, ("cannot be used", "Check it, or choose another"))
-        text = f"The library folder {str(folder)!r} {what}. {advice}, then look at the task again."
-        raise LibraryError(f"{text} The clip keeps its link.") from error
 
 
 def _gone(clip: Clip) -> LibraryError:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from song_mcp.errors import SongError
 from song_mcp.songs import LONGEST_WAIT_S, MODELS, Model, ModelName
 
+MIB = 2**20
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -79,6 +80,8 @@ class Settings(BaseSettings):
     wait_seconds: float = Field(
         25.0, ge=0, le=LONGEST_WAIT_S, validation_alias="SONG_MCP_WAIT_SECONDS"
     )
+    clip_bytes: int = Field(64 * MIB, ge=MIB, le=512 * MIB, validation_alias="SONG_MCP_CLIP_BYTES")
+    blob_bytes: int = Field(5 * MIB, ge=MIB, le=7 * MIB, validation_alias="SONG_MCP_BLOB_BYTES")
 
     @model_validator(mode="before")
     @classmethod

@@ -75,10 +75,15 @@ class Studio:
         default_model: Model | None,
         default_wait_s: float,
         daily_limit: int,
+        blob_cap_bytes: int,
         work: TaskGroup,
     ) -> None:
-        """Join the parts; `work` is the group in which submissions, looks and saves run."""
+        """Join the parts; `work` is the group in which submissions, looks and saves run.
+
+        Audio of more than `blob_cap_bytes` is read from its file alone.
+        """
         self.default_wait_s = default_wait_s
+        self.blob_cap_bytes = blob_cap_bytes
         self._providers = providers
         self._journal = journal
         self._library = library

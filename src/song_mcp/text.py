@@ -12,6 +12,8 @@ import unicodedata
 ANSI_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
 JOINERS = "\u200c\u200d"
+CUT_OFF = JOINERS + " \t\n" + "\u00a0\u202f\u3000"
+"""What does not stand before an ellipsis: a joiner there joins nothing."""
 # Cf that carries meaning in running text: Arabic number signs and end-of-ayah, Syriac
 # abbreviation mark, Kaithi number signs. Everything else in Cf is invisible or reorders.
 VISIBLE_FORMAT = frozenset(
@@ -19,6 +21,13 @@ VISIBLE_FORMAT = frozenset(
 )
 # Invisible although not in Cf: fillers and blanks that render as nothing.
 BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0\u034f")
+# Wider or unbreakable on purpose: Japanese, French and Mongolian titles have them between words.
+WORD_SPACES = frozenset("\u00a0\u202f\u3000")
+SPACES = re.compile(r"\s+")
+# Symbols of mathematics that emoji sequences are made of.
+EMOJI_ARROWS = frozenset("\u2194")
+# What makes links, pictures and HTML out of text in Markdown, parted by a space in `plain`.
+MARKUP = re.compile(r"(?<=\])(?=[(\[:])|(?<=!)(?=\[)|(?<=<)(?=[A-Za-z/!?])")
 # One after a character chooses how it looks; a run of them hides data.
 VARIATION_SELECTORS = re.compile(r"([\ufe00-\ufe0f])[\ufe00-\ufe0f]*")
 
@@ -36,16 +45,26 @@ def clean(text: str, *, limit: int = 20_000, lines: bool = True) -> str:
         char for index, char in enumerate(text) if char not in JOINERS or _is_joining(text, index)
     )
     text = VARIATION_SELECTORS.sub(r"\1", text)
-    text = text.strip() if lines else " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    text = text.strip() if lines else SPACES.sub(_one_space, text).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip(CUT_OFF) + "…"
 
 
 def quoted(text: str, *, limit: int = 200) -> str:
     """Give a service's or a caller's words as one quoted, cleaned line of `limit` characters.
 
-    Double quotes inside become single ones, so that the quotation ends where it seems to.
+    Double quotes inside become single ones, so that the quotation ends where it seems to, and
+    Markdown in it makes no link or picture.
     """
-    return '"' + clean(text, limit=limit, lines=False).replace('"', "'") + '"'
+    return '"' + plain(clean(text, limit=limit, lines=False)).replace('"', "'") + '"'
+
+
+def plain(text: str) -> str:
+    """Give `text` so that Markdown makes no link, picture or HTML of it: brackets stand apart."""
+    return MARKUP.sub(" ", text)
+
+
+def _one_space(found: re.Match[str]) -> str:
+    return found[0] if found[0] in WORD_SPACES else " "
 
 
 def _is_kept(char: str) -> bool:
@@ -67,11 +86,12 @@ def _is_joining(text: str, index: int) -> bool:
     """Tell whether the joiner at `index` stands where a script or an emoji needs one."""
     if index == 0 or index + 1 >= len(text):
         return False
-    return _is_joinable(text[index - 1]) and _is_joinable(text[index + 1])
+    before, after = text[index - 1], text[index + 1]
+    return _is_joinable(before) and _is_joinable(after) and not VARIATION_SELECTORS.match(after)
 
 
 def _is_joinable(char: str) -> bool:
     """Tell letters without case, marks and emoji: scripts with case do not use joiners."""
-    if VARIATION_SELECTORS.match(char):
+    if char in EMOJI_ARROWS:
         return True
     return unicodedata.category(char) in {"Lo", "Lm", "Mn", "Mc", "So", "Sk"}

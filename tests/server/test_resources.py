@@ -111,3 +111,21 @@ async def test_audio_that_is_gone_says_so(house: House) -> None:
     Path(clip["file"]).unlink()
     with pytest.raises(MCPError, match=r"gone|not there|no longer"):
         await house.client.read_resource(f"{clip['resource_uri']}/audio")
+
+
+async def test_audio_over_the_cap_names_its_file(tmp_path: Path) -> None:
+    settings = {"SONG_MCP_BLOB_BYTES": str(2**20)}
+    async with open_house(tmp_path, settings=settings) as house:
+        clip = (await house.ok("generate_song", description="x"))["clips"][0]
+        Path(clip["file"]).write_bytes(Path(clip["file"]).read_bytes() + bytes(2**20))
+        size = Path(clip["file"]).stat().st_size
+        with pytest.raises(MCPError) as caught:
+            await house.client.read_resource(f"{clip['resource_uri']}/audio")
+    assert f"has {size} bytes, too many for a resource" in str(caught.value)
+    assert clip["file"] in str(caught.value)
+
+
+async def test_what_a_client_asks_for_is_cleaned_in_the_answer(house: House) -> None:
+    with pytest.raises(MCPError) as caught:
+        await house.client.read_resource("song://clips/a%E2%80%AE%1B%5B31mb")
+    assert "There is no clip ab in the journal" in str(caught.value)

@@ -16,6 +16,7 @@ from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import sorting
 from song_mcp.providers.base import Accepted, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.sorting import CRASHED, SUCCESS_CODES, Envelope
 from song_mcp.providers.wire import (
     BROKEN,
@@ -31,7 +32,6 @@ from song_mcp.providers.wire import (
     as_clips,
     parsed,
     read_lyrics,
-    redacted,
     spoken,
     to_object,
     to_text,
@@ -77,6 +77,7 @@ class Gptge:
         headers = {"Authorization": f"Bearer {key}"}
         self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(LABEL, base_url, headers, [key], transport)
+        self._key = key
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request (`docs/providers.md` 3.1, 3.2, 3.5); sends nothing.
@@ -110,7 +111,7 @@ class Gptge:
         data = to_object(answer.body).get("data")
         if data is None:
             raise sorting.unknown_task(self.service, task_id)
-        return redacted(_report(_one(data, task_id), task_id), self._http.redact)
+        return self._redaction(answer).report(_report(_one(data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
@@ -126,8 +127,8 @@ class Gptge:
         tasks = [found] if isinstance(found, dict) else found or []
         if not isinstance(tasks, list):
             raise unreadable(LABEL, "data")
-        reports = _reports(tasks, set(task_ids))
-        return {task_id: redacted(report, self._http.redact) for task_id, report in reports.items()}
+        reports, redaction = _reports(tasks, set(task_ids)), self._redaction(answer)
+        return {task_id: redaction.report(report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
         """Give nothing: no look at the account is documented (`docs/providers.md` 3.8)."""
@@ -136,6 +137,9 @@ class Gptge:
         """Let the connections go."""
         await self._http.close()
 
+    def _redaction(self, answer: Answer) -> Redaction:
+        return Redaction.of(answer.body, self._key, self._http.redact)
+
     def _envelope(self, answer: Answer) -> Envelope:
         """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
         body = to_object(answer.body)
@@ -143,10 +147,12 @@ class Gptge:
         said = spoken(gate)
         code = _gate_code(gate) if said else to_text(body.get("code"))
         has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
+        redaction = self._redaction(answer)
+        task_id = _id_in(body.get("data"), code) if has_form else ""
         return Envelope(
-            task_id=_id_in(body.get("data"), code) if has_form else "",
-            code=self._http.redact(code),
-            message=self._http.redact(said or spoken(body.get("message"))),
+            task_id="" if redaction.is_secret(task_id) else task_id,
+            code=redaction.error(code),
+            message=redaction.error(said or spoken(body.get("message"))),
             is_service=has_form or bool(said),
             is_gate=bool(said) and not has_form and body.get("data") is None,
         )

@@ -14,6 +14,7 @@ from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
 from song_mcp.providers import sorting
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.sorting import Envelope
 from song_mcp.providers.wire import (
     BROKEN,
@@ -32,7 +33,6 @@ from song_mcp.providers.wire import (
     as_clips,
     parsed,
     read_lyrics,
-    redacted,
     spoken,
     to_object,
     to_text,
@@ -88,6 +88,7 @@ class Piapi:
     ) -> None:
         self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(LABEL, base_url, {"x-api-key": key}, [key], transport)
+        self._key = key
         self._service_mode = service_mode
         self._lyrics_fields = lyrics_fields
 
@@ -107,7 +108,7 @@ class Piapi:
         task_id = sorting.accepted_id(self.service, answer, self._envelope(answer))
         report = None
         with suppress(UnreadableAnswerError):
-            report = self._report(_task_in(answer), task_id)
+            report = self._report(answer, task_id)
         return Accepted(task_id, report)
 
     async def fetch(self, task_id: str) -> Report:
@@ -124,7 +125,7 @@ class Piapi:
             sorting.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
         if not task and to_object(answer.body).get("data") is None:
             raise sorting.unknown_task(self.service, task_id)
-        return self._report(task, task_id)
+        return self._report(answer, task_id)
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks, one after the other; those that PiAPI does not know are left out.
@@ -143,7 +144,8 @@ class Piapi:
         sorting.check_look(self.service, answer, self._envelope(answer))
         wire = parsed(_Account, to_object(answer.body).get("data"), label=LABEL)
         limit = wire.max_concurrent_task_count
-        return Account(wire.plan, wire.balance_usd, None if limit is None else int(limit))
+        plan = self._redaction(answer).song_text(wire.plan)
+        return Account(plan, wire.balance_usd, None if limit is None else int(limit))
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -180,15 +182,20 @@ class Piapi:
         told = [message, reason] if reason not in message else [message]
         task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
         has_form = code.isdecimal() and ("data" in body or bool(message))
+        redaction = self._redaction(answer)
         return Envelope(
-            task_id=task_id,
-            code=self._http.redact(code),
-            message=self._http.redact("; ".join(filter(None, told))),
+            task_id="" if redaction.is_secret(task_id) else task_id,
+            code=redaction.error(code),
+            message=redaction.error("; ".join(filter(None, told))),
             is_service=has_form or bool(task_id),
         )
 
-    def _report(self, task: Mapping[str, Any], task_id: str) -> Report:
-        return redacted(_report(parsed(_Task, task, label=LABEL), task_id), self._http.redact)
+    def _report(self, answer: Answer, task_id: str) -> Report:
+        task = parsed(_Task, _task_in(answer), label=LABEL)
+        return self._redaction(answer).report(_report(task, task_id))
+
+    def _redaction(self, answer: Answer) -> Redaction:
+        return Redaction.of(answer.body, self._key, self._http.redact)
 
 
 def _lyrics_type(request: SongRequest) -> str:

@@ -26,6 +26,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers.redaction import without_named
 from song_mcp.songs import Service
 from song_mcp.text import quoted
 
@@ -67,6 +68,8 @@ REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
     404: RefusedError,
     422: RefusedError,
 }
+RAW = re.compile(r"[<>{}\[\]]|\"\s*[:,]")
+"""What words do not have, but pages and pieces of JSON do."""
 NESTING = 3
 """How often an error may be wrapped as JSON inside a message."""
 
@@ -369,7 +372,7 @@ def _error(
 def _said(envelope: Envelope, received: Received, before: list[str]) -> str:
     """Quote the innermost words of the service, or else its code or the start of the body."""
     texts = [text for _, text in _unwrapped(envelope.code, envelope.message) if text.strip()]
-    words = texts[-1] if texts else envelope.code or received.text
+    words = texts[-1] if texts else envelope.code or _plain_words(received)
     parts = [*before, f"it said {quoted(words)}"] if words else before
     return f" ({', '.join(parts)})" if parts else ""
 
@@ -381,7 +384,15 @@ def _what(envelope: Envelope, received: Received) -> str:
         return "JSON of another form"
     if not received.text:
         return "nothing, or far too much"
-    return "a web page" if received.text.startswith("<") else f"the text {quoted(received.text)}"
+    if received.text.startswith("<"):
+        return "a web page"
+    words = _plain_words(received)
+    return f"the text {quoted(words)}" if words else "something broken or cut off"
+
+
+def _plain_words(received: Received) -> str:
+    """Give a body that is no JSON where it is plain words: pieces of others may hold secrets."""
+    return "" if RAW.search(received.text) else without_named(received.text)
 
 
 def _later(retry_after_s: float | None) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.ids import checked_id
-from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, Report
+from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000
@@ -32,7 +32,13 @@ MILLISECONDS_FROM = 1e11
 """A Unix time above this is in milliseconds (`docs/providers.md` 3.4)."""
 YEARS = range(2000, 2101)
 
+LONGEST_S = 24 * 3600.0
+"""No clip plays longer, so no such number is a duration."""
+MARKUP = re.compile(r"[\[\]<>`\"]")
+
 SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+BROKEN_OUT = re.compile(r"[<>\"`\\]|!\[|\]\(")
+"""What no address has, but Markdown and HTML in one, which a reader could take for more."""
 DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
 BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
 SPOKEN_KEYS = ("message", "msg", "text", "log", "error_message", "detail", "error", "raw_message")
@@ -52,11 +58,15 @@ def to_text(value: object) -> str:
 
 
 def usable_id(value: object) -> str:
-    """Give the id that this is, trimmed, or "" where a service cannot have meant one."""
+    """Give the id that this is, trimmed, or "" where a service cannot have meant one.
+
+    Nor can it have meant one that shows nothing, or that makes a link or picture in Markdown.
+    """
     try:
-        return checked_id("id", to_text(value))
+        usable = checked_id("id", to_text(value))
     except InvalidRequestError:
         return ""
+    return "" if MARKUP.search(usable) or clean(usable, lines=False) != usable else usable
 
 
 def to_number(value: object) -> float | None:
@@ -74,6 +84,12 @@ def to_amount(value: object) -> float | None:
     """Give a number that is not negative: seconds or points."""
     number = to_number(value)
     return number if number is not None and number >= 0 else None
+
+
+def to_seconds(value: object) -> float | None:
+    """Give how long a clip plays, up to a day."""
+    number = to_amount(value)
+    return number if number is not None and number <= LONGEST_S else None
 
 
 def to_percent(value: object) -> int | None:
@@ -116,7 +132,8 @@ def _unix(number: float) -> datetime:
 def to_url(value: object) -> str:
     """Give a link exactly as it came, or "" where it is no http(s) address in plain ASCII."""
     url = value if isinstance(value, str) else ""
-    return url if len(url) <= URL_CAP and SEEN_URL.fullmatch(url) else ""
+    is_link = len(url) <= URL_CAP and SEEN_URL.fullmatch(url) and not BROKEN_OUT.search(url)
+    return url if is_link else ""
 
 
 def to_object(value: object) -> dict[str, Any]:
@@ -147,6 +164,7 @@ Message = Annotated[
 Verse = Annotated[str, BeforeValidator(lambda value: clean(to_text(value), limit=LYRICS_CAP))]
 Url = Annotated[str, BeforeValidator(to_url)]
 Amount = Annotated[float | None, BeforeValidator(to_amount)]
+Seconds = Annotated[float | None, BeforeValidator(to_seconds)]
 Number = Annotated[float | None, BeforeValidator(to_number)]
 Percent = Annotated[int | None, BeforeValidator(to_percent)]
 Tags = Annotated[tuple[str, ...], BeforeValidator(to_tags)]
@@ -203,7 +221,7 @@ def unreadable(label: str, field: str) -> UnreadableAnswerError:
 class _Metadata(Lenient):
     tags: Tags = ()
     prompt: Verse = ""
-    duration: Amount = None
+    duration: Seconds = None
     error_message: Message = ""
     error_type: Message = ""
     history: Any = None
@@ -230,7 +248,7 @@ class WireClip(Lenient):
     image_url: Url = ""
     image_large_url: Url = ""
     video_url: Url = ""
-    duration: Amount = None
+    duration: Seconds = None
     tags: Tags = ()
     lyrics: Verse = ""
     error_message: Message = ""
@@ -332,9 +350,3 @@ def read_lyrics(value: object, depth: int = NESTING) -> Lyrics | None:
         return replace(lyrics, title=lyrics.title or title) if lyrics else None
     text = clean(value, limit=LYRICS_CAP) if isinstance(value, str) else ""
     return Lyrics("", text) if text else None
-
-
-def redacted(report: Report, redact: Callable[[str], str]) -> Report:
-    """Give the report with what the service said of errors passed through `redact`."""
-    clips = tuple(replace(clip, error=redact(clip.error)) for clip in report.clips)
-    return replace(report, error=redact(report.error), clips=clips)

@@ -17,11 +17,9 @@ from song_mcp.errors import NotFoundError, SongError
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
 from song_mcp.songs import SERVICE_LABELS, Clip, Task
 from song_mcp.studio import Studio
+from song_mcp.text import clean
 
 Ctx = Context[Studio]
-BLOB_CAP_BYTES = 5 * 2**20
-"""Larger audio is not sent as a blob: some clients die above 10 MiB of base64."""
-
 CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
 TASK_TEMPLATE = "song://tasks/{task_id}"
@@ -50,10 +48,10 @@ async def clip_audio(clip_id: str, ctx: Ctx) -> bytes:
     try:
         content, mime_type = await _studio(ctx).audio(clip_id)
     except NotFoundError as error:
-        raise ResourceNotFoundError(str(error)) from None
+        raise _missing(error) from None
     except SongError as error:
         raise ResourceError(str(error)) from None
-    if len(content) > BLOB_CAP_BYTES:
+    if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
         raise ResourceError(await _too_large(ctx, clip_id, len(content)))
     return Audio(content, mime_type)
 
@@ -63,7 +61,7 @@ async def task(task_id: str, ctx: Ctx) -> str:
     try:
         found = await _studio(ctx).task(task_id)
     except NotFoundError as error:
-        raise ResourceNotFoundError(str(error)) from None
+        raise _missing(error) from None
     clips = [_clip_json(item) for item in found.clips]
     return _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
 
@@ -97,7 +95,12 @@ async def _found(ctx: Ctx, clip_id: str) -> tuple[Task, Clip]:
     try:
         return await _studio(ctx).clip(clip_id)
     except NotFoundError as error:
-        raise ResourceNotFoundError(str(error)) from None
+        raise _missing(error) from None
+
+
+def _missing(error: NotFoundError) -> ResourceNotFoundError:
+    """Say what was not found, the id in it cleaned: a client may have asked for anything."""
+    return ResourceNotFoundError(clean(str(error), limit=500, lines=False))
 
 
 async def _too_large(ctx: Ctx, clip_id: str, size: int) -> str:

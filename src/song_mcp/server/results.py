@@ -14,7 +14,18 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from song_mcp.answers import AccountState, Answer, State
 from song_mcp.errors import Charged
-from song_mcp.songs import SERVICE_LABELS, Clip, ClipStatus, Kind, Service, Status, Task
+from song_mcp.songs import (
+    MODELS,
+    SERVICE_LABELS,
+    TITLE_LIMIT,
+    Clip,
+    ClipStatus,
+    Kind,
+    Service,
+    Status,
+    Task,
+)
+from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
 
@@ -239,8 +250,8 @@ def task_text(result: TaskResult) -> str:
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
     if result.lyrics:
-        lines += [f'"{result.lyrics.title}"', result.lyrics.text]
-    lines += [text for text in (result.error, result.note, result.next_step) if text]
+        lines += [f"Lyrics {_title(result.lyrics.title)}:", _verses(result.lyrics.text)]
+    lines += [text for text in (_error(result), result.note, result.next_step) if text]
     return "\n".join(lines)
 
 
@@ -277,11 +288,11 @@ def _account_line(account: AccountResult) -> str:
 
 
 def _headline(result: TaskResult) -> str:
-    title = f' "{result.title}"' if result.title else ""
+    title = f" {_title(result.title)}" if result.title else ""
     facts = [f"{result.kind}{title} {result.task_id}: {result.status}"]
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
-    facts.append(f"{result.model or 'unknown model'} at {SERVICE_LABELS[result.service]}")
+    facts.append(f"{_model(result.model)} at {SERVICE_LABELS[result.service]}")
     facts.append(_money(result.charged, result.cost_usd))
     return ", ".join(facts) + "."
 
@@ -296,6 +307,30 @@ def _money(charged: Charged, cost_usd: float | None) -> str:
 
 def _clip_line(clip: ClipResult) -> str:
     length = "" if clip.duration_seconds is None else f", {clip.duration_seconds:g} s"
-    where = clip.file or clip.audio_url or clip.error or ""
-    line = f'- clip {clip.clip_id} "{clip.title or ""}": {clip.status}{length}'
-    return "\n  ".join(part for part in (line, where, clip.lyrics) if part)
+    where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
+    line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
+    lyrics = _verses(clip.lyrics) if clip.lyrics else ""
+    return "\n  ".join(part for part in (line, where, lyrics) if part)
+
+
+def _title(title: str) -> str:
+    return quoted(title, limit=TITLE_LIMIT)
+
+
+def _verses(lyrics: str) -> str:
+    """Give lyrics with a mark before each line, so that none passes for a sentence of ours."""
+    return "\n".join(f"> {line}".rstrip() for line in plain(lyrics).split("\n"))
+
+
+def _error(result: TaskResult) -> str:
+    """Give the error: of a task that failed it is the service's words, else our own sentence."""
+    error = result.error or ""
+    is_theirs = result.status == "failed" and bool(error)
+    return f"It failed: {quoted(error, limit=500)}." if is_theirs else error
+
+
+def _model(name: str | None) -> str:
+    """Give a model of ours by its name, and quote another one as the service calls it."""
+    if not name:
+        return "unknown model"
+    return name if name in MODELS else quoted(name, limit=100)

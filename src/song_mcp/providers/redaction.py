@@ -1,0 +1,149 @@
+"""Keeping secrets inside: what an answer echoes of keys and accounts gets into no text of ours.
+
+Invariant: a secret goes by its name, wherever a text spells it, and by its value, wherever an
+answer repeats it. Ids and links are never altered, for that would lose a paid task or a song:
+they pass, or, where they hold the key or a webhook's secret, they are not taken at all. What
+merely names the account goes from words, but may be part of an id or a link that a host made.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from song_mcp.songs import Clip, Lyrics, Report
+from song_mcp.text import clean
+
+SECRET_NAMES = frozenset({"secret", "webhooksecret", "apikey", "xapikey", "xwebhooksecret"})
+ACCOUNT_NAMES = frozenset({"userid", "channelid"})
+SHORTEST_IN_WORDS, SHORTEST_IN_SONGS = 4, 8
+"""How long a value must be: shorter ones would garble errors, and words in titles are common."""
+PIECES_LIMIT = 100_000
+"""The most values of one answer that are looked at; a 4 MiB one of songs has some ten thousand."""
+HIDDEN = "[hidden]"
+NAMED = re.compile(
+    r"(?P<name>\b(?:x[-_]?)?(?:user[-_]?id|channel[-_]?id|api[-_]?key|(?:webhook[-_]?)?secret)\b"
+    r"\\*[\"']?\s*[:=]\s*)"
+    r"(?:(?P<quote>\\*[\"'])(?P<quoted>(?:[^\"'\\]|\\+[^\"'\\])*)|(?P<bare>[^\s\"',;&}\]\\]+))",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What must not leave one answer: `key` and `secrets` nowhere, `accounts` in no words.
+
+    `redact` is the service's own, which knows keys and addresses; it is for errors alone.
+    """
+
+    key: str
+    secrets: Sequence[str]
+    accounts: Sequence[str]
+    redact: Callable[[str], str]
+
+    @classmethod
+    def of(cls, body: object, key: str, redact: Callable[[str], str]) -> "Redaction":
+        """Look for what the answer `body` echoes, beside the `key` that it must not."""
+        named = list(_named_in(body))
+        secrets = [value for name, value in named if name in SECRET_NAMES]
+        accounts = {value for name, value in named if name in ACCOUNT_NAMES}
+        long = {value for value in secrets if len(value) >= SHORTEST_IN_SONGS}
+        return cls(key, _longest_first(long), _longest_first(accounts), redact)
+
+    def error(self, text: str) -> str:
+        """Give what a service said of an error without secrets, accounts and addresses."""
+        accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_WORDS]
+        values = [*self.secrets, *accounts]
+        text = self.redact(_without(without_named(text), values))
+        return _without(without_named(text), values)  # what cleaning joined together
+
+    def song_text(self, text: str) -> str:
+        """Give a title, lyrics or another word of a song without secrets."""
+        accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_SONGS]
+        return _without(text, [*self._key(), *self.secrets, *accounts])
+
+    def link(self, url: str) -> str:
+        """Give the link, or "" where it holds a secret."""
+        return "" if self.is_secret(url) else url
+
+    def is_secret(self, text: str) -> bool:
+        """Whether an id or a link holds a secret, which no honest one does."""
+        return any(secret in text for secret in (*self._key(), *self.secrets))
+
+    def _key(self) -> Sequence[str]:
+        return [self.key] if len(self.key) >= SHORTEST_IN_SONGS else []
+
+    def report(self, report: Report) -> Report:
+        """Give the report without anything that must stay inside."""
+        clips: dict[str, Clip] = {}
+        for number, clip in enumerate(report.clips, start=1):
+            is_bad = self.is_secret(clip.clip_id)
+            clip_id = f"{report.task_id}-{number}" if is_bad else clip.clip_id
+            clips[clip_id] = self._clip(replace(clip, clip_id=clip_id))
+        lyrics = report.lyrics
+        return replace(
+            report,
+            provider_status=self.song_text(report.provider_status),
+            model=self.song_text(report.model),
+            clips=tuple(clips.values()),
+            lyrics=lyrics and Lyrics(self.song_text(lyrics.title), self.song_text(lyrics.text)),
+            error=self.error(report.error),
+        )
+
+    def _clip(self, clip: Clip) -> Clip:
+        has_lost_audio = bool(clip.audio_url) and not self.link(clip.audio_url)
+        return replace(
+            clip,
+            status="failed" if has_lost_audio else clip.status,
+            title=self.song_text(clip.title),
+            service_title=self.song_text(clip.service_title),
+            audio_url=self.link(clip.audio_url),
+            image_url=self.link(clip.image_url),
+            video_url=self.link(clip.video_url),
+            tags=tuple(map(self.song_text, clip.tags)),
+            lyrics=self.song_text(clip.lyrics),
+            error=self.error(clip.error) or has_lost_audio * "The clip's link was not usable.",
+            made_with=self.song_text(clip.made_with),
+        )
+
+
+def without_named(text: str) -> str:
+    """Give `text` without the values of secrets and accounts that it names, however cut off.
+
+    What is JSON stays JSON: quoted values become empty, others 0.
+    """
+    values = {match["quoted"] or match["bare"] or "" for match in NAMED.finditer(text)}
+    text = NAMED.sub(lambda match: match["name"] + (match["quote"] or "0"), text)
+    return _without(text, _longest_first(each for each in values if len(each) >= SHORTEST_IN_WORDS))
+
+
+def _named_in(body: object) -> Iterator[tuple[str, str]]:
+    """Give each text and number of the answer that has a name to be hidden, with that name."""
+    waiting = [body]
+    for _ in range(PIECES_LIMIT):
+        if not waiting:
+            return
+        piece = waiting.pop()
+        if isinstance(piece, list):
+            waiting += piece
+        elif isinstance(piece, dict):
+            waiting += [item for item in piece.values() if isinstance(item, dict | list)]
+            yield from _hidden_in(piece)
+
+
+def _hidden_in(piece: dict[str, object]) -> Iterator[tuple[str, str]]:
+    for key, value in piece.items():
+        name = key.replace("_", "").replace("-", "").lower()
+        is_value = isinstance(value, str | int) and not isinstance(value, bool)
+        if name in SECRET_NAMES | ACCOUNT_NAMES and is_value:
+            yield name, str(value).strip()
+
+
+def _longest_first(values: Iterable[str]) -> Sequence[str]:
+    return sorted(values, key=len, reverse=True)
+
+
+def _without(text: str, values: Iterable[str]) -> str:
+    rest = text
+    for value in values:
+        rest = rest.replace(value, HIDDEN)
+    return text if rest == text else clean(rest)  # a joiner may have lost its neighbour

@@ -1,0 +1,29 @@
+"""The caps that can be set: what a clip may have to be saved, and to be sent."""
+
+import pytest
+
+from song_mcp.settings import Settings, SettingsError
+
+MIB = 2**20
+
+
+def test_the_caps_are_64_and_5_mib_where_nothing_is_set() -> None:
+    assert (Settings.read().clip_bytes, Settings.read().blob_bytes) == (64 * MIB, 5 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SONG_MCP_CLIP_BYTES", MIB - 1),
+        ("SONG_MCP_CLIP_BYTES", 512 * MIB + 1),
+        ("SONG_MCP_BLOB_BYTES", MIB - 1),
+        ("SONG_MCP_BLOB_BYTES", 7 * MIB + 1),
+        ("SONG_MCP_BLOB_BYTES", "5 MiB"),
+    ],
+)
+def test_a_cap_that_makes_no_sense_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setenv(name, str(value))
+    with pytest.raises(SettingsError, match=name):
+        Settings.read()
