@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from song_mcp.errors import LibraryError
-from song_mcp.providers.http import Media, check_url, download
+from song_mcp.providers.media import Media, Reach, check_url, download
 
 AUDIO = b"ID3" + bytes(range(256)) * 8
-LOOPBACK = frozenset({("127.0.0.1", 8123), ("localhost", 80)})
+REACH = Reach(frozenset({("127.0.0.1", 8123), ("localhost", 80)}))
 URL = "https://storage.googleapis.com/udio/1/The%2520Untitled.mp3?sig=a%2Bb"
 
 
@@ -23,7 +23,7 @@ async def fetched(
         content.extend,
         cap_bytes=cap_bytes,
         deadline_s=5,
-        loopback_origins=LOOPBACK,
+        reach=REACH,
         transport=httpx.MockTransport(handler),
     )
     return media, bytes(content)
@@ -176,7 +176,7 @@ async def test_a_redirect_to_nowhere_ends() -> None:
     ],
 )
 def test_plain_https_and_the_sandbox_may_be_asked(url: str) -> None:
-    check_url(url, LOOPBACK)
+    check_url(url, REACH)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_plain_https_and_the_sandbox_may_be_asked(url: str) -> None:
 )
 def test_nothing_else_may_be_asked(url: str) -> None:
     with pytest.raises(LibraryError):
-        check_url(url, LOOPBACK)
+        check_url(url, REACH)
 
 
 def test_without_a_sandbox_loopback_may_not_be_asked() -> None:

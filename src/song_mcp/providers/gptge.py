@@ -73,9 +73,11 @@ class Gptge:
     service: Service = "gptge"
     batches = True
 
-    def __init__(self, key: str, base_url: str, transport: Transport | None = None) -> None:
+    def __init__(
+        self, key: str, base_url: str, transport: Transport | None = None, *, proxy: str = ""
+    ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport)
+        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request (`docs/providers.md` 3.1, 3.2, 3.5); sends nothing.

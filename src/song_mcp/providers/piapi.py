@@ -84,8 +84,10 @@ class Piapi:
         transport: Transport | None = None,
         *,
         lyrics_fields: Sequence[str] = LYRICS_FIELDS,
+        proxy: str = "",
     ) -> None:
-        self._http = ServiceHttp(LABEL, base_url, {"x-api-key": key}, [key], transport)
+        headers = {"x-api-key": key}
+        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
         self._service_mode = service_mode
         self._lyrics_fields = lyrics_fields
 
