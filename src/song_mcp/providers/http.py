@@ -8,7 +8,8 @@ redirects even unfollowed and fails on odd ones as if nothing had left. What is 
 is in doubt.
 
 The key goes to the base URL's own origin: paths are spliced behind it with their slash, and no
-redirect is followed.
+redirect is followed. A body is unpacked here and not by httpx, which unpacks whatever one read
+gives, a thousandfold: however it was packed, little more than `BODY_CAP_BYTES` is ever held.
 
 No message holds an address, a header, a key or an exception's own text. Times are seconds.
 """
@@ -16,11 +17,12 @@ No message holds an address, a header, a key or an exception's own text. Times a
 import json
 import logging
 import re
+import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import anyio
 
@@ -267,13 +269,54 @@ def as_sent(response: "httpx.Response") -> AsyncIterable[bytes]:
 
 
 async def _read(response: "httpx.Response") -> bytes:
-    """Give the decoded body, or nothing where it has more than `BODY_CAP_BYTES`."""
-    content = b""
-    async for chunk in response.aiter_bytes(64 * 1024):
-        content += chunk
-        if len(content) > BODY_CAP_BYTES:
+    """Give the unpacked body, or nothing where it, or what it is unpacked from, is too long.
+
+    Nothing either where it is packed in another way than PACKINGS: nobody asked for any.
+    """
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in PACKINGS:
+        return b""
+    unpacker = PACKINGS[packing]()
+    content, taken = bytearray(), 0
+    async for chunk in as_sent(response):
+        taken += len(chunk)
+        content += unpacker.decompress(chunk, BODY_CAP_BYTES + 1 - len(content))
+        if max(taken, len(content)) > BODY_CAP_BYTES:
             return b""
-    return content
+        if unpacker.eof:
+            break
+    return bytes(content)
+
+
+class _Unpacker(Protocol):
+    """What zlib gives: it unpacks at most `max_length` bytes at once, and knows the end."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _AsIs:
+    """Unpacks what is not packed."""
+
+    eof = False
+
+    def decompress(self, data: bytes, _max_length: int, /) -> bytes:
+        return data
+
+
+def _zlib() -> _Unpacker:
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib's own format or gzip, by the first bytes
+
+
+PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
+    "": _AsIs,
+    "identity": _AsIs,
+    "gzip": _zlib,
+    "x-gzip": _zlib,
+    "deflate": _zlib,
+}
 
 
 def _decoded(content: bytes) -> tuple[bool, object]:
