@@ -69,7 +69,10 @@ class Resolver:
 
 @dataclass
 class Host:
-    """A server on loopback: answers each request with `reply`, and keeps what it was sent."""
+    """A server on loopback: answers each request with `reply`, and keeps what it was sent.
+
+    `names` are those that TLS clients asked for.
+    """
 
     reply: Callable[[bytes], bytes]
     received: list[bytes] = field(default_factory=list)
@@ -77,8 +80,23 @@ class Host:
     port: int = 0
     names: list[str | None] = field(default_factory=list)
 
-    async def handle(self, stream: anyio.abc.ByteStream) -> None:
+    async def accept(self, stream: anyio.abc.ByteStream) -> None:
         self.connections += 1
+        await self.handle(stream)
+
+    async def accept_tls(self, stream: anyio.abc.ByteStream) -> None:
+        self.connections += 1
+        async with stream:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
+                wrapped = await TLSStream.wrap(
+                    stream,
+                    server_side=True,
+                    ssl_context=server_context(self.names.append),
+                    standard_compatible=False,
+                )
+                await self.handle(wrapped)
+
+    async def handle(self, stream: anyio.abc.ByteStream) -> None:
         async with stream:
             request = b""
             async for chunk in stream:
@@ -120,24 +138,11 @@ async def open_hosts(*hosts: Host, tls: bool = False) -> AsyncIterator[None]:
             listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
             await open_listeners.enter_async_context(listener)
             host.port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django
-            tasks.start_soon(listener.serve, _over_tls(host) if tls else host.handle)
+            tasks.start_soon(listener.serve, host.accept_tls if tls else host.accept)
         try:
             yield
         finally:
             tasks.cancel_scope.cancel()
-
-
-def _over_tls(host: Host) -> Callable[[anyio.abc.ByteStream], object]:
-    async def handle(stream: anyio.abc.ByteStream) -> None:
-        context = server_context(host.names.append)
-        async with stream:
-            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, ssl.SSLError):
-                wrapped = await TLSStream.wrap(
-                    stream, server_side=True, ssl_context=context, standard_compatible=False
-                )
-                await host.handle(wrapped)
-
-    return handle
 
 
 def server_context(on_name: Callable[[str | None], None]) -> ssl.SSLContext:
