@@ -152,7 +152,7 @@ class Piapi:
     def _submission(self, task_type: str, fields: Mapping[str, Any]) -> Submission:
         config = {
             "service_mode": self._service_mode,
-            "webhook_config": {"endpoint": "", "secret": ""},
+            "webhook_config": dict.fromkeys(("endpoint", "secret"), ""),
         }
         body = {"model": UDIO.wire_name, "task_type": task_type, "input": fields, "config": config}
         return Submission(self.service, TASKS, body)
