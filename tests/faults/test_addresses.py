@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 
 import anyio
+import httpcore
+import httpx
 import pytest
 
 from song_mcp.errors import LibraryError
@@ -72,6 +74,32 @@ async def test_no_forbidden_address_gets_a_connection() -> None:
     print(f"forbidden URLs: {len(urls)}, connections: {len(network.connections)}")
     assert len(urls) == len(set(urls)) >= 120
     assert network.connections == []
+
+
+async def test_the_connection_itself_is_held_to_the_rule() -> None:
+    network = Network({})
+    transport = MediaTransport(
+        resolver=Resolver(GOOD_NAMES | forbidden.NAMES), network=network, context=client_context()
+    )
+    hosts = [*forbidden.V4.values(), *forbidden.NAMES, *forbidden.wrapped(), "0x7f.1", "127.1"]
+    for host in hosts:
+        url = httpx.URL(scheme="https", host=host)
+        with pytest.raises(LibraryError, match="not on the public internet"):
+            await transport.handle_async_request(httpx.Request("GET", url))
+    print(f"hosts that no check of the URL came before: {len(hosts)}, connections: 0")
+    assert network.connections == []
+
+
+async def test_a_name_that_takes_for_ever_ends_with_the_time_to_connect() -> None:
+    async def never(host: str, port: int) -> Sequence[str]:
+        await anyio.sleep_forever()
+        raise NotImplementedError
+
+    transport = MediaTransport(resolver=never, network=Network({}), context=client_context())
+    timeout = httpx.Timeout(None, connect=0.02).as_dict()
+    request = httpx.Request("GET", "https://media.example/", extensions={"timeout": timeout})
+    with anyio.fail_after(5), pytest.raises(httpcore.ConnectTimeout):
+        await transport.handle_async_request(request)
 
 
 async def test_no_redirect_leads_to_a_forbidden_address() -> None:
