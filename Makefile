@@ -14,7 +14,7 @@ unexport PYTHONHOME PYTHONPATH
 
 define SETUP
 exec >&2
-pins="$(pwd) $(cksum < requirements/dev.txt)"
+pins="$(pwd) $(cat requirements/dev.txt requirements/audit.txt | cksum)"
 project=$(cksum < pyproject.toml)
 
 say() { printf 'song-mcp: %s\n' "$*"; }
@@ -41,13 +41,18 @@ find_python() {
     fail "needs Python 3.11 or newer, tried: $*; install one, or name it: make PYTHON=/path/to/python"
 }
 
+install() {
+    .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: "$@" ||
+        fail "could not install the requirements; with a network, run this again"
+}
+
 make_venv() {
     find_python
     say "setting up .venv with $python, once; this takes about a minute"
     rm -rf .venv
     "$python" -m venv .venv || fail "could not make .venv"
-    .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: \
-        -r requirements/dev.txt || fail "could not install the requirements; with a network, run this again"
+    install -r requirements/dev.txt
+    install -r requirements/audit.txt --target .venv/audit # pyproject.toml says why apart
     printf '%s\n' "$pins" > .venv/.pins
 }
 
@@ -77,17 +82,19 @@ test: check ## Check, then run the tests
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
 
-check: setup ## Lint, formatting and types
+check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@PYTHONPATH=.venv/audit XDG_CACHE_HOME=.venv/cache .venv/bin/python -m bandit -q -r src -c pyproject.toml
 
 lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
-	@.venv/bin/uv $(COMPILE) --extra sandbox --group dev -o requirements/dev.txt
-	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt
+	@.venv/bin/uv $(COMPILE) --extra sandbox --group dev -o requirements/dev.txt pyproject.toml
+	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt pyproject.toml
+	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group audit -o requirements/audit.txt
 
 COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--custom-compile-command "make lock" $(LOCK) pyproject.toml
+	--custom-compile-command "make lock" $(LOCK)
 
 config: setup ## Print the client configuration for this checkout
 	@.venv/bin/python -c 'import json, pathlib; \

@@ -17,13 +17,14 @@ from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.http import download
+from song_mcp.providers.media import Reach, download
 from song_mcp.providers.piapi import Piapi
 from song_mcp.settings import LOOPBACK, Settings
 from song_mcp.songs import Service
 from song_mcp.studio import Studio, running
 
 SAVE_DEADLINE_S = 300.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @asynccontextmanager
@@ -67,9 +68,14 @@ def _providers(settings: Settings) -> dict[Service, Provider]:
             settings.piapi_key.get_secret_value(),
             settings.piapi_base_url,
             service_mode=settings.piapi_service_mode,
+            proxy=_proxy(settings, settings.piapi_base_url),
         )
     if settings.gptge_key:
-        providers["gptge"] = Gptge(settings.gptge_key.get_secret_value(), settings.gptge_base_url)
+        providers["gptge"] = Gptge(
+            settings.gptge_key.get_secret_value(),
+            settings.gptge_base_url,
+            proxy=_proxy(settings, settings.gptge_base_url),
+        )
     return providers
 
 
@@ -78,14 +84,22 @@ def _library(settings: Settings) -> Library:
         download,
         cap_bytes=settings.clip_bytes,
         deadline_s=SAVE_DEADLINE_S,
-        loopback_origins=_loopback_origins(settings),
+        reach=_reach(settings),
     )
     return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes)
 
 
-def _loopback_origins(settings: Settings) -> frozenset[tuple[str, int]]:
-    """Give host and port of the base URLs on this machine: a sandbox's media are there."""
+def _reach(settings: Settings) -> Reach:
+    """Say where downloads may go: a sandbox's media are at the base URLs on this machine."""
     parts = [urlsplit(url) for url in (settings.piapi_base_url, settings.gptge_base_url)]
-    return frozenset(
-        (part.hostname, part.port or 80) for part in parts if part.hostname in LOOPBACK
+    home = frozenset(
+        (part.hostname, part.port or DEFAULT_PORTS[part.scheme])
+        for part in parts
+        if part.hostname in LOOPBACK
     )
+    return Reach(home, settings.media_hosts, settings.proxy_url)
+
+
+def _proxy(settings: Settings, base_url: str) -> str:
+    """Give the proxy on the way to a base URL: none where that is on this machine."""
+    return "" if urlsplit(base_url).hostname in LOOPBACK else settings.proxy_url

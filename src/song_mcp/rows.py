@@ -142,7 +142,7 @@ def find_row(db: sqlite3.Connection, any_id: str, service: Service | None) -> sq
 
 def tasks_where(db: sqlite3.Connection, where: str, values: Values) -> list[Task]:
     """Give the tasks, with their clips, that a WHERE clause of ours selects."""
-    found = db.execute(f"SELECT * FROM tasks WHERE {where}", values)  # noqa: S608 - a constant of ours
+    found = db.execute(f"SELECT * FROM tasks WHERE {where}", values)  # noqa: S608 - a constant of ours # nosec B608
     return [to_task(db, row) for row in found]
 
 

@@ -5,19 +5,28 @@ is a secret that no text of this program contains; and a setting that cannot be 
 start with a sentence that names it.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from platformdirs import user_data_path, user_music_path
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from song_mcp.errors import SongError
 from song_mcp.songs import LONGEST_WAIT_S, MODELS, Model, ModelName
 
 MIB = 2**20
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 class SettingsError(SongError):
@@ -33,6 +42,26 @@ def _base_url(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not have a user name, query or fragment")
     return value.rstrip("/")
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    """Accept the address of an HTTP proxy; it may have a user name and password."""
+    parts = _parts(value.get_secret_value())
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise ValueError("must be an http or https address: that of an HTTP proxy")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must not have a path, query or fragment")
+    return value
+
+
+def _hosts(value: object) -> object:
+    """Read hosts between commas, as connections spell them; a leading dot or star means nothing."""
+    if not isinstance(value, str):
+        return value
+    hosts = [host.strip().lower().removeprefix("*").strip(".") for host in value.split(",")]
+    if not all(map(HOST.fullmatch, hosts)):
+        raise ValueError("must be host names with commas between them (xn--... for other scripts)")
+    return tuple(hosts)
 
 
 def _parts(value: str) -> SplitResult:
@@ -53,6 +82,8 @@ def _folder(value: Path) -> Path:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 
 
@@ -68,6 +99,8 @@ class Settings(BaseSettings):
     )
     gptge_key: SecretStr | None = Field(None, validation_alias="GPTGE_API_KEY")
     gptge_base_url: BaseUrl = Field("https://api.gpt.ge", validation_alias="GPTGE_BASE_URL")
+    proxy: Proxy | None = Field(None, validation_alias="SONG_MCP_PROXY")
+    media_hosts: Hosts = Field((), validation_alias="SONG_MCP_MEDIA_HOSTS")
     home: Folder = Field(
         default_factory=lambda: user_data_path("song-mcp", appauthor=False),
         validation_alias="SONG_MCP_HOME",
@@ -102,6 +135,11 @@ class Settings(BaseSettings):
     def default_model(self) -> Model | None:
         """The model that is used where a call names none, if one was set."""
         return MODELS[self.default_model_name] if self.default_model_name else None
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy's address with its password, "" where there is no proxy."""
+        return self.proxy.get_secret_value() if self.proxy else ""
 
     @property
     def journal_path(self) -> Path:

@@ -37,7 +37,7 @@ HELLO = {
 
 
 class GoneError(Exception):
-    """The server ended before it answered, or the call was cancelled."""
+    """The server ended before it answered, or the call was cancelled; says what was told of it."""
 
 
 @dataclass
@@ -47,6 +47,8 @@ class Call:
     number: int
     done: anyio.Event = field(default_factory=anyio.Event)
     result: Json | None = None
+    error: str = ""
+    """What the protocol says of a call that it does not answer."""
 
     @property
     def task(self) -> Json:
@@ -90,6 +92,7 @@ class Server:
         call = self._calls.get(message.get("id", 0)) if "method" not in message else None
         if call is not None:
             call.result = message.get("result")
+            call.error = message.get("error", {}).get("message", "")
             call.done.set()
 
     async def hello(self) -> None:
@@ -104,7 +107,7 @@ class Server:
         with anyio.fail_after(CALL_S):
             await call.done.wait()
         if call.result is None:
-            raise GoneError
+            raise GoneError(call.error)
         return call
 
     async def call(self, tool: str, **arguments: Any) -> Call:  # noqa: ANN401 - JSON

@@ -198,11 +198,13 @@ class Run:
             self.counts["calls"] += 1
             self.counts["repeated calls"] += number > 0
             server = await self._dice.choice(self.slots).ready()
-            with suppress(GoneError):
+            try:
                 call = await server.begin(tool, arguments)
                 if number == 0 and request.dice.random() < 0.2:
                     await self._cancel(server, call, request)
                 return self._note(request, await server.finish(call))
+            except GoneError as error:
+                self.counts[f"no answer {error}".strip()] += 1
         return None
 
     async def _cancel(self, server: Server, call: Call, request: Request) -> None:

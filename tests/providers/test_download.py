@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from song_mcp.errors import LibraryError
-from song_mcp.providers.http import Media, check_url, download
+from song_mcp.providers.media import Media, Reach, check_url, download
 
 AUDIO = b"ID3" + bytes(range(256)) * 8
-LOOPBACK = frozenset({("127.0.0.1", 8123), ("localhost", 80)})
+REACH = Reach(frozenset({("127.0.0.1", 8123), ("localhost", 80)}))
 URL = "https://storage.googleapis.com/udio/1/The%2520Untitled.mp3?sig=a%2Bb"
 
 
@@ -23,7 +23,7 @@ async def fetched(
         content.extend,
         cap_bytes=cap_bytes,
         deadline_s=5,
-        loopback_origins=LOOPBACK,
+        reach=REACH,
         transport=httpx.MockTransport(handler),
     )
     return media, bytes(content)
@@ -128,6 +128,23 @@ async def test_what_the_sink_raises_passes_through() -> None:
         )
 
 
+@pytest.mark.parametrize("packing", ["gzip", "br", "zstd", "GZIP", "identity, gzip"])
+async def test_audio_that_comes_packed_is_refused(packing: str) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield AUDIO
+
+    with pytest.raises(LibraryError, match="sent it packed"):
+        await fetched(
+            lambda _: httpx.Response(200, content=chunks(), headers={"content-encoding": packing})
+        )
+
+
+@pytest.mark.parametrize("length", ["10001", "9" * 19, "9" * 30])
+async def test_audio_that_says_it_is_too_long_is_not_read(length: str) -> None:
+    with pytest.raises(LibraryError, match="10000 bytes"):
+        await fetched(lambda _: httpx.Response(200, headers={"content-length": length}))
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_to_another_good_address_is_followed(status: int) -> None:
     _, content = await fetched(led("https://cdn.example/a%2520b.mp3", status))
@@ -141,7 +158,16 @@ async def test_a_redirect_may_be_relative() -> None:
 
 @pytest.mark.parametrize(
     "to",
-    ["http://cdn.example/a.mp3", "https://cdn.example:8443/", "file:///etc/passwd", "https://a:x/"],
+    [
+        "http://cdn.example/a.mp3",
+        "https://cdn.example:8443/",
+        "file:///etc/passwd",
+        "https://a:x/",
+        "https://]a/",
+        "https://[",
+        "/" * 9_000,
+    ],
+    ids=lambda to: to[:30],
 )
 async def test_a_redirect_is_held_to_the_same_rule(to: str) -> None:
     with pytest.raises(LibraryError):
@@ -176,7 +202,7 @@ async def test_a_redirect_to_nowhere_ends() -> None:
     ],
 )
 def test_plain_https_and_the_sandbox_may_be_asked(url: str) -> None:
-    check_url(url, LOOPBACK)
+    check_url(url, REACH)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +227,7 @@ def test_plain_https_and_the_sandbox_may_be_asked(url: str) -> None:
 )
 def test_nothing_else_may_be_asked(url: str) -> None:
     with pytest.raises(LibraryError):
-        check_url(url, LOOPBACK)
+        check_url(url, REACH)
 
 
 def test_without_a_sandbox_loopback_may_not_be_asked() -> None:

@@ -135,6 +135,7 @@ UNSENT = [
     httpx.PoolTimeout("full"),
     httpx.LocalProtocolError("Illegal header value " + KEY),
     httpx.UnsupportedProtocol("no scheme"),
+    httpx.ProxyError("407 Proxy Authentication Required"),
 ]
 LOST = [
     httpx.ReadError("reset " + KEY),
@@ -144,7 +145,6 @@ LOST = [
     httpx.CloseError("close"),
     httpx.RemoteProtocolError("cut off"),
     httpx.DecodingError("bad gzip"),
-    httpx.ProxyError("proxy"),
     httpx.InvalidURL("of a redirect"),
     OSError("unknown"),
     RuntimeError("a bug"),

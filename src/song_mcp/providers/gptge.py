@@ -73,10 +73,12 @@ class Gptge:
     service: Service = "gptge"
     batches = True
 
-    def __init__(self, key: str, base_url: str, transport: Transport | None = None) -> None:
+    def __init__(
+        self, key: str, base_url: str, transport: Transport | None = None, *, proxy: str = ""
+    ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self.account_tag = account_tag(self.service, base_url, key)
-        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport)
+        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
 
     def prepare(self, request: Request) -> Submission:

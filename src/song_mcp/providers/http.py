@@ -1,4 +1,4 @@
-"""The only place that talks HTTP, and the only importer of httpx (on first use, not at start).
+"""Talking to a service over HTTP, with its key; httpx is imported on first use, not at start.
 
 Invariant of the money path: a POST is repeated only where no byte of it can have left, which a
 connection that was never made proves and nothing else does (`docs/providers.md` 4.2). Therefore
@@ -7,23 +7,26 @@ told from a lost answer. And requests go to httpx's transport, not its client, w
 redirects even unfollowed and fails on odd ones as if nothing had left. What is not proven unsent
 is in doubt.
 
+The key goes to the base URL's own origin: paths are spliced behind it with their slash, and no
+redirect is followed. A body is unpacked here and not by httpx, which unpacks whatever one read
+gives, a thousandfold: however it was packed, little more than `BODY_CAP_BYTES` is ever held.
+
 No message holds an address, a header, a key or an exception's own text. Times are seconds.
 """
 
 import json
 import logging
 import re
-import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import zlib
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import anyio
 
-from song_mcp.errors import LibraryError, NoAnswerError, NotSentError, ServiceError
+from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
 from song_mcp.text import clean
 
 if TYPE_CHECKING:
@@ -39,15 +42,12 @@ RETRY_PAUSES_S = (0.3, 1.0)
 RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
 BODY_CAP_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_CAP_S = 120.0
-REDIRECTS = 3
 COMMON_HEADERS = {"User-Agent": "song-mcp", "Accept-Encoding": "identity"}
-DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 EXCERPT = 300
 SHORTEST_SECRET = 4
 """Replacing shorter ones, which are made up, would garble every other word."""
 
 BASE_URL_VARIABLES: Mapping[str, str] = {"PiAPI": "PIAPI_BASE_URL", "gpt.ge": "GPTGE_BASE_URL"}
-REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"  # a URL
@@ -82,22 +82,15 @@ class Answer:
     is_json: bool
 
 
-@dataclass(frozen=True)
-class Media:
-    """A download: the type that its host claims ("" where it claims none) and the size in bytes."""
-
-    mime_type: str
-    size: int
-
-
 class ServiceHttp:
     """One service: its base URL, its headers, and connections each for paying and for looking.
 
-    `secrets` are what `redact` hides. Transports and their TLS context are made on first use;
-    `pause` is awaited, with seconds, before a POST that never left is tried again.
+    `secrets` are what `redact` hides. Transports and their TLS context are made on first use, and
+    go through `proxy` where one is given; `pause` is awaited, with seconds, before a POST that
+    never left is tried again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a service, and the four ways in which tests and settings vary it
         self,
         service_label: str,
         base_url: str,
@@ -105,6 +98,7 @@ class ServiceHttp:
         secrets: Sequence[str],
         transport: Transport | None = None,
         *,
+        proxy: str = "",
         pause: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         self._label = service_label
@@ -112,6 +106,7 @@ class ServiceHttp:
         self._headers = headers
         self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
         self._transport = transport
+        self._proxy = proxy
         self._pause = pause
         self._transports: dict[Purpose, Transport] = {}
 
@@ -186,11 +181,15 @@ class ServiceHttp:
         """Give transport and request, a GET where there is no body; nothing leaves here."""
         import httpx
 
+        from song_mcp.providers.connections import service_transport
+
         try:
             if purpose not in self._transports:
                 kept = 0 if purpose == "pay" else 5
-                self._transports[purpose] = self._transport or _new_transport(kept)
-            request = _request(self._base_url + path, self._headers, json_body)
+                opened = self._transport or service_transport(kept, self._proxy)
+                self._transports[purpose] = opened
+            path = "/" + path.removeprefix("/")  # nothing can become part of the host
+            request = new_request(self._base_url + path, self._headers, json_body)
         except (httpx.InvalidURL, ValueError, TypeError, OSError):
             raise self._unsent(UNUSABLE) from None
         return self._transports[purpose], request
@@ -221,48 +220,6 @@ class ServiceHttp:
         return NoAnswerError(f"{self._label} gave no usable answer ({reason}). {LOST[purpose]}")
 
 
-async def download(
-    url: str,
-    sink: Callable[[bytes], None],
-    *,
-    cap_bytes: int,
-    deadline_s: float,
-    loopback_origins: frozenset[tuple[str, int]] = frozenset(),
-    transport: Transport | None = None,
-) -> Media:
-    """Pour what is at `url` into `sink`, without a key, in at most `deadline_s` seconds.
-
-    The address and each of at most three redirects must pass `check_url`. Raises what `sink`
-    raises, and LibraryError for all else, more than `cap_bytes` among it; by then part of the
-    audio may have reached `sink`.
-    """
-    import httpx
-
-    try:
-        with anyio.fail_after(deadline_s):
-            async with transport or _new_transport(0) as opened:
-                return await _follow(opened, url, sink, cap_bytes, loopback_origins)
-    except TimeoutError:
-        raise LibraryError(f"The audio was not there within {deadline_s:.0f} s.") from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ssl.SSLError, ConnectionError):
-        raise LibraryError("The connection to the audio's host failed or broke.") from None
-
-
-def check_url(url: str, loopback_origins: frozenset[tuple[str, int]] = frozenset()) -> None:
-    """Raise LibraryError unless `url` is https at port 443 or an origin of `loopback_origins`."""
-    import httpx
-
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, ValueError):
-        raise LibraryError("The audio's address is not a usable URL.") from None
-    default_port = DEFAULT_PORTS.get(parsed.scheme)
-    if default_port and (parsed.host, parsed.port or default_port) in loopback_origins:
-        return
-    if parsed.scheme != "https" or parsed.port or not parsed.host or parsed.userinfo:
-        raise LibraryError("The audio's address is not a plain https address, so it was not asked.")
-
-
 def _why_unsent(error: Exception) -> str:
     """Say why no byte of the request can have left, or "" where that is not certain.
 
@@ -273,21 +230,14 @@ def _why_unsent(error: Exception) -> str:
     reasons = (
         ((httpx.ConnectTimeout,), f"no connection within {CONNECT_S:.0f} s"),
         ((httpx.ConnectError,), "connection refused or no network"),
+        ((httpx.ProxyError,), "the proxy of SONG_MCP_PROXY refused to connect"),
         ((httpx.PoolTimeout,), "too many requests of our own at once"),
         ((httpx.UnsupportedProtocol, httpx.LocalProtocolError), UNUSABLE),
     )
     return next((reason for kinds, reason in reasons if isinstance(error, kinds)), "")
 
 
-def _new_transport(kept: int) -> Transport:
-    """Make a transport that keeps `kept` idle connections and reads no environment."""
-    import httpx
-
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept)
-    return httpx.AsyncHTTPTransport(verify=_tls(), trust_env=False, limits=limits)
-
-
-def _request(
+def new_request(
     url: str, headers: Mapping[str, str], json_body: Json | None = None
 ) -> "httpx.Request":
     """Make a GET, or a POST of `json_body` in plain ASCII, so that no character can fail later."""
@@ -313,22 +263,60 @@ def _quieten_logs() -> None:
         logger.setLevel(max(logger.level, logging.WARNING))
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """Give the one TLS context of this process: reading the certificates takes a while."""
-    import httpx
-
-    return httpx.create_ssl_context(trust_env=False)
+def as_sent(response: "httpx.Response") -> AsyncIterable[bytes]:
+    """Give the body as it comes, still packed if it is packed."""
+    return cast("httpx.AsyncByteStream", response.stream)  # what every async transport gives
 
 
 async def _read(response: "httpx.Response") -> bytes:
-    """Give the decoded body, or nothing where it has more than `BODY_CAP_BYTES`."""
-    content = b""
-    async for chunk in response.aiter_bytes(64 * 1024):
-        content += chunk
-        if len(content) > BODY_CAP_BYTES:
+    """Give the unpacked body, or nothing where it, or what it is unpacked from, is too long.
+
+    Nothing either where it is packed in another way than PACKINGS: nobody asked for any.
+    """
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in PACKINGS:
+        return b""
+    unpacker = PACKINGS[packing]()
+    content, taken = bytearray(), 0
+    async for chunk in as_sent(response):
+        taken += len(chunk)
+        content += unpacker.decompress(chunk, BODY_CAP_BYTES + 1 - len(content))
+        if max(taken, len(content)) > BODY_CAP_BYTES:
             return b""
-    return content
+        if unpacker.eof:
+            break
+    return bytes(content)
+
+
+class _Unpacker(Protocol):
+    """What zlib gives: it unpacks at most `max_length` bytes at once, and knows the end."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _AsIs:
+    """Unpacks what is not packed."""
+
+    eof = False
+
+    def decompress(self, data: bytes, _max_length: int, /) -> bytes:
+        return data
+
+
+def _zlib() -> _Unpacker:
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)  # zlib's own format or gzip, by the first bytes
+
+
+PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
+    "": _AsIs,
+    "identity": _AsIs,
+    "gzip": _zlib,
+    "x-gzip": _zlib,
+    "deflate": _zlib,
+}
 
 
 def _decoded(content: bytes) -> tuple[bool, object]:
@@ -361,38 +349,3 @@ def _http_date(value: str) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-async def _follow(
-    transport: Transport,
-    url: str,
-    sink: Callable[[bytes], None],
-    cap_bytes: int,
-    loopback_origins: frozenset[tuple[str, int]],
-) -> Media:
-    for _ in range(REDIRECTS + 1):
-        check_url(url, loopback_origins)
-        request = _request(url, {})
-        response = await transport.handle_async_request(request)
-        try:
-            if response.status_code not in REDIRECT_STATUSES:
-                return await _pour(response, sink, cap_bytes)
-            url = str(request.url.join(response.headers.get("location", "")))
-        finally:
-            await response.aclose()
-    raise LibraryError(f"The audio's address led on more than {REDIRECTS} times.")
-
-
-async def _pour(response: "httpx.Response", sink: Callable[[bytes], None], cap_bytes: int) -> Media:
-    if response.status_code != 200:  # noqa: PLR2004 - the one status that carries the whole thing
-        raise LibraryError(
-            f"The audio's host said HTTP {response.status_code}; the link may have expired."
-        )
-    size = 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > cap_bytes:
-            raise LibraryError(f"The audio has more than the {cap_bytes} bytes that are allowed.")
-        sink(chunk)
-    mime_type = response.headers.get("content-type", "").partition(";")[0].lower()
-    return Media(clean(mime_type, limit=100, lines=False), size)

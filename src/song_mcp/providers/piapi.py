@@ -85,9 +85,11 @@ class Piapi:
         transport: Transport | None = None,
         *,
         lyrics_fields: Sequence[str] = LYRICS_FIELDS,
+        proxy: str = "",
     ) -> None:
         self.account_tag = account_tag(self.service, base_url, key)
-        self._http = ServiceHttp(LABEL, base_url, {"x-api-key": key}, [key], transport)
+        headers = {"x-api-key": key}
+        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
         self._service_mode = service_mode
         self._lyrics_fields = lyrics_fields
@@ -154,7 +156,7 @@ class Piapi:
     def _submission(self, task_type: str, fields: Mapping[str, Any]) -> Submission:
         config = {
             "service_mode": self._service_mode,
-            "webhook_config": {"endpoint": "", "secret": ""},
+            "webhook_config": dict.fromkeys(("endpoint", "secret"), ""),
         }
         body = {"model": UDIO.wire_name, "task_type": task_type, "input": fields, "config": config}
         return Submission(self.service, TASKS, body)

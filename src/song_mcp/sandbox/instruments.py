@@ -186,7 +186,7 @@ def _struck(length_s: float, decay_s: float) -> array[int]:
 
 
 def _noise(length: int) -> list[int]:
-    return list(array("b", Random("noise").randbytes(length)))
+    return list(array("b", Random("noise").randbytes(length)))  # nosec B311 # dice for music, not for a secret
 
 
 def _drum(wave: Iterable[float], curve: array[int]) -> tape.Sound:

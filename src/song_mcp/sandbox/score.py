@@ -251,7 +251,7 @@ def _closing(frame: _Frame, voices: Sequence[str]) -> Iterator[Note]:
 
 def score(mood: Mood, take: str, seconds: float, lyrics: str | None) -> list[Note]:
     """Write one piece; `lyrics` None is an instrumental, and the mood's lead plays the melody."""
-    dice, frame = Random(f"take {take}"), _frame(mood, seconds)
+    dice, frame = Random(f"take {take}"), _frame(mood, seconds)  # nosec B311 # dice for music, not for a secret
     voices = [mood.lead] if lyrics is None else singers(lyrics)
     parts = (
         _backing(frame, dice),

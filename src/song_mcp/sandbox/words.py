@@ -44,7 +44,7 @@ def _themes(text: str) -> list[str]:
 
 def title(text: str, take: int) -> str:
     """Invent a title; each take of one text gets its own."""
-    dice = Random(f"title {text}")
+    dice = Random(f"title {text}")  # nosec B311 # dice for music, not for a secret
     themes = _themes(text)
     form = dice.sample(_TITLES, len(_TITLES))[take % len(_TITLES)]
     a, b = dice.sample(themes, 2)
@@ -53,7 +53,7 @@ def title(text: str, take: int) -> str:
 
 def lyrics(text: str, take: int = 0) -> str:
     """Write a verse, a chorus and a verse about the text, with the usual marks before each."""
-    dice = Random(f"lyrics {text} {take}")
+    dice = Random(f"lyrics {text} {take}")  # nosec B311 # dice for music, not for a secret
     a, b = dice.sample(_themes(text), 2)
     one, two, three, four = dice.sample(_COUPLETS, 4)
     song = ("[Verse]", *one, *two, "", "[Chorus]", *_CHORUS, "", "[Verse 2]", *three, *four)

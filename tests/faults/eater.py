@@ -1,0 +1,147 @@
+"""Asks one bad server as a process of its own, and tells what became of it and of the memory.
+
+Run by `test_bombs`, as `eater.py MANNER URL CAP_BYTES DEADLINE_S TIMES`; prints JSON.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+from song_mcp.errors import LibraryError, ServiceError
+from song_mcp.providers.connections import MediaTransport, service_transport, tls
+from song_mcp.providers.http import Answer, ServiceHttp
+from song_mcp.providers.media import Media, Reach, download
+
+SIGNS = {
+    "within": "deadline",
+    "broke": "broken",
+    "allowed": "too long",
+    "packed": "packed",
+}
+"""A word of each of our errors, and what it says."""
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """Counts what of the bodies is taken off the wire, as it comes."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self.taken = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response = await self._transport.handle_async_request(request)
+        response.stream = _CountedBody(self, response.stream)
+        return response
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _CountedBody(httpx.AsyncByteStream):
+    def __init__(self, counting: Counting, stream: object) -> None:
+        assert isinstance(stream, httpx.AsyncByteStream)
+        self._counting = counting
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            self._counting.taken += len(chunk)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def outcome_of(result: object) -> str:
+    """Say in a word or two what became of a question."""
+    if isinstance(result, Answer):
+        return "json" if result.is_json else "no json"
+    if isinstance(result, Media):
+        return "audio"
+    return next((word for sign, word in SIGNS.items() if sign in str(result)), repr(result))
+
+
+async def ask_service(url: str, transport: Counting, deadline_s: float, _cap: int) -> object:
+    base_url, _, path = url.rpartition("/")
+    http = ServiceHttp("PiAPI", base_url, {}, [], transport)
+    try:
+        return await http.post("/" + path, {}, deadline_s)
+    except ServiceError as error:
+        return error
+
+
+async def ask_media(url: str, transport: Counting, deadline_s: float, cap: int) -> object:
+    try:
+        return await download(
+            url,
+            lambda _: None,
+            cap_bytes=cap,
+            deadline_s=deadline_s,
+            reach=Reach(home(url)),
+            transport=transport,
+        )
+    except LibraryError as error:
+        return error
+
+
+async def ask_naively(url: str, transport: Counting, deadline_s: float, cap: int) -> object:
+    """Do as one would without a thought, to show that the measure measures."""
+    size = 0
+    async with httpx.AsyncClient(transport=transport).stream("POST", url) as response:
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > cap:
+                return LibraryError("more than allowed")
+    return None
+
+
+def home(url: str) -> frozenset[tuple[str, int]]:
+    parts = urlsplit(url)
+    return frozenset({(str(parts.hostname), parts.port or 80)})
+
+
+def transport_for(manner: str, url: str) -> Counting:
+    media = manner == "media"
+    return Counting(MediaTransport(home(url)) if media else service_transport(0))
+
+
+def restart_high_water() -> None:
+    with suppress(OSError):  # only Linux can; elsewhere the start-up counts too
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def high_water_bytes() -> int:
+    """Give the most memory that this process ever had, or had since the restart."""
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+async def main(arguments: list[str]) -> None:
+    manner, url, cap, deadline_s, times = arguments
+    ask = {"service": ask_service, "media": ask_media, "naive": ask_naively}[manner]
+    tls()
+    await ask(url.rpartition("/")[0] + "/small", transport_for(manner, url), 30, int(cap))
+    restart_high_water()
+    before = high_water_bytes()
+    outcomes, taken = set(), 0
+    for _ in range(int(times)):
+        transport = transport_for(manner, url)
+        outcomes.add(outcome_of(await ask(url, transport, float(deadline_s), int(cap))))
+        taken = max(taken, transport.taken)
+        await transport.aclose()
+    grown = high_water_bytes() - before
+    print(json.dumps({"outcomes": sorted(outcomes), "taken": taken, "grown": grown}))
+
+
+if __name__ == "__main__":
+    anyio.run(main, sys.argv[1:])

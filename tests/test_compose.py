@@ -1,0 +1,30 @@
+"""The settings of the ways out reach whoever goes out."""
+
+from pathlib import Path
+
+import anyio
+
+from tests.house import open_house
+from tests.providers.test_proxy import Proxy, open_proxy
+
+
+async def test_a_service_is_asked_through_the_proxy_and_without_showing_it_the_key(
+    tmp_path: Path,
+) -> None:
+    proxy = Proxy()
+    async with open_proxy(proxy):
+        settings = {"SONG_MCP_PROXY": proxy.url, "PIAPI_BASE_URL": "https://api.piapi.ai"}
+        async with open_house(tmp_path, settings=settings) as house:
+            text = await house.error("generate_song", description="x", wait_seconds=50)
+    assert "SONG_MCP_PROXY" in text
+    assert "CONNECT api.piapi.ai:443" in proxy.received.decode()
+    assert b"key-udio" not in proxy.received
+
+
+async def test_a_sandbox_and_its_media_need_no_proxy_and_no_setting(tmp_path: Path) -> None:
+    settings = {"SONG_MCP_PROXY": "http://127.0.0.1:9", "SONG_MCP_MEDIA_HOSTS": "media.example"}
+    with anyio.fail_after(30):
+        async with open_house(tmp_path, settings=settings) as house:
+            for model in ("udio", "suno-v5"):
+                made = await house.ok("generate_song", description="x", model=model)
+                assert [Path(clip["file"]).is_file() for clip in made["clips"]] == [True, True]
