@@ -64,7 +64,7 @@ if [ "$(cat .venv/.project 2>/dev/null)" != "$project" ]; then
 fi
 endef
 
-.PHONY: help setup demo test faults check lock config sandbox clean
+.PHONY: help setup demo test faults soak check lock config sandbox clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -77,10 +77,13 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 	@.venv/bin/song-mcp demo
 
 test: check ## Check, then run the tests
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 3 --dist loadgroup
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
-	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
+	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s -o faulthandler_timeout=0
+
+soak: setup ## A hundred open tasks with 5 % faults for SECONDS=300; prints memory and the like
+	@.venv/bin/python -W error -m tests.faults.soak $(or $(SECONDS),300)
 
 check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check

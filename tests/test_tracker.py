@@ -14,11 +14,13 @@ from song_mcp.journal import Journal
 from song_mcp.pauses import BREAKS_AFTER, OPEN_S
 from song_mcp.rows import NewTask
 from song_mcp.songs import Service, Task
-from song_mcp.tracker import Tracker, next_look_s
+from song_mcp.tracker import AT_ONCE, Tracker, next_look_s
 from tests.manual_clock import ManualClock
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
 
 HOUR_S = 3600.0
+BROKEN_AFTER_S = 150.0
+"""By then the pauses between five failures, at most 4, 8, 16 and 32 s, are over."""
 
 
 def looks(until_s: float) -> list[float]:
@@ -92,7 +94,7 @@ class World:
         new = NewTask(service, "", "song", f"{number}", "", "", {}, account=by.accounts[service])
         task = (await by.journal.prepare(new, join=True)).task
         made = self.services.accept(service, song_s=song_s)
-        recorded = await by.journal.accept(task.local_id, made.task_id, None)
+        recorded = await by.journal.accept(task.local_id, new, made.task_id, None)
         by.tracker.follow(recorded.task)
         return recorded.task
 
@@ -269,13 +271,14 @@ async def test_open_tasks_are_taken_up_again_on_start(world: World) -> None:
 
 async def test_a_look_that_died_with_its_process_is_made_by_another(world: World) -> None:
     world.services.look_fault = "hangs"
+    async with world.follower() as gone:
+        await world.submitted(gone, "piapi", song_s=1.0)
+        await world.clock.run(2.5)
+        assert world.services.looks == {"piapi": 1}
+        gone.die()
+    world.services.look_fault = "none"
     async with world.follower() as other:
-        async with world.follower() as gone:
-            await world.submitted(gone, "piapi", song_s=1.0)
-            await world.clock.run(2.5)
-            gone.die()
-        world.services.look_fault = "none"
-        await world.clock.run(40.0)
+        await world.clock.run(10.0)
         assert len(other.ended) == 1
 
 
@@ -300,18 +303,29 @@ async def test_a_service_that_fails_is_probed_by_one_look_at_a_time(world: World
     world.services.look_fault = "failed"
     async with world.follower() as follower:
         tasks = [await world.submitted(follower, "piapi") for _ in range(8)]
-        await world.clock.run(3.0)
-        assert world.services.looks["piapi"] == 8 >= BREAKS_AFTER
+        await world.clock.run(BROKEN_AFTER_S)
+        made_so_far = world.services.looks["piapi"]
+        assert made_so_far >= BREAKS_AFTER
         await world.clock.run(600.0)
-        assert world.services.looks["piapi"] - 8 <= 600.0 / OPEN_S
+        probes = world.services.looks["piapi"] - made_so_far
+        assert 600.0 / (2 * OPEN_S) - 2 <= probes <= 600.0 / OPEN_S
         assert (await world.known(follower, tasks[0])).status == "pending"
+
+
+async def test_a_burst_of_looks_ends_with_the_first_that_fails(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        for _ in range(40):
+            await world.submitted(follower, "piapi")
+        await world.clock.run(2.5)
+        assert world.services.looks["piapi"] <= AT_ONCE
 
 
 async def test_the_journal_answers_while_a_service_is_left_alone(world: World) -> None:
     world.services.look_fault = "failed"
     async with world.follower() as follower:
         tasks = [await world.submitted(follower, "piapi") for _ in range(6)]
-        await world.clock.run(10.0)
+        await world.clock.run(BROKEN_AFTER_S)
         with pytest.raises(PausedError, match="Looking costs nothing"):
             await follower.tracker.look(tasks[0])
         assert (await world.known(follower, tasks[0])).status == "pending"
@@ -322,7 +336,7 @@ async def test_one_success_ends_the_pause_for_every_task_at_once(world: World) -
     async with world.follower() as follower:
         for _ in range(8):
             await world.submitted(follower, "piapi", song_s=20.0)
-        await world.clock.run(40.0)
+        await world.clock.run(BROKEN_AFTER_S)
         world.services.look_fault = "none"
         await world.clock.until(lambda: len(follower.ended) > 0, 2 * OPEN_S)
         await world.clock.run(2.0)

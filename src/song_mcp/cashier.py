@@ -74,10 +74,9 @@ class Cashier:
         submission = provider.prepare(request)
         await self._show_life()
         new = _new_task(request, submission, provider.account_tag, self.presence.token)
-        with anyio.CancelScope(shield=True):
-            prepared = await self._journal.prepare(new, join=join, daily_limit=self._daily_limit)
-            if not prepared.joined:
-                self._start(_Sending(prepared.task, new, submission), provider)
+        prepared = await self._journal.prepare(new, join=join, daily_limit=self._daily_limit)
+        if not prepared.joined:  # nothing is awaited between the row and its sending
+            self._start(_Sending(prepared.task, new, submission), provider)
         return prepared
 
     async def pay_again(self, task: Task, provider: Provider) -> Task | None:
@@ -90,14 +89,13 @@ class Cashier:
             raise InvalidRequestError(sentences.NOT_KEPT)
         submission = Submission(task.service, wire["path"], wire["body"], wire["deadline_s"])
         await self._show_life()
-        with anyio.CancelScope(shield=True):
-            written = await self._journal.submit_again(
-                task.local_id, provider.account_tag, self.presence.token, self._daily_limit
-            )
-            if written is None:
-                return None
-            again, new = written
-            self._start(_Sending(again, new, submission), provider)
+        written = await self._journal.submit_again(
+            task.local_id, provider.account_tag, self.presence.token, self._daily_limit
+        )
+        if written is None:
+            return None
+        again, new = written  # nothing is awaited between the row and its sending
+        self._start(_Sending(again, new, submission), provider)
         return again
 
     def is_sending(self, local_id: str) -> bool:

@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from anyio.from_thread import check_cancelled
+
 from song_mcp import claims, rows
 from song_mcp.claims import Pace, SaveClaim, Spending
 from song_mcp.journal_file import JournalFile
@@ -81,6 +83,7 @@ class Journal:
         now = self._stamp()
 
         def work(db: sqlite3.Connection) -> Prepared:
+            check_cancelled()  # a call that was given up while it waited must not pay later
             earlier = claims.joinable(db, new.fingerprint, new.account, now) if join else None
             if earlier is not None:
                 return Prepared(rows.to_task(db, earlier), joined=True)
@@ -199,6 +202,7 @@ class Journal:
         now = self._stamp()
 
         def work(db: sqlite3.Connection) -> tuple[Task, NewTask] | None:
+            check_cancelled()
             row = rows.task_row(db, local_id)
             if row["status"] != "in_doubt":
                 return None

@@ -136,6 +136,9 @@ class Tracker:
         if self._providers[service].batches and len(due) > 1:
             work.start_soon(self._look_at_many, due)
             return
+        if len(due) == 1 and self._pauses[service].is_broken:
+            work.start_soon(self._look_at_one, due[0])  # the probe, which ends the pause
+            return
         for task in due:
             work.start_soon(self._look_in_turn, task, limit)
 

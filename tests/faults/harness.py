@@ -182,6 +182,11 @@ class Home:
         return self.folder / "journal.sqlite3"
 
     @property
+    def lock(self) -> Path:
+        """What every writer of the journal holds while it writes."""
+        return self.folder / "journal.sqlite3.lock"
+
+    @property
     def log(self) -> Path:
         return self.folder / "stderr.txt"
 

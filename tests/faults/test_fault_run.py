@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+from filelock import FileLock
 
 from tests.faults.fault_service import Fault, FaultService, serving
 from tests.faults.harness import (
@@ -45,7 +46,7 @@ RUN_S = 1500.0
 """A run that takes longer hangs; nothing is concluded from how long it takes."""
 
 MODELS = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
-PATIENCE = 12
+PATIENCE = 50
 """So often a client repeats a call that gets no answer."""
 
 
@@ -272,6 +273,24 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
     assert run.unexpected == []
     assert integrity_of(home.journal) == "ok"
     assert run.is_done
+
+
+async def test_a_call_cancelled_before_it_was_written_pays_nothing_later(tmp_path: Path) -> None:
+    """Cancelled while another process holds the journal, and only then let go on."""
+    with nursery() as forks:
+        async with serving(FaultService()) as service:
+            home = Home(tmp_path / "home", service.base_url, forks)
+            async with started(home) as server:
+                await server.hello()
+                await server.call("generate_song", description="song-c-0 open", model="suno-v5")
+                with FileLock(home.lock):
+                    arguments = {"description": "song-c-1 open", "model": "suno-v5"}
+                    await server.cancel(await server.begin("generate_song", arguments))
+                await server.call("generate_song", description="song-c-2 open", model="suno-v5")
+                await server.hang_up()
+                assert await server.ended() == 0
+    assert sorted(service.submissions) == ["song-c-0", "song-c-2"]
+    assert len(rows_in(home.journal)) == 2
 
 
 async def take_over(home: Home) -> None:

@@ -19,6 +19,7 @@ import anyio
 from song_mcp.failpoints import Failpoint
 from tests.faults.fault_service import Fault, FaultService, serving
 from tests.faults.harness import (
+    CARE_S,
     Call,
     GoneError,
     Home,
@@ -70,6 +71,9 @@ class Lane:
     def armed(self) -> Path:
         return self.home.folder / "armed"
 
+    def rows(self) -> list[Row]:
+        return rows_in(self.home.journal)
+
     def arm(self) -> None:
         self.armed.touch()
 
@@ -100,7 +104,7 @@ class Lane:
             await server.hang_up()
             if await server.ended():
                 self.broken.append(f"{self.point}: the last server ended badly")
-        found = broken_promises(rows_in(self.home.journal), self.service, self.asked_again)
+        found = broken_promises(self.rows(), self.service, self.asked_again)
         self.broken += [words for words in found if f"song-{self.point}-" in words]
 
     def _server(self, point: Failpoint) -> Any:  # noqa: ANN401 - a context manager
@@ -228,6 +232,9 @@ async def deliver(lane: Lane, server: Server) -> None:
     call = await lane.ask(server, "generate_lyrics", topic=lane.new_text("ends"), model="suno-v5")
     lane.arm()
     await lane.ask(server, "get_task", task_id=call.task["task_id"], wait_seconds=3)
+    with anyio.fail_after(CARE_S):
+        while not any(row["delivered_at"] for row in by_marker(lane.rows())[lane.marker]):
+            await server.ping()
 
 
 async def settle(lane: Lane, server: Server) -> None:

@@ -51,7 +51,9 @@ class Plan:
 
 def plans(seed: int) -> list[Plan]:
     dice = random.Random(seed)  # noqa: S311 - the same songs every time
-    services: list[Service] = ["gptge"] * SUNO_TASKS + ["piapi"] * UDIO_TASKS
+    services: list[Service] = []
+    services += ["gptge"] * SUNO_TASKS
+    services += ["piapi"] * UDIO_TASKS
     made = [
         Plan(name, dice.uniform(0, SUBMITTED_WITHIN_S), dice.uniform(QUICKEST_S, SLOWEST_S))
         for name in services
@@ -110,7 +112,7 @@ async def submit(to: Process, services: MemoryServices, plan: Plan, number: int)
     )
     task = (await to.journal.prepare(new, join=True)).task
     made = services.accept(plan.service, song_s=plan.song_s)
-    recorded = await to.journal.accept(task.local_id, made.task_id, None)
+    recorded = await to.journal.accept(task.local_id, new, made.task_id, None)
     to.tracker.follow(recorded.task)
 
 

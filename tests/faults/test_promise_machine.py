@@ -7,7 +7,8 @@ failure point; it does not cover half-written files or a real signal. Real ones 
 are in `test_fault_run.py` and `test_kill_points.py`.
 
 The model is small: of each request how many submissions were called for, which tasks were
-delivered, and what the services hold. What a repeated request must do is read off the rows just before.
+delivered, and what the services hold. What a repeated request must do is read off the rows just
+before.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from hypothesis.stateful import (
 )
 
 from song_mcp import failpoints
+from song_mcp.answers import Action, Answer
 from song_mcp.claims import DAY_S, FOLLOWED_FOR_S
 from song_mcp.clock import Clock, Waitable
 from song_mcp.errors import SongError
@@ -42,9 +44,9 @@ from song_mcp.failpoints import Failpoint
 from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.providers.base import Provider
-from song_mcp.providers.http import download
+from song_mcp.providers.media import download
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
-from song_mcp.studio import Action, Answer, Studio, running
+from song_mcp.studio import Studio, running
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
@@ -75,7 +77,7 @@ LOOK_FAULTS: list[Fault] = ["none", "not reached", "half an answer", "failed", "
 ON_THE_WAY = [
     point
     for point in Failpoint
-    if point.partition("-")[2] in {"prepare", "balance", "post", "accept", "reject", "doubt"}
+    if point.partition("-")[2] in {"prepare", "begin", "post", "accept", "reject", "doubt"}
 ]
 """The failure points that a submission passes."""
 COUNTS: Counter[str] = Counter()
@@ -171,8 +173,8 @@ class Process:
     async def _live(self) -> None:
         CURRENT.set(self)
         file = self.journal._file  # noqa: SLF001 - where a dead process must not reach
-        file.write = self._mortal(file.write)  # type: ignore[method-assign]
-        file.read = self._mortal(file.read)  # type: ignore[method-assign]
+        file.write = self._mortal(file.write)  # type: ignore[method-assign, assignment]
+        file.read = self._mortal(file.read)  # type: ignore[method-assign, assignment]
         try:
             async with running(self._make):
                 await self._left.wait()
@@ -193,12 +195,17 @@ class Process:
             default_model=None,
             default_wait_s=0.0,
             daily_limit=LIMIT,
+            blob_cap_bytes=1,
             work=work,
         )
-        self.presence = self.studio._cashier.presence  # noqa: SLF001 - the dead leave no presence
-        leave = self.presence.leave
-        self.presence.leave = lambda: None if self.is_dead else leave()  # type: ignore[method-assign]
+        self.presence = self.studio._cashier.presence  # noqa: SLF001 - the dead let go in `die`
+        self.studio.settled = self._settled  # type: ignore[method-assign]
         return self.studio
+
+    async def _settled(self) -> None:
+        """Wait for submissions in flight, which only the living do."""
+        if not self.is_dead:
+            await Studio.settled(self.studio)
 
     def _providers(self) -> dict[Service, Provider]:
         providers = self._services.providers()
@@ -344,6 +351,12 @@ class Promise(RuleBasedStateMachine):
         return None
 
     @precondition(lambda self: self.processes)
+    @rule(who=st.integers(0, 9), asked=st.sampled_from(sorted(REQUESTS)))
+    def make_a_song(self, who: int, asked: str) -> None:
+        self.runner.run(self._submit(self._one(who), asked, "none", again=False))
+        self.runner.run(self._pass(40.0))
+
+    @precondition(lambda self: self.processes)
     @rule(
         who=st.integers(0, 9),
         asked=st.sampled_from(sorted(REQUESTS)),
@@ -417,7 +430,11 @@ class Promise(RuleBasedStateMachine):
         COUNTS["deliveries"] += 1
         ended = self._with_status("completed", "failed")
         row, process = ended[which % len(ended)], self._one(who)
-        self.runner.run(self._watched(process, process.studio.delivered([row["task_id"]])))
+
+        async def note() -> None:
+            process.studio.delivered([row["task_id"]])
+
+        self.runner.run(self._watched(process, note()))
         noted = {row["local_id"] for row in ended if self._is_delivered(row)}
         assert process.is_dead or row["local_id"] in noted
         self.delivered |= noted
@@ -581,4 +598,4 @@ def test_the_promise_holds_whatever_happens_in_whatever_order(
     report(
         f"{EXAMPLES} lives of {STEPS} steps: " + ", ".join(f"{n} {k}" for k, n in COUNTS.items())
     )
-    assert COUNTS["accepted"] >= EXAMPLES
+    assert COUNTS["accepted"] >= EXAMPLES / 2

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from song_mcp.answers import Answer
 from song_mcp.journal import Journal
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
@@ -17,7 +18,6 @@ from song_mcp.providers.piapi import Piapi
 from song_mcp.rows import NewTask
 from song_mcp.server.results import TaskResult, as_json, task_result, task_text
 from song_mcp.songs import Clip, Lyrics, Service, Task
-from song_mcp.studio import Answer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 INDEX = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 else:
     Transport = object  # importing httpx is left to the first request
 
+HIGHEST_PORT = 65_535
 CONNECT_S = 10.0
 READ_S = 20.0
 RETRY_PAUSES_S = (0.3, 1.0)
@@ -192,6 +193,8 @@ class ServiceHttp:
             request = new_request(self._base_url + path, self._headers, json_body)
         except (httpx.InvalidURL, ValueError, TypeError, OSError):
             raise self._unsent(UNUSABLE) from None
+        if (request.url.port or 0) > HIGHEST_PORT:
+            raise self._unsent(UNUSABLE)
         return self._transports[purpose], request
 
     async def _answer(self, response: "httpx.Response") -> Answer:

@@ -7,29 +7,20 @@ ever sent or kept; and whatever an answer looks like, reading it raises nothing 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
 from song_mcp.providers import sorting
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.piapi_wire import POINTS_PER_USD, WireAccount, WireError, WireTask
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.sorting import Envelope
 from song_mcp.providers.wire import (
     BROKEN,
     DONE,
     MESSAGE_CAP,
-    Amount,
-    AsObject,
-    Lenient,
-    Message,
-    NeededWord,
-    Number,
-    Text,
-    Verse,
-    When,
-    Word,
     as_clips,
     parsed,
     read_lyrics,
@@ -62,7 +53,6 @@ MUSIC_MODELS = frozenset(
     {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
 )
 BARE_LINKS = ("audio_url", "audio", "url")
-POINTS_PER_USD = 10_000_000
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
 RESTORED = "restored frozen points"
@@ -144,7 +134,7 @@ class Piapi:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
         answer = await self._http.get("/account/info")
         sorting.check_look(self.service, answer, self._envelope(answer))
-        wire = parsed(_Account, to_object(answer.body).get("data"), label=LABEL)
+        wire = parsed(WireAccount, to_object(answer.body).get("data"), label=LABEL)
         limit = wire.max_concurrent_task_count
         plan = self._redaction(answer).song_text(wire.plan)
         return Account(plan, wire.balance_usd, None if limit is None else int(limit))
@@ -193,7 +183,7 @@ class Piapi:
         )
 
     def _report(self, answer: Answer, task_id: str) -> Report:
-        task = parsed(_Task, _task_in(answer), label=LABEL)
+        task = parsed(WireTask, _task_in(answer), label=LABEL)
         return self._redaction(answer).report(_report(task, task_id))
 
     def _redaction(self, answer: Answer) -> Redaction:
@@ -219,67 +209,6 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 # Answers ---------------------------------------------------------------------------------------
 
 
-class _Wallet(Lenient):
-    point_remain: Number = None
-
-
-class _Account(Lenient):
-    plan: Word = ""
-    equivalent_in_usd: Number = None
-    wallet: Annotated[_Wallet, AsObject] = _Wallet()
-    max_concurrent_task_count: Amount = None
-
-    @property
-    def balance_usd(self) -> float | None:
-        """The balance that counts, in US dollars, else the points that are left."""
-        points = self.wallet.point_remain
-        if self.equivalent_in_usd is not None or points is None:
-            return self.equivalent_in_usd
-        return points / POINTS_PER_USD
-
-
-class _Usage(Lenient):
-    frozen: Amount = None
-    consume: Amount = None
-
-
-class _Meta(Lenient):
-    created_at: When = None
-    ended_at: When = None
-    completed_at: When = None
-    usage: Annotated[_Usage, AsObject] = _Usage()
-
-
-class _Input(Lenient):
-    continue_song_id: Text = ""
-    lyrics: Verse = ""
-    prompt: Verse = ""
-    gpt_description_prompt: Verse = ""
-
-    @property
-    def asked(self) -> str:
-        return self.lyrics or self.prompt or self.gpt_description_prompt
-
-
-class _Error(Lenient):
-    message: Message = ""
-    raw_message: Message = ""
-    detail: Message = ""
-
-
-class _Task(Lenient):
-    """A task as PiAPI tells it; its `config`, where a webhook secret could be, is not read."""
-
-    status: NeededWord
-    model: Word = ""
-    task_type: Word = ""
-    input: Annotated[_Input, AsObject] = _Input()
-    output: Any = None
-    meta: Annotated[_Meta, AsObject] = _Meta()
-    error: Any = None
-    logs: Any = None
-
-
 def _task_in(answer: Answer) -> dict[str, Any]:
     """Give the task of an answer, which may stand there without an envelope; {} without one."""
     body = to_object(answer.body)
@@ -287,7 +216,7 @@ def _task_in(answer: Answer) -> dict[str, Any]:
     return body if is_bare else to_object(body.get("data"))
 
 
-def _report(task: _Task, task_id: str) -> Report:
+def _report(task: WireTask, task_id: str) -> Report:
     status = _status(task.status)
     has_ended = status in {"completed", "failed"}
     clips = as_clips(wire_clips(_clips_in(task.output)), task_id, has_ended=has_ended)
@@ -329,7 +258,7 @@ def _clips_in(output: object) -> object:
     return [output] if isinstance(output, str) else output
 
 
-def _kind(task: _Task, clips: Sequence[Clip]) -> Kind:
+def _kind(task: WireTask, clips: Sequence[Clip]) -> Kind:
     """What the task makes; clips of models that make no music are none of ours."""
     if task.task_type.casefold() == "generate_lyrics":
         return "lyrics"
@@ -346,7 +275,7 @@ def _model(wire_name: str) -> str:
 
 
 def _error(
-    task: _Task,
+    task: WireTask,
     status: ServiceStatus,
     kind: Kind,
     clips: Sequence[Clip],
@@ -361,17 +290,17 @@ def _error(
     return ""
 
 
-def _reason(task: _Task, clips: Sequence[Clip]) -> str:
+def _reason(task: WireTask, clips: Sequence[Clip]) -> str:
     """Say why a task failed, the telling before the general (`docs/providers.md` 2.5, 4.4)."""
     told = list(_told(task, clips))
     telling = (words for words in told if not GENERAL.match(words))
     return next(telling, told[0] if told else f"{LABEL} gave no reason.")
 
 
-def _told(task: _Task, clips: Sequence[Clip]) -> Iterator[str]:
+def _told(task: WireTask, clips: Sequence[Clip]) -> Iterator[str]:
     """Give everything said about the failure, in the order of trust."""
     if isinstance(task.error, dict):
-        error = _Error.model_validate(task.error)
+        error = WireError.model_validate(task.error)
         yield from filter(None, (error.message, error.raw_message, error.detail))
     else:
         yield from filter(None, [spoken(task.error)])
@@ -386,7 +315,7 @@ def _log_lines(logs: object) -> Iterator[str]:
         yield clean(words, limit=MESSAGE_CAP, lines=False)
 
 
-def _charged(task: _Task, status: ServiceStatus) -> Charged:
+def _charged(task: WireTask, status: ServiceStatus) -> Charged:
     """Tell from the points whether the task cost money (`docs/providers.md` 1.5)."""
     usage = task.meta.usage
     if usage.consume:
@@ -398,7 +327,7 @@ def _charged(task: _Task, status: ServiceStatus) -> Charged:
     return "no" if status == "failed" and gave_back else "unknown"
 
 
-def _cost_usd(task: _Task, status: ServiceStatus) -> float | None:
+def _cost_usd(task: WireTask, status: ServiceStatus) -> float | None:
     """Give what the task cost or, while it runs, holds back, in US dollars."""
     usage = task.meta.usage
     if usage.consume:

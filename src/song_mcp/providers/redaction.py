@@ -87,6 +87,7 @@ class Redaction:
             clips=tuple(clips.values()),
             lyrics=lyrics and Lyrics(self.song_text(lyrics.title), self.song_text(lyrics.text)),
             error=self.error(report.error),
+            asked=self.song_text(report.asked),
         )
 
     def _clip(self, clip: Clip) -> Clip:

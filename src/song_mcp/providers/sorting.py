@@ -26,6 +26,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers.names import NAMES
 from song_mcp.providers.redaction import without_named
 from song_mcp.songs import Service
 from song_mcp.text import quoted
@@ -108,22 +109,6 @@ class Received(Protocol):
     @property
     def is_json(self) -> bool:
         """Whether the body was JSON."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a service and its settings are called, and where credits are bought."""
-
-    label: str
-    key_variable: str
-    base_url_variable: str
-    shop: str
-
-
-NAMES: Mapping[Service, Names] = {
-    "piapi": Names("PiAPI", "PIAPI_API_KEY", "PIAPI_BASE_URL", "in the workspace at piapi.ai"),
-    "gptge": Names("gpt.ge", "GPTGE_API_KEY", "GPTGE_BASE_URL", "in the console at api.gpt.ge"),
-}
 
 
 def accepted_id(service: Service, received: Received, envelope: Envelope) -> str:
