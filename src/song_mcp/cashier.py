@@ -123,10 +123,12 @@ class Cashier:
     async def _send(self, sending: "_Sending", provider: Provider) -> None:
         """Make the one POST and write what came of it; nothing cancels this half-way."""
         with anyio.CancelScope(shield=True):
-            with going_on(f"recording what became of {sending.local_id}"):
-                await self._send_and_record(sending, provider)
-            self._sending.pop(sending.local_id).set()
-            await self._took_note(sending.local_id, None)
+            try:
+                with going_on(f"recording what became of {sending.local_id}"):
+                    await self._send_and_record(sending, provider)
+            finally:
+                self._sending.pop(sending.local_id).set()
+                await self._took_note(sending.local_id, None)
 
     async def _send_and_record(self, sending: "_Sending", provider: Provider) -> None:
         local_id, new = sending.local_id, sending.new

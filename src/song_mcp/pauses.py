@@ -24,7 +24,7 @@ class Pause:
     ) -> None:
         self._label = label
         self._clock = clock
-        self._spread = spread or (lambda longest: random.uniform(0.0, longest))  # noqa: S311 - no secret
+        self._spread = spread or _any_up_to
         self._failures = 0
         self._until = 0.0
         self._is_asked_for = False
@@ -76,3 +76,8 @@ class Pause:
         if self.is_broken:
             return OPEN_S + self._spread(OPEN_S)
         return self._spread(min(LONGEST_S, FIRST_S * 2.0**self._failures))
+
+
+def _any_up_to(longest: float) -> float:
+    """Give any number of seconds up to `longest`: jitter, which need not be secret."""
+    return random.uniform(0.0, longest)  # noqa: S311  # nosec B311
