@@ -24,6 +24,8 @@ from song_mcp.songs import Clip, Task
 logger = logging.getLogger(__name__)
 
 TRIES = 5
+AT_ONCE = 4
+"""How many clips are saved at the same time: each takes a connection and open files."""
 ROUND_S = 20.0
 """How often the journal is read for clips whose next try is due, or that a dead process left."""
 EVERY_TASK = ""
@@ -48,6 +50,7 @@ class Keeper:
         self._work = work
         self._announce = announce
         self._saving: dict[tuple[str, str], anyio.Event] = {}
+        self._limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def run(self) -> None:
         """Save what is due, again and again, until cancelled."""
@@ -91,7 +94,9 @@ class Keeper:
 
     async def _save(self, task: Task, clip: Clip) -> None:
         try:
-            await self._journal.keep(task.local_id, await self._kept(task, clip))
+            async with self._limit:
+                kept = await self._kept(task, clip)
+            await self._journal.keep(task.local_id, kept)
         except Exception:  # a mistake of our own must not end the server
             logger.exception("clip %s could not be kept", clip.clip_id)
         finally:

@@ -106,7 +106,8 @@ class Studio:
             return self._default_model or (UDIO if "piapi" in self._providers else DEFAULT_SUNO)
         if name in MODELS:
             return MODELS[name]
-        msg = f"There is no model {name!r}; choose one of {', '.join(MODELS)}. Nothing was paid."
+        known = ", ".join(MODELS)
+        msg = f"There is no model {name[:60]!r}; choose one of {known}. Nothing was paid."
         raise InvalidRequestError(msg)
 
     async def source(self, clip_id: str) -> tuple[Model, Source]:

@@ -6,6 +6,7 @@ stderr; and a result counts as delivered only after its line was flushed.
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -15,6 +16,9 @@ from mcp.server.stdio import stdio_server
 
 from song_mcp.server.app import SongServer
 from song_mcp.server.delivery import Deliveries
+
+LAST_WORDS_S = 1.5
+"""How long, in seconds, answers may still be written after the end of stdin."""
 
 
 class _Stdout(anyio.AsyncFile[str]):
@@ -41,6 +45,17 @@ async def serve(server: SongServer) -> None:
         stdout = _Stdout(file, server.deliveries_by_line())
         async with stdio_server(stdout=stdout) as (read, write):
             await low.run(read, write, low.create_initialization_options())
+            _end_even_if_nobody_reads()
+
+
+def _end_even_if_nobody_reads() -> None:
+    """End the process soon: a thread that writes to a pipe nobody reads waits for ever.
+
+    Everything that is to be kept is on disk by now; what a client still reads gets through.
+    """
+    last = threading.Timer(LAST_WORDS_S, os._exit, [0])
+    last.daemon = True
+    last.start()
 
 
 @contextmanager
