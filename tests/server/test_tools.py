@@ -347,7 +347,9 @@ async def test_songs_are_listed_newest_first_with_open_ones(house: House) -> Non
     ("tool", "arguments", "says"),
     [
         ("generate_song", {}, "description"),
-        ("generate_song", {"promt": "x"}, "There is no argument 'promt'"),
+        ("generate_song", {"promt": "x"}, "did you mean description?"),
+        ("generate_lyrics", {"theme": "x"}, "did you mean topic?"),
+        ("generate_song", {"zzz": "x"}, "known are description"),
         ("generate_song", {"descripton": "x"}, "did you mean description?"),
         ("generate_song", {"description": "x", "seed": "many"}, "seed:"),
         ("generate_song", {"description": "x", "wait_seconds": 56}, "wait_seconds:"),

@@ -57,9 +57,28 @@ def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dic
     return {name: value for name, value in arguments.items() if value is not None and value != ""}
 
 
+SYNONYMS = {
+    "prompt": "description",
+    "style": "description",
+    "tags": "description",
+    "text": "lyrics",
+    "make_instrumental": "instrumental",
+    "negative_prompt": "negative_tags",
+    "continue_at": "continue_at_seconds",
+    "continue_clip_id": "clip_id",
+    "id": "task_id",
+    "timeout": "wait_seconds",
+    "theme": "topic",
+    "search": "query",
+}
+"""What other tools and the services themselves call our arguments."""
+
+
 def _unknown_argument(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
+    others = {other: ours for other, ours in SYNONYMS.items() if ours in names}
+    near = difflib.get_close_matches(name, [*names, *others], n=1, cutoff=0.5)
+    meant = others.get(near[0], near[0]) if near else ""
+    hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}."
     return f"There is no argument {name[:60]!r}; {hint} Nothing was sent or paid."
 
 
