@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from song_mcp.claims import SaveClaim
 from song_mcp.errors import JournalError
 from song_mcp.journal import Journal
 from song_mcp.rows import NewTask
@@ -221,3 +222,36 @@ async def test_a_folder_that_cannot_be_made_is_a_readable_error(tmp_path: Path, 
     journal = Journal(tmp_path / "file" / "journal.sqlite3", wall)
     with pytest.raises(JournalError, match="writable"):
         await journal.find("x")
+
+
+async def finished(journal: Journal) -> str:
+    local_id = await accepted(journal)
+    await journal.record(local_id, DONE)
+    return local_id
+
+
+async def test_a_clip_is_claimed_by_one_saver_and_tried_again_later_a_few_times(
+    journal: Journal, wall: Wall
+) -> None:
+    local_id = await finished(journal)
+    mine, other = SaveClaim(local_id, "me", tries=3), SaveClaim("", "other", tries=3)
+    assert len(await journal.claim_saves(mine)) == 1
+    assert await journal.claim_saves(other) == []
+    tries = 1
+    for _ in range(60):
+        wall.now += timedelta(minutes=1)
+        tries += len(await journal.claim_saves(other))
+    assert tries == 3
+
+
+async def test_what_a_dead_saver_left_is_due_at_once_and_what_is_saved_never(
+    journal: Journal,
+) -> None:
+    local_id = await finished(journal)
+    await journal.claim_saves(SaveClaim("", "dead", tries=3))
+    assert await journal.savers() == ["dead"]
+    heir = SaveClaim("", "heir", tries=3, dead=["dead"])
+    assert len(await journal.claim_saves(heir)) == 1
+    assert await journal.claim_saves(heir) == []
+    await journal.keep(local_id, replace(CLIP, file=Path("/music/a.mp3"), mime_type="audio/mpeg"))
+    assert await journal.savers() == []
