@@ -67,7 +67,7 @@ class Journal:
         """Remember where the file is; it is opened, and made, on first use."""
         self.path = path
         self._now = now
-        self._file = JournalFile(path, _add_functions)
+        self.file = self._file = JournalFile(path, _add_functions)  # the watch reads it too
 
     # Submitting ------------------------------------------------------------------------
 

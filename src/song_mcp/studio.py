@@ -15,7 +15,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from song_mcp import doubts, sentences
-from song_mcp.answers import AccountState, Action, Answer, Listener, State, Wait
+from song_mcp.answers import AccountState, Action, Answer, State, Wait
 from song_mcp.caretaker import Caretaker
 from song_mcp.cashier import Cashier
 from song_mcp.claims import FOLLOWED_FOR_S
@@ -49,6 +49,7 @@ from song_mcp.songs import (
     model_by_wire_name,
 )
 from song_mcp.tracker import Tracker
+from song_mcp.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +95,9 @@ class Studio:
         self._cashier = Cashier(journal, clock, work, daily_limit, self._took_note)
         presence = self._cashier.presence
         self._caretaker = Caretaker(journal, presence, clock, self._cashier.is_sending)
-        self._keeper = Keeper(journal, library, presence, clock, work, self._saved)
-        self._tracker = Tracker(providers, journal, clock, self._ended)
-        self._listeners: list[Listener] = []
+        self._keeper = Keeper(journal, library, presence, clock, work, self._announce)
+        self._tracker = Tracker(providers, journal, clock, self._keeper.keep)
+        self.watch = Watch(journal.file, clock)
 
     # Choosing --------------------------------------------------------------------------
 
@@ -327,28 +328,14 @@ class Studio:
     # Opening and closing ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Follow tasks, save clips and look after dead processes, until cancelled."""
+        """Follow tasks, save clips, tell changes, look after dead processes, until cancelled."""
         self._work.start_soon(self._keeper.run)
         self._work.start_soon(self._caretaker.run)
+        self._work.start_soon(self.watch.run)
         await self._tracker.run()
 
-    def listen(self, listener: Listener) -> None:
-        """Have `listener` told of each task that ended, and again as its clips are saved."""
-        self._listeners.append(listener)
-
-    async def _ended(self, task: Task) -> None:
-        await self._keeper.keep(task)
-        self._work.start_soon(self._tell, task.local_id)
-
-    def _saved(self, local_id: str) -> None:
+    def _announce(self, local_id: str) -> None:
         self._tracker.announce(local_id)
-        self._work.start_soon(self._tell, local_id)
-
-    async def _tell(self, local_id: str) -> None:
-        with going_on("telling the clients"):
-            task = await self.task(local_id)
-            for listener in self._listeners:
-                await listener(task)
 
     async def _took_note(self, local_id: str, recorded: Recorded | None) -> None:
         """Pass on what came of a submission: `recorded` is what was accepted."""

@@ -13,9 +13,9 @@ from mcp.types import BlobResourceContents, TextResourceContents
 from tests.house import House, open_house
 
 
-@pytest.fixture(params=["auto", "legacy"])
-async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    async with open_house(tmp_path, request.param) as opened:
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
         yield opened
 
 

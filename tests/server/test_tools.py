@@ -15,9 +15,9 @@ CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret":
 WORDS = "[Verse]\nLamps along the quay"
 
 
-@pytest.fixture(params=["auto", "legacy"])
-async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    async with open_house(tmp_path, request.param) as opened:
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
         yield opened
 
 
@@ -133,14 +133,13 @@ async def test_waiting_zero_seconds_still_gives_the_services_id(house: House) ->
     assert task["clips"] == []
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_progress_comes_at_once_and_only_grows(tmp_path: Path, mode: str) -> None:
+async def test_progress_comes_at_once_and_only_grows(tmp_path: Path) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, total, message))
 
-    async with open_house(tmp_path, mode, song_seconds=60) as house:
+    async with open_house(tmp_path, song_seconds=60) as house:
         arguments = {"description": "x", "wait_seconds": 14}
         await house.client.call_tool("generate_song", arguments, progress_callback=note)
     assert told[0][0] < 1.0
