@@ -12,6 +12,7 @@ import pytest
 from tests.house import House, open_house, text
 
 CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
+SONG_ID = "5b1f0c52-0000-4000-8000-0000000000a1"
 WORDS = "[Verse]\nLamps along the quay"
 
 
@@ -362,7 +363,7 @@ async def test_songs_are_listed_newest_first_with_open_ones(house: House) -> Non
         ("generate_lyrics", {}, "topic"),
         ("extend_song", {"description": "x"}, "clip_id"),
         ("extend_song", {"clip_id": "..", "description": "x"}, "clip_id"),
-        ("extend_song", {"clip_id": "c"}, "description"),
+        ("extend_song", {"clip_id": SONG_ID}, "description"),
         ("get_task", {"task_id": " "}, "task_id"),
         ("get_task", {"task_id": "a b"}, "task_id"),
         ("get_task", {"task_id": "x" * 500}, "task_id"),
