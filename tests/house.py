@@ -7,9 +7,12 @@ Everything runs on one fast clock, so that a song is there in a moment. Its clie
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
@@ -55,6 +58,15 @@ class House:
         result = await self.call(tool, **arguments)
         assert result.is_error, text(result)
         return text(result)
+
+    async def give_up(self, tool: str, **arguments: Any) -> None:  # noqa: ANN401 - JSON
+        """Call a paid tool, and cancel the call as soon as the service has the request."""
+        accepted = len(self.sandbox.accepted)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(self.call, tool, **arguments))
+            while len(self.sandbox.accepted) == accepted:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
 
     def posts(self) -> list[Json]:
         """The bodies of the paid submissions that arrived, in order."""

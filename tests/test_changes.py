@@ -31,7 +31,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 
 async def news(journal: Journal, number: int | None = None) -> News:
-    return await journal.file.read(lambda db: since(db, number))
+    return await journal.read(lambda db: since(db, number))
 
 
 async def begun(journal: Journal) -> Task:

@@ -108,9 +108,9 @@ async def test_the_second_version_keeps_its_rows_and_counts_changes_from_now_on(
     with closing(sqlite3.connect(journal.path)) as db:
         db.executescript(f"{PROMISES}; PRAGMA user_version = 2;")
     assert await titles(journal) == ["Ended", "Open"]
-    assert await journal.file.read(lambda db: since(db, 0)) == News(0)
+    assert await journal.read(lambda db: since(db, 0)) == News(0)
     await write(journal, "New")
-    assert (await journal.file.read(lambda db: since(db, 0))).number == 1
+    assert (await journal.read(lambda db: since(db, 0))).number == 1
 
 
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:

@@ -13,7 +13,7 @@ import anyio
 from song_mcp.changes import News, since
 from song_mcp.clock import Clock
 from song_mcp.guard import going_on
-from song_mcp.journal_file import JournalFile
+from song_mcp.journal import Journal
 
 ROUND_S = 1.0
 """How often the journal is read for what other processes wrote; our own is told at once."""
@@ -31,10 +31,10 @@ class Listener(Protocol):
 
 
 class Watch:
-    """Reads the changes in the journal's file in `run`, and tells the one listener there is."""
+    """Reads the changes in the journal in `run`, and tells the one listener there is."""
 
-    def __init__(self, file: JournalFile, clock: Clock) -> None:
-        self._file = file
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
         self._clock = clock
         self._number: int | None = None
         self._listener: Listener | None = None
@@ -51,7 +51,7 @@ class Watch:
     async def run(self) -> None:
         """Look and tell, at once after each write of this process, until cancelled."""
         while True:
-            written = self._file.written
+            written = self._journal.written
             if self._listener is not None and self._listener.is_heard():
                 await self.look()
             await self._clock.wait(written, ROUND_S)
@@ -61,7 +61,7 @@ class Watch:
         with going_on("watching the journal"):
             async with self._turn:
                 number = self._number
-                news = await self._file.read(lambda db: since(db, number))
+                news = await self._journal.read(lambda db: since(db, number))
                 self._number = news.number
                 if self._listener is not None and (news.changes or news.is_list_changed):
                     await self._listener.tell(news)

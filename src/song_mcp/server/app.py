@@ -143,7 +143,7 @@ class SongServer(MCPServer[Studio]):
         if self._studio is None:
             return []
         try:
-            return resources.listed(await self._studio.completed_clips())
+            return resources.listed(await self._studio.shelf.completed_clips())
         except SongError as error:
             raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
 
