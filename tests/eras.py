@@ -33,13 +33,13 @@ Notice = ResourcesListChanged | ResourceUpdated
 
 
 @dataclass
-class Tested:
+class _Now:
     """The era of the test that runs; tests that know of none speak as most clients do today."""
 
     era: str = LEGACY
 
 
-now_tested = Tested()
+now_tested = _Now()
 
 
 @dataclass

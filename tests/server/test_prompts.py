@@ -1,12 +1,13 @@
 """The prompts: what the assistant is asked to do, and what it is told where that cannot be."""
 
 import inspect
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, TextContent
+from mcp.types import INVALID_PARAMS, TextContent, TextResourceContents
 
 from song_mcp.server.tools import extend_song, generate_song
 from song_mcp.songs import MODELS, TITLE_LIMIT
@@ -163,10 +164,15 @@ async def test_a_target_that_cannot_be_is_invalid_params(house: House, target: s
 
 async def test_a_clip_that_is_not_finished_is_not_extended(tmp_path: Path) -> None:
     async with open_house(tmp_path, song_seconds=60) as house:
-        task_id = (await house.ok("generate_song", description="x", model="suno-v5"))["task_id"]
-        found = (await house.client.read_resource(f"song://tasks/{task_id}")).contents[0]
-        clip_id = getattr(found, "text", "").partition('"clip_id": "')[2].partition('"')[0]
-        assert clip_id
+        task = await house.ok("generate_song", description="x", model="suno-v5", wait_seconds=0)
+        clips: list[dict[str, str]] = []
+        while not clips:
+            await house.ok("get_task", task_id=task["task_id"], wait_seconds=2)
+            (found,) = (
+                await house.client.read_resource(f"song://tasks/{task['task_id']}")
+            ).contents
+            assert isinstance(found, TextResourceContents)
+            clips = json.loads(found.text)["clips"]
         with pytest.raises(MCPError, match="only a finished clip") as caught:
-            await prompt(house, "extend_to_full_song", clip_id=clip_id)
+            await prompt(house, "extend_to_full_song", clip_id=clips[0]["clip_id"])
     assert caught.value.error.code == INVALID_PARAMS
