@@ -223,7 +223,7 @@ async def test_an_unknown_task_is_an_error_that_says_where_to_look(house: House)
 
 
 async def test_an_unknown_clip_is_an_error_of_the_protocol(house: House) -> None:
-    with pytest.raises(MCPError, match="no clip nobody-knows") as caught:
+    with pytest.raises(MCPError, match='no clip "nobody-knows"') as caught:
         await house.client.read_resource("song://clips/nobody-knows")
     assert caught.value.error.code == INVALID_PARAMS
 
