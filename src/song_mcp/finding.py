@@ -2,7 +2,7 @@
 
 Invariant: these functions read alone, in one state of the journal, and decide nothing: a name gives
 every clip that it can mean, so that whoever asked can see that it means exactly one. An id is
-compared as it is, then as a short id; titles are compared cleaned and whatever their case.
+compared as it is, then as a short id; titles, which are clean in the journal, whatever their case.
 """
 
 import json
@@ -12,7 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import get_args
 
 from song_mcp import audio, rows
@@ -89,7 +89,7 @@ class Entry:
     service_title: str
     is_completed: bool
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest whose beginning stands in the name of the clip's file."""
         return digest(self.service, self.clip_id)
@@ -174,11 +174,10 @@ def called(clips: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def folded(title: str) -> str:
-    """Give a title so that two which look the same, but for their case, are equal."""
-    if title.isascii():  # it was cleaned when it came in
+    """Give a cleaned title so that two which look the same, but for their case, are equal."""
+    if title.isascii():
         return title.casefold()
-    text = unicodedata.normalize("NFD", clean(title, lines=False)).casefold()
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", title).casefold())
 
 
 def _by_short_id(clips: Sequence[Entry], name: str) -> list[Entry]:
@@ -228,22 +227,43 @@ def _last(db: sqlite3.Connection) -> Meaning:
 # Names -------------------------------------------------------------------------------------
 
 
-def clip_names(db: sqlite3.Connection, begun: str) -> list[str]:
-    """Give a name for each finished clip that somebody who typed `begun` can mean, newest first.
+@dataclass(frozen=True)
+class Offer:
+    """The first of the values that somebody who types can mean, and how many there are in all."""
 
-    `begun` is a part of the title or the beginning of an id. Each name can be read and means that
-    clip alone: its title, or where others have that too, its title and short id.
+    values: tuple[str, ...]
+    total: int
+
+
+def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
+    """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+
+    `begun` is a part of the title, and such clips come first, or the beginning of an id. Each name
+    means its clip alone and can be read: it is the title, or where that can mean another clip too,
+    the title and short id.
     """
     clips = entries(db)
     finished = [entry for entry in clips if entry.is_completed]
     takes = Counter(folded(entry.title) for entry in finished)
-    wanted = folded(begun)
-    by_title = [
-        e for e in finished if wanted in folded(f"{e.title} {e.short_id}\n{e.service_title}")
-    ]
-    by_id = [e for e in finished if e.clip_id.casefold().startswith(wanted) and e not in by_title]
-    found = [_name(entry, clips, takes) for entry in by_title + by_id]
-    return [LAST, *found] if finished and LAST.startswith(wanted) else found
+    wanted = folded(clean(begun, lines=False))
+    by_title, by_id = [], []
+    for entry in finished:
+        if _is_titled(entry, wanted):
+            by_title.append(entry)
+        elif entry.clip_id.casefold().startswith(wanted):
+            by_id.append(entry)
+    found = by_title + by_id
+    names = [_name(entry, clips, takes) for entry in found[:limit]]
+    return _offer(names, len(found), wanted, limit)
+
+
+def _is_titled(entry: Entry, wanted: str) -> bool:
+    """Whether a title has `wanted` in it, or it is the title and the beginning of the short id."""
+    title = folded(entry.title)
+    if wanted in title or wanted in folded(entry.service_title):
+        return True
+    begun, _, ending = wanted.rpartition(" ")
+    return bool(begun) and begun == title and entry.short_id.startswith(ending)
 
 
 def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
@@ -254,14 +274,21 @@ def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
     return f"{entry.title} {entry.short_id}" if is_taken else entry.title
 
 
-def task_ids(db: sqlite3.Connection, begun: str) -> list[str]:
+def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
     """Give the ids of the tasks that somebody who typed `begun` can mean, newest first.
 
     `begun` is the beginning of an id, or a part of the title, the description or a clip's title.
     """
-    wanted = folded(begun)
+    wanted = folded(clean(begun, lines=False))
     found = [row["public_id"] for row in db.execute(TASK_TITLES) if _is_meant(row, wanted)]
-    return [LAST, *found] if LAST.startswith(wanted) and found else found
+    return _offer(found, len(found), wanted, limit)
+
+
+def _offer(values: list[str], total: int, wanted: str, limit: int) -> Offer:
+    """Offer `last` before the values, where it begins with what was typed."""
+    if values and LAST.startswith(wanted):
+        values, total = [LAST, *values], total + 1
+    return Offer(tuple(values[:limit]), total)
 
 
 def _is_meant(row: sqlite3.Row, wanted: str) -> bool:

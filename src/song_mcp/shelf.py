@@ -4,13 +4,12 @@ Invariant: nothing here asks a service or costs anything, and a name means one c
 what is paid for is never guessed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from song_mcp import finding, sentences
 from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
-from song_mcp.finding import LAST, Pair, Place
+from song_mcp.finding import LAST, Offer, Pair, Place
 from song_mcp.journal import Journal
 from song_mcp.keeper import Keeper
 from song_mcp.library import Library, Part
@@ -93,16 +92,16 @@ class Shelf:
         clips, places = await self._journal.read(question)
         return clips[:limit], places[limit - 1] if len(clips) > limit else None
 
-    async def clip_names(self, begun: str) -> Sequence[str]:
+    async def clip_names(self, begun: str, limit: int) -> Offer:
         """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
 
         Each name can be read, and means one clip.
         """
-        return await self._journal.read(partial(finding.clip_names, begun=begun))
+        return await self._journal.read(partial(finding.clip_names, begun=begun, limit=limit))
 
-    async def task_ids(self, begun: str) -> Sequence[str]:
+    async def task_ids(self, begun: str, limit: int) -> Offer:
         """Give the ids of the tasks that somebody who typed `begun` can mean, newest first."""
-        return await self._journal.read(partial(finding.task_ids, begun=begun))
+        return await self._journal.read(partial(finding.task_ids, begun=begun, limit=limit))
 
     async def expected_s(self, task: Task) -> float | None:
         """Give how many seconds such a task usually takes from being asked for to its end.

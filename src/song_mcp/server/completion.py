@@ -4,7 +4,7 @@ Invariant: every value offered is accepted where it is offered, and can be read 
 goes before an id. Asks no service; an argument of another name has no values.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from mcp.types import Completion, CompletionArgument
 
@@ -13,22 +13,18 @@ from song_mcp.songs import MODELS
 
 MOST = 100
 """How many values the protocol allows in one answer."""
+FINDERS = {"clip_id": Shelf.clip_names, "task_id": Shelf.task_ids}
+"""By the argument's name, which means the same in every template and prompt."""
 
 
 async def complete(shelf: Shelf, argument: CompletionArgument) -> Completion:
     """Give the values for what has been typed of an argument, newest first; at most 100."""
-    find = FINDERS.get(argument.name)
-    values = await find(shelf, argument.value) if find else ()
-    return Completion(values=list(values[:MOST]), total=len(values), has_more=len(values) > MOST)
-
-
-async def _models(_: Shelf, begun: str) -> Sequence[str]:
-    return [name for name in MODELS if begun.casefold() in name]
-
-
-FINDERS: Mapping[str, Callable[[Shelf, str], Awaitable[Sequence[str]]]] = {
-    "clip_id": Shelf.clip_names,
-    "task_id": Shelf.task_ids,
-    "model": _models,
-}
-"""By the argument's name, which means the same in every template and prompt."""
+    values: Sequence[str] = ()
+    total = 0
+    if argument.name == "model":
+        values = [name for name in MODELS if argument.value.casefold() in name]
+        total = len(values)
+    elif find := FINDERS.get(argument.name):
+        offer = await find(shelf, argument.value, MOST)
+        values, total = offer.values, offer.total
+    return Completion(values=list(values), total=total, has_more=total > len(values))
