@@ -74,6 +74,7 @@ class Shelf:
 
     async def known_task(self, name: str) -> Task | None:
         """Give the task that `name` means, or None; `last` is the newest, whatever became of it."""
+        name = clean(name, limit=LONGEST_NAME, lines=False)
         return await self._journal.read(partial(finding.task, name=name))
 
     async def task(self, name: str) -> Task:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp.types import ResourceTemplateReference
 
 from song_mcp.journal import Journal
 from song_mcp.rows import NewTask
@@ -98,3 +99,18 @@ async def test_a_cursor_that_is_not_ours_is_a_bad_parameter(house: House, cursor
     with pytest.raises(MCPError, match="cursor") as caught:
         await house.client.list_resources(cursor=cursor)
     assert caught.value.error.code == -32602
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_journal_that_cannot_be_read_is_told_in_our_words(
+    tmp_path: Path, mode: str
+) -> None:
+    path = tmp_path / "home" / "journal.sqlite3"
+    path.mkdir(parents=True)
+    async with open_house(tmp_path, mode) as house:
+        with pytest.raises(MCPError, match="journal") as caught:
+            await house.client.list_resources()
+        assert str(path) in str(caught.value)
+        ref = ResourceTemplateReference(uri="song://clips/{clip_id}")
+        with pytest.raises(MCPError, match="journal"):
+            await house.client.complete(ref, {"name": "clip_id", "value": ""})

@@ -73,6 +73,16 @@ async def test_an_unknown_name_pays_nothing_and_says_what_to_do(house: House, na
     assert house.posts() == []
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_id_nobody_knows_is_not_asked_of_piapi_without_its_key(
+    tmp_path: Path, mode: str
+) -> None:
+    async with open_house(tmp_path, mode, settings={"PIAPI_API_KEY": ""}) as house:
+        unknown = "5b1f0c52-0000-4000-8000-0000000000a1"
+        assert "list_songs" in await house.error("extend_song", clip_id=unknown, description="x")
+        assert not house.sandbox.requests
+
+
 async def test_a_task_of_ours_is_told_with_its_clips_under_either_id(house: House) -> None:
     for model in ("udio", "suno-v5"):
         song = await house.song(description="x", model=model)

@@ -49,7 +49,7 @@ class Media(bytes):
 
 
 async def clip(clip_id: str, ctx: Ctx) -> str:
-    """Everything known of a clip, its task, and what it was made from."""
+    """Everything known of a clip, by its id, short id, exact title or as last."""
     with _told():
         task, found = await _shelf(ctx).clip(clip_id)
     if found.clip_id == clip_id:
@@ -68,7 +68,7 @@ async def clip_cover(clip_id: str, ctx: Ctx) -> bytes:
 
 
 async def task(task_id: str, ctx: Ctx) -> str:
-    """A task as the journal has it, with the lyrics of its clips and what was asked for."""
+    """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
         found = await _shelf(ctx).task(task_id)
     if task_id in {found.task_id, found.local_id}:
