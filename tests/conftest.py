@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -21,11 +21,16 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what uses `era` once for each protocol era; a test without any client, once."""
+    """Run what uses `era` once for each protocol era, but where a marker says otherwise."""
     if "era" in metafunc.fixturenames:
-        has_client = metafunc.definition.get_closest_marker("no_client") is None
-        tested = eras.ERAS if has_client else eras.ERAS[-1:]
-        metafunc.parametrize("era", tested, indirect=True, scope="module")
+        metafunc.parametrize("era", tested_eras(metafunc), indirect=True, scope="module")
+
+
+def tested_eras(metafunc: pytest.Metafunc) -> Sequence[str]:
+    if metafunc.definition.get_closest_marker("no_client") is not None:
+        return [eras.MODERN]
+    only_in = metafunc.definition.get_closest_marker("only_in")
+    return eras.ERAS if only_in is None else [str(only_in.args[0])]
 
 
 @pytest.fixture(scope="module")

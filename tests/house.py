@@ -18,6 +18,7 @@ from mcp.types import CallToolResult, TextContent
 
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
+from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
@@ -53,6 +54,13 @@ class House:
         assert result.structured_content is not None
         return dict(result.structured_content)
 
+    async def song(self, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
+        """Make a song and wait until its clips are in the library, however busy the machine is."""
+        song = await self.ok("generate_song", **arguments)
+        while song["status"] != "completed" or not all(clip.get("file") for clip in song["clips"]):
+            song = await self.ok("get_task", task_id=song["task_id"])
+        return song
+
     async def error(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401 - JSON
         """Call a tool that must fail; gives the text that the model reads."""
         result = await self.call(tool, **arguments)
@@ -71,6 +79,14 @@ class House:
     def posts(self) -> list[Json]:
         """The bodies of the paid submissions that arrived, in order."""
         return [dict(item.body) for item in self.sandbox.accepted]
+
+    @asynccontextmanager
+    async def journal(self) -> AsyncIterator[Journal]:
+        """Open the server's journal as another process would."""
+        settings = Settings(**environment(self.folder, self.base_url))  # type: ignore[arg-type]  # by the variables' names
+        journal = Journal(settings.journal_path, self.clock.now)
+        yield journal
+        await journal.close()
 
     @asynccontextmanager
     async def beside(self, name: str = "") -> AsyncIterator["House"]:

@@ -1,21 +1,26 @@
 """What a name can mean in the journal: ids, short ids, titles, `last`; and how long tasks take."""
 
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from song_mcp import finding
+from song_mcp import finding, rows
 from song_mcp.finding import Meaning
 from song_mcp.journal import Journal
 from song_mcp.rows import NewTask
+from song_mcp.schema import MIGRATIONS
 from song_mcp.songs import Clip, ClipStatus, Report
 from song_mcp.tagging import digest
 from song_mcp.text import clean
-from tests.test_journal import Wall
+from tests.test_journal import NEW, NOON, Wall
 
 FIRST = "5b1f0c52-0000-4000-8000-0000000000a1"
 SECOND = "6c1f0c52-0000-4000-8000-0000000000a2"
@@ -190,6 +195,58 @@ async def test_a_task_is_found_by_its_ids_a_clips_id_and_as_the_last(
     newest = (await journal.prepare(new, join=False)).task
     assert await journal.read(partial(finding.task, name="last")) == newest
     assert await journal.read(partial(finding.task, name="nobody")) is None
+
+
+# What is offered ---------------------------------------------------------------------------
+
+WORDS = st.sampled_from(
+    [
+        "last",
+        "Quay",
+        "QUAY",
+        "5b1f0c",
+        "abcdefgh",
+        ".mp3",
+        "a/b",
+        "夜",
+        "ß",
+        "SS",
+        "é",
+        "e\u0301",
+        "",
+    ]
+)
+TITLES = st.lists(WORDS, max_size=3).map(" ".join) | st.text(max_size=20)
+
+
+def written(titles: Sequence[str]) -> sqlite3.Connection:
+    """A journal in memory with a finished clip of each title, cleaned as titles are."""
+    db = sqlite3.connect(":memory:")
+    db.row_factory = sqlite3.Row
+    for script in MIGRATIONS:
+        db.executescript(script)
+    for number, title in enumerate(titles):
+        stamp = NOON.timestamp() + number
+        new = replace(NEW, title=clean(title, lines=False))
+        task = rows.inserted(db, new, stamp)
+        update = "UPDATE tasks SET status = 'pending', task_id = ? WHERE local_id = ?"
+        db.execute(update, (f"task-{number}", task.local_id))
+        clip_id = f"5b1f0c{number:02}-0000-4000-8000-000000000000"
+        clip = Clip(clip_id, "completed", service_title=clean(title[::-1], lines=False))
+        report = Report(f"task-{number}", "completed", "completed", clips=(clip,))
+        rows.record(db, task.local_id, report, stamp)
+    return db
+
+
+@given(st.lists(TITLES, min_size=1, max_size=6))
+def test_every_name_that_is_offered_means_its_clip_alone(titles: list[str]) -> None:
+    with closing(written(titles)) as db:
+        last, *names = finding.clip_names(db, "", 100).values
+        newest_first = [entry.clip_id for entry in finding.entries(db)]
+        for clip_id, name in zip(newest_first, names, strict=True):
+            found = finding.meaning(db, clean(name, lines=False))
+            assert [clip.clip_id for _, clip in found.clips] == [clip_id], name
+        assert last == "last"
 
 
 # How long ----------------------------------------------------------------------------------

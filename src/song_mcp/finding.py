@@ -2,16 +2,17 @@
 
 Invariant: these functions read alone, in one state of the journal, and decide nothing: a name gives
 every clip that it can mean, so that whoever asked can see that it means exactly one. An id is
-compared as it is, then as a short id; titles are compared cleaned and whatever their case.
+compared as it is, then as a short id; titles, which are clean in the journal, whatever their case.
 """
 
 import json
 import re
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import get_args
 
 from song_mcp import audio, rows
@@ -40,11 +41,27 @@ WITH_COMPLETED_CLIP = (
 )
 NEWEST = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
 ALL = -1
+PAGE = """
+SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
+FROM clips JOIN tasks ON tasks.local_id = clips.local_id
+WHERE clips.status = 'completed' AND (:is_first OR
+    (tasks.created_at, tasks.rowid, -clips.position, -clips.rowid)
+    < (:created_at, :task, -:position, -:clip))
+ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid LIMIT :limit
+"""
 ENTRIES = """
 SELECT clips.local_id, clips.clip_id, tasks.service, clips.title, clips.service_title,
     clips.status = 'completed' AS is_completed
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
 ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid
+"""
+TASK_TITLES = """
+SELECT CASE task_id WHEN '' THEN local_id ELSE task_id END AS public_id, local_id,
+    title || char(10) || description || char(10) || coalesce((
+        SELECT group_concat(clips.title || char(10) || clips.service_title, char(10))
+        FROM clips WHERE clips.local_id = tasks.local_id
+    ), '') AS titles
+FROM tasks ORDER BY created_at DESC, rowid DESC
 """
 TOOK = """
 SELECT finished_at - created_at AS took_s FROM tasks
@@ -57,6 +74,8 @@ FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 EXTENSIONS = tuple(kind.extension for kind in audio.AUDIO)
 
 Pair = tuple[Task, Clip]
+Place = tuple[float, int, int, int]
+"""Where a clip stands in the list of all: the age and row of its task, its position and row."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +89,15 @@ class Entry:
     service_title: str
     is_completed: bool
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest whose beginning stands in the name of the clip's file."""
         return digest(self.service, self.clip_id)
+
+    @property
+    def short_id(self) -> str:
+        """What of the digest stands there."""
+        return self.digest[: ID_LENGTHS[0]]
 
 
 @dataclass(frozen=True)
@@ -105,7 +129,9 @@ def meaning(db: sqlite3.Connection, name: str) -> Meaning:
     if row is not None:
         return Meaning(task=rows.to_task(db, row))
     found = called(entries(db), name)
-    return Meaning(tuple(_pair(db, entry) for entry in found[:SHOWN]), len(found))
+    return Meaning(
+        tuple(_pair(db, entry.local_id, entry.clip_id) for entry in found[:SHOWN]), len(found)
+    )
 
 
 def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
@@ -116,10 +142,16 @@ def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
     return None
 
 
-def completed_clips(db: sqlite3.Connection) -> Sequence[Pair]:
-    """Give every completed clip with its task, newest task first, takes in their order."""
-    tasks = rows.tasks_where(db, WITH_COMPLETED_CLIP, (ALL,))
-    return [(task, clip) for task in tasks for clip in completed(task.clips)]
+def page(db: sqlite3.Connection, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
+    """Give up to `limit` completed clips after a place, and the place of each.
+
+    The newest task comes first, its takes in their order: a clip that lands while somebody turns
+    the pages moves nothing on those that follow.
+    """
+    names = ("created_at", "task", "position", "clip")
+    values = dict(zip(names, after or (0.0, 0, 0, 0), strict=True))
+    found = db.execute(PAGE, values | {"is_first": after is None, "limit": limit}).fetchall()
+    return [_pair(db, row[4], row[5]) for row in found], [tuple(row[:4]) for row in found]
 
 
 def entries(db: sqlite3.Connection) -> list[Entry]:
@@ -142,11 +174,10 @@ def called(clips: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def folded(title: str) -> str:
-    """Give a title so that two which look the same, but for their case, are equal."""
-    if title.isascii():  # it was cleaned when it came in
+    """Give a cleaned title so that two which look the same, but for their case, are equal."""
+    if title.isascii():
         return title.casefold()
-    text = unicodedata.normalize("NFD", clean(title, lines=False)).casefold()
-    return unicodedata.normalize("NFC", text)
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", title).casefold())
 
 
 def _by_short_id(clips: Sequence[Entry], name: str) -> list[Entry]:
@@ -179,9 +210,9 @@ def _by_file_name(clips: Sequence[Entry], name: str) -> list[Entry]:
     return _by_digest(clips, stem.rpartition(" ")[2])
 
 
-def _pair(db: sqlite3.Connection, entry: Entry) -> Pair:
-    task = rows.to_task(db, rows.task_row(db, entry.local_id))
-    return task, next(clip for clip in task.clips if clip.clip_id == entry.clip_id)
+def _pair(db: sqlite3.Connection, local_id: str, clip_id: str) -> Pair:
+    task = rows.to_task(db, rows.task_row(db, local_id))
+    return task, next(clip for clip in task.clips if clip.clip_id == clip_id)
 
 
 def _last(db: sqlite3.Connection) -> Meaning:
@@ -191,6 +222,78 @@ def _last(db: sqlite3.Connection) -> Meaning:
         first = completed(task.clips)[0]
         return Meaning(((task, first),), 1, is_last=True, running=running)
     return Meaning()
+
+
+# Names -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The first of the values that somebody who types can mean, and how many there are in all."""
+
+    values: tuple[str, ...]
+    total: int
+
+
+def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
+    """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+
+    `begun` is a part of the title, and such clips come first, or the beginning of an id. Each name
+    means its clip alone and can be read: it is the title, or where that can mean another clip too,
+    the title and short id.
+    """
+    clips = entries(db)
+    finished = [entry for entry in clips if entry.is_completed]
+    takes = Counter(folded(entry.title) for entry in finished)
+    wanted = folded(clean(begun, lines=False))
+    by_title, by_id = [], []
+    for entry in finished:
+        if _is_titled(entry, wanted):
+            by_title.append(entry)
+        elif entry.clip_id.casefold().startswith(wanted):
+            by_id.append(entry)
+    found = by_title + by_id
+    names = [_name(entry, clips, takes) for entry in found[:limit]]
+    return _offer(names, len(found), wanted, limit)
+
+
+def _is_titled(entry: Entry, wanted: str) -> bool:
+    """Whether a title has `wanted` in it, or it is the title and the beginning of the short id."""
+    title = folded(entry.title)
+    if wanted in title or wanted in folded(entry.service_title):
+        return True
+    begun, _, ending = wanted.rpartition(" ")
+    return bool(begun) and begun == title and entry.short_id.startswith(ending)
+
+
+def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
+    title = folded(entry.title)
+    if not title:
+        return entry.clip_id
+    is_taken = title == LAST or takes[title] > 1 or _by_short_id(clips, title)
+    return f"{entry.title} {entry.short_id}" if is_taken else entry.title
+
+
+def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
+    """Give the ids of the tasks that somebody who typed `begun` can mean, newest first.
+
+    `begun` is the beginning of an id, or a part of the title, the description or a clip's title.
+    """
+    wanted = folded(clean(begun, lines=False))
+    found = [row["public_id"] for row in db.execute(TASK_TITLES) if _is_meant(row, wanted)]
+    return _offer(found, len(found), wanted, limit)
+
+
+def _offer(values: list[str], total: int, wanted: str, limit: int) -> Offer:
+    """Offer `last` before the values, where it begins with what was typed."""
+    if values and LAST.startswith(wanted):
+        values, total = [LAST, *values], total + 1
+    return Offer(tuple(values[:limit]), total)
+
+
+def _is_meant(row: sqlite3.Row, wanted: str) -> bool:
+    ids = (row["public_id"].casefold(), row["local_id"])
+    return any(each.startswith(wanted) for each in ids) or wanted in folded(row["titles"])
 
 
 # Tasks -------------------------------------------------------------------------------------

@@ -4,13 +4,12 @@ Invariant: nothing here asks a service or costs anything, and a name means one c
 what is paid for is never guessed.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from song_mcp import finding, sentences
 from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
-from song_mcp.finding import LAST
+from song_mcp.finding import LAST, Offer, Pair, Place
 from song_mcp.journal import Journal
 from song_mcp.keeper import Keeper
 from song_mcp.library import Library, Part
@@ -75,6 +74,7 @@ class Shelf:
 
     async def known_task(self, name: str) -> Task | None:
         """Give the task that `name` means, or None; `last` is the newest, whatever became of it."""
+        name = clean(name, limit=LONGEST_NAME, lines=False)
         return await self._journal.read(partial(finding.task, name=name))
 
     async def task(self, name: str) -> Task:
@@ -84,9 +84,25 @@ class Shelf:
             raise UnknownTaskError(sentences.unknown_task(name))
         return task
 
-    async def completed_clips(self) -> Sequence[tuple[Task, Clip]]:
-        """Give every completed clip with its task, newest task first, takes in their order."""
-        return await self._journal.read(finding.completed_clips)
+    async def page(self, after: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+        """Give up to `limit` completed clips, newest task first, and the place where more follow.
+
+        None as place is the beginning, and in the answer the end.
+        """
+        question = partial(finding.page, after=after, limit=limit + 1)
+        clips, places = await self._journal.read(question)
+        return clips[:limit], places[limit - 1] if len(clips) > limit else None
+
+    async def clip_names(self, begun: str, limit: int) -> Offer:
+        """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+
+        Each name can be read, and means one clip.
+        """
+        return await self._journal.read(partial(finding.clip_names, begun=begun, limit=limit))
+
+    async def task_ids(self, begun: str, limit: int) -> Offer:
+        """Give the ids of the tasks that somebody who typed `begun` can mean, newest first."""
+        return await self._journal.read(partial(finding.task_ids, begun=begun, limit=limit))
 
     async def expected_s(self, task: Task) -> float | None:
         """Give how many seconds such a task usually takes from being asked for to its end.

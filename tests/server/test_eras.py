@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from song_mcp.server.guides import GUIDES
 from tests import eras
 from tests.house import House, open_house
 
@@ -40,6 +41,7 @@ TOOLS: Mapping[str, Callable[[Made], Json]] = {
 TEMPLATES: Mapping[str, Callable[[Made], str]] = {
     "song://clips/{clip_id}": lambda made: f"song://clips/{clip_of(made)}",
     "song://clips/{clip_id}/audio": lambda made: f"song://clips/{clip_of(made)}/audio",
+    "song://clips/{clip_id}/cover": lambda made: f"song://clips/{clip_of(made)}/cover",
     "song://tasks/{task_id}": lambda made: f"song://tasks/{made.song['task_id']}",
 }
 PROMPTS: Mapping[str, Callable[[Made], dict[str, str]]] = {
@@ -51,9 +53,10 @@ VARYING = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
     (r"local-[0-9a-f]+", "<id>"),
     (r" [a-z2-7]{8,}\.(mp3|jpg|jpeg|png)", r" <short>.\1"),
-    (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>"),
+    (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "<time>"),
+    (r'"size": \d+', '"size": "<bytes>"'),
     (r"\d\d:\d\d UTC", "<time>"),
-    (r'"blob": "[^"]+"', '"blob": "<audio, with the clip\'s id in it>"'),
+    (r'"blob": "[^"]+"', '"blob": "<media, some with the clip\'s id in them>"'),
     (r"127\.0\.0\.1:\d+", "<sandbox>"),
 )
 """What is never the same twice, whatever the era."""
@@ -107,6 +110,8 @@ async def answers(folder: Path, era: str) -> Json:
             found[f"template {name}"] = await client.read_resource(uri(made))
         for name, values in PROMPTS.items():
             found[f"prompt {name}"] = await client.get_prompt(name, values(made))
+        for guide in GUIDES:
+            found[f"guide {guide.uri}"] = await client.read_resource(guide.uri)
         found["tools"] = await client.list_tools()
         found["resources"] = await client.list_resources()
         found["templates"] = await client.list_resource_templates()

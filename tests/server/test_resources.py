@@ -3,14 +3,21 @@
 import base64
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import BlobResourceContents, TextResourceContents
 
+from tests.eras import LEGACY, MODERN
 from tests.house import House, open_house
+
+GUIDES = 2
+"""How many resources stand before the clips in the list."""
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ async def read_json(house: House, uri: str) -> dict[str, Any]:
 
 
 async def test_a_clip_tells_everything_known_of_it(house: House) -> None:
-    song = await house.ok("generate_song", lyrics="[Verse]\nLamps", title="Quay")
+    song = await house.song(lyrics="[Verse]\nLamps", title="Quay")
     clip = song["clips"][0]
     found = await read_json(house, clip["resource_uri"])
     assert {key: found[key] for key in clip} == clip
@@ -69,14 +76,14 @@ async def test_a_task_is_there_with_its_clips_also_while_it_runs(tmp_path: Path)
 async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: House) -> None:
     first = await house.ok("generate_song", description="x", title="First")
     second = await house.ok("generate_song", description="y", model="suno-v5", title="Second")
-    listed = (await house.client.list_resources()).resources
+    listed = (await house.client.list_resources()).resources[GUIDES:]
     uris = [clip["resource_uri"] for song in (second, first) for clip in song["clips"]]
     assert [resource.uri for resource in listed] == uris
     assert listed[0].title == "Second"
     assert listed[0].description is not None
     assert "gpt.ge" in listed[0].description
     assert "PiAPI" in (listed[-1].description or "")
-    assert (await house.client.list_resources()).resources == listed
+    assert (await house.client.list_resources()).resources[GUIDES:] == listed
 
 
 async def test_templates_are_listed(house: House) -> None:
@@ -84,9 +91,107 @@ async def test_templates_are_listed(house: House) -> None:
     assert {template.uri_template for template in templates} == {
         "song://clips/{clip_id}",
         "song://clips/{clip_id}/audio",
+        "song://clips/{clip_id}/cover",
         "song://tasks/{task_id}",
     }
     assert all(template.description and template.title for template in templates)
+    assert all(template.annotations and template.annotations.audience for template in templates)
+
+
+async def test_a_listed_clip_tells_its_size_and_when_it_was_finished(house: House) -> None:
+    song = await house.song(description="x")
+    *_, listed = (await house.client.list_resources()).resources
+    (content,) = (await house.client.read_resource(listed.uri)).contents
+    assert isinstance(content, TextResourceContents)
+    assert listed.size == len(content.text.encode())
+    assert listed.annotations is not None
+    finished_at = datetime.fromisoformat(listed.annotations.last_modified or "")
+    assert finished_at.replace(microsecond=0) == datetime.fromisoformat(song["finished_at"])
+
+
+async def test_a_clip_is_read_by_whatever_it_is_called(house: House) -> None:
+    song = await house.song(description="x", model="suno-v4")
+    first, second = song["clips"]
+    for name in (first["clip_id"][:8], Path(first["file"]).stem, "last", first["title"]):
+        found = await read_json(house, f"song://clips/{quote(name, safe='')}")
+        assert found["clip_id"] == first["clip_id"]
+    title = quote(second["title"].upper(), safe="")
+    (content,) = (await house.client.read_resource(f"song://clips/{title}/audio")).contents
+    assert isinstance(content, BlobResourceContents)
+    assert base64.b64decode(content.blob) == Path(second["file"]).read_bytes()
+    found = await read_json(house, "song://tasks/last")
+    assert found["task_id"] == song["task_id"]
+
+
+async def test_an_ambiguous_title_is_told_with_what_it_can_mean(house: House) -> None:
+    await house.song(description="x", title="Quay")
+    with pytest.raises(MCPError, match='"Quay" can mean 2 clips') as caught:
+        await house.client.read_resource("song://clips/Quay")
+    assert caught.value.error.code == -32602
+
+
+async def test_a_cover_is_the_picture_with_the_type_of_its_bytes(house: House) -> None:
+    song = await house.song(description="x")
+    clip = song["clips"][0]
+    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/cover")).contents
+    assert isinstance(content, BlobResourceContents)
+    picture = base64.b64decode(content.blob)
+    assert (content.mime_type, picture[:4]) == ("image/png", b"\x89PNG")
+    cover = Path((await read_json(house, clip["resource_uri"]))["cover"])
+    assert picture == cover.read_bytes()
+    cover.unlink()
+    with pytest.raises(MCPError, match="no cover") as caught:
+        await house.client.read_resource("song://clips/last/cover")
+    assert caught.value.error.code == -32602
+
+
+@pytest.mark.only_in(MODERN)
+async def test_clients_keep_what_is_named_by_its_id_and_ended_alone(tmp_path: Path) -> None:
+    async with open_house(tmp_path, song_seconds=60) as house:
+        running = await house.ok("generate_song", description="x", wait_seconds=0)
+        task = await house.client.read_resource(f"song://tasks/{running['task_id']}")
+        assert (task.ttl_ms, task.cache_scope) == (0, "private")
+        song = await house.song(description="x")
+        assert song["task_id"] == running["task_id"]
+        uri = song["clips"][0]["resource_uri"]
+        for name, ttl_ms in (
+            (f"song://tasks/{song['task_id']}", HOUR_MS),
+            (uri, HOUR_MS),
+            (f"{uri}/audio", DAY_MS),
+            (f"{uri}/cover", DAY_MS),
+            ("song://clips/last", 0),
+            ("song://clips/last/audio", 0),
+            ("song://tasks/last", 0),
+        ):
+            read = await house.client.read_resource(name)
+            assert (read.ttl_ms, read.cache_scope) == (ttl_ms, "private"), name
+
+
+@pytest.mark.only_in(MODERN)
+async def test_clients_may_share_what_comes_with_the_version_alone(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        client = house.client
+        for result in (
+            await client.list_tools(),
+            await client.list_resource_templates(),
+            await client.list_prompts(),
+            await client.read_resource("song://guide/styles"),
+        ):
+            assert (result.ttl_ms, result.cache_scope) == (HOUR_MS, "public")
+        listed = await client.list_resources()
+        assert (listed.ttl_ms, listed.cache_scope) == (0, "private")
+
+
+@pytest.mark.only_in(LEGACY)
+async def test_nothing_of_caching_reaches_an_older_client(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        await house.song(description="x")
+        for result in (
+            await house.client.read_resource("song://clips/last"),
+            await house.client.list_resources(),
+            await house.client.list_tools(),
+        ):
+            assert not {"ttl_ms", "cache_scope"} & result.model_fields_set
 
 
 @pytest.mark.parametrize(
@@ -106,7 +211,7 @@ async def test_an_unknown_id_is_resource_not_found(house: House, uri: str) -> No
 
 
 async def test_audio_that_is_gone_says_so(house: House) -> None:
-    song = await house.ok("generate_song", description="x")
+    song = await house.song(description="x")
     clip = song["clips"][0]
     Path(clip["file"]).unlink()
     with pytest.raises(MCPError, match=r"gone|not there|no longer"):

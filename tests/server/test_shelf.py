@@ -27,7 +27,7 @@ async def continued(house: House, name: str) -> tuple[str, str]:
 
 
 async def test_a_clip_is_extended_by_whatever_it_is_called(house: House) -> None:
-    song = await house.ok("generate_song", description="x", title="Quay")
+    song = await house.song(description="x", title="Quay")
     first, second = song["clips"]
     for clip in (first, second):
         names = [clip["clip_id"], clip["clip_id"][:8], short_id(clip), Path(clip["file"]).name]
@@ -36,7 +36,7 @@ async def test_a_clip_is_extended_by_whatever_it_is_called(house: House) -> None
 
 
 async def test_an_exact_title_means_the_one_clip_that_has_it(house: House) -> None:
-    song = await house.ok("generate_song", description="slow harbour waltz")
+    song = await house.song(description="slow harbour waltz")
     titles = [clip["title"] for clip in song["clips"]]
     assert len(set(titles)) == 2
     for clip in song["clips"]:
@@ -44,8 +44,8 @@ async def test_an_exact_title_means_the_one_clip_that_has_it(house: House) -> No
 
 
 async def test_last_extends_the_first_take_and_says_which_is_the_other(house: House) -> None:
-    await house.ok("generate_song", description="x")
-    song = await house.ok("generate_song", description="y", title="Lamps")
+    await house.song(description="x")
+    song = await house.song(description="y", title="Lamps")
     first, second = (clip["clip_id"] for clip in song["clips"])
     sent, note = await continued(house, "last")
     assert sent == first
@@ -54,7 +54,7 @@ async def test_last_extends_the_first_take_and_says_which_is_the_other(house: Ho
 
 
 async def test_an_ambiguous_title_pays_nothing_and_lists_what_it_can_mean(house: House) -> None:
-    song = await house.ok("generate_song", description="x", title="Quay")
+    song = await house.song(description="x", title="Quay")
     error = await house.error("extend_song", clip_id="quay", description="more")
     assert '"quay" can mean 2 clips' in error
     for clip in song["clips"]:
@@ -73,9 +73,16 @@ async def test_an_unknown_name_pays_nothing_and_says_what_to_do(house: House, na
     assert house.posts() == []
 
 
+async def test_an_id_nobody_knows_is_not_asked_of_piapi_without_its_key(tmp_path: Path) -> None:
+    async with open_house(tmp_path, settings={"PIAPI_API_KEY": ""}) as house:
+        unknown = "5b1f0c52-0000-4000-8000-0000000000a1"
+        assert "list_songs" in await house.error("extend_song", clip_id=unknown, description="x")
+        assert not house.sandbox.requests
+
+
 async def test_a_task_of_ours_is_told_with_its_clips_under_either_id(house: House) -> None:
     for model in ("udio", "suno-v5"):
-        song = await house.ok("generate_song", description="x", model=model)
+        song = await house.song(description="x", model=model)
         error = await house.error("extend_song", clip_id=song["task_id"], description="more")
         assert all(clip["clip_id"] in error for clip in song["clips"])
     assert len(house.posts()) == 2
@@ -93,7 +100,7 @@ async def test_last_is_the_newest_task_for_every_tool_that_takes_one(house: Hous
     for tool in ("get_task", "fetch_suno_task"):
         assert "list_songs" in await house.error(tool, task_id="last")
     assert not house.sandbox.requests
-    await house.ok("generate_song", description="x")
+    await house.song(description="x")
     newest = await house.ok("generate_song", description="y", model="suno-v5", wait_seconds=0)
     for tool in ("get_task", "fetch_suno_task"):
         assert (await house.ok(tool, task_id="last"))["task_id"] == newest["task_id"]
@@ -102,6 +109,6 @@ async def test_last_is_the_newest_task_for_every_tool_that_takes_one(house: Hous
 
 
 async def test_a_clips_id_in_place_of_a_tasks_gives_the_task_that_made_it(house: House) -> None:
-    song = await house.ok("generate_song", description="x")
+    song = await house.song(description="x")
     found = await house.ok("get_task", task_id=song["clips"][1]["clip_id"])
     assert found["task_id"] == song["task_id"]

@@ -630,11 +630,10 @@ async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
     assert "may have been charged" in task["error"]
 
 
+@pytest.mark.only_in(eras.LEGACY)
 async def test_an_older_client_is_told_from_when_it_is_initialized_and_once(
-    tmp_path: Path, variables: dict[str, str], era: str
+    tmp_path: Path, variables: dict[str, str]
 ) -> None:
-    if era != eras.LEGACY:
-        pytest.skip("a newer client does not shake hands")
     task_uri = {"uri": "song://tasks/nobody-yet"}
     with anyio.fail_after(30):
         async with started(tmp_path, variables) as early:

@@ -5,11 +5,12 @@ lifespan, once per process.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
@@ -18,9 +19,15 @@ from mcp.types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
     GetPromptResult,
     InputRequiredResult,
+    ListResourcesResult,
+    PaginatedRequestParams,
     Prompt,
+    PromptReference,
+    ReadResourceRequestParams,
     Resource,
     Tool,
 )
@@ -28,7 +35,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import notices, resources
+from song_mcp.server import notices, paging, resources
 from song_mcp.server.boundary import (
     INTERNAL,
     checked_arguments,
@@ -38,12 +45,16 @@ from song_mcp.server.boundary import (
     logger,
     validation_text,
 )
+from song_mcp.server.completion import complete
 from song_mcp.server.delivery import Deliveries, ended_tasks
+from song_mcp.server.freshness import HINTS, ReadResult, reading
+from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
 from song_mcp.text import clean
 
+ServerContext = ServerRequestContext[Any]
 OpenStudio = Callable[[], AbstractAsyncContextManager[Studio]]
 
 INSTRUCTIONS = """\
@@ -78,11 +89,13 @@ class SongServer(MCPServer[Studio]):
             lifespan=lambda _: self._serving(open_studio),
             log_level="WARNING",
             subscriptions=bus,
+            cache_hints=HINTS,
         )
         self._studio: Studio | None = None
         self._deliveries: Deliveries | None = None
         self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
-        notices.connect(self._lowlevel_server, bus, self._notices)
+        low = self._lowlevel_server
+        notices.connect(low, bus, self._notices)
         for entry in TOOLS:
             self.add_tool(
                 entry.function,
@@ -94,8 +107,22 @@ class SongServer(MCPServer[Studio]):
             self.prompt(title=prompt.title, description=inspect.getdoc(prompt.function))(
                 prompt.function
             )
-        for template, function, title, mime_type in resources.TEMPLATES:
-            self.resource(template, title=title, mime_type=mime_type)(function)
+        low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
+        low.add_request_handler("resources/read", ReadResourceRequestParams, self._read)
+        low.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+        for template, function, title, mime_type, annotations in resources.TEMPLATES:
+            self.resource(template, title=title, mime_type=mime_type, annotations=annotations)(
+                function
+            )
+        for guide in GUIDES:
+            self.resource(
+                guide.uri,
+                name=guide.uri.rpartition("/")[2],
+                title=guide.title,
+                description=guide.description,
+                mime_type="text/markdown",
+                annotations=resources.FOR_WRITERS,
+            )(guide.read)
 
     @asynccontextmanager
     async def _serving(self, open_studio: OpenStudio) -> AsyncIterator[Studio]:
@@ -167,22 +194,62 @@ class SongServer(MCPServer[Studio]):
         return prompts[name]
 
     async def list_resources(self) -> list[Resource]:
-        """List the finished clips, newest first."""
+        """List the guides and whatever else is no clip; the clips come page by page."""
+        return resources.with_guides_first(await super().list_resources())
+
+    async def _page(self, _: ServerContext, params: PaginatedRequestParams) -> ListResourcesResult:
+        """List a page of finished clips, newest first; on the first page, the guides before them.
+
+        The SDK knows no pages, so this takes the place of its own handler.
+        """
+        after = paging.place(params.cursor) if params.cursor is not None else None
+        fixed = await self.list_resources() if after is None else []
+        with _as_protocol_error():
+            clips, following = await self._opened().shelf.page(after, paging.PAGE)
+        cursor = paging.cursor(following) if following else None
+        return ListResourcesResult(resources=[*fixed, *resources.listed(clips)], next_cursor=cursor)
+
+    async def _read(self, ctx: ServerContext, params: ReadResourceRequestParams) -> ReadResult:
+        """Read a resource, and say how long it keeps."""
+        with reading() as freshness:
+            result = await self._handle_read_resource(ctx, params)
+        return freshness.of(result)
+
+    async def _complete(self, _: ServerContext, params: CompleteRequestParams) -> CompleteResult:
+        """Give the values for what was typed of an argument of a template or a prompt."""
+        if isinstance(params.ref, PromptReference):
+            known = params.ref.name in {prompt.name for prompt in await self.list_prompts()}
+        else:
+            templates = await self.list_resource_templates()
+            known = params.ref.uri in {template.uri_template for template in templates}
+        if not known:
+            raise MCPError(code=INVALID_PARAMS, message="There is no such prompt or template.")
+        with _as_protocol_error():
+            values = await complete(self._opened().shelf, params.argument)
+        return CompleteResult(completion=values)
+
+    def _opened(self) -> Studio:
         if self._studio is None:
-            return []
-        try:
-            return resources.listed(await self._studio.shelf.completed_clips())
-        except SongError as error:
-            raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
+            raise MCPError(code=INTERNAL_ERROR, message="song-mcp is not serving yet.")
+        return self._studio
 
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Studio, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read a resource; audio comes with its own MIME type."""
+        """Read a resource; audio and pictures come with their own MIME type."""
         contents = await super().read_resource(uri, context)
         if isinstance(contents, InputRequiredResult):
             return contents
         return [_with_own_type(item) for item in contents]
+
+
+@contextmanager
+def _as_protocol_error() -> Iterator[None]:
+    """Tell in our own sentence what went wrong where there is no result to hold it."""
+    try:
+        yield
+    except SongError as error:
+        raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
 
 
 def build_server(open_studio: OpenStudio) -> SongServer:
@@ -232,6 +299,6 @@ def _flat(tool: Tool) -> Tool:
 
 def _with_own_type(item: ReadResourceContents) -> ReadResourceContents:
     content = item.content
-    if isinstance(content, resources.Audio):
+    if isinstance(content, resources.Media):
         return replace(item, mime_type=content.mime_type)
     return item

@@ -5,70 +5,92 @@ the journal's order, and the same for everyone.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.types import Resource
+from mcp.types import Annotations, Resource
 
 from song_mcp.answers import Answer
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
+from song_mcp.server.freshness import ENDED, MEDIA, keeps
+from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
 from song_mcp.shelf import Shelf
-from song_mcp.songs import SERVICE_LABELS, Clip, Task
+from song_mcp.songs import SERVICE_LABELS, Clip, Task, completed
 from song_mcp.studio import Studio
 from song_mcp.text import clean
 
 Ctx = Context[Studio]
+Read = Callable[[str], Awaitable[tuple[bytes, str]]]
 CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
+COVER_TEMPLATE = "song://clips/{clip_id}/cover"
 TASK_TEMPLATE = "song://tasks/{task_id}"
 
 
-class Audio(bytes):
-    """Audio bytes that know their MIME type; the SDK has one type per template."""
+FOR_BOTH = Annotations(audience=["user", "assistant"], priority=0.5)
+FOR_PEOPLE = Annotations(audience=["user"], priority=0.3)
+FOR_WRITERS = Annotations(audience=["assistant"], priority=0.8)
+
+
+class Media(bytes):
+    """Bytes of audio or a picture that know their MIME type; the SDK has one type per template."""
 
     mime_type: str
 
     def __new__(cls, content: bytes, mime_type: str) -> Self:
         """Join the bytes and their type."""
-        audio = super().__new__(cls, content)
-        audio.mime_type = mime_type
-        return audio
+        media = super().__new__(cls, content)
+        media.mime_type = mime_type
+        return media
 
 
 async def clip(clip_id: str, ctx: Ctx) -> str:
-    """Everything known of a clip, its task, and what it was made from."""
+    """Everything known of a clip, by its id, short id, exact title or as last."""
     with _told():
         task, found = await _shelf(ctx).clip(clip_id)
-    return _text(_clip_json(found) | {"task": _task_json(task), "request": dict(task.request)})
+    if found.clip_id == clip_id:
+        _keeps_once_ended(task)
+    return _clip_text(task, found)
 
 
 async def clip_audio(clip_id: str, ctx: Ctx) -> bytes:
     """The audio of a finished clip; one that is still being saved is waited for."""
-    with _told():
-        content, mime_type = await _shelf(ctx).audio(clip_id)
-        if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
-            raise LibraryError(await _too_large(ctx, clip_id, len(content)))
-    return Audio(content, mime_type)
+    return await _media(ctx, clip_id, "audio", _shelf(ctx).audio)
+
+
+async def clip_cover(clip_id: str, ctx: Ctx) -> bytes:
+    """The picture of a finished clip, where its service gave one."""
+    return await _media(ctx, clip_id, "cover", _shelf(ctx).cover)
 
 
 async def task(task_id: str, ctx: Ctx) -> str:
-    """A task as the journal has it, with the lyrics of its clips and what was asked for."""
+    """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
         found = await _shelf(ctx).task(task_id)
+    if task_id in {found.task_id, found.local_id}:
+        _keeps_once_ended(found)
     clips = [_clip_json(item) for item in found.clips]
     return _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
 
 
 TEMPLATES = (
-    (CLIP_TEMPLATE, clip, "Clip", "application/json"),
-    (AUDIO_TEMPLATE, clip_audio, "Audio of a clip", "audio/mpeg"),
-    (TASK_TEMPLATE, task, "Task", "application/json"),
+    (CLIP_TEMPLATE, clip, "Clip", "application/json", FOR_BOTH),
+    (AUDIO_TEMPLATE, clip_audio, "Audio of a clip", "audio/mpeg", FOR_PEOPLE),
+    (COVER_TEMPLATE, clip_cover, "Cover of a clip", "image/jpeg", FOR_PEOPLE),
+    (TASK_TEMPLATE, task, "Task", "application/json", FOR_BOTH),
 )
-"""URI template, function, title for people, MIME type (of audio: the usual one)."""
+"""URI template, function, title for people, MIME type (of media: the usual one), annotations."""
+
+
+def with_guides_first(fixed: Sequence[Resource]) -> list[Resource]:
+    """Give the resources that are not clips, the guides first and with their sizes."""
+    sizes = {guide.uri: len(guide.text().encode()) for guide in GUIDES}
+    known = [item.model_copy(update={"size": sizes.get(str(item.uri))}) for item in fixed]
+    return sorted(known, key=lambda item: item.size is None)
 
 
 def listed(clips: Sequence[tuple[Task, Clip]]) -> list[Resource]:
@@ -79,13 +101,38 @@ def listed(clips: Sequence[tuple[Task, Clip]]) -> list[Resource]:
 def _resource(made_by: Task, item: Clip) -> Resource:
     length = "" if item.duration_s is None else f"{item.duration_s:.0f} s, "
     label = SERVICE_LABELS[made_by.service]
+    ended = made_by.finished_at.isoformat() if made_by.finished_at else None
     return Resource(
         uri=clip_uri(item.clip_id),
         name=item.title or item.clip_id,
         title=item.title or None,
         description=f"{length}{made_by.model or 'song'} at {label}",
         mime_type="application/json",
+        size=len(_clip_text(made_by, item).encode()),
+        annotations=FOR_BOTH.model_copy(update={"last_modified": ended}),
     )
+
+
+async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Media:
+    """Give what `read` gives, unless that is too much for a client; it never changes."""
+    with _told():
+        content, mime_type = await read(clip_id)
+        _, found = await _shelf(ctx).clip(clip_id)
+        if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
+            file = found.file if what == "audio" else found.cover
+            text = f"The {what} has {len(content)} bytes, too many for a resource."
+            raise LibraryError(f"{text} The file is {file}.")
+    if found.clip_id == clip_id:
+        keeps(MEDIA)
+    return Media(content, mime_type)
+
+
+def _keeps_once_ended(task: Task) -> None:
+    """Let clients keep what will not change: the task has ended, and its audio is saved."""
+    if task.status in {"completed", "failed"} and all(
+        clip.is_saved for clip in completed(task.clips)
+    ):
+        keeps(ENDED)
 
 
 @contextmanager
@@ -99,17 +146,16 @@ def _told() -> Iterator[None]:
         raise ResourceError(str(error)) from None
 
 
-async def _too_large(ctx: Ctx, clip_id: str, size: int) -> str:
-    _, found = await _shelf(ctx).clip(clip_id)
-    return f"The audio has {size} bytes, too many for a resource. The file is {found.file}."
-
-
 def _shelf(ctx: Ctx) -> Shelf:
     return _studio(ctx).shelf
 
 
 def _studio(ctx: Ctx) -> Studio:
     return ctx.request_context.lifespan_context
+
+
+def _clip_text(task: Task, found: Clip) -> str:
+    return _text(_clip_json(found) | {"task": _task_json(task), "request": dict(task.request)})
 
 
 def _clip_json(item: Clip) -> dict[str, Any]:

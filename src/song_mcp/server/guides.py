@@ -1,0 +1,151 @@
+"""The guides: what to write into a description and into lyrics, and how much of it fits.
+
+Invariant: every limit in a guide is read from `songs`, which holds requests to it, so a guide never
+promises what is refused. What is said of a service is in `docs/providers.md`; the rest is craft.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from song_mcp.server.freshness import PUBLISHED, keeps
+from song_mcp.songs import (
+    DESCRIPTION_LIMIT,
+    MODELS,
+    NEGATIVE_TAGS_LIMIT,
+    SERVICE_LABELS,
+    TITLE_LIMIT,
+    Model,
+)
+
+STYLES = """\
+# Describing a style
+
+A good description is concrete and has no contradictions. Name, in this order, what matters most:
+
+1. **Genre and era**: `1970s Brazilian bossa nova`, not `nice music`. Two genres at most.
+2. **Mood and energy**: `wistful`, `driving`, `tender, then triumphant`.
+3. **Instruments**, two to five: `nylon guitar, upright bass, brushed drums`.
+4. **Voice**: `breathy female alto`, `male choir`, `duet`. For no voice: `instrumental=true`.
+5. **Tempo and metre**: `slow waltz, 3/4`, `around 120 bpm`.
+6. **Sound**: `dry and close`, `lo-fi tape`, `live in a small hall`, `wide reverb`.
+7. **Course**: `starts with solo piano, strings from the second verse, a quiet end`.
+
+Good: `slow harbour waltz, 3/4, wistful, accordion and upright bass, husky baritone, live in a bar`
+
+Weak: `an amazing, epic song that is not boring`: nothing in it can be played.
+
+- Describe how an artist sounds and leave the name out: a service may refuse names.
+- In a new song without own lyrics the description is also the topic: say what the song is about.
+- Beside own lyrics, and in an extension by Suno, it is the style alone: the words have the topic.
+- What to avoid goes into `negative_tags`, with commas and without `no` (`drums, rap`), where the
+  model takes it; elsewhere say in the description what is wanted in its place.
+- For the same sound again, give the same description. A `seed`, where taken, promises nothing.
+
+## Limits
+
+{limits}
+"""
+
+LYRICS = """\
+# Writing lyrics
+
+Lyrics are sung as they stand. Structure tags in square brackets, each on a line of its own, say
+what a part is:
+
+| tag | part | usual length |
+|---|---|---|
+| `[Intro]` | opening, often without words | 0-2 lines |
+| `[Verse]`, `[Verse 2]` | tells the story: new words to the same tune | 4-8 lines |
+| `[Pre-Chorus]` | leads up to the chorus | 2-4 lines |
+| `[Chorus]` | the heart, with the title in it; the same words each time | 4-6 lines |
+| `[Bridge]` | something new, once, before the last chorus | 2-4 lines |
+| `[Instrumental]`, `[Solo]` | no words | 0 lines |
+| `[Outro]` | the end | 0-4 lines |
+
+```
+[Verse]
+Lamps along the quay, the last boat gone
+Rope and rust and radio on low
+
+[Chorus]
+Leave the light on, leave the light on
+Somebody still has to row
+```
+
+- Write the chorus out each time. Keep lines that answer each other equally long: 4 to 10 words.
+- Rhyme where it comes freely (ABAB or AABB), and read it aloud: stresses fall on the beats.
+- Outside brackets stands nothing that is not to be sung: no chords, no `x2`, no remarks.
+- Neither service has published a list of tags, so keep to these usual ones; how closely they are
+  followed differs from take to take.
+- How the music sounds goes into `description`, which has a limit of its own.
+- A line mostly takes two bars, about 5 s at 100 bpm: two verses and two choruses fill two minutes.
+  The songs of udio on record lasted 131 s. More comes with `extend_song`: for udio 32 s a call.
+- An extension gets the lyrics of the new part alone. Suno sings nothing in it that is not given.
+- `generate_lyrics` has lyrics written by the service, for money; writing them here is free.
+
+## Limits
+
+Tags, spaces and line breaks count too. What is longer is refused before anything is paid.
+
+{limits}
+"""
+
+COLUMNS = ("model", "at", "lyrics", "description beside lyrics", "seed", "negative_tags")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A page of Markdown for whoever writes a song: its address, and what it is about."""
+
+    uri: str
+    title: str
+    description: str
+    text: Callable[[], str]
+
+    async def read(self) -> str:
+        """Give the page, which is the same until the next version."""
+        keeps(PUBLISHED)
+        return self.text()
+
+
+def styles(models: Iterable[Model] = MODELS.values()) -> str:
+    """Give the page on descriptions, with the limits of `models`."""
+    return STYLES.format(limits=_limits(models))
+
+
+def lyrics(models: Iterable[Model] = MODELS.values()) -> str:
+    """Give the page on lyrics, with the limits of `models`."""
+    return LYRICS.format(limits=_limits(models))
+
+
+GUIDES = (
+    Guide(
+        "song://guide/styles",
+        "Guide: describing a style",
+        "What describes a style well, and the limits of each model; read it before a description",
+        styles,
+    ),
+    Guide(
+        "song://guide/lyrics",
+        "Guide: writing lyrics",
+        "Structure tags, craft, and the limits of each model; read it before writing lyrics",
+        lyrics,
+    ),
+)
+
+
+def _limits(models: Iterable[Model]) -> str:
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(model) for model in models)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return (
+        f"{table}\n\nLengths are characters at most. For every model a description of a new song "
+        f"without lyrics may have {DESCRIPTION_LIMIT}, a title {TITLE_LIMIT}, and negative_tags, "
+        f"where taken, {NEGATIVE_TAGS_LIMIT}."
+    )
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    style_limit = DESCRIPTION_LIMIT if model.style_limit is None else model.style_limit
+    yes_no = ["yes" if takes else "no" for takes in (model.takes_seed, model.takes_negative_tags)]
+    label = SERVICE_LABELS[model.service]
+    return (model.name, label, str(model.lyrics_limit), str(style_limit), *yes_no)

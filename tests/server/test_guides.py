@@ -1,0 +1,84 @@
+"""The guides: every limit in them is the one that requests are held to."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mcp.types import TextResourceContents
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.server import guides
+from song_mcp.server.guides import GUIDES
+from song_mcp.songs import (
+    DESCRIPTION_LIMIT,
+    MODELS,
+    NEGATIVE_TAGS_LIMIT,
+    TITLE_LIMIT,
+    Model,
+    SongRequest,
+)
+from tests.house import open_house
+
+PAGES = [guides.styles, guides.lyrics]
+
+
+def row(page: str, model: str) -> list[str]:
+    """The cells of a model's row in the table of limits."""
+    (line,) = [line for line in page.splitlines() if line.startswith(f"| {model} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.uri)
+async def test_a_guide_is_listed_and_read_as_markdown(tmp_path: Path, guide: guides.Guide) -> None:
+    async with open_house(tmp_path, keys=False) as house:
+        listed = {item.uri: item for item in (await house.client.list_resources()).resources}
+        (content,) = (await house.client.read_resource(guide.uri)).contents
+        assert isinstance(content, TextResourceContents)
+        assert content.mime_type == listed[guide.uri].mime_type == "text/markdown"
+        assert content.text == guide.text()
+        assert listed[guide.uri].size == len(content.text.encode())
+        annotations = listed[guide.uri].annotations
+        assert annotations is not None
+        assert annotations.audience == ["assistant"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_limit_in_a_guide_is_the_longest_that_is_accepted(
+    page: Callable[[], str], model: Model
+) -> None:
+    lyrics, style = (int(cell) for cell in row(page(), model.name)[2:4])
+    SongRequest(model, lyrics="x" * lyrics, description="y" * style)
+    with pytest.raises(InvalidRequestError, match="lyrics has"):
+        SongRequest(model, lyrics="x" * (lyrics + 1))
+    with pytest.raises(InvalidRequestError, match="description has"):
+        SongRequest(model, lyrics="x", description="y" * (style + 1))
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_what_a_guide_says_a_model_takes_it_takes(page: Callable[[], str], model: Model) -> None:
+    takes = dict(zip(("seed", "negative_tags"), row(page(), model.name)[4:], strict=True))
+    for name, value in (("seed", 7), ("negative_tags", "drums")):
+        extra = {name: value}
+        if takes[name] == "yes":
+            SongRequest(model, description="x", **extra)  # type: ignore[arg-type]  # by name
+        else:
+            with pytest.raises(InvalidRequestError, match=name):
+                SongRequest(model, description="x", **extra)  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_changed_limit_changes_the_guide(page: Callable[..., str]) -> None:
+    changed = replace(MODELS["suno-v5"], lyrics_limit=4711, style_limit=815)
+    assert row(page([changed]), "suno-v5")[2:4] == ["4711", "815"]
+    assert "4711" not in page()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_limits_of_every_model_are_in_a_guide(page: Callable[[], str]) -> None:
+    for limit in (DESCRIPTION_LIMIT, TITLE_LIMIT, NEGATIVE_TAGS_LIMIT):
+        assert str(limit) in page().rpartition("|")[2]
+    models = [line.split("|")[1].strip() for line in page().splitlines() if " | " in line]
+    assert [name for name in models if name in MODELS] == list(MODELS)
