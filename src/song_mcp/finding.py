@@ -37,10 +37,13 @@ WITH_CLIP = (
 )
 WITH_COMPLETED_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
-    "ORDER BY created_at DESC, rowid DESC LIMIT ?"
+    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
 )
 NEWEST = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
-ALL = -1
+IS_UNTOLD = (
+    "SELECT kind = 'extension' AND ended_at IS NOT NULL AND delivered_at IS NULL "
+    "FROM tasks WHERE local_id = ?"
+)
 PAGE = """
 SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
@@ -105,7 +108,8 @@ class Meaning:
     """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
 
     `task` is set, and nothing else, where the name is a task's id. For the name `last` there is
-    one clip, `is_last`, and `running` is a newer song that is still being made.
+    one clip, `is_last`, and `running` is a newer song that is still being made; `is_untold` when it
+    is an extension whose end no client was told.
     """
 
     clips: tuple[Pair, ...] = ()
@@ -113,6 +117,7 @@ class Meaning:
     task: Task | None = None
     is_last: bool = False
     running: Task | None = None
+    is_untold: bool = False
 
 
 # Clips -------------------------------------------------------------------------------------
@@ -216,11 +221,12 @@ def _pair(db: sqlite3.Connection, local_id: str, clip_id: str) -> Pair:
 
 
 def _last(db: sqlite3.Connection) -> Meaning:
-    for task in rows.tasks_where(db, WITH_COMPLETED_CLIP, (1,)):
+    for task in rows.tasks_where(db, WITH_COMPLETED_CLIP, ()):
         newest = _newest(db, MUSIC)
         running = newest if newest and newest.is_open and newest.local_id != task.local_id else None
         first = completed(task.clips)[0]
-        return Meaning(((task, first),), 1, is_last=True, running=running)
+        untold = bool(db.execute(IS_UNTOLD, (task.local_id,)).fetchone()[0])
+        return Meaning(((task, first),), 1, is_last=True, running=running, is_untold=untold)
     return Meaning()
 
 

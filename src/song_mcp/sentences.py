@@ -101,6 +101,15 @@ def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
     return f"{said} A newer song, {running.public_id}, is still being made." if running else said
 
 
+def untold_last(task: Task) -> str:
+    """Say that the last song may be what a lost answer was about, and how to see it."""
+    return (
+        f"The last song is the extension {task.public_id}, which ended and was never shown: it may "
+        "be what was asked for. Call get_task with that id, then say which clip is to be "
+        "continued. Nothing was sent or paid."
+    )
+
+
 def no_cover(clip: Clip) -> str:
     """Say that the library has no picture of a clip."""
     return f"The library has no cover of clip {clip.clip_id}."

@@ -22,11 +22,15 @@ LONGEST_NAME = 1000
 
 @dataclass(frozen=True)
 class Found:
-    """The one clip that a name means, its task, and what the person should know of the choice."""
+    """The one clip that a name means, its task, and what the person should know of the choice.
+
+    `is_untold` when the name was `last` and no client was told that this extension has ended.
+    """
 
     task: Task
     clip: Clip
     note: str = ""
+    is_untold: bool = False
 
 
 class Shelf:
@@ -65,7 +69,7 @@ class Shelf:
             raise UnknownClipError(text)
         task, clip = meaning.clips[0]
         note = sentences.last_clip(task, clip, meaning.running) if meaning.is_last else ""
-        return Found(task, clip, note)
+        return Found(task, clip, note, meaning.is_untold)
 
     async def clip(self, name: str) -> tuple[Task, Clip]:
         """Give the one clip that `name` means, and its task; raises as `find` does."""

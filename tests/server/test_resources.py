@@ -46,7 +46,7 @@ async def test_a_clip_tells_everything_known_of_it(house: House) -> None:
 
 
 async def test_the_audio_is_the_file_with_its_own_type(house: House) -> None:
-    song = await house.ok("generate_song", description="x")
+    song = await house.song(description="x")
     clip = song["clips"][0]
     (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
     assert isinstance(content, BlobResourceContents)
@@ -221,7 +221,7 @@ async def test_audio_that_is_gone_says_so(house: House) -> None:
 async def test_audio_over_the_cap_names_its_file(tmp_path: Path) -> None:
     settings = {"SONG_MCP_BLOB_BYTES": str(2**20)}
     async with open_house(tmp_path, settings=settings) as house:
-        clip = (await house.ok("generate_song", description="x"))["clips"][0]
+        clip = (await house.song(description="x"))["clips"][0]
         Path(clip["file"]).write_bytes(Path(clip["file"]).read_bytes() + bytes(2**20))
         size = Path(clip["file"]).stat().st_size
         with pytest.raises(MCPError) as caught:

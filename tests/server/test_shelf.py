@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.house import House, open_house, text
@@ -51,6 +52,25 @@ async def test_last_extends_the_first_take_and_says_which_is_the_other(house: Ho
     assert sent == first
     assert f'last is "Lamps", clip {first}' in note
     assert f"other take is {second}" in note
+
+
+async def test_a_repeated_extension_of_the_last_song_does_not_extend_itself(house: House) -> None:
+    song = await house.song(description="x")
+    asked: dict[str, Any] = {"clip_id": "last", "description": "strings", "wait_seconds": 0}
+    longer = await house.ok("extend_song", **asked)
+    with anyio.fail_after(30):
+        async with house.journal() as journal:
+            while (task := await journal.find(longer["task_id"])) and task.is_open:
+                pass
+    error = await house.error("extend_song", **asked)
+    assert longer["task_id"] in error
+    assert "Nothing was sent or paid." in error
+    assert [post["input"].get("continue_song_id") for post in house.posts()] == [
+        None,
+        song["clips"][0]["clip_id"],
+    ]
+    told = await house.ok("get_task", task_id=longer["task_id"])
+    assert (await continued(house, "last"))[0] == told["clips"][0]["clip_id"]
 
 
 async def test_an_ambiguous_title_pays_nothing_and_lists_what_it_can_mean(house: House) -> None:
