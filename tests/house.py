@@ -3,13 +3,14 @@
 Everything runs on one fast clock, so that a song is there in a moment.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp.types import CallToolResult, TextContent
 
 from song_mcp.clock import Clock
@@ -63,6 +64,15 @@ class House:
         async with _client(environment(folder, self.base_url), self.clock, "auto") as client:
             yield replace(self, client=client, folder=folder)
 
+    @asynccontextmanager
+    async def another_client(
+        self, mode: str = "auto", extensions: Sequence[ClientExtension] = (), **variables: str
+    ) -> AsyncIterator["House"]:
+        """Open another client, with a server of its own on the same journal and sandbox."""
+        values = environment(self.folder, self.base_url) | variables
+        async with _client(values, self.clock, mode, extensions) as client:
+            yield replace(self, client=client)
+
 
 def text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
@@ -88,9 +98,12 @@ async def open_house(
 
 
 @asynccontextmanager
-async def _client(values: Mapping[str, str], clock: Clock, mode: str) -> AsyncIterator[Client]:
+async def _client(
+    values: Mapping[str, str], clock: Clock, mode: str, extensions: Sequence[ClientExtension] = ()
+) -> AsyncIterator[Client]:
     settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
-    async with Client(build_server(lambda: open_studio(settings, clock)), mode=mode) as client:
+    server = build_server(lambda: open_studio(settings, clock))
+    async with Client(server, mode=mode, extensions=extensions) as client:
         yield client
 
 

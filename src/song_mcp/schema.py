@@ -74,5 +74,8 @@ ALTER TABLE clips ADD COLUMN save_owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX tasks_by_look ON tasks (status, account, next_look_at)
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES)
+# When a client that holds the task's handle asked to have it followed no more.
+UNFOLLOWED = "ALTER TABLE tasks ADD COLUMN unfollowed_at REAL"
+
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

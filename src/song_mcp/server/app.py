@@ -29,7 +29,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, SongError
-from song_mcp.server import resources
+from song_mcp.server import begun, resources
 from song_mcp.server.boundary import (
     INTERNAL,
     checked_arguments,
@@ -40,6 +40,7 @@ from song_mcp.server.boundary import (
 )
 from song_mcp.server.delivery import Deliveries, ended_tasks
 from song_mcp.server.notices import Notices
+from song_mcp.server.tasks_extension import TasksExtension
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
 
@@ -68,6 +69,7 @@ class SongServer(MCPServer[Studio]):
             version=__version__,
             lifespan=lambda _: self._serving(open_studio),
             log_level="WARNING",
+            extensions=[TasksExtension(self._hand_over)],
         )
         self._studio: Studio | None = None
         self._deliveries: Deliveries | None = None
@@ -119,21 +121,22 @@ class SongServer(MCPServer[Studio]):
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
-        self._hand_over(result, context)
+        if begun.under_way() is None:
+            self._hand_over(result, None if context is None else context.request_id)
         return result
 
     def _hand_over(
-        self, result: CallToolResult | InputRequiredResult, context: Context[Studio, Any] | None
+        self, result: CallToolResult | InputRequiredResult, request_id: str | None
     ) -> None:
         """See to it that the end of a task, once a client has it, counts as delivered."""
         structured = result.structured_content if isinstance(result, CallToolResult) else None
         task_ids = ended_tasks(structured)
         if not task_ids:
             return
-        if self._deliveries is None or context is None:
+        if self._deliveries is None or request_id is None:
             self._delivered(task_ids)
         else:
-            self._deliveries.expect(context.request_id, task_ids)
+            self._deliveries.expect(request_id, task_ids)
 
     async def get_prompt(
         self,

@@ -15,6 +15,7 @@ from pydantic import Field
 from song_mcp.answers import Action, Answer
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
+from song_mcp.server.begun import under_way
 from song_mcp.server.boundary import Patience, text_result
 from song_mcp.server.results import (
     SongsResult,
@@ -175,7 +176,7 @@ async def get_task(
     """
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "piapi", wait)
-    return _task_answer(answer, include_lyrics=include_lyrics)
+    return task_answer(answer, include_lyrics=include_lyrics)
 
 
 async def fetch_suno_task(
@@ -187,7 +188,7 @@ async def fetch_suno_task(
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "gptge", wait)
-    return _task_answer(answer, include_lyrics=include_lyrics)
+    return task_answer(answer, include_lyrics=include_lyrics)
 
 
 async def list_songs(
@@ -226,7 +227,7 @@ async def resolve_task(
     answer = await _studio(ctx).resolve(
         checked_id("task_id", task_id), chosen, _patience(ctx, None)
     )
-    return _task_answer(answer, is_error=answer.task.status == "rejected")
+    return task_answer(answer, is_error=answer.task.status == "rejected")
 
 
 PAID = ToolAnnotations(
@@ -257,6 +258,11 @@ TOOLS = (
 )
 
 
+HANDED_OUT = frozenset(tool.__name__ for tool in (generate_song, extend_song, generate_lyrics))
+"""The tools whose tasks a client may hold by a handle. Settling a doubt is answered at once: what
+was found out and what became of the money belong together."""
+
+
 def _studio(ctx: Ctx) -> Studio:
     return ctx.request_context.lifespan_context
 
@@ -264,16 +270,21 @@ def _studio(ctx: Ctx) -> Studio:
 async def _submit(
     ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool
 ) -> CallToolResult:
+    call = under_way()
+    if call is not None:
+        call.begun = await _studio(ctx).begin(request, another_take=another_take)
+        return task_answer(call.begun)
     answer = await _studio(ctx).submit(
         request, _patience(ctx, wait_seconds), another_take=another_take
     )
     is_error = answer.task.status in {"rejected", "in_doubt"}
-    return _task_answer(answer, is_error=is_error)
+    return task_answer(answer, is_error=is_error)
 
 
-def _task_answer(
+def task_answer(
     answer: Answer, *, include_lyrics: bool = False, is_error: bool = False
 ) -> CallToolResult:
+    """Give the result of a call that is about one task."""
     result = task_result(answer, include_lyrics=include_lyrics)
     return text_result(task_text(result), as_json(result), is_error=is_error)
 
