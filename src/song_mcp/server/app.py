@@ -121,7 +121,8 @@ class SongServer(MCPServer[Studio]):
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
-        if begun.under_way() is None:
+        call = begun.under_way()
+        if call is None or call.begun is None:  # else the client is sent a handle instead
             self._hand_over(result, None if context is None else context.request_id)
         return result
 

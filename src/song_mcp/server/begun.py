@@ -1,7 +1,8 @@
 """Paid calls that are answered with a handle at once, instead of waiting for a result.
 
-Invariant: inside `by_handle` a paid tool begins its task and does not wait, and what it returns is
-not what the client is sent, so it delivers nothing; everywhere else nothing changes.
+Invariant: inside `by_handle` a tool that begins a task does not wait for it, and what it returns is
+not what the client is sent, so it delivers nothing; everything else goes as ever. Settling a doubt
+begins none in this sense: what was found out and what became of the money belong together.
 """
 
 from collections.abc import Iterator

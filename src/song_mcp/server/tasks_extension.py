@@ -28,7 +28,7 @@ from song_mcp.answers import Answer
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.handles import Handles, Phase, Standing
 from song_mcp.server.begun import by_handle
-from song_mcp.server.tools import HANDED_OUT, task_answer
+from song_mcp.server.tools import task_answer
 from song_mcp.songs import Task
 
 Ctx = ServerRequestContext[Any, Any]
@@ -75,10 +75,13 @@ class TasksExtension(Extension):
         )
 
     async def intercept_tool_call(
-        self, params: CallToolRequestParams, ctx: Ctx, call_next: CallNext
+        self,
+        params: CallToolRequestParams,  # noqa: ARG002 - the SDK's signature
+        ctx: Ctx,
+        call_next: CallNext,
     ) -> HandlerResult:
-        """Answer a paid call with a handle, or as ever where no task came of it."""
-        if params.name not in HANDED_OUT or not _declares(ctx):
+        """Answer a call that began a task with its handle, and every other one as ever."""
+        if not _declares(ctx):
             return await call_next(ctx)
         with by_handle() as call:
             result = await call_next(ctx)

@@ -258,11 +258,6 @@ TOOLS = (
 )
 
 
-HANDED_OUT = frozenset(tool.__name__ for tool in (generate_song, extend_song, generate_lyrics))
-"""The tools whose tasks a client may hold by a handle. Settling a doubt is answered at once: what
-was found out and what became of the money belong together."""
-
-
 def _studio(ctx: Ctx) -> Studio:
     return ctx.request_context.lifespan_context
 
@@ -271,7 +266,7 @@ async def _submit(
     ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool
 ) -> CallToolResult:
     call = under_way()
-    if call is not None:
+    if call is not None:  # the client holds a handle, and asks that how it goes on
         call.begun = await _studio(ctx).begin(request, another_take=another_take)
         return task_answer(call.begun)
     answer = await _studio(ctx).submit(
