@@ -552,6 +552,11 @@ async def http(house: House) -> AsyncIterator[tuple[House, str]]:
 async def post(url: str, method: str, task_id: str, **headers: str) -> tuple[int, Json]:
     """Send a request about a task with these headers; gives the HTTP status and the answer."""
     params = about(task_id) | ({"inputResponses": {}} if method == "tasks/update" else {})
+    return await send(url, method, params, **headers)
+
+
+async def send(url: str, method: str, params: Json, **headers: str) -> tuple[int, Json]:
+    """Send a request as a client of this era does; gives the HTTP status and the answer."""
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     always = {
         "Accept": "application/json, text/event-stream",
@@ -597,3 +602,27 @@ async def test_over_http_strangers_are_refused_with_the_right_codes(
     async with Client(url) as undeclared:
         call = ask(undeclared.session, "tasks/get", "local-00000000000000000000")
         assert await code_of(call) == -32021
+
+
+# Listening ----------------------------------------------------------------------------------
+
+
+async def test_only_who_declared_the_extension_may_ask_for_notices_of_tasks(
+    http: tuple[House, str],
+) -> None:
+    house, url = http
+    handle = (await begin(house.client, "generate_song", description=NEVER_DONE)).task_id
+    undeclared = ENVELOPE | {"io.modelcontextprotocol/clientCapabilities": {}}
+    params = {"notifications": {"taskIds": [handle]}, "_meta": undeclared}
+    status, answer = await send(url, "subscriptions/listen", params)
+    assert (status, answer["error"]["code"]) == (400, -32021)
+
+
+async def test_who_listens_to_tasks_is_told_that_none_are_told_of(house: House) -> None:
+    variables = environment(house.folder / "child", house.base_url)
+    params = {"notifications": {"taskIds": ["x"]}, "_meta": ENVELOPE}
+    async with started(house.folder / "child", variables) as child:
+        await child.request("subscriptions/listen", params)
+        acknowledged = json.loads(await child.line())
+    assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+    assert acknowledged["params"]["notifications"] == {}

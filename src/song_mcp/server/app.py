@@ -40,7 +40,7 @@ from song_mcp.server.boundary import (
 )
 from song_mcp.server.delivery import Deliveries, ended_tasks
 from song_mcp.server.notices import Notices
-from song_mcp.server.tasks_extension import TasksExtension
+from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
 
@@ -70,6 +70,7 @@ class SongServer(MCPServer[Studio]):
             lifespan=lambda _: self._serving(open_studio),
             log_level="WARNING",
             extensions=[TasksExtension(self._hand_over)],
+            middleware=[listening_declared],
         )
         self._studio: Studio | None = None
         self._deliveries: Deliveries | None = None

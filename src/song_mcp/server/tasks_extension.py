@@ -5,7 +5,7 @@ handle is given when the task is in the journal; asking it reads the journal alo
 every process and after any crash; and it never claims more than the journal knows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +36,7 @@ HandOver = Callable[[CallToolResult, str], None]
 """Is given a result that holds the end of a task, and the id of the request it answers."""
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
+LISTEN = "subscriptions/listen"
 ERAS = frozenset({"2026-07-28"})
 """The protocol versions that have the extension."""
 POLL_MS = 5000
@@ -145,6 +146,19 @@ def _protocol_errors() -> Iterator[None]:
         raise MCPError(code=INVALID_PARAMS, message=str(error)) from None
     except SongError as error:
         raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
+
+
+async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
+    """Refuse to let a client listen to tasks that did not declare the extension.
+
+    One that did is let through, and told by the acknowledgement that no notices of tasks are sent:
+    a handle is asked.
+    """
+    is_listening = ctx.method == LISTEN and ctx.protocol_version in ERAS
+    wanted = (ctx.params or {}).get("notifications") if is_listening else None
+    if isinstance(wanted, Mapping) and wanted.get("taskIds"):
+        require_client_extension(ctx, IDENTIFIER)
+    return await call_next(ctx)
 
 
 # What is answered -------------------------------------------------------------------------------
