@@ -341,6 +341,24 @@ async def test_the_same_request_again_gives_the_same_handle_and_pays_once(house:
     assert len(house.posts()) == 1
 
 
+async def test_two_servers_that_are_asked_at_once_give_one_handle_and_pay_once(
+    house: House,
+) -> None:
+    handles: list[str] = []
+
+    async def ask_for_it(asked: House) -> None:
+        handle = await begin(asked.client, "generate_song", description=NEVER_DONE)
+        handles.append(handle.task_id)
+
+    async with house.another_client(extensions=[Holder()]) as other:
+        async with anyio.create_task_group() as group:
+            for each in (house, other, house, other):
+                group.start_soon(ask_for_it, each)
+        await until(lambda: rows(house)[0]["status"] != "submitting")
+    assert len(set(handles)) == 1
+    assert len(house.posts()) == 1
+
+
 async def test_a_call_that_was_cancelled_left_a_task_that_the_next_one_joins(house: House) -> None:
     with anyio.move_on_after(0.02):
         await begin(house.client, "generate_song", description=NEVER_DONE)
