@@ -360,7 +360,7 @@ async def test_two_servers_that_are_asked_at_once_give_one_handle_and_pay_once(
     assert len(house.posts()) == 1
 
 
-async def test_a_call_that_was_cancelled_left_a_task_that_the_next_one_joins(house: House) -> None:
+async def test_a_call_that_was_given_up_left_a_task_that_the_next_one_joins(house: House) -> None:
     with anyio.fail_after(20):
         async with anyio.create_task_group() as calling:
             calling.start_soon(
