@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp.client.session import IncomingMessage
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
@@ -113,8 +114,12 @@ async def _pass_on(told: Any, send: MemoryObjectSendStream[Notice]) -> None:  # 
 
 
 @asynccontextmanager
-async def connected(server: MCPServer | Any) -> AsyncIterator[tuple[Client, Ear]]:  # noqa: ANN401
-    """Connect a client of the era now tested to a server object or a transport."""
+async def connected(
+    server: MCPServer | Any,  # noqa: ANN401 - what the SDK's client takes
+    extensions: Sequence[ClientExtension] = (),
+    era: str = "",
+) -> AsyncIterator[tuple[Client, Ear]]:
+    """Connect a client of an era, or of the one now tested, to a server object or a transport."""
     send, heard = anyio.create_memory_object_stream[Notice](1000)
 
     async def note(message: IncomingMessage) -> None:
@@ -123,11 +128,11 @@ async def connected(server: MCPServer | Any) -> AsyncIterator[tuple[Client, Ear]
         elif isinstance(message, ResourceUpdatedNotification):
             send.send_nowait(ResourceUpdated(uri=str(message.params.uri)))
 
-    era = now_tested.era
+    era = era or now_tested.era
     async with (
         send,
         heard,
-        Client(server, mode=MODES[era], message_handler=note) as client,
+        Client(server, mode=MODES[era], message_handler=note, extensions=extensions) as client,
     ):
         assert client.protocol_version == era
         yield client, Ear(client, heard)

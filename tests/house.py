@@ -4,7 +4,7 @@ Everything runs on one fast clock, so that a song is there in a moment. Its clie
 `tests.eras` says, where each test of a client runs once for each protocol era.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 from mcp import Client
+from mcp.client.extension import ClientExtension
 from mcp.types import CallToolResult, TextContent
 
 from song_mcp.clock import Clock
@@ -95,6 +96,15 @@ class House:
         async with _client(environment(folder, self.base_url), self.clock) as (client, ear):
             yield replace(self, client=client, folder=folder, ear=ear)
 
+    @asynccontextmanager
+    async def another_client(
+        self, extensions: Sequence[ClientExtension] = (), era: str = "", **variables: str
+    ) -> AsyncIterator["House"]:
+        """Open another client, with a server of its own on the same journal and sandbox."""
+        values = environment(self.folder, self.base_url) | variables
+        async with _client(values, self.clock, extensions, era) as (client, ear):
+            yield replace(self, client=client, ear=ear)
+
 
 def text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
@@ -119,10 +129,15 @@ async def open_house(
 
 
 @asynccontextmanager
-async def _client(values: Mapping[str, str], clock: Clock) -> AsyncIterator[tuple[Client, Ear]]:
+async def _client(
+    values: Mapping[str, str],
+    clock: Clock,
+    extensions: Sequence[ClientExtension] = (),
+    era: str = "",
+) -> AsyncIterator[tuple[Client, Ear]]:
     settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
     server = build_server(lambda: open_studio(settings, clock))
-    async with eras.connected(server) as (client, ear):
+    async with eras.connected(server, extensions, era) as (client, ear):
         yield client, ear
 
 

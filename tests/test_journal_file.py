@@ -24,7 +24,7 @@ from song_mcp.rows import NewTask
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
-from song_mcp.schema import FIRST, MIGRATIONS, PROMISES
+from song_mcp.schema import FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
 from tests.house import environment
 
@@ -80,7 +80,7 @@ def make_first_version(path: Path) -> None:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 3, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 4, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -101,12 +101,26 @@ async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal
     assert await write(journal, "New")
 
 
-async def test_the_second_version_keeps_its_rows_and_counts_changes_from_now_on(
+async def test_what_the_second_version_followed_is_followed_still(journal: Journal) -> None:
+    make_first_version(journal.path)
+    with closing(sqlite3.connect(journal.path)) as db:
+        db.executescript(f"{PROMISES}; PRAGMA user_version = 2;")
+        db.execute("UPDATE tasks SET account = 'a', created_at = ?", (NOON.timestamp() - 60,))
+        db.commit()
+    assert [task.local_id for task in await journal.claim_looks("a", 0, 9, float)] == ["local-2"]
+    still_open = await journal.find("t2")
+    assert still_open is not None
+    assert still_open.unfollowed_at is None
+    await journal.unfollow("local-2")
+    assert await journal.next_look_s("a") is None
+
+
+async def test_the_third_version_keeps_its_rows_and_counts_changes_from_now_on(
     journal: Journal,
 ) -> None:
     make_first_version(journal.path)
     with closing(sqlite3.connect(journal.path)) as db:
-        db.executescript(f"{PROMISES}; PRAGMA user_version = 2;")
+        db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
     assert await titles(journal) == ["Ended", "Open"]
     assert await journal.read(lambda db: since(db, 0)) == News(0)
     await write(journal, "New")

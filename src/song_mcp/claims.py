@@ -32,12 +32,17 @@ SELECT * FROM tasks WHERE fingerprint = :fingerprint AND account = :account AND 
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since)
 ) ORDER BY created_at DESC, rowid DESC LIMIT 1
 """
+UNFOLLOW = """
+UPDATE tasks SET unfollowed_at = ?
+WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pending', 'processing')
+"""
 PAID_SINCE = (
     "SELECT count(*) AS paid, sum(CASE WHEN charged = 'no' THEN 0 ELSE cost_usd END) AS cost_usd "
     "FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ?"
 )
 FOLLOWED = (
     "status IN ('pending', 'processing') AND task_id != '' AND account = :account "
+    "AND unfollowed_at IS NULL "
     "AND (next_look_at <= created_at + :followed_for OR created_at > :now - :followed_for)"
 )
 DUE = (
@@ -94,6 +99,14 @@ def joinable(
     values = {"fingerprint": fingerprint, "account": account, "since": now - DAY_S}
     found = db.execute(JOINABLE, values)
     return cast("sqlite3.Row | None", found.fetchone())
+
+
+def followed_again(db: sqlite3.Connection, row: sqlite3.Row) -> sqlite3.Row:
+    """Give the row of a task that a request joins, which is followed even where it was not."""
+    if row["unfollowed_at"] is None:
+        return row
+    db.execute("UPDATE tasks SET unfollowed_at = NULL WHERE local_id = ?", (row["local_id"],))
+    return rows.task_row(db, row["local_id"])
 
 
 def spending(db: sqlite3.Connection, now: float) -> Spending:

@@ -37,6 +37,8 @@ class Failpoint(StrEnum):
     AFTER_DELIVER = "after-deliver"
     BEFORE_SETTLE = "before-settle"
     AFTER_SETTLE = "after-settle"
+    BEFORE_UNFOLLOW = "before-unfollow"
+    AFTER_UNFOLLOW = "after-unfollow"
 
 
 hook: Callable[[Failpoint], None] | None = None

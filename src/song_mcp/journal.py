@@ -81,7 +81,7 @@ class Journal:
             check_cancelled()  # a call that was given up while it waited must not pay later
             earlier = claims.joinable(db, new.fingerprint, new.account, now) if join else None
             if earlier is not None:
-                return Prepared(rows.to_task(db, earlier), joined=True)
+                return Prepared(rows.to_task(db, claims.followed_again(db, earlier)), joined=True)
             claims.check_limit(db, daily_limit, now)
             return Prepared(rows.inserted(db, new, now), joined=False)
 
@@ -289,6 +289,11 @@ class Journal:
             return rows.record(db, local_id, report, stamp)
 
         return await self._file.write("adopt", work)
+
+    async def unfollow(self, local_id: str) -> None:
+        """Write that an open task is looked at no more, unless somebody asks."""
+        values = (self._stamp(), local_id)
+        await self._file.write("unfollow", lambda db: db.execute(claims.UNFOLLOW, values))
 
     async def deliver(self, task_ids: Sequence[str]) -> None:
         """Write that the end of these tasks, by any of their ids, reached a client."""

@@ -378,6 +378,7 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         looked_at=_time(row["looked_at"]),
         balance_usd=row["balance_usd"],
         linked_to=row["linked_to"],
+        unfollowed_at=_time(row["unfollowed_at"]),
     )
 
 

@@ -74,6 +74,9 @@ ALTER TABLE clips ADD COLUMN save_owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX tasks_by_look ON tasks (status, account, next_look_at)
 """
 
+# When a client that holds the task's handle asked to have it followed no more.
+UNFOLLOWED = "ALTER TABLE tasks ADD COLUMN unfollowed_at REAL"
+
 # What changed last, for those who watch: each task (with clip_id '') and each clip once, under the
 # number of its newest change, and with both ids '' the list of finished clips. Numbers only grow.
 # Kept by triggers, so every writer counts, and only where a client sees a difference: looks, claims
@@ -143,5 +146,5 @@ CREATE TRIGGER list_shorter AFTER DELETE ON clips WHEN OLD.status = 'completed' 
 END
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, CHANGES)
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -27,6 +27,12 @@ ORPHANED = (
 OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have been charged."
 NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
+UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
+NO_HANDLE = (
+    "There is no task with this taskId: it is the local-... id that a paid call was answered with. "
+    "list_songs shows every task; get_task takes a service's own ids."
+)
+SAVING = "It is made; its audio is being saved."
 NOT_FOLLOWED = "It has run for over an hour and is not followed any more; asking looks at it again."
 
 
@@ -118,6 +124,34 @@ def no_cover(clip: Clip) -> str:
 def unknown_task(name: str) -> str:
     """Say that no task is called so, and where the known ones are."""
     return f"There is no task {quoted(name)} in the journal. list_songs shows the known ones."
+
+
+def going(task: Task) -> str:
+    """Say in short how an open task stands."""
+    label = SERVICE_LABELS[task.service]
+    if task.status == "submitting":
+        return f"It is being submitted to {label}."
+    if task.status == "pending":
+        return f"{label} has taken it."
+    so_far = "" if task.progress_percent is None else f", {task.progress_percent} % done"
+    return f"{label} is making it{so_far}."
+
+
+def as_last_known(service: Service) -> str:
+    """Say why a service is not asked how its task stands."""
+    return f"As last known: {KEY_VARIABLES[service]} is not set."
+
+
+def unfollowed(task: Task) -> str:
+    """Say what it means for a task and its price that it is followed no more, as asked."""
+    shows = f"get_task with task_id {task.public_id}"
+    if not task.is_open:
+        return f"Following was stopped, as asked. Meanwhile it is {task.status}: {shows} shows it."
+    return (
+        f"Following was stopped, as asked, and no more: {SERVICE_LABELS[task.service]} goes on "
+        f"with it, and nothing is refunded. {shows} still looks at it; the same request again "
+        "joins it, pays nothing, and has it followed again."
+    )
 
 
 def no_presence(folder: Path, error: OSError) -> str:

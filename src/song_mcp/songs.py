@@ -340,7 +340,8 @@ class Task:
     `request` holds what the user asked for, as JSON values; it is empty for a task made
     elsewhere. `looked_at` is when the service was last asked. `balance_usd` is what the account
     held just before the task was sent, where the service tells that. `linked_to` is the task of
-    ours in doubt that this one was submitted again for.
+    ours in doubt that this one was submitted again for. `unfollowed_at` is when somebody asked to
+    have it followed no more.
     """
 
     local_id: str
@@ -364,6 +365,7 @@ class Task:
     looked_at: datetime | None = None
     balance_usd: float | None = None
     linked_to: str = ""
+    unfollowed_at: datetime | None = None
 
     @property
     def public_id(self) -> str:

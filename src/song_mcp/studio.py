@@ -30,6 +30,7 @@ from song_mcp.errors import (
 )
 from song_mcp.finding import LAST
 from song_mcp.guard import going_on
+from song_mcp.handles import Handles
 from song_mcp.ids import is_uuid
 from song_mcp.journal import Journal, Page
 from song_mcp.keeper import Keeper
@@ -102,6 +103,7 @@ class Studio:
         self._tracker = Tracker(providers, journal, clock, self._keeper.keep)
         self.watch = Watch(journal, clock)
         self.shelf = Shelf(journal, library, self._keeper)
+        self.handles = Handles(journal, clock, work, providers, self._look_now)
 
     # Choosing --------------------------------------------------------------------------
 
@@ -150,11 +152,15 @@ class Studio:
         `another_take`. Raises NotConfiguredError, InvalidRequestError or JournalError before
         anything is sent; whatever happens afterwards is told by the task's status.
         """
+        begun = await self.begin(request, another_take=another_take)
+        return Answer(await self._wait(begun.task, wait), begun.note)
+
+    async def begin(self, request: Request, *, another_take: bool) -> Answer:
+        """Begin to submit a request, as `submit` does, and give its task as the journal got it."""
         provider = self._provider(request.model.service)
         prepared = await self._cashier.pay(request, provider, join=not another_take)
-        task = await self._wait(prepared.task, wait)
         note = sentences.JOINED if prepared.joined else sentences.remarks(request)
-        return Answer(task, note)
+        return Answer(prepared.task, note)
 
     def _provider(self, service: Service) -> Provider:
         provider = self._providers.get(service)
@@ -243,6 +249,8 @@ class Studio:
         return Answer(task, " ".join(filter(None, (note, self._no_longer_followed(task)))))
 
     def _no_longer_followed(self, task: Task) -> str:
+        if task.is_open and task.unfollowed_at is not None:
+            return sentences.UNFOLLOWED
         age_s = (self._clock.now() - task.created_at).total_seconds()
         return sentences.NOT_FOLLOWED if task.is_open and age_s > FOLLOWED_FOR_S else ""
 
@@ -264,7 +272,7 @@ class Studio:
         if not task.is_open or not task.task_id:
             return ""
         if task.service not in self._providers:
-            return f"As last known: {sentences.KEY_VARIABLES[task.service]} is not set."
+            return sentences.as_last_known(task.service)
         try:
             await self._tracker.look(task)
         except SongError as error:
@@ -298,8 +306,10 @@ class Studio:
             await self._clock.wait(change, min(GLANCE_S, patience - elapsed))
 
     def _is_settled(self, task: Task) -> bool:
-        """Whether waiting longer brings nothing: ended, and its audio kept, or known not to be."""
-        return not task.is_open and task.is_kept
+        """Whether waiting brings nothing: ended, and its audio kept or not to be; or unfollowed."""
+        if task.is_open:
+            return task.unfollowed_at is not None and task.status != "submitting"
+        return task.is_kept
 
     # Opening and closing ---------------------------------------------------------------
 

@@ -29,6 +29,13 @@ CALL_S = 60.0
 """A call that is not answered by then hangs: the test says so."""
 CARE_S = 30.0
 """Within that time what a dead process was submitting is in doubt."""
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {
+        "extensions": {"io.modelcontextprotocol/tasks": {}}
+    },
+}
+"""What a client that takes handles says with each request."""
 HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -53,7 +60,14 @@ class Call:
     @property
     def task(self) -> Json:
         """The task in the result; empty where it is a sentence alone."""
+        if self.handle:
+            return {"task_id": self.handle}
         return dict((self.result or {}).get("structuredContent") or {})
+
+    @property
+    def handle(self) -> str:
+        """The handle that the call was answered with, or ""."""
+        return str((self.result or {}).get("taskId", ""))
 
     @property
     def text(self) -> str:
@@ -71,6 +85,7 @@ class Server:
         self._pid: int | None = None
         self._calls: dict[int, Call] = {}
         self._numbers = 0
+        self._envelope: Json = {}
         self._writing = anyio.Lock()
 
     async def born(self) -> None:
@@ -95,7 +110,11 @@ class Server:
             call.error = message.get("error", {}).get("message", "")
             call.done.set()
 
-    async def hello(self) -> None:
+    async def hello(self, *, takes_handles: bool = False) -> None:
+        """Shake hands, or be a client that takes handles, which starts without."""
+        if takes_handles:
+            self._envelope = {"_meta": ENVELOPE}
+            return
         await self.finish(await self._request("initialize", HELLO))
         await self._send({"method": "notifications/initialized"})
 
@@ -122,7 +141,13 @@ class Server:
 
     async def ping(self) -> None:
         """Come back when everything that the server had to say before was said."""
-        await self.finish(await self._request("ping", {}))
+        method = "server/discover" if self._envelope else "ping"
+        await self.finish(await self._request(method, {}))
+
+    async def ask(self, method: str, **params: Any) -> Json:  # noqa: ANN401 - JSON
+        """Make any request; gives its result."""
+        call = await self.finish(await self._request(method, params))
+        return call.result or {}
 
     async def hang_up(self) -> None:
         """Close stdin: the way in which clients end a server."""
@@ -159,6 +184,7 @@ class Server:
         call = self._calls[self._numbers] = Call(self._numbers)
         if self.gone.is_set():
             call.done.set()
+        params = params | self._envelope
         await self._send({"id": call.number, "method": method, "params": params})
         return call
 

@@ -1,6 +1,7 @@
 """A server killed at every step of its work, and what the next one on its journal makes of it.
 
-The steps are those of `song_mcp.failpoints`, each with a scenario that reaches it. The server that
+The steps are those of `song_mcp.failpoints`, each with a scenario that reaches it; every other
+client takes handles instead of waiting. The server that
 finds the journal afterwards looks after the dead one, is asked once more whatever got no answer,
 and is the next to die.
 """
@@ -71,6 +72,12 @@ class Lane:
     def armed(self) -> Path:
         return self.home.folder / "armed"
 
+    @property
+    def takes_handles(self) -> bool:
+        """Whether the client does: both kinds meet every service, whatever the number of kills."""
+        is_turn = (self.kills ^ self.kills >> 1) & 1 == 1
+        return is_turn or self.point in {Failpoint.BEFORE_UNFOLLOW, Failpoint.AFTER_UNFOLLOW}
+
     def rows(self) -> list[Row]:
         return rows_in(self.home.journal)
 
@@ -81,6 +88,9 @@ class Lane:
         """Call a tool, and take note of the call while it has no answer."""
         self.unanswered = (tool, arguments)
         call = await server.call(tool, **arguments)
+        if call.handle:  # what becomes of it is told later
+            waits = {key: arguments[key] for key in {"wait_seconds"} & set(arguments)}
+            await server.call("get_task", task_id=call.handle, **waits)
         self.unanswered = None
         return call
 
@@ -140,7 +150,7 @@ class Lane:
 
     async def _take_over(self, server: Server) -> None:
         """See that the fresh server finds things right, and leaves them right when asked again."""
-        await server.hello()
+        await server.hello(takes_handles=self.takes_handles)
         if self.kills == 0:
             return
         rows = by_marker(await cared_for(server, self.home)).get(self.marker, [])
@@ -231,7 +241,11 @@ async def deliver(lane: Lane, server: Server) -> None:
     """Give the end of a task to the client."""
     call = await lane.ask(server, "generate_lyrics", topic=lane.new_text("ends"), model="suno-v5")
     lane.arm()
-    await lane.ask(server, "get_task", task_id=call.task["task_id"], wait_seconds=3)
+    if call.handle:
+        while (await server.ask("tasks/get", taskId=call.handle))["status"] == "working":
+            await server.ping()
+    else:
+        await lane.ask(server, "get_task", task_id=call.task["task_id"], wait_seconds=3)
     with anyio.fail_after(CARE_S):
         while not any(row["delivered_at"] for row in by_marker(lane.rows())[lane.marker]):
             await server.ping()
@@ -249,6 +263,13 @@ async def settle(lane: Lane, server: Server) -> None:
         lane.asked_again[lane.marker] += 1
     lane.arm()
     await lane.ask(server, "resolve_task", task_id=call.task["task_id"], action=action)
+
+
+async def unfollow(lane: Lane, server: Server) -> None:
+    """Have a song followed no more."""
+    call = await lane.ask(server, "generate_song", description=lane.new_text("open"), model="udio")
+    lane.arm()
+    await server.ask("tasks/cancel", taskId=call.handle)
 
 
 BOTH = ("udio", "suno-v5")
@@ -284,6 +305,8 @@ SCENARIOS: Mapping[Failpoint, Scenario] = {
     Failpoint.AFTER_DELIVER: Scenario(deliver, TAKEN),
     Failpoint.BEFORE_SETTLE: Scenario(settle, [["in_doubt"], ["in_doubt", KNOWN]]),
     Failpoint.AFTER_SETTLE: Scenario(settle, [["abandoned"], ["abandoned", "in_doubt"], [KNOWN]]),
+    Failpoint.BEFORE_UNFOLLOW: Scenario(unfollow, TAKEN, repeats=False),
+    Failpoint.AFTER_UNFOLLOW: Scenario(unfollow, TAKEN, repeats=False),
 }
 
 

@@ -35,7 +35,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import notices, paging, resources
+from song_mcp.server import begun, notices, paging, resources
 from song_mcp.server.boundary import (
     INTERNAL,
     checked_arguments,
@@ -50,6 +50,7 @@ from song_mcp.server.delivery import Deliveries, ended_tasks
 from song_mcp.server.freshness import HINTS, ReadResult, reading
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
+from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
 from song_mcp.text import clean
@@ -90,12 +91,16 @@ class SongServer(MCPServer[Studio]):
             log_level="WARNING",
             subscriptions=bus,
             cache_hints=HINTS,
+            extensions=[TasksExtension(self._hand_over)],
+            middleware=[listening_declared],
         )
         self._studio: Studio | None = None
         self._deliveries: Deliveries | None = None
         self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
-        low = self._lowlevel_server
-        notices.connect(low, bus, self._notices)
+        self._add_what_is_offered()
+        self._replace_handlers(bus)
+
+    def _add_what_is_offered(self) -> None:
         for entry in TOOLS:
             self.add_tool(
                 entry.function,
@@ -107,9 +112,6 @@ class SongServer(MCPServer[Studio]):
             self.prompt(title=prompt.title, description=inspect.getdoc(prompt.function))(
                 prompt.function
             )
-        low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
-        low.add_request_handler("resources/read", ReadResourceRequestParams, self._read)
-        low.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
         for template, function, title, mime_type, annotations in resources.TEMPLATES:
             self.resource(template, title=title, mime_type=mime_type, annotations=annotations)(
                 function
@@ -123,6 +125,14 @@ class SongServer(MCPServer[Studio]):
                 mime_type="text/markdown",
                 annotations=resources.FOR_WRITERS,
             )(guide.read)
+
+    def _replace_handlers(self, bus: notices.Bus) -> None:
+        """Serve what the SDK's high level has no seam for: subscriptions, pages, what keeps."""
+        low = self._lowlevel_server
+        notices.connect(low, bus, self._notices)
+        low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
+        low.add_request_handler("resources/read", ReadResourceRequestParams, self._read)
+        low.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
 
     @asynccontextmanager
     async def _serving(self, open_studio: OpenStudio) -> AsyncIterator[Studio]:
@@ -155,21 +165,23 @@ class SongServer(MCPServer[Studio]):
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
-        self._hand_over(result, context)
+        call = begun.under_way()
+        if call is None or call.begun is None:  # else the client is sent a handle instead
+            self._hand_over(result, None if context is None else context.request_id)
         return result
 
     def _hand_over(
-        self, result: CallToolResult | InputRequiredResult, context: Context[Studio, Any] | None
+        self, result: CallToolResult | InputRequiredResult, request_id: str | None
     ) -> None:
         """See to it that the end of a task, once a client has it, counts as delivered."""
         structured = result.structured_content if isinstance(result, CallToolResult) else None
         task_ids = ended_tasks(structured)
         if not task_ids:
             return
-        if self._deliveries is None or context is None:
+        if self._deliveries is None or request_id is None:
             self._delivered(task_ids)
         else:
-            self._deliveries.expect(context.request_id, task_ids)
+            self._deliveries.expect(request_id, task_ids)
 
     async def get_prompt(
         self,

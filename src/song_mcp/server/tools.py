@@ -15,6 +15,7 @@ from pydantic import Field
 from song_mcp.answers import Action, Answer
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
+from song_mcp.server.begun import under_way
 from song_mcp.server.boundary import Patience, text_result
 from song_mcp.server.results import (
     SongsResult,
@@ -178,7 +179,7 @@ async def get_task(
     """
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "piapi", wait)
-    return _task_answer(answer, include_lyrics=include_lyrics)
+    return task_answer(answer, include_lyrics=include_lyrics)
 
 
 async def fetch_suno_task(
@@ -190,7 +191,7 @@ async def fetch_suno_task(
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "gptge", wait)
-    return _task_answer(answer, include_lyrics=include_lyrics)
+    return task_answer(answer, include_lyrics=include_lyrics)
 
 
 async def list_songs(
@@ -229,7 +230,7 @@ async def resolve_task(
     answer = await _studio(ctx).resolve(
         checked_id("task_id", task_id), chosen, _patience(ctx, None)
     )
-    return _task_answer(answer, is_error=answer.task.status == "rejected")
+    return task_answer(answer, is_error=answer.task.status == "rejected")
 
 
 PAID = ToolAnnotations(
@@ -267,17 +268,22 @@ def _studio(ctx: Ctx) -> Studio:
 async def _submit(
     ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool, note: str = ""
 ) -> CallToolResult:
+    call = under_way()
+    if call is not None:  # the client holds a handle, and asks that how it goes on
+        call.begun = await _studio(ctx).begin(request, another_take=another_take)
+        return task_answer(call.begun)
     answer = await _studio(ctx).submit(
         request, _patience(ctx, wait_seconds), another_take=another_take
     )
     answer = replace(answer, note=" ".join(filter(None, (note, answer.note))))
     is_error = answer.task.status in {"rejected", "in_doubt"}
-    return _task_answer(answer, is_error=is_error)
+    return task_answer(answer, is_error=is_error)
 
 
-def _task_answer(
+def task_answer(
     answer: Answer, *, include_lyrics: bool = False, is_error: bool = False
 ) -> CallToolResult:
+    """Give the result of a call that is about one task."""
     result = task_result(answer, include_lyrics=include_lyrics)
     return text_result(task_text(result), as_json(result), is_error=is_error)
 
