@@ -38,7 +38,8 @@ from song_mcp.server.boundary import (
     logger,
     validation_text,
 )
-from song_mcp.server.delivery import Deliveries, ended_tasks
+from song_mcp.server.delivery import Deliveries, Expects, ended_tasks
+from song_mcp.server.exchanges import Exchanges
 from song_mcp.server.notices import Notices
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
@@ -70,7 +71,7 @@ class SongServer(MCPServer[Studio]):
             log_level="WARNING",
         )
         self._studio: Studio | None = None
-        self._deliveries: Deliveries | None = None
+        self._deliveries: Expects | None = None
         self._notices = Notices(self._subscriptions)
         low = self._lowlevel_server
         low.create_initialization_options = partial(  # type: ignore[method-assign]  # as its docs say
@@ -95,12 +96,30 @@ class SongServer(MCPServer[Studio]):
 
     def deliveries_by_line(self) -> Deliveries:
         """Let results count as delivered when told so line by line, instead of on return."""
-        self._deliveries = Deliveries(self._delivered)
-        return self._deliveries
+        deliveries = Deliveries(self._delivered)
+        self._deliveries = deliveries
+        return deliveries
+
+    def deliveries_by_exchange(self) -> Exchanges:
+        """Let results count as delivered when told so by the HTTP exchange that carried them."""
+        exchanges = Exchanges(self._delivered)
+        self._deliveries = exchanges
+        return exchanges
 
     def _delivered(self, task_ids: Sequence[str]) -> None:
         if self._studio is not None:
             self._studio.delivered(task_ids)
+
+    async def can_use_journal(self) -> bool:
+        """Tell whether the journal can be opened and read; why not is in the log."""
+        if self._studio is None:
+            return False
+        try:
+            await self._studio.songs("", 1)
+        except SongError as error:
+            logger.warning("the journal cannot be used: %s", error)
+            return False
+        return True
 
     async def list_tools(self) -> list[Tool]:
         """List the tools with schemas that every client can read."""
@@ -133,7 +152,7 @@ class SongServer(MCPServer[Studio]):
         if self._deliveries is None or context is None:
             self._delivered(task_ids)
         else:
-            self._deliveries.expect(context.request_id, task_ids)
+            self._deliveries.expect(context, task_ids)
 
     async def get_prompt(
         self,
