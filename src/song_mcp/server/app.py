@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
@@ -132,17 +133,27 @@ class SongServer(MCPServer[Studio]):
         if context is not None:
             self._notices.meet(context)
         try:
-            arguments = checked_arguments(_parameters(name), arguments)
+            arguments = checked_arguments(await self._parameters(name), arguments)
             result = await super().call_tool(name, arguments, context)
         except SongError as error:
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
-        self._hand_over(result, context)
+        self._hand_over(result, context.request_context if context is not None else None)
         return result
 
+    async def _parameters(self, name: str) -> list[str]:
+        """Give the names of the tool's arguments; raises InvalidRequestError if unknown."""
+        tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
+        if name not in tools:
+            msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
+            raise InvalidRequestError(msg)
+        return list(tools[name].get("properties", {}))
+
     def _hand_over(
-        self, result: CallToolResult | InputRequiredResult, context: Context[Studio, Any] | None
+        self,
+        result: CallToolResult | InputRequiredResult,
+        context: ServerRequestContext[Studio, Any] | None,
     ) -> None:
         """See to it that the end of a task, once a client has it, counts as delivered."""
         structured = result.structured_content if isinstance(result, CallToolResult) else None
@@ -185,15 +196,6 @@ class SongServer(MCPServer[Studio]):
 def build_server(open_studio: OpenStudio) -> SongServer:
     """Give the server; `open_studio` is entered once, when it starts to serve."""
     return SongServer(open_studio)
-
-
-def _parameters(name: str) -> list[str]:
-    """Give the names of the tool's arguments; raises InvalidRequestError for an unknown tool."""
-    tools = {entry.function.__name__: entry.function for entry in TOOLS}
-    if name not in tools:
-        msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
-        raise InvalidRequestError(msg)
-    return [each for each in inspect.signature(tools[name]).parameters if each != "ctx"]
 
 
 def _sentence(name: str, error: ToolError) -> str:

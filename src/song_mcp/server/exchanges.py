@@ -10,7 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
-from mcp.server.mcpserver import Context
+from mcp.server.context import ServerRequestContext
 
 from song_mcp.server.delivery import RESULT, Deliver
 
@@ -112,9 +112,9 @@ class Exchanges:
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
 
-    def expect(self, context: Context[Any, Any], task_ids: Sequence[str]) -> None:
+    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
         """Take note that the answer to this request will hold the end of these tasks."""
-        request = context.request_context.request
+        request = context.request
         exchange = request.scope.get(EXCHANGE) if request is not None else None
         if isinstance(exchange, Exchange):
             exchange.task_ids = task_ids
