@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -48,14 +48,14 @@ class Web:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, variables: Mapping[str, str], *arguments: str
+    folder: Path, variables: Mapping[str, str], *arguments: str, command: Sequence[str] = SERVE
 ) -> AsyncIterator[Web]:
     """Serve with these variables and no others, from `folder`, while it is used."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "web.txt"
     with log.open("ab") as stderr:
         process = await anyio.open_process(
-            [*SERVE, *arguments],
+            [*command, *arguments],
             stdin=None,
             stdout=None,
             stderr=stderr,
