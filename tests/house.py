@@ -1,14 +1,18 @@
 """A whole song-mcp for one test: sandbox on loopback, real adapters, the SDK's client in memory.
 
-Everything runs on one fast clock, so that a song is there in a moment.
+Everything runs on one fast clock, so that a song is there in a moment. Its client speaks as
+`tests.eras` says, where each test of a client runs once for each protocol era.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
@@ -19,6 +23,8 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
+from tests import eras
+from tests.eras import Ear
 
 Json = dict[str, Any]
 
@@ -35,6 +41,7 @@ class House:
     folder: Path
     base_url: str
     clock: Clock
+    ear: Ear
 
     async def call(self, tool: str, **arguments: Any) -> CallToolResult:  # noqa: ANN401 - JSON
         return await self.client.call_tool(tool, arguments)
@@ -52,16 +59,25 @@ class House:
         assert result.is_error, text(result)
         return text(result)
 
+    async def give_up(self, tool: str, **arguments: Any) -> None:  # noqa: ANN401 - JSON
+        """Call a paid tool, and cancel the call as soon as the service has the request."""
+        accepted = len(self.sandbox.accepted)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(self.call, tool, **arguments))
+            while len(self.sandbox.accepted) == accepted:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
     def posts(self) -> list[Json]:
         """The bodies of the paid submissions that arrived, in order."""
         return [dict(item.body) for item in self.sandbox.accepted]
 
     @asynccontextmanager
-    async def beside(self, name: str) -> AsyncIterator["House"]:
-        """Open a second server, with a journal of its own, on the same sandbox."""
+    async def beside(self, name: str = "") -> AsyncIterator["House"]:
+        """Open a second server on the same sandbox, on a journal of its own, or unnamed on ours."""
         folder = self.folder / name
-        async with _client(environment(folder, self.base_url), self.clock, "auto") as client:
-            yield replace(self, client=client, folder=folder)
+        async with _client(environment(folder, self.base_url), self.clock) as (client, ear):
+            yield replace(self, client=client, folder=folder, ear=ear)
 
 
 def text(result: CallToolResult) -> str:
@@ -71,27 +87,27 @@ def text(result: CallToolResult) -> str:
 @asynccontextmanager
 async def open_house(
     folder: Path,
-    mode: str = "auto",
     *,
     song_seconds: float = 1.5,
     rules: Rules = QUICK,
     settings: Mapping[str, str] | None = None,
     keys: bool = True,
 ) -> AsyncIterator[House]:
-    """Open a house in `folder`; `mode` is the protocol era of its client."""
+    """Open a house in `folder`, with a client of the era that is being tested."""
     clock = Clock(SPEED)
     app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp())
     async with running(app) as base_url:
         values = environment(folder, base_url, keys=keys) | dict(settings or {})
-        async with _client(values, clock, mode) as client:
-            yield House(client, app.state.sandbox, folder, base_url, clock)
+        async with _client(values, clock) as (client, ear):
+            yield House(client, app.state.sandbox, folder, base_url, clock, ear)
 
 
 @asynccontextmanager
-async def _client(values: Mapping[str, str], clock: Clock, mode: str) -> AsyncIterator[Client]:
+async def _client(values: Mapping[str, str], clock: Clock) -> AsyncIterator[tuple[Client, Ear]]:
     settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
-    async with Client(build_server(lambda: open_studio(settings, clock)), mode=mode) as client:
-        yield client
+    server = build_server(lambda: open_studio(settings, clock))
+    async with eras.connected(server) as (client, ear):
+        yield client, ear
 
 
 def environment(folder: Path, base_url: str, *, keys: bool = True) -> dict[str, str]:

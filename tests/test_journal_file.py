@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from song_mcp import journal_file
+from song_mcp.changes import News, since
 from song_mcp.errors import JournalError
 from song_mcp.journal import Journal
 from song_mcp.presence import Presence
@@ -23,7 +24,7 @@ from song_mcp.rows import NewTask
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
-from song_mcp.schema import FIRST, MIGRATIONS
+from song_mcp.schema import FIRST, MIGRATIONS, PROMISES
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
 from tests.house import environment
 
@@ -79,7 +80,7 @@ def make_first_version(path: Path) -> None:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 2, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 3, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -100,13 +101,25 @@ async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal
     assert await write(journal, "New")
 
 
+async def test_the_second_version_keeps_its_rows_and_counts_changes_from_now_on(
+    journal: Journal,
+) -> None:
+    make_first_version(journal.path)
+    with closing(sqlite3.connect(journal.path)) as db:
+        db.executescript(f"{PROMISES}; PRAGMA user_version = 2;")
+    assert await titles(journal) == ["Ended", "Open"]
+    assert await journal.read(lambda db: since(db, 0)) == News(0)
+    await write(journal, "New")
+    assert (await journal.read(lambda db: since(db, 0))).number == 1
+
+
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:
     make_first_version(journal.path)
     await journal.find("t1")
     new = open_journal(journal.path.with_name("new.sqlite3"))
     await new.find("t1")
     await new.close()
-    for table in ("tasks", "clips"):
+    for table in ("tasks", "clips", "changes"):
         assert columns_of(journal.path, table) == columns_of(new.path, table)
     assert version_of(journal.path) == version_of(new.path) == len(MIGRATIONS)
 

@@ -3,7 +3,7 @@
 Invariant: plain values, from which `server.results` makes what a client sees.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,7 +13,6 @@ from song_mcp.songs import Service, Task
 
 Action = Literal["check", "abandon", "submit_again"]
 """What can be done about a task in doubt."""
-Listener = Callable[[Task], Awaitable[None]]
 
 
 class Wait(Protocol):

@@ -3,9 +3,17 @@
 Invariant: an id that passes can be quoted into a URL and shown to a person; no more is assumed.
 """
 
+import re
+
 from song_mcp.errors import InvalidRequestError
 
 ID_LIMIT = 200
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def is_uuid(value: str) -> bool:
+    """Tell whether it has the form of the ids that services give to songs."""
+    return UUID.fullmatch(value) is not None
 
 
 def checked_id(name: str, value: str) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from anyio import Event
 from anyio.from_thread import check_cancelled
 
 from song_mcp import claims, rows
@@ -20,6 +21,8 @@ from song_mcp.claims import Pace, SaveClaim, Spending
 from song_mcp.journal_file import JournalFile
 from song_mcp.rows import NewTask, Prepared, Recorded
 from song_mcp.songs import Clip, Report, Service, Task
+
+T = TypeVar("T")
 
 IN_DOUBT = "status = 'in_doubt' ORDER BY created_at DESC, rowid DESC"
 RUNNING = "service = ? AND status IN ('pending', 'processing') ORDER BY created_at, rowid LIMIT 10"
@@ -31,14 +34,6 @@ MATCHES = (
 RIVALS = (
     "SELECT count(*) FROM tasks WHERE status = 'in_doubt' AND local_id != :local_id "
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
-)
-WITH_CLIP = (
-    "local_id IN (SELECT local_id FROM clips WHERE clip_id = ?) "
-    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
-)
-WITH_COMPLETED_CLIP = (
-    "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
-    "ORDER BY created_at DESC, rowid DESC"
 )
 MATCHING = "has_words(?, tasks.local_id) ORDER BY created_at DESC, rowid DESC LIMIT ?"
 
@@ -344,15 +339,14 @@ class Journal:
 
         return await self._file.read(work)
 
-    async def find_clip(self, clip_id: str) -> tuple[Task, Clip] | None:
-        """Give the newest task that made the clip with this id, and the clip, or None."""
+    async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """Give the answer to a question of `finding` or `changes`, from one state of the file."""
+        return await self._file.read(question)
 
-        def work(db: sqlite3.Connection) -> tuple[Task, Clip] | None:
-            tasks = rows.tasks_where(db, WITH_CLIP, (clip_id,))
-            clip = tasks[0].clip(clip_id) if tasks else None
-            return (tasks[0], clip) if clip else None
-
-        return await self._file.read(work)
+    @property
+    def written(self) -> Event:
+        """The event that is set when this process next writes."""
+        return self._file.written
 
     async def search(self, query: str, limit: int) -> Page:
         """Give up to `limit` tasks, newest first, in which every word of `query` occurs.
@@ -366,15 +360,6 @@ class Journal:
             )
             total = int(count.fetchone()[0])
             return Page(tuple(rows.tasks_where(db, MATCHING, (query, limit))), total)
-
-        return await self._file.read(work)
-
-    async def completed_clips(self) -> Sequence[tuple[Task, Clip]]:
-        """Give every completed clip with its task, newest task first, takes in their order."""
-
-        def work(db: sqlite3.Connection) -> Sequence[tuple[Task, Clip]]:
-            tasks = rows.tasks_where(db, WITH_COMPLETED_CLIP, ())
-            return [(t, clip) for t in tasks for clip in t.clips if clip.status == "completed"]
 
         return await self._file.read(work)
 

@@ -44,13 +44,17 @@ class JournalFile:
     """The file `path`, opened and made on first use. Every method may raise JournalError."""
 
     def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Remember where the file is; `prepare` gets each fresh connection (to add functions)."""
+        """Remember where the file is; `prepare` gets each fresh connection (to add functions).
+
+        The event `written` is set, and another put in its place, at each write of this process.
+        """
         self.path = path
         self._prepare = prepare
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._is_read_only = False
         self._turn = anyio.Lock()
+        self.written = anyio.Event()
 
     async def write(self, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one write transaction: all of it is on disk when this returns, or none.
@@ -68,7 +72,11 @@ class JournalFile:
             reach(after)
             return result
 
-        return await self._in_thread(transaction)
+        try:
+            return await self._in_thread(transaction)
+        finally:  # whoever called may be gone, what was written is not
+            self.written.set()
+            self.written = anyio.Event()
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one read transaction, so that it sees one state of the file.

@@ -43,6 +43,15 @@ class Media(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some bytes of a clip's file, how many it has in all, and what it holds."""
+
+    content: bytes
+    total_bytes: int
+    mime_type: str
+
+
 Download = Callable[[str, Callable[[bytes], None]], Awaitable[Media]]
 """Fetches a URL and feeds its bytes to a sink; raises LibraryError, and what the sink raises."""
 
@@ -103,7 +112,18 @@ class Library:
 
         Raises LibraryError where the clip has none, or it is gone or no audio any more.
         """
-        return await run_sync(self._read, clip)
+        return (await run_sync(self._read, clip, 0, None)).content
+
+    async def part(self, clip: Clip, offset: int, size: int) -> Part:
+        """Give up to `size` bytes of the clip's file from `offset` on, reading no others.
+
+        Raises LibraryError as `read` does, and where the file ends before `offset`.
+        """
+        return await run_sync(self._read, clip, offset, size)
+
+    async def cover(self, clip: Clip) -> tuple[bytes, str] | None:
+        """Give the bytes and MIME type of the picture beside the clip's file, or None."""
+        return await run_sync(_picture, clip.cover) if clip.cover else None
 
     def _find(self, task: Task, clip: Clip) -> Saved | None:
         if clip.file and (saved := _saved(clip.file)):
@@ -150,16 +170,22 @@ class Library:
             finally:
                 draft.discard()
 
-    def _read(self, clip: Clip) -> bytes:
+    def _read(self, clip: Clip, offset: int, size: int | None) -> Part:
         if clip.file is None:
             msg = f"Clip {clip.clip_id} is not in the library. {clip.save_error}".rstrip()
             raise LibraryError(msg)
         try:
             with _opened(clip.file) as file:
-                audio.recognise(file)
-                return content_of(file)
+                kind = audio.recognise(file)
+                total = file.seek(0, SEEK_END)
+                file.seek(offset)
+                content = file.read(total if size is None else size)
         except (OSError, LibraryError) as error:
             raise _gone(clip) from error
+        if offset >= total:
+            msg = f"The file of clip {clip.clip_id} has {total} bytes: nothing is at {offset}."
+            raise LibraryError(f"{msg} Give an offset of 0 to {total - 1}.")
+        return Part(content, total, kind.mime_type)
 
 
 # Files -------------------------------------------------------------------------------------
@@ -208,6 +234,16 @@ def _cover(song: Path) -> Path | None:
         with suppress(OSError):
             if stat.S_ISREG(path.lstat().st_mode):
                 return path
+    return None
+
+
+def _picture(path: Path) -> tuple[bytes, str] | None:
+    """Give a picture's bytes and MIME type, or None where it is none, too large or gone."""
+    with suppress(OSError), _opened(path) as file:
+        content = file.read(COVER_CAP_BYTES + 1)
+        kind = audio.picture_format(content)
+        if kind is not None and len(content) <= COVER_CAP_BYTES:
+            return content, kind.mime_type
     return None
 
 

@@ -74,5 +74,74 @@ ALTER TABLE clips ADD COLUMN save_owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX tasks_by_look ON tasks (status, account, next_look_at)
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES)
+# What changed last, for those who watch: each task (with clip_id '') and each clip once, under the
+# number of its newest change, and with both ids '' the list of finished clips. Numbers only grow.
+# Kept by triggers, so every writer counts, and only where a client sees a difference: looks, claims
+# and deliveries do not. Deleted and inserted rather than replaced: inside a trigger the conflict
+# rule of the statement outside would win. Each body is one line, as `;` at the end of one splits.
+CHANGES = """
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    local_id TEXT NOT NULL,
+    clip_id TEXT NOT NULL,
+    UNIQUE (local_id, clip_id)
+);
+CREATE TRIGGER task_made AFTER INSERT ON tasks BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, ''); \
+END;
+CREATE TRIGGER task_changed AFTER UPDATE ON tasks WHEN (
+    OLD.task_id, OLD.model, OLD.kind, OLD.status, OLD.title, OLD.description, OLD.request,
+    OLD.provider_status, OLD.progress_percent, OLD.lyrics_title, OLD.lyrics_text, OLD.error,
+    OLD.charged, OLD.cost_usd, OLD.created_at, OLD.finished_at
+) IS NOT (
+    NEW.task_id, NEW.model, NEW.kind, NEW.status, NEW.title, NEW.description, NEW.request,
+    NEW.provider_status, NEW.progress_percent, NEW.lyrics_title, NEW.lyrics_text, NEW.error,
+    NEW.charged, NEW.cost_usd, NEW.created_at, NEW.finished_at
+) BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, ''); \
+END;
+CREATE TRIGGER task_gone AFTER DELETE ON tasks BEGIN
+    DELETE FROM changes WHERE local_id = OLD.local_id AND clip_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES (OLD.local_id, ''); \
+END;
+CREATE TRIGGER clip_made AFTER INSERT ON clips BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = NEW.clip_id; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, NEW.clip_id); \
+END;
+CREATE TRIGGER clip_changed AFTER UPDATE ON clips WHEN (
+    OLD.local_id, OLD.position, OLD.status, OLD.title, OLD.service_title, OLD.duration_s,
+    OLD.audio_url, OLD.image_url, OLD.video_url, OLD.tags, OLD.lyrics, OLD.error, OLD.made_with,
+    OLD.file, OLD.cover, OLD.mime_type, OLD.save_error
+) IS NOT (
+    NEW.local_id, NEW.position, NEW.status, NEW.title, NEW.service_title, NEW.duration_s,
+    NEW.audio_url, NEW.image_url, NEW.video_url, NEW.tags, NEW.lyrics, NEW.error, NEW.made_with,
+    NEW.file, NEW.cover, NEW.mime_type, NEW.save_error
+) BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = NEW.clip_id; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, NEW.clip_id); \
+END;
+CREATE TRIGGER clip_gone AFTER DELETE ON clips BEGIN
+    DELETE FROM changes WHERE local_id = OLD.local_id AND clip_id = OLD.clip_id; \
+    INSERT INTO changes (local_id, clip_id) VALUES (OLD.local_id, OLD.clip_id); \
+END;
+CREATE TRIGGER list_longer AFTER INSERT ON clips WHEN NEW.status = 'completed' BEGIN
+    DELETE FROM changes WHERE local_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES ('', ''); \
+END;
+CREATE TRIGGER list_changed AFTER UPDATE ON clips WHEN 'completed' IN (OLD.status, NEW.status) AND
+    (OLD.status, OLD.title, OLD.duration_s, OLD.file) IS NOT
+    (NEW.status, NEW.title, NEW.duration_s, NEW.file)
+BEGIN
+    DELETE FROM changes WHERE local_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES ('', ''); \
+END;
+CREATE TRIGGER list_shorter AFTER DELETE ON clips WHEN OLD.status = 'completed' BEGIN
+    DELETE FROM changes WHERE local_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES ('', ''); \
+END
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, CHANGES)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -6,7 +6,9 @@ Invariant: each sentence says what happened, whether it cost anything, and what 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from song_mcp.songs import SERVICE_LABELS, ExtensionRequest, Request, Service, Task
+from song_mcp.songs import SERVICE_LABELS, Clip, ExtensionRequest, Request, Service, Task
+from song_mcp.tagging import short_id
+from song_mcp.text import quoted
 
 KEY_VARIABLES: Mapping[Service, str] = {"piapi": "PIAPI_API_KEY", "gptge": "GPTGE_API_KEY"}
 
@@ -66,13 +68,47 @@ def task_for_clip(task: Task) -> str:
     return f"{task.public_id} is a task, not a clip; {has}. Nothing was sent or paid."
 
 
-def unknown_clip(clip_id: str) -> str:
-    """Say that a clip is not known, and how it could be."""
+def unknown_clip(name: str) -> str:
+    """Say that no clip is called so, and what a clip can be called."""
     return (
-        f"There is no clip {clip_id} in the journal. Where it is of a Suno task made elsewhere, "
-        "call fetch_suno_task with that task's id first; list_songs shows the known clips. "
-        "Nothing was sent or paid."
+        f"There is no clip {quoted(name)} in the journal: clip_id takes an id, a short id, an "
+        "exact title or last, and list_songs shows them. Of a Suno task made elsewhere, call "
+        "fetch_suno_task with that task's id first. Nothing was sent or paid."
     )
+
+
+def no_last_clip() -> str:
+    """Say that there is no song that could be the last one."""
+    return "There is no finished song yet, so none is the last one. Nothing was sent or paid."
+
+
+def which_clip(name: str, clips: Sequence[tuple[Task, Clip]], total: int) -> str:
+    """Say that several clips are called so, and how each of the newest is told apart."""
+    lines = [
+        f"- {short_id(task, clip)} {quoted(clip.title, limit=80)}, {task.created_at:%Y-%m-%d %H:%M}"
+        for task, clip in clips
+    ]
+    of = f"; the newest {len(clips)}" if len(clips) < total else ""
+    said = f"{quoted(name)} can mean {total} clips{of}:"
+    return "\n".join([said, *lines, "Give one of these short ids. Nothing was sent or paid."])
+
+
+def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
+    """Say which clip was taken as the last one, and what else it could have been."""
+    others = ", ".join(each.clip_id for each in task.clips if each.clip_id != clip.clip_id)
+    said = f"last is {quoted(clip.title, limit=80)}, clip {clip.clip_id}"
+    said += f"; the other take is {others}." if others else "."
+    return f"{said} A newer song, {running.public_id}, is still being made." if running else said
+
+
+def no_cover(clip: Clip) -> str:
+    """Say that the library has no picture of a clip."""
+    return f"The library has no cover of clip {clip.clip_id}."
+
+
+def unknown_task(name: str) -> str:
+    """Say that no task is called so, and where the known ones are."""
+    return f"There is no task {quoted(name)} in the journal. list_songs shows the known ones."
 
 
 def no_presence(folder: Path, error: OSError) -> str:

@@ -15,7 +15,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from song_mcp import doubts, sentences
-from song_mcp.answers import AccountState, Action, Answer, Listener, State, Wait
+from song_mcp.answers import AccountState, Action, Answer, State, Wait
 from song_mcp.caretaker import Caretaker
 from song_mcp.cashier import Cashier
 from song_mcp.claims import FOLLOWED_FOR_S
@@ -28,13 +28,16 @@ from song_mcp.errors import (
     UnknownClipError,
     UnknownTaskError,
 )
+from song_mcp.finding import LAST
 from song_mcp.guard import going_on
+from song_mcp.ids import is_uuid
 from song_mcp.journal import Journal, Page
 from song_mcp.keeper import Keeper
 from song_mcp.library import Library
 from song_mcp.providers.base import Account, Provider
 from song_mcp.rows import Recorded
 from song_mcp.sentences import SETTLED_MEANWHILE as SETTLED
+from song_mcp.shelf import Shelf
 from song_mcp.songs import (
     DEFAULT_SUNO,
     MODELS,
@@ -49,6 +52,7 @@ from song_mcp.songs import (
     model_by_wire_name,
 )
 from song_mcp.tracker import Tracker
+from song_mcp.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +98,10 @@ class Studio:
         self._cashier = Cashier(journal, clock, work, daily_limit, self._took_note)
         presence = self._cashier.presence
         self._caretaker = Caretaker(journal, presence, clock, self._cashier.is_sending)
-        self._keeper = Keeper(journal, library, presence, clock, work, self._saved)
-        self._tracker = Tracker(providers, journal, clock, self._ended)
-        self._listeners: list[Listener] = []
+        self._keeper = Keeper(journal, library, presence, clock, work, self._announce)
+        self._tracker = Tracker(providers, journal, clock, self._keeper.keep)
+        self.watch = Watch(journal, clock)
+        self.shelf = Shelf(journal, library, self._keeper)
 
     # Choosing --------------------------------------------------------------------------
 
@@ -110,21 +115,19 @@ class Studio:
         msg = f"There is no model {name[:60]!r}; choose one of {known}. Nothing was paid."
         raise InvalidRequestError(msg)
 
-    async def source(self, clip_id: str) -> tuple[Model, Source]:
-        """Give what the journal knows of the clip that is to be continued, and with which model.
+    async def source(self, name: str) -> tuple[Model, Source, str]:
+        """Give the clip that is to be continued, the model to do it with, and a note on the choice.
 
-        A clip it does not know is taken as a song id of PiAPI. Raises InvalidRequestError where
-        the id is that of a task, and UnknownClipError where PiAPI has no key to be asked with.
+        What looks like an id, and is none in the journal, is taken as a song id of PiAPI. Raises
+        UnknownClipError, or InvalidRequestError where `name` means several clips, or a task.
         """
-        known = await self._journal.find_clip(clip_id)
-        if known is not None:
-            return self._known_source(*known)
-        task = await self._journal.find(clip_id)
-        if task is not None:
-            raise InvalidRequestError(sentences.task_for_clip(task))
-        if "piapi" not in self._providers:
-            raise UnknownClipError(sentences.unknown_clip(clip_id))
-        return UDIO, Source(clip_id)
+        try:
+            found = await self.shelf.find(name)
+        except UnknownClipError:
+            if not is_uuid(name.strip()) or "piapi" not in self._providers:
+                raise
+            return UDIO, Source(name.strip()), ""
+        return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
         source = Source(clip.clip_id, task.task_id, clip.title, clip.duration_s)
@@ -222,12 +225,13 @@ class Studio:
     async def look_up(self, task_id: str, service: Service, wait: Wait) -> Answer:
         """Give a task as it stands, waiting for its end as long as `wait` says.
 
-        The journal says which service has it; one that it does not know is asked of `service`.
+        The journal says which service has it, also by a clip's id and of the `last` one; one that
+        it does not know is asked of `service`.
         An ended task is answered from the journal; where the look at an open one fails, the
         answer is what was last known, with a note. Raises UnknownTaskError, NotConfiguredError
         or what the service's `fetch` raised for a task that the journal does not know.
         """
-        task = await self._journal.find(task_id)
+        task = await self.shelf.known_task(task_id)
         if task is None:
             task = await self._look_elsewhere(task_id, service)
         note = await self._look_now(task)
@@ -241,9 +245,8 @@ class Studio:
         return sentences.NOT_FOLLOWED if task.is_open and age_s > FOLLOWED_FOR_S else ""
 
     async def _look_elsewhere(self, task_id: str, service: Service) -> Task:
-        if task_id.startswith("local-"):
-            msg = f"There is no task {task_id} in the journal. list_songs shows the known ones."
-            raise UnknownTaskError(msg)
+        if task_id.startswith("local-") or task_id.casefold() == LAST:
+            raise UnknownTaskError(sentences.unknown_task(task_id))
         if service not in self._providers:
             raise UnknownTaskError(sentences.unknown_without_key(task_id, service))
         try:
@@ -271,24 +274,8 @@ class Studio:
         return await self._journal.search(query, limit)
 
     async def task(self, task_id: str) -> Task:
-        """Give a task from the journal alone; raises UnknownTaskError."""
-        task = await self._journal.find(task_id)
-        if task is None:
-            msg = f"There is no task {task_id} in the journal."
-            raise UnknownTaskError(msg)
-        return task
-
-    async def clip(self, clip_id: str) -> tuple[Task, Clip]:
-        """Give a clip and its task from the journal alone; raises UnknownClipError."""
-        found = await self._journal.find_clip(clip_id)
-        if found is None:
-            msg = f"There is no clip {clip_id} in the journal."
-            raise UnknownClipError(msg)
-        return found
-
-    async def completed_clips(self) -> Sequence[tuple[Task, Clip]]:
-        """Give every completed clip with its task, newest first; asks nobody."""
-        return await self._journal.completed_clips()
+        """Give a task from the journal alone, by its id or as `last`; raises UnknownTaskError."""
+        return await self.shelf.task(task_id)
 
     # Waiting ---------------------------------------------------------------------------
 
@@ -312,43 +299,17 @@ class Studio:
         """Whether waiting longer brings nothing: ended, and its audio kept, or known not to be."""
         return not task.is_open and task.is_kept
 
-    # Keeping ---------------------------------------------------------------------------
-
-    async def audio(self, clip_id: str) -> tuple[bytes, str]:
-        """Give a completed clip's audio bytes and MIME type, waiting while it is being saved.
-
-        Raises UnknownClipError, or LibraryError where there is no audio to be read.
-        """
-        task, clip = await self.clip(clip_id)
-        await self._keeper.kept(task, clip)
-        _, clip = await self.clip(clip_id)
-        return await self._library.read(clip), clip.mime_type
-
     # Opening and closing ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Follow tasks, save clips and look after dead processes, until cancelled."""
+        """Follow tasks, save clips, tell changes, look after dead processes, until cancelled."""
         self._work.start_soon(self._keeper.run)
         self._work.start_soon(self._caretaker.run)
+        self._work.start_soon(self.watch.run)
         await self._tracker.run()
 
-    def listen(self, listener: Listener) -> None:
-        """Have `listener` told of each task that ended, and again as its clips are saved."""
-        self._listeners.append(listener)
-
-    async def _ended(self, task: Task) -> None:
-        await self._keeper.keep(task)
-        self._work.start_soon(self._tell, task.local_id)
-
-    def _saved(self, local_id: str) -> None:
+    def _announce(self, local_id: str) -> None:
         self._tracker.announce(local_id)
-        self._work.start_soon(self._tell, local_id)
-
-    async def _tell(self, local_id: str) -> None:
-        with going_on("telling the clients"):
-            task = await self.task(local_id)
-            for listener in self._listeners:
-                await listener(task)
 
     async def _took_note(self, local_id: str, recorded: Recorded | None) -> None:
         """Pass on what came of a submission: `recorded` is what was accepted."""

@@ -26,7 +26,7 @@ from typing import BinaryIO
 from song_mcp import audio
 from song_mcp.audio import Format
 from song_mcp.errors import LibraryError
-from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Task
+from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Service, Task
 from song_mcp.text import clean
 
 # Names -------------------------------------------------------------------------------------
@@ -44,8 +44,18 @@ ID_LENGTHS = (8, 16, 32, 52)
 
 def key_of(task: Task, clip: Clip) -> str:
     """Give 52 letters and digits that stand for this clip of this service, and no other."""
-    name = f"{task.service}\0{clip.clip_id}".encode(errors="backslashreplace")
+    return digest(task.service, clip.clip_id)
+
+
+def digest(service: Service, clip_id: str) -> str:
+    """Give the key of the clip with this id at this service."""
+    name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
     return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()
+
+
+def short_id(task: Task, clip: Clip) -> str:
+    """Give the part of the key that stands in the file's name: what people call the clip by."""
+    return key_of(task, clip)[: ID_LENGTHS[0]]
 
 
 def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import ResourcesListChanged
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
@@ -16,9 +15,9 @@ from tests.house import House, open_house, text
 LOST = "slow waltz [[html-502:accepted]]"
 
 
-@pytest.fixture(params=["auto", "legacy"])
-async def house(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[House]:
-    async with open_house(tmp_path, request.param) as opened:
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
         yield opened
 
 
@@ -43,8 +42,7 @@ async def in_doubt(house: House, description: str = LOST) -> dict[str, Any]:
 
 
 async def test_an_end_that_no_client_has_is_joined_and_then_delivered(house: House) -> None:
-    with anyio.move_on_after(0.05):
-        await house.call("generate_song", description="x", wait_seconds=55)
+    await house.give_up("generate_song", description="x", wait_seconds=55)
     while column(house, "status") != ["completed"]:
         await anyio.lowlevel.checkpoint()
     assert column(house, "delivered_at") == [None]
@@ -215,15 +213,3 @@ async def test_an_unknown_prompt_is_invalid_params(house: House) -> None:
     with pytest.raises(MCPError) as caught:
         await house.client.get_prompt("compose")
     assert caught.value.error.code == -32602
-
-
-async def test_a_client_that_listens_is_told_that_a_song_is_there(tmp_path: Path) -> None:
-    async with (
-        open_house(tmp_path) as house,
-        house.client.listen(resources_list_changed=True) as told,
-    ):
-        await house.ok("generate_song", description="x", wait_seconds=0)
-        with anyio.fail_after(20):
-            async for event in told:
-                assert event == ResourcesListChanged()
-                break

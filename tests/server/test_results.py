@@ -19,6 +19,8 @@ from song_mcp.rows import NewTask
 from song_mcp.server.results import TaskResult, as_json, task_result, task_text
 from song_mcp.songs import Clip, Lyrics, Service, Task
 
+pytestmark = pytest.mark.no_client
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 INDEX = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
 TASKS = [

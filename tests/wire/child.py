@@ -13,20 +13,30 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.types import jsonrpc_message_adapter
 
+from tests.eras import LEGACY, MODERN, now_tested
+
 Json = dict[str, Any]
 
 SONG_MCP = (sys.executable, "-W", "error", "-m", "song_mcp")
 LONGEST_LINE = 4 * 2**20
 HELLO = {
-    "protocolVersion": "2025-11-25",
+    "protocolVersion": LEGACY,
     "capabilities": {},
     "clientInfo": {"name": "pipes", "version": "1"},
 }
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": MODERN,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""What each request carries from 2026-07-28 on, where nobody shakes hands."""
 
 
 @dataclass
 class Child:
-    """A started process; what it says on stdout is kept in `lines`, its stderr in a file."""
+    """A started process; what it says on stdout is kept in `lines`, its stderr in a file.
+
+    It is spoken to in the protocol era that is being tested.
+    """
 
     process: Process
     log: Path
@@ -49,7 +59,9 @@ class Child:
         await self.process.stdin.send(text + b"\n")
 
     async def hello(self) -> Json:
-        """Shake hands as clients up to 2025-11-25 do; gives the server's answer."""
+        """Begin as clients of the era do: with a handshake, or by asking what there is."""
+        if now_tested.era == MODERN:
+            return await self.ask("server/discover", {})
         answer = await self.ask("initialize", HELLO)
         await self.send({"method": "notifications/initialized"})
         return answer
@@ -57,6 +69,8 @@ class Child:
     async def request(self, method: str, params: Json) -> int:
         """Send a request without waiting for its answer; gives its id."""
         self._ids += 1
+        if now_tested.era == MODERN:
+            params = params | {"_meta": ENVELOPE | params.get("_meta", {})}
         await self.send({"id": self._ids, "method": method, "params": params})
         return self._ids
 

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, BlobResourceContents, TextResourceContents
@@ -24,6 +24,7 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
+from tests import eras
 from tests.house import House, environment
 from tests.wire.child import SONG_MCP, Child, started
 
@@ -46,30 +47,28 @@ async def services() -> AsyncIterator[tuple[str, Sandbox]]:
 # With the SDK's client -----------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=["auto", "legacy"])
+@pytest.fixture(scope="module")
 async def house(
-    services: tuple[str, Sandbox],
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
+    services: tuple[str, Sandbox], era: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[House]:
     """A server in a process of its own for each protocol era, shared by the tests below."""
-    base_url, sandbox = services
-    folder = tmp_path_factory.mktemp(request.param)
-    async with connected(folder, base_url, request.param) as client:
-        yield House(client, sandbox, folder, base_url, Clock())
+    folder = tmp_path_factory.mktemp(era)
+    async with connected(folder, services) as house:
+        yield house
     assert (folder / "stderr.txt").read_text(encoding="utf-8") == ""
 
 
 @asynccontextmanager
-async def connected(folder: Path, base_url: str, mode: str) -> AsyncIterator[Client]:
+async def connected(folder: Path, services: tuple[str, Sandbox]) -> AsyncIterator[House]:
+    base_url, sandbox = services
     server = StdioServerParameters(
         command=SONG_MCP[0],
         args=list(SONG_MCP[1:]),
         env={"HOME": str(folder), **environment(folder, base_url)},
     )
     with (folder / "stderr.txt").open("a", encoding="utf-8") as stderr:
-        async with Client(stdio_client(server, stderr), mode=mode) as client:
-            yield client
+        async with eras.connected(stdio_client(server, stderr)) as (client, ear):
+            yield House(client, sandbox, folder, base_url, Clock(), ear)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +102,7 @@ async def longer(house: House, songs: dict[str, Json]) -> dict[str, Json]:
     return made
 
 
-async def test_the_server_says_who_it_is(house: House) -> None:
-    era = "2026-07-28" if house.folder.name.startswith("auto") else "2025-11-25"
+async def test_the_server_says_who_it_is(house: House, era: str) -> None:
     assert house.client.protocol_version == era
     assert house.client.server_info is not None
     assert house.client.server_info.name == "song-mcp"
@@ -229,17 +227,16 @@ async def test_an_unknown_clip_is_an_error_of_the_protocol(house: House) -> None
 
 
 async def test_another_process_finds_what_this_one_made(
-    house: House, songs: dict[str, Json]
+    house: House, songs: dict[str, Json], services: tuple[str, Sandbox]
 ) -> None:
     song = songs["piapi"]
     clip = song["clips"][0]
     asked = len(house.sandbox.requests)
-    async with connected(house.folder, house.base_url, "auto") as client:
-        other = House(client, house.sandbox, house.folder, house.base_url, house.clock)
+    async with connected(house.folder, services) as other:
         listed = await other.ok("list_songs", query=song["task_id"])
         assert listed["total"] == 1
         assert (await other.ok("get_task", task_id=song["task_id"]))["clips"] == song["clips"]
-        (content,) = (await client.read_resource(f"{clip['resource_uri']}/audio")).contents
+        (content,) = (await other.client.read_resource(f"{clip['resource_uri']}/audio")).contents
         assert isinstance(content, BlobResourceContents)
         assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
     assert len(house.sandbox.requests) == asked
@@ -613,12 +610,3 @@ async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
             (task,) = (await heir.tool("list_songs"))["structuredContent"]["tasks"]
     assert task["charged"] == "unknown"
     assert "may have been charged" in task["error"]
-
-
-async def test_an_older_client_is_told_that_a_song_is_there(child: Child) -> None:
-    await child.tool("generate_song", description="told", wait_seconds=0)
-    with anyio.fail_after(20):
-        while json.loads(await child.line()).get("method") != (
-            "notifications/resources/list_changed"
-        ):
-            pass

@@ -8,12 +8,10 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -30,7 +28,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, SongError
-from song_mcp.server import resources
+from song_mcp.server import notices, resources
 from song_mcp.server.boundary import (
     INTERNAL,
     checked_arguments,
@@ -41,7 +39,6 @@ from song_mcp.server.boundary import (
 )
 from song_mcp.server.delivery import Deliveries, Expects, ended_tasks
 from song_mcp.server.exchanges import Exchanges
-from song_mcp.server.notices import Notices
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio import Studio
 
@@ -63,6 +60,7 @@ class SongServer(MCPServer[Studio]):
 
     def __init__(self, open_studio: OpenStudio) -> None:
         """Register the tools and resources; `open_studio` is entered when serving starts."""
+        bus = notices.Bus()
         super().__init__(
             "song-mcp",
             title="song-mcp",
@@ -70,14 +68,12 @@ class SongServer(MCPServer[Studio]):
             version=__version__,
             lifespan=lambda _: self._serving(open_studio),
             log_level="WARNING",
+            subscriptions=bus,
         )
         self._studio: Studio | None = None
         self._deliveries: Expects | None = None
-        self._notices = Notices(self._subscriptions)
-        low = self._lowlevel_server
-        low.create_initialization_options = partial(  # type: ignore[method-assign]  # as its docs say
-            low.create_initialization_options, NotificationOptions(resources_changed=True)
-        )
+        self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
+        notices.connect(self._lowlevel_server, bus, self._notices)
         for entry in TOOLS:
             self.add_tool(
                 entry.function,
@@ -92,7 +88,7 @@ class SongServer(MCPServer[Studio]):
     async def _serving(self, open_studio: OpenStudio) -> AsyncIterator[Studio]:
         async with open_studio() as studio:
             self._studio = studio
-            studio.listen(self._notices.tell)
+            self._notices.start(studio)
             yield studio
 
     def deliveries_by_line(self) -> Deliveries:
@@ -130,8 +126,6 @@ class SongServer(MCPServer[Studio]):
         self, name: str, arguments: dict[str, Any], context: Context[Studio, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; every failure that is not the protocol's is a result that says it."""
-        if context is not None:
-            self._notices.meet(context)
         try:
             arguments = checked_arguments(await self._parameters(name), arguments)
             result = await super().call_tool(name, arguments, context)
@@ -179,7 +173,7 @@ class SongServer(MCPServer[Studio]):
         if self._studio is None:
             return []
         try:
-            return resources.listed(await self._studio.completed_clips())
+            return resources.listed(await self._studio.shelf.completed_clips())
         except SongError as error:
             raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
 

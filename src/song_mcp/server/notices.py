@@ -1,52 +1,241 @@
-"""Telling clients that songs are there, in both protocol eras.
+"""Telling clients what changed, in both protocol eras.
 
-Invariant: a notice says only that something changed, never what; a client that has gone is left
-out, and none delays another or the song.
+Invariant: a notice says only that something changed, never what, so one that still waits to be sent
+stands for every later one of its kind: what waits for a client is bounded by what it subscribed to.
+A client that is slow, or has gone, delays neither another client nor a song.
+
+Clients up to 2025-11-25 subscribe to single resources (`resources/subscribe`), and each is told of
+a new list of resources. From 2026-07-28 on they listen to the bus (`subscriptions/listen`), and get
+what they asked for there. A resource need not be there to be subscribed to: as in the SDK, one that
+never is never changes.
 """
 
-from collections import OrderedDict
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from mcp.server.mcpserver import Context
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
-from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated, SubscriptionBus
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    ResourcesListChanged,
+    ResourceUpdated,
+)
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    EmptyResult,
+    NotificationParams,
+    PromptsCapability,
+    ResourcesCapability,
+    ServerCapabilities,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    ToolsCapability,
+    UnsubscribeRequestParams,
+)
 
-from song_mcp.songs import Task
+from song_mcp.changes import Change, News
 from song_mcp.studio import Studio
 
-HANDSHAKE_ERA_ENDS = "2026-07-28"
-"""From this version on, clients listen to the bus; before it, their sessions are told."""
-SESSIONS = 100
-"""How many connections of older clients are remembered."""
+Ctx = ServerRequestContext[Studio, Any]
+
+SUBSCRIPTIONS = 1000
+"""How many resources one client may subscribe to."""
+LONGEST_URI = 500
+THE_LIST = ""
+"""Among the URIs that wait to be told: the list of resources itself."""
+VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+class Bus(InMemorySubscriptionBus):
+    """The SDK's bus, which knows whether anyone listens."""
+
+    def is_heard(self) -> bool:
+        """Tell whether a client listens."""
+        return bool(self._listeners)
+
+
+class _Session:
+    """The connection of an older client: what it subscribed to, and what it is still to be told."""
+
+    def __init__(self, client: object) -> None:
+        self.client = client
+        self.uris: set[str] = set()
+        self.is_ready = anyio.Event()
+        self._waiting: dict[str, None] = {}
+        self._something = anyio.Event()
+
+    def note(self, uris: Iterable[str]) -> None:
+        """Have the client told of these, once each however often they come."""
+        self._waiting |= dict.fromkeys(uri for uri in uris if uri in self.uris or uri == THE_LIST)
+        if self._waiting:
+            self._something.set()
+
+    async def send(self, session: ServerSession) -> None:
+        """Tell the client, one after the other, until cancelled."""
+        while True:
+            await self._something.wait()
+            self._something = anyio.Event()
+            for uri in self._taken():
+                if uri == THE_LIST:
+                    await session.send_resource_list_changed()
+                else:
+                    await session.send_resource_updated(uri)
+
+    def _taken(self) -> Iterator[str]:
+        """Give what waits, each taken away just before it is sent."""
+        while self._waiting:
+            uri = next(iter(self._waiting))
+            del self._waiting[uri]
+            yield uri
 
 
 class Notices:
-    """Tells whoever listens to `bus`, and the sessions of older clients that called a tool."""
+    """Tells whoever listens to `bus`, and older clients, of resources that fit the `templates`."""
 
-    def __init__(self, bus: SubscriptionBus) -> None:
+    def __init__(self, bus: Bus, templates: Iterable[str]) -> None:
         self._bus = bus
-        self._sessions: OrderedDict[int, ServerSession] = OrderedDict()
+        self._templates = tuple(templates)
+        self._sessions: dict[int, _Session] = {}
+        self._catch_up: Callable[[], Awaitable[None]] | None = None
 
-    def meet(self, context: Context[Studio, Any]) -> None:
-        """Take note of the session that this call came through: one for each connection."""
-        version, client = context.protocol_version, context.session.client_params
-        if version is None or version >= HANDSHAKE_ERA_ENDS:
+    # What is told ----------------------------------------------------------------------
+
+    def start(self, studio: Studio) -> None:
+        """Be told of changes by the studio."""
+        self._catch_up = studio.watch.listen(self)
+
+    def is_heard(self) -> bool:
+        """Tell whether any client would hear of a change."""
+        return self._bus.is_heard() or any(
+            session.is_ready.is_set() for session in self._sessions.values()
+        )
+
+    async def tell(self, news: News) -> None:
+        """Say what changed, without waiting for any client."""
+        uris = [uri for change in news.changes for uri in self._uris(change)]
+        for session in self._sessions.values():
+            if session.is_ready.is_set():
+                session.note([*uris, *([THE_LIST] if news.is_list_changed else [])])
+        if not self._bus.is_heard():
             return
-        self._sessions[id(client)] = context.session
-        if len(self._sessions) > SESSIONS:
-            self._sessions.popitem(last=False)
+        for uri in uris:
+            await self._bus.publish(ResourceUpdated(uri=uri))
+        if news.is_list_changed:
+            await self._bus.publish(ResourcesListChanged())
 
-    async def tell(self, task: Task) -> None:
-        """Say that the task changed, and the list of clips with it."""
-        uri = f"song://tasks/{quote(task.public_id, safe='')}"
-        await self._bus.publish(ResourceUpdated(uri=uri))
-        await self._bus.publish(ResourcesListChanged())
-        for key in list(self._sessions):
-            await self._tell_session(key)
+    def _uris(self, change: Change) -> Iterator[str]:
+        """Give the URIs that a change concerns: a task's under both its ids, a clip's parts too."""
+        named = {"task_id": change.task_ids, "clip_id": change.clip_ids}
+        for template in self._templates:
+            for name in VARIABLE.findall(template):
+                for value in named.get(name, ()):
+                    yield template.replace(f"{{{name}}}", quote(value, safe=""))
 
-    async def _tell_session(self, key: int) -> None:
+    async def ready(self) -> None:
+        """Pass over what changed while nobody listened, before somebody does."""
+        if self._catch_up is not None and not self.is_heard():
+            await self._catch_up()
+
+    # Clients up to 2025-11-25 ----------------------------------------------------------
+
+    async def stay(self, ctx: Ctx, _: NotificationParams) -> None:
+        """Tell this client, from when it is initialized until its connection ends.
+
+        The SDK runs this in the connection's own task group, and cancels it with that.
+        """
+        key = id(ctx.session.client_params)
+        if ctx.session.client_params is None or key in self._sessions:
+            return
+        session = self._sessions[key] = _Session(ctx.session.client_params)
         try:
-            await self._sessions[key].send_resource_list_changed()
-        except Exception:  # noqa: BLE001 - the client has gone, in whatever way
-            self._sessions.pop(key, None)
+            await self.ready()
+            session.is_ready.set()
+            await session.send(ctx.session)
+        finally:
+            del self._sessions[key]
+
+    async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
+        """Tell this client of changes of one resource, which need not be there yet.
+
+        Raises MCPError where more would have to be kept for it than is.
+        """
+        session = self._sessions.get(id(ctx.session.client_params))
+        if session is None:
+            raise _refusal("Send notifications/initialized first")
+        _check(session.uris | {params.uri})
+        await session.is_ready.wait()
+        session.uris.add(params.uri)
+        return EmptyResult()
+
+    async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
+        """Stop telling this client of one resource; where it was not told, nothing happens."""
+        session = self._sessions.get(id(ctx.session.client_params))
+        if session is not None:
+            session.uris.discard(params.uri)
+        return EmptyResult()
+
+
+class Listening(ListenHandler):
+    """The SDK's answer to `subscriptions/listen`, with our limits, and ready before it is given."""
+
+    def __init__(self, bus: Bus, notices: Notices) -> None:
+        super().__init__(bus)
+        self._notices = notices
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        """Serve one stream; raises MCPError for too many resources, or a URI that is too long."""
+        _check(params.notifications.resource_subscriptions or [])
+        await self._notices.ready()
+        return await super().__call__(ctx, params)
+
+
+def connect(low: Server[Any], bus: Bus, notices: Notices) -> None:
+    """Have `low` serve subscriptions of both eras, and say so truthfully."""
+    listening = Listening(bus, notices)
+    low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listening)
+    low.add_request_handler("resources/subscribe", SubscribeRequestParams, notices.subscribe)
+    low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, notices.unsubscribe)
+    low.add_notification_handler("notifications/initialized", NotificationParams, notices.stay)
+    low.get_capabilities = _truthful(low.get_capabilities)  # type: ignore[method-assign]
+
+
+def _truthful(
+    get_capabilities: Callable[..., ServerCapabilities],
+) -> Callable[..., ServerCapabilities]:
+    """Say in both eras that resources change and are told of, and that nothing else does.
+
+    The SDK says either that nothing changes (to older clients) or that everything does.
+    """
+
+    def truthful(*args: Any, **kwargs: Any) -> ServerCapabilities:  # noqa: ANN401 - passed on
+        found = get_capabilities(*args, **kwargs)
+        return found.model_copy(
+            update={
+                "resources": ResourcesCapability(subscribe=True, list_changed=True),
+                "tools": ToolsCapability(list_changed=False),
+                "prompts": PromptsCapability(list_changed=False),
+            }
+        )
+
+    return truthful
+
+
+def _check(uris: Collection[str]) -> None:
+    """Raise MCPError where a client would have more kept for it than it may."""
+    if len(uris) > SUBSCRIPTIONS:
+        raise _refusal(f"At most {SUBSCRIPTIONS} resources can be subscribed to at a time")
+    if any(len(uri) > LONGEST_URI for uri in uris):
+        raise _refusal(f"A URI of more than {LONGEST_URI} characters is none of a resource here")
+
+
+def _refusal(what: str) -> MCPError:
+    return MCPError(code=INVALID_PARAMS, message=f"{what}.")

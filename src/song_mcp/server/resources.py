@@ -5,7 +5,8 @@ the journal's order, and the same for everyone.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 from mcp.server.mcpserver import Context
@@ -13,8 +14,9 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Resource
 
 from song_mcp.answers import Answer
-from song_mcp.errors import NotFoundError, SongError
+from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
+from song_mcp.shelf import Shelf
 from song_mcp.songs import SERVICE_LABELS, Clip, Task
 from song_mcp.studio import Studio
 from song_mcp.text import clean
@@ -39,29 +41,24 @@ class Audio(bytes):
 
 async def clip(clip_id: str, ctx: Ctx) -> str:
     """Everything known of a clip, its task, and what it was made from."""
-    task, found = await _found(ctx, clip_id)
+    with _told():
+        task, found = await _shelf(ctx).clip(clip_id)
     return _text(_clip_json(found) | {"task": _task_json(task), "request": dict(task.request)})
 
 
 async def clip_audio(clip_id: str, ctx: Ctx) -> bytes:
     """The audio of a finished clip; one that is still being saved is waited for."""
-    try:
-        content, mime_type = await _studio(ctx).audio(clip_id)
-    except NotFoundError as error:
-        raise _missing(error) from None
-    except SongError as error:
-        raise ResourceError(str(error)) from None
-    if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
-        raise ResourceError(await _too_large(ctx, clip_id, len(content)))
+    with _told():
+        content, mime_type = await _shelf(ctx).audio(clip_id)
+        if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
+            raise LibraryError(await _too_large(ctx, clip_id, len(content)))
     return Audio(content, mime_type)
 
 
 async def task(task_id: str, ctx: Ctx) -> str:
     """A task as the journal has it, with the lyrics of its clips and what was asked for."""
-    try:
-        found = await _studio(ctx).task(task_id)
-    except NotFoundError as error:
-        raise _missing(error) from None
+    with _told():
+        found = await _shelf(ctx).task(task_id)
     clips = [_clip_json(item) for item in found.clips]
     return _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
 
@@ -91,21 +88,24 @@ def _resource(made_by: Task, item: Clip) -> Resource:
     )
 
 
-async def _found(ctx: Ctx, clip_id: str) -> tuple[Task, Clip]:
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the client in our sentences what is wrong, also with what it asked for, cleaned."""
     try:
-        return await _studio(ctx).clip(clip_id)
-    except NotFoundError as error:
-        raise _missing(error) from None
-
-
-def _missing(error: NotFoundError) -> ResourceNotFoundError:
-    """Say what was not found, the id in it cleaned: a client may have asked for anything."""
-    return ResourceNotFoundError(clean(str(error), limit=500, lines=False))
+        yield
+    except (NotFoundError, InvalidRequestError) as error:
+        raise ResourceNotFoundError(clean(str(error), limit=1000)) from None
+    except SongError as error:
+        raise ResourceError(str(error)) from None
 
 
 async def _too_large(ctx: Ctx, clip_id: str, size: int) -> str:
-    _, found = await _found(ctx, clip_id)
+    _, found = await _shelf(ctx).clip(clip_id)
     return f"The audio has {size} bytes, too many for a resource. The file is {found.file}."
+
+
+def _shelf(ctx: Ctx) -> Shelf:
+    return _studio(ctx).shelf
 
 
 def _studio(ctx: Ctx) -> Studio:

@@ -5,7 +5,7 @@ READS) is what it does. Descriptions are prompts: what it does, what it costs, w
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, cast, get_args
 
 from mcp.server.mcpserver import Context
@@ -79,7 +79,10 @@ AnotherTake = Annotated[
         description="Pay again for the same request: only when the user asks for another version"
     ),
 ]
-TaskId = Annotated[str, Field(description="From an earlier result")]
+ClipId = Annotated[
+    str, Field(description="The clip to continue: its id, short id, exact title, or last")
+]
+TaskId = Annotated[str, Field(description="From an earlier result, or last")]
 IncludeLyrics = Annotated[bool, Field(description="With the lyrics of each clip")]
 
 
@@ -114,7 +117,7 @@ async def generate_song(
 
 async def extend_song(
     ctx: Ctx,
-    clip_id: Annotated[str, Field(description="The clip to continue, from an earlier result")],
+    clip_id: ClipId,
     description: Description = "",
     lyrics: OwnLyrics = "",
     instrumental: Instrumental = False,  # noqa: FBT002
@@ -136,7 +139,7 @@ async def extend_song(
     udio adds 32 s a call. Give a description or lyrics for the new part.
     """
     studio = _studio(ctx)
-    model, source = await studio.source(checked_id("clip_id", clip_id))
+    model, source, note = await studio.source(clip_id)
     request = ExtensionRequest(
         model=model,
         description=description,
@@ -148,7 +151,7 @@ async def extend_song(
         source=source,
         continue_at_s=continue_at_seconds,
     )
-    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+    return await _submit(ctx, request, wait_seconds, another_take=another_take, note=note)
 
 
 async def generate_lyrics(
@@ -262,11 +265,12 @@ def _studio(ctx: Ctx) -> Studio:
 
 
 async def _submit(
-    ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool
+    ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool, note: str = ""
 ) -> CallToolResult:
     answer = await _studio(ctx).submit(
         request, _patience(ctx, wait_seconds), another_take=another_take
     )
+    answer = replace(answer, note=" ".join(filter(None, (note, answer.note))))
     is_error = answer.task.status in {"rejected", "in_doubt"}
     return _task_answer(answer, is_error=is_error)
 

@@ -1,0 +1,57 @@
+"""What changed in the journal, whoever changed it: read from the numbers that its triggers keep.
+
+Invariant: `since` runs inside the read transaction of its caller and gives every change after a
+number once, so a reader that remembers the number it was given misses nothing. Where nothing
+changed it is one look at the end of one index, so asking every second costs next to nothing.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+NEWEST = "SELECT max(number) FROM changes"
+SINCE = "SELECT local_id, clip_id FROM changes WHERE number > ? ORDER BY number"
+EVERY_CLIP = ""
+"""The clip id of a change to the task itself, which every clip of it shows."""
+THE_LIST = ""
+"""The local id of a change to the list of finished clips."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed of one task: the ids that it has, and its clips that are not as they were."""
+
+    task_ids: tuple[str, ...]
+    clip_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class News:
+    """The changes up to `number`, oldest first; whether the list of finished clips is another."""
+
+    number: int
+    changes: tuple[Change, ...] = ()
+    is_list_changed: bool = False
+
+
+def since(db: sqlite3.Connection, number: int | None) -> News:
+    """Give what changed after change `number`; None gives the newest number and no changes."""
+    newest = int(db.execute(NEWEST).fetchone()[0] or 0)
+    if number is None or newest == number:
+        return News(newest)
+    if newest < number:  # another file, in the place of one that was damaged
+        number = 0
+    changed: dict[str, set[str]] = {}
+    for row in db.execute(SINCE, (number,)):
+        changed.setdefault(row["local_id"], set()).add(row["clip_id"])
+    is_list_changed = changed.pop(THE_LIST, None) is not None
+    changes = tuple(_change(db, local_id, changed[local_id]) for local_id in changed)
+    return News(newest, changes, is_list_changed)
+
+
+def _change(db: sqlite3.Connection, local_id: str, clip_ids: set[str]) -> Change:
+    known = db.execute("SELECT task_id FROM tasks WHERE local_id = ?", (local_id,)).fetchone()
+    task_ids = (local_id, known["task_id"]) if known and known["task_id"] else (local_id,)
+    if EVERY_CLIP in clip_ids:
+        own = db.execute("SELECT clip_id FROM clips WHERE local_id = ?", (local_id,))
+        clip_ids |= {row["clip_id"] for row in own}
+    return Change(task_ids, tuple(sorted(clip_ids - {EVERY_CLIP})))

@@ -1,0 +1,160 @@
+"""What clients are told of changes, in both protocol eras, whoever made the change."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
+from mcp.types import INVALID_PARAMS, TextResourceContents
+
+from tests.eras import LEGACY
+from tests.house import House, open_house
+
+LIST = ResourcesListChanged()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
+        yield opened
+
+
+def task_uri(task_id: str) -> ResourceUpdated:
+    return ResourceUpdated(uri=f"song://tasks/{task_id}")
+
+
+async def begun(house: House, **arguments: str) -> str:
+    """Begin a song; gives the id of its task."""
+    asked = {"description": "x", **arguments}
+    return str((await house.ok("generate_song", wait_seconds=0, **asked))["task_id"])
+
+
+async def test_what_is_told_is_what_the_server_says_it_tells(house: House) -> None:
+    told = house.client.server_capabilities
+    assert told is not None
+    assert told.resources is not None
+    assert (told.resources.subscribe, told.resources.list_changed) == (True, True)
+    assert told.tools is not None
+    assert told.prompts is not None
+    assert not told.tools.list_changed
+    assert not told.prompts.list_changed
+
+
+async def test_a_task_is_told_and_the_list_when_its_clips_land(house: House) -> None:
+    task_id = await begun(house)
+    async with house.ear.listening(task_uri(task_id).uri) as ear:
+        assert set(await ear.until(task_uri(task_id), LIST)) == {task_uri(task_id), LIST}
+    listed = (await house.client.list_resources()).resources
+    song = await house.ok("get_task", task_id=task_id)
+    assert [resource.uri for resource in listed] == [clip["resource_uri"] for clip in song["clips"]]
+
+
+async def test_each_clip_is_told_with_its_audio(tmp_path: Path) -> None:
+    async with open_house(tmp_path, song_seconds=6.0) as house:
+        task_id = await begun(house, model="suno-v5")
+        while not (clips := await clip_uris(house, task_id)):
+            await house.ok("get_task", task_id=task_id, wait_seconds=1)
+        wanted = [ResourceUpdated(uri=uri) for uri in (*clips, f"{clips[0]}/audio")]
+        async with house.ear.listening(*(each.uri for each in wanted)) as ear:
+            assert set(await ear.until(LIST, *wanted)) == {LIST, *wanted}
+
+
+async def clip_uris(house: House, task_id: str) -> list[str]:
+    (content,) = (await house.client.read_resource(f"song://tasks/{task_id}")).contents
+    assert isinstance(content, TextResourceContents)
+    return [f"song://clips/{clip['clip_id']}" for clip in json.loads(content.text)["clips"]]
+
+
+async def test_a_task_is_told_under_our_own_id_too(house: House) -> None:
+    """Where the answer of the service is lost, there is no other."""
+    lost = await house.call("generate_song", description="x [[html-502:accepted]]")
+    assert lost.structured_content is not None
+    task_id = lost.structured_content["task_id"]
+    assert task_id.startswith("local-")
+    async with house.ear.listening(task_uri(task_id).uri) as ear:
+        await house.ok("get_task", task_id=house.sandbox.accepted[0].task_id)
+        await house.ok("resolve_task", task_id=task_id, action="check")
+        await ear.until(task_uri(task_id))
+
+
+async def test_what_another_server_on_the_journal_does_is_told(house: House) -> None:
+    async with house.beside() as other:
+        task_id = await begun(other)
+        async with house.ear.listening(task_uri(task_id).uri) as ear:
+            assert set(await ear.until(task_uri(task_id), LIST)) == {task_uri(task_id), LIST}
+
+
+async def test_nobody_is_told_of_what_they_did_not_subscribe_to(house: House) -> None:
+    other = await begun(house, description="other")
+    mine = await begun(house, description="mine", model="suno-v5")
+    async with house.ear.listening(task_uri(mine).uri) as ear:
+        for task_id in (other, mine):
+            assert (await house.ok("get_task", task_id=task_id))["status"] == "completed"
+        heard = await ear.until(task_uri(mine), LIST)
+        assert set(heard + ear.so_far()) == {task_uri(mine), LIST}
+
+
+async def test_an_unsubscribed_client_is_told_no_more(house: House) -> None:
+    first, second = await begun(house), await begun(house, description="y", model="suno-v5")
+    async with house.ear.listening(task_uri(second).uri) as ear:
+        async with house.ear.listening(task_uri(first).uri):
+            pass
+        await house.ok("get_task", task_id=first)
+        await house.ok("get_task", task_id=second)
+        heard = await ear.until(task_uri(second), LIST)
+        assert task_uri(first) not in heard + ear.so_far()
+
+
+async def test_what_changed_before_anyone_listened_is_not_told(house: House) -> None:
+    if house.client.protocol_version == LEGACY:
+        pytest.skip("an older client listens from the start")
+    song = await house.ok("generate_song", description="x")
+    async with house.ear.listening(*(clip["resource_uri"] for clip in song["clips"])) as ear:
+        lost = await house.call("generate_song", description="y [[html-502]]")
+        assert lost.structured_content is not None
+        async with house.ear.listening(task_uri(lost.structured_content["task_id"]).uri) as again:
+            task_id = lost.structured_content["task_id"]
+            await house.ok("resolve_task", task_id=task_id, action="abandon")
+            await again.until(task_uri(task_id))
+        assert ear.so_far() == []
+
+
+async def test_looking_at_a_task_that_stays_as_it_is_tells_nothing(tmp_path: Path) -> None:
+    async with open_house(tmp_path, song_seconds=600) as house:
+        task_id = await begun(house, model="suno-v5")
+        while (await house.ok("get_task", task_id=task_id, wait_seconds=0))["status"] == "pending":
+            await anyio.lowlevel.checkpoint()
+        async with house.ear.listening(task_uri(task_id).uri) as ear:
+            await house.ok("get_task", task_id=task_id, wait_seconds=4)
+            await house.ok("get_task", task_id=task_id, wait_seconds=4)
+            heard = ear.so_far()
+            looks = [each for each in house.sandbox.requests if "fetch" in each.path]
+            assert len(looks) >= 3
+            assert heard == []
+
+
+async def test_a_resource_that_is_not_there_yet_can_be_subscribed_to(house: House) -> None:
+    async with house.ear.listening(
+        "song://tasks/nobody-knows", "https://elsewhere.example/x"
+    ) as ear:
+        await house.ok("generate_song", description="x")
+        assert set(await ear.until(LIST)) == {LIST}
+
+
+@pytest.mark.parametrize(
+    "uris", [["song://tasks/" + "x" * 500], [f"song://tasks/{n}" for n in range(1001)]]
+)
+async def test_more_than_is_kept_for_a_client_is_refused(house: House, uris: list[str]) -> None:
+    with pytest.raises(MCPError) as caught:
+        async with house.ear.listening(*uris):
+            raise AssertionError("it was taken")
+    assert caught.value.error.code == INVALID_PARAMS
+    assert "song-mcp" not in caught.value.error.message
+    task_id = await begun(house)
+    if house.client.protocol_version == LEGACY:
+        await house.ear.unsubscribe("song://tasks/0")
+    async with house.ear.listening(task_uri(task_id).uri) as ear:
+        await ear.until(task_uri(task_id))
