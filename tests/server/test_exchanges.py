@@ -15,6 +15,8 @@ from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.exchanges import EVENT, EXCHANGE, Exchanges, Message, Receive, Send
 from song_mcp.server.http import _Web
 
+pytestmark = pytest.mark.no_client
+
 REQUEST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n"
 LAST_REQUEST = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 RESULT = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}, separators=(",", ":")).encode()

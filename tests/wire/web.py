@@ -15,11 +15,12 @@ import anyio.lowlevel
 import httpx
 from anyio.abc import Process, SocketStream
 
+from tests.eras import MODERN
+
 Json = dict[str, Any]
 
 SERVE = (sys.executable, "-W", "error", "-m", "song_mcp", "serve", "--port", "0")
 LISTENS = re.compile(r"song-mcp listens on http://(?P<host>.+):(?P<port>\d+)/mcp;")
-ERAS = ("2026-07-28", "2025-11-25")
 ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 IDS = count(1)
 
@@ -85,7 +86,7 @@ async def _where(process: Process, log: Path) -> tuple[str, int]:
 def request(era: str, method: str, params: Json, session: str = "") -> tuple[dict[str, str], Json]:
     """The headers and the body of a request as a client of this era sends it."""
     headers = {**ACCEPT, "MCP-Protocol-Version": era}
-    if era == "2026-07-28":
+    if era == MODERN:
         meta = {
             "io.modelcontextprotocol/protocolVersion": era,
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -103,7 +104,7 @@ def request(era: str, method: str, params: Json, session: str = "") -> tuple[dic
 
 async def session(web: Web, era: str) -> str:
     """Shake hands where the era has that; gives the id that later requests carry."""
-    if era == "2026-07-28":
+    if era == MODERN:
         return ""
     hello = {
         "protocolVersion": era,
