@@ -16,6 +16,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     AudioContent,
+    CallToolResult,
     CreateMessageRequest,
     CreateMessageRequestParams,
     CreateMessageResult,
@@ -33,6 +34,8 @@ from mcp.types import (
     TextResourceContents,
 )
 from pydantic import BaseModel, Field
+
+from song_mcp.server.tools import TaskToolResult, generate_song
 
 Ctx = Context[Any, Any]
 Asked = str | InputRequiredResult
@@ -334,7 +337,44 @@ def _field(answer: object, name: str) -> str:
     return str((content or {}).get(name, "?"))
 
 
+LONG_S = 10
+"""From so many seconds on, a song that is asked for is never done."""
+
+# What becomes a task -------------------------------------------------------------------------
+
+
+def greet(name: str) -> str:
+    """Greets; is never a task."""
+    return f"Hello, {name}!"
+
+
+async def slow_compute(ctx: Ctx, seconds: int = 0, label: str = "") -> TaskToolResult:
+    """Makes a song: one that is never done where it is to take long."""
+    return await _song(ctx, "x" if seconds < LONG_S else "x [[slow:1000]]", title=label)
+
+
+async def failing_job(ctx: Ctx) -> TaskToolResult:
+    """Makes a song that fails."""
+    return await _song(ctx, "x [[fail-10000-logs]]")
+
+
+async def test_tool_with_task(ctx: Ctx) -> TaskToolResult | InputRequiredResult:
+    """Asks for a name, and makes a song that is called so."""
+    answer = (ctx.input_responses or {}).get("user_name")
+    if answer is None:
+        return _need("with-task", user_name=_ask("name"))
+    return await _song(ctx, "called", title=_field(answer, "name"))
+
+
+async def _song(ctx: Ctx, description: str, title: str = "") -> CallToolResult:
+    return await generate_song(ctx, description=description, title=title, another_take=True)
+
+
 TOOLS: tuple[Callable[..., Any], ...] = (
+    greet,
+    slow_compute,
+    failing_job,
+    test_tool_with_task,
     test_simple_text,
     test_image_content,
     test_audio_content,

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ MODULES = HERE / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol" / "conformance"
 INSPECTOR = MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build"
 REVISIONS = ("2025-11-25", "2026-07-28")
-COUNTS = re.compile(r"^([✓✗]) ([\w-]+): (\d+ passed, \d+ failed)$", re.MULTILINE)
+BAD = ("FAILURE", "WARNING")
+
+Checks = dict[str, dict[str, str]]
 
 
 def node() -> str:
@@ -51,15 +53,42 @@ async def judged(url: str, folder: Path, *options: str) -> subprocess.CompletedP
     return await run([program, "server", "--url", url, "-o", str(folder), *options], folder)
 
 
-def counts(said: str) -> dict[str, tuple[bool, str]]:
-    """Of each scenario in the suite's summary, whether it passed, and its counts of checks."""
-    return {name: (mark == "✓", figures) for mark, name, figures in COUNTS.findall(said)}
+def checked(folder: Path) -> Checks:
+    """Of each scenario that the suite ran, what became of each of its checks, by their ids."""
+    found: Checks = {}
+    for file in sorted(folder.glob("server-*/checks.json")):
+        for check in json.loads(file.read_text(encoding="utf-8")):
+            verdicts = found.setdefault(_scenario(file.parent.name), {})
+            if verdicts.get(check["id"]) not in BAD:
+                verdicts[check["id"]] = check["status"]
+    return found
 
 
-def expected_failures(revision: str) -> Iterator[str]:
-    """The scenarios that are on the list of expected failures."""
-    text = (HERE / f"expected-failures-{revision}.yml").read_text(encoding="utf-8")
-    yield from re.findall(r"^  - ([\w-]+)$", text, re.MULTILINE)
+def _scenario(folder: str) -> str:
+    """The scenario in a name like `server-<scenario>-2026-11-25T19-39-29-287Z`."""
+    return re.sub(r"^server-|-\d{4}-\d\d-\d\dT[\d-]+Z$", "", folder)
+
+
+def failed(checks: Mapping[str, str]) -> list[str]:
+    """The ids of a scenario's checks that failed."""
+    return [name for name, status in checks.items() if status in BAD]
+
+
+def listed(file: Path) -> set[str]:
+    """The scenarios, and `scenario:check`s, on a list of expected failures."""
+    return set(re.findall(r"^  - ([\w:-]+)$", file.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def differences(found: Checks, expected: set[str]) -> list[str]:
+    """Where what failed is not what was expected to, in words."""
+    seen: set[str] = set()
+    for scenario, checks in found.items():
+        each = {f"{scenario}:{check}" for check in failed(checks)}
+        seen |= {scenario} if each and scenario in expected else each
+    return [
+        *(f"failed: {name}" for name in sorted(seen - expected)),
+        *(f"expected to fail, and passed: {name}" for name in sorted(expected - seen)),
+    ]
 
 
 async def inspected(

@@ -7,6 +7,7 @@ every scenario that a revision requires. Run by `make conformance`.
 
 import sys
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,16 @@ from mcp import Client
 
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
-from tests.conformance.node import HERE, REVISIONS, counts, expected_failures, judged
+from tests.conformance.node import (
+    HERE,
+    REVISIONS,
+    Checks,
+    checked,
+    differences,
+    failed,
+    judged,
+    listed,
+)
 from tests.house import environment
 from tests.wire.web import SERVE, Web, serving
 
@@ -49,6 +59,11 @@ WITHOUT_FIXTURES = {
         "http-header-validation",
     ),
 }
+
+BASELINE = HERE / "baseline.yml"
+TASKS = "tasks-"
+SERVES_TASKS = find_spec("song_mcp.server.tasks_extension") is not None
+"""Whether the scenarios of the tasks extension are judged."""
 
 
 @pytest.fixture(scope="module")
@@ -88,30 +103,35 @@ async def test_the_server_as_it_is_passes(
     real: Web, tmp_path: Path, revision: str, scenario: str
 ) -> None:
     options = ["--spec-version", revision, "--scenario", scenario]
-    if scenario == "server-stateless":
-        options += ["--expected-failures", str(HERE / "baseline.yml")]
-    ran = await judged(real.url, tmp_path, *options)
-    figures = [line for line in ran.stdout.splitlines() if line.startswith("Passed: ")]
-    print(f"\n{revision} {scenario}: {figures}", end=" ")
+    ran = await judged(real.url, tmp_path, *options, "--expected-failures", str(BASELINE))
+    checks = checked(tmp_path).get(scenario, {})
+    show(revision, {scenario: checks})
+    expected = {name for name in listed(BASELINE) if name.startswith(f"{scenario}:")}
+    assert differences({scenario: checks}, expected) == [], ran.stdout
     assert ran.returncode == 0, ran.stdout
-    assert figures
-    assert not figures[0].startswith("Passed: 0/")
+    assert checks
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_the_server_with_the_suites_fixtures_meets_the_revision(
     overlay: Web, tmp_path: Path, revision: str
 ) -> None:
-    expected = HERE / f"expected-failures-{revision}.yml"
-    ran = await judged(
-        overlay.url, tmp_path, "--requirements", revision, "--expected-failures", str(expected)
-    )
-    found = counts(ran.stdout)
-    print(f"\n{revision}, with fixtures:")
-    for name, (passed, figures) in found.items():
-        print(f"  {'passed' if passed else 'failed'} {name}: {figures}")
-    assert {name for name, (passed, _) in found.items() if not passed} == {
-        *expected_failures(revision)
-    }
+    file = HERE / f"expected-failures-{revision}.yml"
+    options = ["--requirements", revision, "--expected-failures", str(file)]
+    ran = await judged(overlay.url, tmp_path, *options)
+    found, expected = checked(tmp_path), listed(file)
+    if not SERVES_TASKS:
+        found = {name: found[name] for name in found if not name.startswith(TASKS)}
+        expected = {name for name in expected if not name.startswith(TASKS)}
+    show(f"{revision} with fixtures", found)
+    assert differences(found, expected) == [], ran.stdout
     assert ran.returncode == 0, ran.stdout
     assert len(found) > 30
+
+
+def show(what: str, found: Checks) -> None:
+    """Print how many checks of each scenario passed and failed."""
+    for scenario, checks in found.items():
+        wrong = failed(checks)
+        passed = sum(status == "SUCCESS" for status in checks.values())
+        print(f"\n{what} {scenario}: {passed} passed, {len(wrong)} failed {wrong or ''}", end=" ")
