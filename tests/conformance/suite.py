@@ -32,12 +32,13 @@ from tests.wire.web import SERVE, Web, serving
 OVERLAY = (sys.executable, "-m", "tests.conformance.overlay")
 ROOT = HERE.parent.parent
 
+# `completion-complete` is not among them: it asks for a prompt of the suite's own, and one that is
+# not there has no completions.
 WITHOUT_FIXTURES = {
     "2025-11-25": (
         "server-initialize",
         "server-session-lifecycle",
         "ping",
-        "completion-complete",
         "tools-list",
         "server-sse-multiple-streams",
         "resources-list",
@@ -48,7 +49,6 @@ WITHOUT_FIXTURES = {
     ),
     "2026-07-28": (
         "server-stateless",
-        "completion-complete",
         "tools-list",
         "server-sse-multiple-streams",
         "resources-list",

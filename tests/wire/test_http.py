@@ -25,7 +25,7 @@ from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
 from tests.house import House, environment
-from tests.wire.web import Web, posted, request, serving, session, tool, until_heard
+from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]
 
@@ -233,6 +233,24 @@ async def test_a_signal_ends_an_idle_server_at_once(web: Web, number: signal.Sig
         web.process.send_signal(number)
         with anyio.fail_after(10):
             assert await web.process.wait() == 128 + number
+    assert web.stderr() == ""
+
+
+async def test_a_signal_ends_a_server_whose_clients_listen_and_wait(
+    web: Web, services: tuple[str, Sandbox], era: str
+) -> None:
+    asked = len(services[1].accepted)
+    known = await session(web, era)
+    call = tool(era, known, "generate_song", description=f"x {NEVER_DONE}", wait_seconds=55)
+    with anyio.fail_after(20):
+        async with posted(web, listening(era, known)) as notices, posted(web, call) as answer:
+            await until_heard(notices, b"text/event-stream")
+            while len(services[1].accepted) == asked:
+                await anyio.lowlevel.checkpoint()
+            web.process.terminate()
+            await until_hung_up(notices)
+            await until_hung_up(answer)
+            assert await web.process.wait() == 128 + signal.SIGTERM
     assert web.stderr() == ""
 
 

@@ -125,16 +125,27 @@ def tool(era: str, session: str, name: str, *, progress: bool = False, **argumen
     params: Json = {"name": name, "arguments": arguments}
     if progress:
         params["_meta"] = {"progressToken": "told"}
-    headers, body = request(era, "tools/call", params, session)
-    content = json.dumps(body).encode()
+    return _bytes("POST", *request(era, "tools/call", params, session))
+
+
+def listening(era: str, session: str) -> bytes:
+    """The bytes of the request that opens a stream of notices."""
+    params = {"notifications": {"resourcesListChanged": True}}
+    headers, body = request(era, "subscriptions/listen", params, session)
+    return _bytes("POST", headers, body) if era == MODERN else _bytes("GET", headers, None)
+
+
+def _bytes(verb: str, headers: Mapping[str, str], body: Json | None) -> bytes:
+    """A request for the path of the server; `posted` fills in its host."""
+    content = b"" if body is None else json.dumps(body).encode()
     lines = [f"{key}: {value}" for key, value in headers.items()]
-    head = "\r\n".join(["POST /mcp HTTP/1.1", *lines, f"Content-Length: {len(content)}"])
+    head = "\r\n".join([f"{verb} /mcp HTTP/1.1", *lines, f"Content-Length: {len(content)}"])
     return head.encode() + b"\r\nHost: %s\r\n\r\n" + content
 
 
 @asynccontextmanager
 async def posted(web: Web, content: bytes) -> AsyncIterator[SocketStream]:
-    """Give a connection over which this POST was sent."""
+    """Give a connection over which this request was sent."""
     async with await anyio.connect_tcp(web.host, web.port) as stream:
         await stream.send(content.replace(b"%s", f"{web.host}:{web.port}".encode(), 1))
         yield stream
