@@ -6,7 +6,7 @@ test: no test of a client can forget one of the eras.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -48,13 +48,12 @@ class Ear:
 
     client: Client
     _heard: MemoryObjectReceiveStream[Notice]
-    _open: list[Any] = field(default_factory=list)
 
     @asynccontextmanager
-    async def listening(self, *uris: str, to_the_list: bool = True) -> AsyncIterator["Ear"]:
+    async def listening(self, *uris: str) -> AsyncIterator["Ear"]:
         """Subscribe to the list and to these resources, and unsubscribe in the end.
 
-        An older client is told of the list whether it wants to or not: that is left out here.
+        An older client is told of the list in any case.
         """
         if now_tested.era == LEGACY:
             async with self._subscribed(uris):
@@ -64,9 +63,7 @@ class Ear:
         async with (
             send,
             heard,
-            self.client.listen(
-                resources_list_changed=to_the_list, resource_subscriptions=uris
-            ) as told,
+            self.client.listen(resources_list_changed=True, resource_subscriptions=uris) as told,
             anyio.create_task_group() as group,
         ):
             group.start_soon(_pass_on, told, send)

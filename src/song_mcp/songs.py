@@ -39,6 +39,8 @@ RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
+UDIO_ADDS_S = 32.0
+"""How many seconds an extension by udio adds (`docs/providers.md` 2.3)."""
 LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off at 30 s to 5 min."""
 

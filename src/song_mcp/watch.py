@@ -6,12 +6,14 @@ listened. While nobody listens, nothing is read.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
 
 from song_mcp.changes import News, since
 from song_mcp.clock import Clock
+from song_mcp.errors import JournalError
 from song_mcp.guard import going_on
 from song_mcp.journal import Journal
 
@@ -57,11 +59,21 @@ class Watch:
             await self._clock.wait(written, ROUND_S)
 
     async def look(self) -> None:
-        """Tell what changed since the last look; where that fails, the next look tells it."""
-        with going_on("watching the journal"):
-            async with self._turn:
-                number = self._number
-                news = await self._journal.read(lambda db: since(db, number))
-                self._number = news.number
-                if self._listener is not None and (news.changes or news.is_list_changed):
-                    await self._listener.tell(news)
+        """Tell what changed since the last look; where the journal cannot be read, the next does.
+
+        Those who pay or look up are told of such a journal: a log every second would help nobody.
+        """
+        async with self._turn:
+            with going_on("watching the journal"), suppress(JournalError):
+                await self._tell(await self._news())
+
+    async def _news(self) -> News:
+        number = self._number
+        news = await self._journal.read(lambda db: since(db, number))
+        self._number = news.number
+        return news
+
+    async def _tell(self, news: News) -> None:
+        has_news = bool(news.changes) or news.is_list_changed
+        if has_news and self._listener is not None and self._listener.is_heard():
+            await self._listener.tell(news)

@@ -84,6 +84,9 @@ async def test_a_resource_is_read(config: Path, song: Json, era: str) -> None:
     assert json.loads(read["contents"][0]["text"])["task"]["task_id"] == song["task_id"]
 
 
-async def test_the_prompts_are_listed(config: Path, era: str) -> None:
+async def test_the_prompts_are_listed_and_given(config: Path, era: str) -> None:
     listed = await asked(config, era, "prompts/list", "-q")
-    assert isinstance(listed["prompts"], list)
+    assert "compose_song" in {prompt["name"] for prompt in listed["prompts"]}
+    name = ["--prompt-name", "compose_song", "--prompt-args", "idea=rain on a tin roof"]
+    given = await asked(config, era, "prompts/get", "-q", *name)
+    assert "rain on a tin roof" in given["messages"][0]["content"]["text"]

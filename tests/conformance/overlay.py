@@ -5,41 +5,22 @@ Run as `python -m tests.conformance.overlay`; it says on stderr where it listens
 
 import inspect
 import sys
-from typing import Any
 
 import anyio
-from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.subscriptions import PromptsListChanged, ToolsListChanged
-from mcp.types import GetPromptResult, InputRequiredResult
 
 from song_mcp.compose import open_studio
 from song_mcp.loopback import listen
-from song_mcp.server.app import SongServer
+from song_mcp.server.app import SongServer, build_server
 from song_mcp.server.http import serve
 from song_mcp.settings import Settings
-from song_mcp.studio import Studio
 from tests.conformance.fixtures import PROMPTS, RESOURCES, TOOLS
 
 
-class Overlay(SongServer):
-    """Our server, which knows the suite's fixtures too."""
-
-    async def get_prompt(
-        self,
-        name: str,
-        arguments: dict[str, Any] | None = None,
-        context: Context[Studio, Any] | None = None,
-    ) -> GetPromptResult | InputRequiredResult:
-        """Give a prompt of the suite, or what our server says of any other."""
-        if name in {prompt.__name__ for prompt in PROMPTS}:
-            return await MCPServer.get_prompt(self, name, arguments, context)
-        return await super().get_prompt(name, arguments, context)
-
-
-def overlay() -> Overlay:
+def overlay() -> SongServer:
     """Give the server with every fixture."""
     settings = Settings.read()
-    server = Overlay(lambda: open_studio(settings))
+    server = build_server(lambda: open_studio(settings))
     for tool in TOOLS:
         server.add_tool(tool, description=inspect.getdoc(tool))
     for uri, function, mime_type in RESOURCES:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp.types import Tool
 
-from tests.house import open_house
+from tests.house import open_house, text
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
 MISSION = {"generate_song", "extend_song", "get_task", "fetch_suno_task"}
@@ -81,3 +82,51 @@ async def test_annotations_are_truthful(tools: list[Tool]) -> None:
         else:
             assert tool.annotations.read_only_hint is True
         assert tool.title
+
+
+@pytest.mark.parametrize("model", ["udio", "suno-v5"])
+async def test_answers_stay_within_their_tokens_as_they_are_served(
+    tmp_path: Path, model: str
+) -> None:
+    """Bytes over four, as everywhere here, of the text and of the structured content each."""
+    async with open_house(tmp_path, song_seconds=20) as house:
+        running = await house.call("generate_song", description="x", model=model, wait_seconds=1)
+        assert running.structured_content is not None
+        task_id = running.structured_content["task_id"]
+        looked = await house.call("get_task", task_id=task_id, wait_seconds=1)
+        done = await house.call("get_task", task_id=task_id, wait_seconds=55)
+    for result, status, limit in (
+        (running, {"pending", "processing"}, 80),
+        (looked, {"pending", "processing"}, 80),
+        (done, {"completed"}, 600),
+    ):
+        assert result.structured_content is not None
+        assert result.structured_content["status"] in status
+        assert tokens(result.structured_content) <= limit
+        assert len(text(result).encode()) / 4 <= limit
+    assert len(done.structured_content["clips"]) == 2
+
+
+IN_ORDER = (
+    "MONEY",
+    "payment",
+    "RUNNING",
+    "get_task",
+    "IN_DOUBT",
+    "with check",
+    "data written by",
+)
+"""What the instructions say, the critical part first: some clients cut the end off."""
+COMING = {"play_song"}
+
+
+async def test_the_instructions_are_short_and_begin_with_what_costs_money(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        said = house.client.instructions or ""
+        tools = {tool.name for tool in (await house.client.list_tools()).tools}
+    assert len(said) < 1500
+    places = [said.index(word) for word in IN_ORDER]
+    assert places == sorted(places)
+    assert places[4] < 900
+    named = set(re.findall(r"[a-z]+_[a-z_]+", said)) - {"another_take", "task_id", "submit_again"}
+    assert PAID <= named <= tools | COMING

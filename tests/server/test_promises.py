@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp.shared.exceptions import MCPError
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
@@ -207,9 +206,3 @@ async def test_without_keys_the_account_says_so(tmp_path: Path) -> None:
     async with open_house(tmp_path, keys=False) as house:
         state = await house.ok("check_account")
         assert [account["has_key"] for account in state["accounts"]] == [False, False]
-
-
-async def test_an_unknown_prompt_is_invalid_params(house: House) -> None:
-    with pytest.raises(MCPError) as caught:
-        await house.client.get_prompt("compose")
-    assert caught.value.error.code == -32602

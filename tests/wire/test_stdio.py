@@ -16,7 +16,8 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, BlobResourceContents, TextResourceContents
+from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
+from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND, BlobResourceContents, TextResourceContents
 
 from song_mcp.clock import Clock
 from song_mcp.journal import Journal
@@ -26,7 +27,7 @@ from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
 from tests.house import House, environment
-from tests.wire.child import SONG_MCP, Child, started
+from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
 
@@ -221,7 +222,7 @@ async def test_an_unknown_task_is_an_error_that_says_where_to_look(house: House)
 
 
 async def test_an_unknown_clip_is_an_error_of_the_protocol(house: House) -> None:
-    with pytest.raises(MCPError, match="no clip nobody-knows") as caught:
+    with pytest.raises(MCPError, match='no clip "nobody-knows"') as caught:
         await house.client.read_resource("song://clips/nobody-knows")
     assert caught.value.error.code == INVALID_PARAMS
 
@@ -240,6 +241,22 @@ async def test_another_process_finds_what_this_one_made(
         assert isinstance(content, BlobResourceContents)
         assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
     assert len(house.sandbox.requests) == asked
+
+
+async def test_what_another_process_makes_is_told(
+    house: House, services: tuple[str, Sandbox]
+) -> None:
+    async with connected(house.folder, services) as other:
+        song = await other.ok("generate_song", description="told", wait_seconds=0)
+        task = ResourceUpdated(uri=f"song://tasks/{song['task_id']}")
+        async with house.ear.listening(task.uri) as ear:
+            assert set(await ear.until(task, ResourcesListChanged())) == {
+                task,
+                ResourcesListChanged(),
+            }
+        listed = (await house.client.list_resources()).resources
+        done = await other.ok("get_task", task_id=song["task_id"])
+    assert {clip["resource_uri"] for clip in done["clips"]} <= {each.uri for each in listed}
 
 
 # Over bare pipes -----------------------------------------------------------------------------
@@ -312,23 +329,24 @@ BAD_LINES = [
 ]
 
 
-async def test_stdout_carries_messages_of_the_protocol_alone(child: Child) -> None:
+async def test_stdout_carries_messages_of_the_protocol_alone(child: Child, era: str) -> None:
     song = await child.tool("generate_song", description="x", wait_seconds=0)
     assert song["structuredContent"]["status"] in {"pending", "processing"}
     assert (await child.tool("generate_song", description="x [[401]]"))["isError"]
     assert (await child.tool("no_such_tool"))["isError"]
     for line in BAD_LINES:
         await child.send(line)
-    assert (await child.ask("ping", {}))["result"] == {}
     assert (await child.tool("list_songs"))["structuredContent"]["total"] == 2
     await child.hang_up()
     assert await child.ended() == 0
     assert child.stderr() == ""
     answers = {message["id"]: message for message in child.messages() if "id" in message}
-    assert answers[901]["error"]["code"] == -32601
-    assert "error" in answers[903]
-    assert "error" in answers[905]
-    assert answers[906]["result"]["isError"]
+    assert all("error" in answers[number] for number in (901, 903, 905))
+    if era == eras.LEGACY:
+        assert answers[901]["error"]["code"] == METHOD_NOT_FOUND
+        assert answers[906]["result"]["isError"]
+    else:  # what comes without the era's envelope is refused before anyone looks what it is
+        assert answers[901]["error"]["code"] == answers[906]["error"]["code"] == INVALID_PARAMS
 
 
 LOUD = """
@@ -610,3 +628,29 @@ async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
             (task,) = (await heir.tool("list_songs"))["structuredContent"]["tasks"]
     assert task["charged"] == "unknown"
     assert "may have been charged" in task["error"]
+
+
+async def test_an_older_client_is_told_from_when_it_is_initialized_and_once(
+    tmp_path: Path, variables: dict[str, str], era: str
+) -> None:
+    if era != eras.LEGACY:
+        pytest.skip("a newer client does not shake hands")
+    task_uri = {"uri": "song://tasks/nobody-yet"}
+    with anyio.fail_after(30):
+        async with started(tmp_path, variables) as early:
+            await early.ask("initialize", HELLO)
+            refused = await early.ask("resources/subscribe", task_uri)
+            for _ in range(3):
+                await early.send({"method": "notifications/initialized"})
+            taken = await early.ask("resources/subscribe", task_uri)
+            await early.ask("resources/unsubscribe", {"uri": "song://tasks/never-subscribed"})
+            await early.tool("generate_song", description="told", wait_seconds=30)
+            await early.hang_up()
+            assert await early.ended() == 0
+    assert refused["error"]["code"] == INVALID_PARAMS
+    assert "notifications/initialized" in refused["error"]["message"]
+    assert taken["result"] == {}
+    told = [message["method"] for message in early.messages() if "method" in message]
+    assert set(told) == {"notifications/resources/list_changed"}
+    assert len(told) <= 3, "one when the clips land, one for each that is saved"
+    assert early.stderr() == ""

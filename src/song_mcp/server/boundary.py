@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, Prompt, TextContent
 from pydantic import ValidationError
 
 from song_mcp.errors import InvalidRequestError
@@ -55,6 +55,19 @@ def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dic
         if name not in names:
             raise InvalidRequestError(_unknown_argument(name, names))
     return {name: value for name, value in arguments.items() if value is not None and value != ""}
+
+
+def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
+    """Give the arguments of a prompt that were given, as `checked_arguments` does.
+
+    Raises InvalidRequestError also where one is missing that has to be there.
+    """
+    known = prompt.arguments or []
+    given = checked_arguments([each.name for each in known], arguments or {})
+    missing = [each.name for each in known if each.required and each.name not in given]
+    if missing:
+        raise InvalidRequestError(f"{prompt.name} needs {' and '.join(missing)}.")
+    return given
 
 
 SYNONYMS = {

@@ -250,7 +250,7 @@ def task_text(result: TaskResult) -> str:
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
     if result.lyrics:
-        lines += [f"Lyrics {_title(result.lyrics.title)}:", _verses(result.lyrics.text)]
+        lines += [f"Lyrics {_title(result.lyrics.title)}:", verses(result.lyrics.text)]
     lines += [text for text in (_error(result), result.note, result.next_step) if text]
     return "\n".join(lines)
 
@@ -309,7 +309,7 @@ def _clip_line(clip: ClipResult) -> str:
     length = "" if clip.duration_seconds is None else f", {clip.duration_seconds:g} s"
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
     line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
-    lyrics = _verses(clip.lyrics) if clip.lyrics else ""
+    lyrics = verses(clip.lyrics) if clip.lyrics else ""
     return "\n  ".join(part for part in (line, where, lyrics) if part)
 
 
@@ -317,7 +317,7 @@ def _title(title: str) -> str:
     return quoted(title, limit=TITLE_LIMIT)
 
 
-def _verses(lyrics: str) -> str:
+def verses(lyrics: str) -> str:
     """Give lyrics with a mark before each line, so that none passes for a sentence of ours."""
     return "\n".join(f"> {line}".rstrip() for line in plain(lyrics).split("\n"))
 
