@@ -64,10 +64,26 @@ if [ "$(cat .venv/.project 2>/dev/null)" != "$project" ]; then
 fi
 endef
 
-.PHONY: help setup demo test faults soak check lock config sandbox clean
+# The same for what judges the server from outside: installed below tests/conformance from its lock file
+# alone, without running anything of the packages, and again when that file changes.
+define SETUP_CONFORMANCE
+exec >&2
+cd tests/conformance
+pins=$(cat package.json package-lock.json .npmrc | cksum)
+[ "$(cat node_modules/.pins 2>/dev/null)" != "$pins" ] || exit 0
+echo "song-mcp: setting up the conformance suite, once; this takes about a minute"
+command -v npm >/dev/null || { echo "song-mcp: needs npm, which comes with Node"; exit 1; }
+npm ci --silent --no-engine-strict || {
+    echo "song-mcp: could not install the suite; with a network, run this again"
+    exit 1
+}
+printf '%s\n' "$pins" > node_modules/.pins
+endef
+
+.PHONY: help setup demo test faults soak conformance check lock config sandbox clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: export SCRIPT := $(value SETUP)
 setup: ## Make or renew .venv (the other targets do it themselves)
@@ -84,6 +100,11 @@ faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 
 soak: setup ## A hundred open tasks with 5 % faults for SECONDS=300; prints memory and the like
 	@.venv/bin/python -W error -m tests.faults.soak $(or $(SECONDS),300)
+
+conformance: export SCRIPT := $(value SETUP_CONFORMANCE)
+conformance: setup ## The official conformance suite and Inspector against the server; needs npm
+	@sh -eu -c "$$SCRIPT"
+	@.venv/bin/pytest tests/conformance/suite.py tests/conformance/inspector.py -s
 
 check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check
@@ -109,5 +130,6 @@ sandbox: setup ## Run the stand-in for both services
 	@.venv/bin/song-mcp sandbox
 
 clean: ## Remove everything the other targets made
+	rm -rf tests/conformance/node_modules
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

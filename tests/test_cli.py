@@ -70,11 +70,11 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 def test_help_names_every_command(tmp_path: Path) -> None:
     ran = run(tmp_path, "--help")
     assert ran.returncode == 0
-    assert all(command in ran.stdout for command in ("demo", "sandbox", "config"))
+    assert all(command in ran.stdout for command in ("serve", "demo", "sandbox", "config"))
 
 
 def test_an_unknown_command_is_refused(tmp_path: Path) -> None:
-    ran = run(tmp_path, "serve")
+    ran = run(tmp_path, "sing")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "Traceback" not in ran.stderr
 
@@ -106,6 +106,29 @@ def test_config_finds_the_command_that_was_called_by_its_bare_name(tmp_path: Pat
 
 
 # Serving ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com", ""])  # noqa: S104
+def test_only_this_machine_is_served_over_http(tmp_path: Path, host: str) -> None:
+    ran = run(tmp_path, "serve", "--port", "0", "--host", host)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (sentence,) = ran.stderr.splitlines()
+    assert f"this machine alone for now, not {host!r}" in sentence
+
+
+def test_serving_over_http_on_a_taken_port_ends_with_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ran = run(tmp_path, "serve", "--port", port)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    said = f"song-mcp cannot listen on port {port} of 127.0.0.1: Address already in use.\n"
+    assert ran.stderr == said
+
+
+def test_serving_over_http_with_bad_settings_ends_with_a_sentence(tmp_path: Path) -> None:
+    ran = run(tmp_path, "serve", "--port", "0", variables={"SONG_MCP_DAILY_LIMIT": "many"})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("song-mcp cannot start with these settings:\nSONG_MCP_DAILY")
 
 
 def test_bad_settings_end_the_start_with_one_readable_message(tmp_path: Path) -> None:

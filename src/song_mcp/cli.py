@@ -11,13 +11,16 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from song_mcp import __version__
+
+if TYPE_CHECKING:
+    from song_mcp.server.app import SongServer
 
 STOPPED_BY = 128
 """Added to a signal's number it is the exit status after that signal, as shells have it."""
@@ -28,6 +31,7 @@ LONGEST_SONG_S = 3600.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Opened = TypeVar("Opened")
+Serve = Callable[["SongServer"], Awaitable[None]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"song-mcp {__version__}")
     parser.set_defaults(command=_serve_stdio)
     commands = parser.add_subparsers(title="commands", metavar="")
+
+    serve = commands.add_parser("serve", help="serve MCP over HTTP on this machine")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="127.0.0.1 (the default), ::1 or localhost"
+    )
+    serve.add_argument("--port", type=_port, default=8788, help="8788; 0 takes any free one")
+    serve.set_defaults(command=_serve_http)
 
     demo = commands.add_parser("demo", help="make songs from end to end without a key")
     demo.add_argument(
@@ -86,15 +97,54 @@ def _port(text: str) -> int:
 
 
 def _serve_stdio(_: argparse.Namespace) -> int:
+    def over_stdio() -> Serve:
+        from song_mcp.server.stdio import serve
+
+        return serve
+
+    return _serve(over_stdio)
+
+
+def _serve_http(options: argparse.Namespace) -> int:
+    from song_mcp.loopback import NotLoopbackError, listen
+
+    host, port = options.host, options.port
+    try:
+        listener = listen(host, port)
+    except NotLoopbackError:
+        return _complain(
+            f"song-mcp serves this machine alone for now, not {host!r}: nobody is asked who they "
+            "are yet, so whoever reached it could spend your money. "
+            "Use 127.0.0.1, ::1 or localhost."
+        )
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        return _complain(f"song-mcp cannot listen on port {port} of {host}: {reason}.")
+
+    def over_http() -> Serve:
+        from song_mcp.server.http import serve
+
+        return lambda server: serve(server, listener, _say_where)
+
+    with listener:
+        return _serve(over_http)
+
+
+def _say_where(address: str) -> None:
+    print(f"song-mcp listens on {address}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+
+
+def _serve(transport: Callable[[], Serve]) -> int:
+    """Serve over a transport, which is imported with the rest."""
     gc.disable()  # a collection in the middle of the imports costs more than all it could free
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their scan is slow
     import anyio
 
     from song_mcp.compose import open_studio
     from song_mcp.server.app import build_server
-    from song_mcp.server.stdio import serve
     from song_mcp.settings import Settings, SettingsError
 
+    serve = transport()
     gc.freeze()
     gc.enable()
     try:

@@ -6,7 +6,6 @@ told its address, and answers that are being held back do not hold up the end.
 
 import asyncio
 import contextlib
-import ipaddress
 import signal
 import socket
 import threading
@@ -17,10 +16,10 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from song_mcp.loopback import LOOPBACK, listen, url
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.wire import TRANSPORT
 
-LOOPBACK = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -62,30 +61,6 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _loopback(host: str) -> str:
-    """Give the address to bind, or refuse one that others can reach."""
-    address = LOOPBACK if host == "localhost" else host
-    try:
-        if ipaddress.ip_address(address).is_loopback:
-            return address
-    except ValueError:
-        pass
-    raise ValueError(
-        f"the sandbox serves loopback only, not {host!r}: use 127.0.0.1, ::1 or localhost"
-    )
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    address = _loopback(host)
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family)
-
-
-def _url(listener: socket.socket) -> str:
-    address, port = listener.getsockname()[:2]
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
-
-
 @contextlib.contextmanager
 def _stopped_by_signals(server: _Server) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the server; in a thread other than the main one, nothing does."""
@@ -120,10 +95,10 @@ def run(
         ValueError: `host` is not a loopback address.
         OSError: the port is taken.
     """
-    with _bound(host, port) as listener:
+    with listen(host, port) as listener:
         server = _Server(app or build_app())
         with _stopped_by_signals(server), contextlib.suppress(KeyboardInterrupt):
-            on_ready(_url(listener))
+            on_ready(url(listener))
             asyncio.run(server.serve(sockets=[listener]))
 
 
@@ -137,11 +112,11 @@ async def running(
         ValueError: `host` is not a loopback address.
         OSError: the port is taken.
     """
-    with _bound(host, port) as listener:
+    with listen(host, port) as listener:
         server = _Server(app or build_app())
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield _url(listener)
+            yield url(listener)
         finally:
             server.should_exit = True
             await asyncio.shield(serving)

@@ -46,7 +46,8 @@ from song_mcp.server.boundary import (
     validation_text,
 )
 from song_mcp.server.completion import complete
-from song_mcp.server.delivery import Deliveries, ended_tasks
+from song_mcp.server.delivery import Deliveries, Expects, ended_tasks
+from song_mcp.server.exchanges import Exchanges
 from song_mcp.server.freshness import HINTS, ReadResult, reading
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
@@ -95,7 +96,7 @@ class SongServer(MCPServer[Studio]):
             middleware=[listening_declared],
         )
         self._studio: Studio | None = None
-        self._deliveries: Deliveries | None = None
+        self._deliveries: Expects | None = None
         self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
         self._add_what_is_offered()
         self._replace_handlers(bus)
@@ -143,12 +144,30 @@ class SongServer(MCPServer[Studio]):
 
     def deliveries_by_line(self) -> Deliveries:
         """Let results count as delivered when told so line by line, instead of on return."""
-        self._deliveries = Deliveries(self._delivered)
-        return self._deliveries
+        deliveries = Deliveries(self._delivered)
+        self._deliveries = deliveries
+        return deliveries
+
+    def deliveries_by_exchange(self) -> Exchanges:
+        """Let results count as delivered when told so by the HTTP exchange that carried them."""
+        exchanges = Exchanges(self._delivered)
+        self._deliveries = exchanges
+        return exchanges
 
     def _delivered(self, task_ids: Sequence[str]) -> None:
         if self._studio is not None:
             self._studio.delivered(task_ids)
+
+    async def can_use_journal(self) -> bool:
+        """Tell whether the journal can be opened and read; why not is in the log."""
+        if self._studio is None:
+            return False
+        try:
+            await self._studio.songs("", 1)
+        except SongError as error:
+            logger.warning("the journal cannot be used: %s", error)
+            return False
+        return True
 
     async def list_tools(self) -> list[Tool]:
         """List the tools with schemas that every client can read."""
@@ -159,7 +178,7 @@ class SongServer(MCPServer[Studio]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; every failure that is not the protocol's is a result that says it."""
         try:
-            arguments = checked_arguments(_parameters(name), arguments)
+            arguments = checked_arguments(await self._parameters(name), arguments)
             result = await super().call_tool(name, arguments, context)
         except SongError as error:
             return error_result(str(error))
@@ -167,21 +186,29 @@ class SongServer(MCPServer[Studio]):
             return error_result(_sentence(name, error))
         call = begun.under_way()
         if call is None or call.begun is None:  # else the client is sent a handle instead
-            self._hand_over(result, None if context is None else context.request_id)
+            self._hand_over(result, context.request_context if context is not None else None)
         return result
 
+    async def _parameters(self, name: str) -> list[str]:
+        """Give the names of the tool's arguments; raises InvalidRequestError if unknown."""
+        tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
+        if name not in tools:
+            msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
+            raise InvalidRequestError(msg)
+        return list(tools[name].get("properties", {}))
+
     def _hand_over(
-        self, result: CallToolResult | InputRequiredResult, request_id: str | None
+        self, result: CallToolResult | InputRequiredResult, context: ServerContext | None
     ) -> None:
         """See to it that the end of a task, once a client has it, counts as delivered."""
         structured = result.structured_content if isinstance(result, CallToolResult) else None
         task_ids = ended_tasks(structured)
         if not task_ids:
             return
-        if self._deliveries is None or request_id is None:
+        if self._deliveries is None or context is None:
             self._delivered(task_ids)
         else:
-            self._deliveries.expect(request_id, task_ids)
+            self._deliveries.expect(context, task_ids)
 
     async def get_prompt(
         self,
@@ -267,15 +294,6 @@ def _as_protocol_error() -> Iterator[None]:
 def build_server(open_studio: OpenStudio) -> SongServer:
     """Give the server; `open_studio` is entered once, when it starts to serve."""
     return SongServer(open_studio)
-
-
-def _parameters(name: str) -> list[str]:
-    """Give the names of the tool's arguments; raises InvalidRequestError for an unknown tool."""
-    tools = {entry.function.__name__: entry.function for entry in TOOLS}
-    if name not in tools:
-        msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
-        raise InvalidRequestError(msg)
-    return [each for each in inspect.signature(tools[name]).parameters if each != "ctx"]
 
 
 def _sentence(name: str, error: ToolError) -> str:

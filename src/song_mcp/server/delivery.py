@@ -9,7 +9,9 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+from mcp.server.context import ServerRequestContext
 
 Deliver = Callable[[Sequence[str]], None]
 """Is told the ids of the tasks whose end a client has."""
@@ -35,6 +37,13 @@ def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:
     return task.get("status") in {"completed", "failed"} and not is_left_out
 
 
+class Expects(Protocol):
+    """Who learns when an answer has reached its client: each way of serving has its own."""
+
+    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
+        """Take note that the answer to this request will hold the end of these tasks."""
+
+
 class Deliveries:
     """Matches results with the lines that carry them."""
 
@@ -42,9 +51,9 @@ class Deliveries:
         self._deliver = deliver
         self._waiting: OrderedDict[str, Sequence[str]] = OrderedDict()
 
-    def expect(self, request_id: str, task_ids: Sequence[str]) -> None:
+    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
         """Take note that the answer to this request will hold the end of these tasks."""
-        self._waiting[request_id] = task_ids
+        self._waiting[str(context.request_id)] = task_ids
         if len(self._waiting) > LONGEST_LIST:
             self._waiting.popitem(last=False)
 

@@ -32,8 +32,8 @@ from song_mcp.server.tools import task_answer
 from song_mcp.songs import Task
 
 Ctx = ServerRequestContext[Any, Any]
-HandOver = Callable[[CallToolResult, str], None]
-"""Is given a result that holds the end of a task, and the id of the request it answers."""
+HandOver = Callable[[CallToolResult, Ctx], None]
+"""Is given a result that holds the end of a task, and the request that it answers."""
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 LISTEN = "subscriptions/listen"
@@ -96,7 +96,7 @@ class TasksExtension(Extension):
         if standing.phase != "ended":
             return found
         result = _result(standing.task)
-        self._hand_over(result, str(ctx.request_id))
+        self._hand_over(result, ctx)
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
     async def _update(self, ctx: Ctx, params: UpdateParams) -> HandlerResult:

@@ -1,0 +1,111 @@
+"""Running what `make conformance` installed, on the Node that came with it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+Json = dict[str, Any]
+
+HERE = Path(__file__).parent
+MODULES = HERE / "node_modules"
+SUITE = MODULES / "@modelcontextprotocol" / "conformance"
+INSPECTOR = MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build"
+REVISIONS = ("2025-11-25", "2026-07-28")
+BAD = ("FAILURE", "WARNING")
+
+Checks = dict[str, dict[str, str]]
+
+
+def node() -> str:
+    """The pinned Node, or on a system that has no package of it the one on the path."""
+    pinned = [*MODULES.glob("node-*/bin/node")]
+    found = str(pinned[0]) if pinned else shutil.which("node")
+    assert found, "needs Node 22.19 or newer"
+    return found
+
+
+async def run(
+    arguments: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a Node program to its end in `folder`, with no settings but these."""
+    environment = {"HOME": str(folder), "PATH": os.defpath, "NO_COLOR": "1", **(variables or {})}
+    with anyio.fail_after(240):
+        ran = await anyio.run_process(
+            [node(), *arguments],
+            cwd=folder,
+            env=environment,
+            check=False,
+            stderr=subprocess.STDOUT,
+        )
+    return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode())
+
+
+async def judged(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Have the suite judge a server."""
+    program = str(SUITE / "dist" / "index.js")
+    return await run([program, "server", "--url", url, "-o", str(folder), *options], folder)
+
+
+def checked(folder: Path) -> Checks:
+    """Of each scenario that the suite ran, what became of each of its checks, by their ids."""
+    found: Checks = {}
+    for file in sorted(folder.glob("server-*/checks.json")):
+        for check in json.loads(file.read_text(encoding="utf-8")):
+            verdicts = found.setdefault(_scenario(file.parent.name), {})
+            if verdicts.get(check["id"]) not in BAD:
+                verdicts[check["id"]] = check["status"]
+    return found
+
+
+def _scenario(folder: str) -> str:
+    """The scenario in a name like `server-<scenario>-2026-11-25T19-39-29-287Z`."""
+    return re.sub(r"^server-|-\d{4}-\d\d-\d\dT[\d-]+Z$", "", folder)
+
+
+def failed(checks: Mapping[str, str]) -> list[str]:
+    """The ids of a scenario's checks that failed."""
+    return [name for name, status in checks.items() if status in BAD]
+
+
+def listed(file: Path) -> set[str]:
+    """The scenarios, and `scenario:check`s, on a list of expected failures."""
+    return set(re.findall(r"^  - ([\w:-]+)$", file.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def differences(found: Checks, expected: set[str]) -> list[str]:
+    """Where what failed is not what was expected to, in words."""
+    seen: set[str] = set()
+    for scenario, checks in found.items():
+        each = {f"{scenario}:{check}" for check in failed(checks)}
+        seen |= {scenario} if each and scenario in expected else each
+    return [
+        *(f"failed: {name}" for name in sorted(seen - expected)),
+        *(f"expected to fail, and passed: {name}" for name in sorted(expected - seen)),
+    ]
+
+
+async def inspected(
+    config: Path, era: str, method: str, *options: str
+) -> tuple[subprocess.CompletedProcess[str], Json]:
+    """Have the Inspector ask the server of the configuration; gives its answer too."""
+    command = [
+        str(INSPECTOR / "index.js"),
+        "--cli",
+        "--config",
+        str(config),
+        "--server",
+        "song-mcp",
+    ]
+    asked = ["--protocol-era", era, "--method", method, "--format", "json", *options]
+    ran = await run([*command, *asked], config.parent, {"MCP_INSPECTOR_SECRET_STORE": "memory"})
+    try:
+        return ran, dict(json.loads(ran.stdout)["result"])
+    except ValueError:
+        return ran, {}

@@ -1,0 +1,159 @@
+"""A `song-mcp serve` as a child process, and bare HTTP to speak to it with."""
+
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+from anyio.abc import Process, SocketStream
+
+from tests.eras import MODERN
+
+Json = dict[str, Any]
+
+SERVE = (sys.executable, "-W", "error", "-m", "song_mcp", "serve", "--port", "0")
+LISTENS = re.compile(r"song-mcp listens on http://(?P<host>.+):(?P<port>\d+)/mcp;")
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+IDS = count(1)
+
+
+@dataclass
+class Web:
+    """A started server; its stderr is in a file."""
+
+    process: Process
+    log: Path
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}/mcp"
+
+    @property
+    def health(self) -> str:
+        return f"http://{self.host}:{self.port}/health"
+
+    def stderr(self) -> str:
+        """What was said beside where it listens."""
+        return "\n".join(self.log.read_text(encoding="utf-8").splitlines()[1:])
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, variables: Mapping[str, str], *arguments: str, command: Sequence[str] = SERVE
+) -> AsyncIterator[Web]:
+    """Serve with these variables and no others, from `folder`, while it is used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "web.txt"
+    with log.open("ab") as stderr:
+        process = await anyio.open_process(
+            [*command, *arguments],
+            stdin=None,
+            stdout=None,
+            stderr=stderr,
+            cwd=folder,
+            env={"HOME": str(folder), **variables},
+        )
+    async with process:
+        try:
+            host, port = await _where(process, log)
+            yield Web(process, log, host, port)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def _where(process: Process, log: Path) -> tuple[str, int]:
+    with anyio.fail_after(30):
+        while (found := LISTENS.search(log.read_text(encoding="utf-8"))) is None:
+            assert process.returncode is None, log.read_text(encoding="utf-8")
+            await anyio.lowlevel.checkpoint()
+    return found["host"], int(found["port"])
+
+
+# Bare HTTP -----------------------------------------------------------------------------------
+
+
+def request(era: str, method: str, params: Json, session: str = "") -> tuple[dict[str, str], Json]:
+    """The headers and the body of a request as a client of this era sends it."""
+    headers = {**ACCEPT, "MCP-Protocol-Version": era}
+    if era == MODERN:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": era,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "bare", "version": "1"},
+        }
+        params = {**params, "_meta": meta | params.get("_meta", {})}
+        headers["Mcp-Method"] = method
+        if "name" in params:
+            headers["Mcp-Name"] = params["name"]
+    if session:
+        headers["Mcp-Session-Id"] = session
+    body = {"jsonrpc": "2.0", "id": next(IDS), "method": method, "params": params}
+    return headers, body
+
+
+async def session(web: Web, era: str) -> str:
+    """Shake hands where the era has that; gives the id that later requests carry."""
+    if era == MODERN:
+        return ""
+    hello = {
+        "protocolVersion": era,
+        "capabilities": {},
+        "clientInfo": {"name": "bare", "version": "1"},
+    }
+    async with httpx.AsyncClient(headers=ACCEPT, timeout=30) as http:
+        body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
+        answer = await http.post(web.url, json=body)
+        found = answer.headers["mcp-session-id"]
+        note = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        await http.post(web.url, json=note, headers={"Mcp-Session-Id": found})
+    return found
+
+
+def tool(era: str, session: str, name: str, *, progress: bool = False, **arguments: Any) -> bytes:  # noqa: ANN401 - JSON
+    """The bytes of a POST that calls a tool; with `progress` it asks to be told of it."""
+    params: Json = {"name": name, "arguments": arguments}
+    if progress:
+        params["_meta"] = {"progressToken": "told"}
+    return _bytes("POST", *request(era, "tools/call", params, session))
+
+
+def listening(era: str, session: str) -> bytes:
+    """The bytes of the request that opens a stream of notices."""
+    params = {"notifications": {"resourcesListChanged": True}}
+    headers, body = request(era, "subscriptions/listen", params, session)
+    return _bytes("POST", headers, body) if era == MODERN else _bytes("GET", headers, None)
+
+
+def _bytes(verb: str, headers: Mapping[str, str], body: Json | None) -> bytes:
+    """A request for the path of the server; `posted` fills in its host."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{key}: {value}" for key, value in headers.items()]
+    head = "\r\n".join([f"{verb} /mcp HTTP/1.1", *lines, f"Content-Length: {len(content)}"])
+    return head.encode() + b"\r\nHost: %s\r\n\r\n" + content
+
+
+@asynccontextmanager
+async def posted(web: Web, content: bytes) -> AsyncIterator[SocketStream]:
+    """Give a connection over which this request was sent."""
+    async with await anyio.connect_tcp(web.host, web.port) as stream:
+        await stream.send(content.replace(b"%s", f"{web.host}:{web.port}".encode(), 1))
+        yield stream
+
+
+async def until_heard(stream: SocketStream, word: bytes) -> bytes:
+    """Read until a word has come; gives everything up to then."""
+    heard = b""
+    while word not in heard:
+        heard += await stream.receive()
+    return heard
