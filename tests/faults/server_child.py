@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,6 +60,9 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
     status = 1
     try:
         status = main([])
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
