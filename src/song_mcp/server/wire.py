@@ -76,6 +76,7 @@ class Wire:
     async def write(self, line: str) -> None:
         """Write a line to the client, and see to it that what it carries counts as delivered.
 
+        After the client hung up it does not: nobody knows whether that is still read.
         Raises ConnectionError where the client has gone, or has hung up and reads no more.
         """
         self._is_writing = True
@@ -87,7 +88,8 @@ class Wire:
             self._wrote = anyio.Event()
         if line.startswith(ANSWER) and self._unanswered:
             self._unanswered -= 1
-        self._deliveries.wrote(line)
+        if not self._has_hung_up():
+            self._deliveries.wrote(line)
 
     def _write(self, line: bytes) -> None:
         rest = memoryview(line)
