@@ -27,6 +27,7 @@ import song_mcp.settings  # noqa: F401
 from song_mcp import failpoints
 from song_mcp.cli import main
 from song_mcp.failpoints import Failpoint
+from tests.harvest import log_everything
 
 LONGEST = 2**16
 
@@ -53,6 +54,7 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
         os.dup2(stream, number)
     os.closerange(3, LONGEST)
     os.chdir(order["folder"])
+    log_everything()
     os.environ.clear()
     os.environ.update(order["environment"])
     if order["arguments"]:

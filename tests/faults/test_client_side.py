@@ -24,6 +24,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.server.boundary import INTERNAL
 from tests.faults.scale import report, scaled
+from tests.harvest import echoed
 from tests.house import environment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
@@ -55,7 +56,7 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
     app = build_app(1.0, rules=RULES)
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
 
 

@@ -10,6 +10,7 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
+from tests.harvest import echoed
 from tests.house import QUICK, SPEED, environment
 
 REQUESTS = 20
@@ -21,7 +22,7 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
     """On stdio a line can be under way while the server closes: its client has hung up."""
     clock = Clock(SPEED)
     app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp())
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
         server = build_server(lambda: open_studio(settings, clock))
         deliveries = server.deliveries_by_line()
