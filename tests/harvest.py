@@ -117,7 +117,7 @@ def _fed(response: "httpx.Response") -> "httpx.Response":
     """Give an answer in JSON with canaries, and any other as it is."""
     try:
         body = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return response
     if not isinstance(body, dict) or "data" not in body:  # no answer of a service
         return response
