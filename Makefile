@@ -80,7 +80,7 @@ npm ci --silent --no-engine-strict || {
 printf '%s\n' "$pins" > node_modules/.pins
 endef
 
-.PHONY: help setup demo test faults soak conformance check lock config sandbox clean
+.PHONY: help setup demo test faults canaries soak conformance check lock config sandbox clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,12 @@ test: check ## Check, then run the tests
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s -o faulthandler_timeout=0
+
+canaries: setup ## The whole suite with canaries for secrets, then a search of all that it produced
+	@rm -rf .canaries
+	@.venv/bin/pytest tests -q -n 3 --dist loadgroup --show-capture=no --tb=line -o faulthandler_timeout=0 \
+		--canaries .canaries --basetemp .canaries/files || echo "song-mcp: make test judges what failed"
+	@.venv/bin/pytest -q -s tests/faults/harvest_search.py --harvest .canaries
 
 soak: setup ## A hundred open tasks with 5 % faults for SECONDS=300; prints memory and the like
 	@.venv/bin/python -W error -m tests.faults.soak $(or $(SECONDS),300)
@@ -131,5 +137,5 @@ sandbox: setup ## Run the stand-in for both services
 
 clean: ## Remove everything the other targets made
 	rm -rf tests/conformance/node_modules
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .canaries .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,6 +27,8 @@ from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
 from tests import eras
 from tests.eras import Ear
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
+from tests.harvest import echoed
 
 Json = dict[str, Any]
 
@@ -122,7 +124,7 @@ async def open_house(
     """Open a house in `folder`, with a client of the era that is being tested."""
     clock = Clock(SPEED)
     app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp())
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         values = environment(folder, base_url, keys=keys) | dict(settings or {})
         async with _client(values, clock) as (client, ear):
             yield House(client, app.state.sandbox, folder, base_url, clock, ear)
@@ -149,4 +151,4 @@ def environment(folder: Path, base_url: str, *, keys: bool = True) -> dict[str, 
         "SONG_MCP_HOME": str(folder / "home"),
         "SONG_MCP_LIBRARY": str(folder / "library"),
     }
-    return values | ({"PIAPI_API_KEY": "key-udio", "GPTGE_API_KEY": "key-suno"} if keys else {})
+    return values | ({"PIAPI_API_KEY": PIAPI_KEY, "GPTGE_API_KEY": GPTGE_KEY} if keys else {})

@@ -21,6 +21,7 @@ from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import Service
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 
 Fault = Literal[
     "none",
@@ -75,8 +76,8 @@ class MemoryServices:
         piapi = httpx.MockTransport(partial(self._handle, "piapi"))
         gptge = httpx.MockTransport(partial(self._handle, "gptge"))
         return {
-            "piapi": Piapi("key-udio", "https://api.piapi.ai", transport=piapi),
-            "gptge": Gptge("key-suno", "https://api.gpt.ge", gptge),
+            "piapi": Piapi(PIAPI_KEY, "https://api.piapi.ai", transport=piapi),
+            "gptge": Gptge(GPTGE_KEY, "https://api.gpt.ge", gptge),
         }
 
     def accept(self, service: Service, asked: str = "", song_s: float | None = None) -> Made:

@@ -15,6 +15,7 @@ import pytest
 from anyio.abc import ByteReceiveStream
 
 from song_mcp import __version__
+from tests.harvest import gather
 
 ROOT = Path(__file__).parent.parent
 SONG_MCP = Path(sys.executable).with_name("song-mcp")
@@ -25,7 +26,7 @@ def run(
     folder: Path, *arguments: str, variables: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run song-mcp to its end in `folder`, with nothing on stdin."""
-    return subprocess.run(
+    ran = subprocess.run(
         [*AS_MODULE, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -35,6 +36,8 @@ def run(
         timeout=60,
         check=False,
     )
+    gather("printed", ran.stdout + ran.stderr)
+    return ran
 
 
 @pytest.fixture

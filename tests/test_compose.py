@@ -4,6 +4,7 @@ from pathlib import Path
 
 import anyio
 
+from tests.faults.canaries import PIAPI_KEY
 from tests.house import open_house
 from tests.providers.test_proxy import Proxy, open_proxy
 
@@ -18,7 +19,7 @@ async def test_a_service_is_asked_through_the_proxy_and_without_showing_it_the_k
             text = await house.error("generate_song", description="x", wait_seconds=50)
     assert "SONG_MCP_PROXY" in text
     assert "CONNECT api.piapi.ai:443" in proxy.received.decode()
-    assert b"key-udio" not in proxy.received
+    assert PIAPI_KEY.encode() not in proxy.received
 
 
 async def test_a_sandbox_and_its_media_need_no_proxy_and_no_setting(tmp_path: Path) -> None:

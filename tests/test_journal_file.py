@@ -26,6 +26,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
 from song_mcp.schema import FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
+from tests.harvest import echoed
 from tests.house import environment
 
 Json = dict[str, Any]
@@ -217,7 +218,7 @@ class Place:
 @asynccontextmanager
 async def a_place(folder: Path) -> AsyncIterator[Place]:
     app = build_app(36_000.0)
-    async with running(app) as base_url, crew(1) as (worker,):
+    async with running(echoed(app)) as base_url, crew(1) as (worker,):
         yield Place(worker, app.state.sandbox, environment(folder, base_url))
 
 

@@ -8,6 +8,8 @@ from functools import cache
 
 import pytest
 
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
+
 ALLOWED = {"song_mcp", "filelock", "platformdirs", "pydantic_settings"}
 """What a start loads beside the standard library and the SDK with all that it needs itself."""
 BY_OTHERS = {"dotenv"}
@@ -26,7 +28,7 @@ def loaded_by(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
     Its stdin is at its end, so a server starts, opens everything, and ends.
     """
-    keys = {"PIAPI_API_KEY": "key-udio", "GPTGE_API_KEY": "key-suno"}
+    keys = {"PIAPI_API_KEY": PIAPI_KEY, "GPTGE_API_KEY": GPTGE_KEY}
     home = str(tmp_path_factory.mktemp("home"))
 
     @cache

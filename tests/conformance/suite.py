@@ -7,7 +7,6 @@ every scenario that a revision requires. Run by `make conformance`.
 
 import sys
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
@@ -61,9 +60,6 @@ WITHOUT_FIXTURES = {
 }
 
 BASELINE = HERE / "baseline.yml"
-TASKS = "tasks-"
-SERVES_TASKS = find_spec("song_mcp.server.tasks_extension") is not None
-"""Whether the scenarios of the tasks extension are judged."""
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +116,6 @@ async def test_the_server_with_the_suites_fixtures_meets_the_revision(
     options = ["--requirements", revision, "--expected-failures", str(file)]
     ran = await judged(overlay.url, tmp_path, *options)
     found, expected = checked(tmp_path), listed(file)
-    if not SERVES_TASKS:
-        found = {name: found[name] for name in found if not name.startswith(TASKS)}
-        expected = {name for name in expected if not name.startswith(TASKS)}
     show(f"{revision} with fixtures", found)
     assert differences(found, expected) == [], ran.stdout
     assert ran.returncode == 0, ran.stdout

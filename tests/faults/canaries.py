@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,11 +58,25 @@ def _told(name: str, value: Any, key: str) -> Any:  # noqa: ANN401 - JSON
     return value + TALK.format(key=key) if is_said else echoing(value, key)
 
 
-class Echoing:
-    """Puts the canaries into every JSON answer of the app; others are left alone."""
+def enriched(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Give an answer with the canaries beside alone: its own words and links stay as they are."""
+    if isinstance(value, list):
+        return [enriched(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    told = {name: enriched(item) for name, item in value.items()}
+    return (ECHOES | told) if HOLDING & value.keys() else told
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Echoing:
+    """Puts the canaries into every JSON answer of the app; others are left alone.
+
+    `fed` is told the key that came with each request that is answered so.
+    """
+
+    def __init__(self, app: ASGIApp, fed: Callable[[str], None] = lambda _: None) -> None:
         self._app = app
+        self._fed = fed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         held: list[Message] = []
@@ -73,6 +88,7 @@ class Echoing:
             elif held:
                 held.append(message)
                 if not message.get("more_body"):
+                    self._fed(key)
                     for each in _rewritten(held, key):
                         await send(each)
                     held.clear()

@@ -18,7 +18,9 @@ import anyio
 from anyio.abc import UNIXSocketStream as Wire
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.faults.fault_service import FaultService, marker_in
+from tests.harvest import VARIABLE, gather
 
 Json = dict[str, Any]
 Row = dict[str, Any]
@@ -104,6 +106,7 @@ class Server:
             call.done.set()
 
     def _take(self, message: Json) -> None:
+        gather("results", json.dumps(message))
         call = self._calls.get(message.get("id", 0)) if "method" not in message else None
         if call is not None:
             call.result = message.get("result")
@@ -220,9 +223,9 @@ class Home:
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder),
-            "PIAPI_API_KEY": "key-udio",
+            "PIAPI_API_KEY": PIAPI_KEY,
             "PIAPI_BASE_URL": self.base_url,
-            "GPTGE_API_KEY": "key-suno",
+            "GPTGE_API_KEY": GPTGE_KEY,
             "GPTGE_BASE_URL": self.base_url,
             "SONG_MCP_HOME": str(self.folder),
             "SONG_MCP_LIBRARY": str(self.folder / "library"),
@@ -260,6 +263,7 @@ def nursery() -> Iterator[Nursery]:
     with ours, theirs:
         command = (sys.executable, "-W", "error", CHILD, str(theirs.fileno()))
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment |= {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
         with subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment) as process:
             theirs.close()
             yield Nursery(ours)

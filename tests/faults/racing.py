@@ -32,6 +32,7 @@ from song_mcp.sentences import JOINED
 from song_mcp.settings import Settings
 from song_mcp.songs import MODELS, Clip, Report, SongRequest, Task
 from song_mcp.studio import Studio
+from tests.harvest import log_everything
 
 if TYPE_CHECKING:  # a worker does without
     from song_mcp.sandbox.state import Sandbox
@@ -333,4 +334,5 @@ def _say(message: object) -> None:
 
 
 if __name__ == "__main__":
+    log_everything()
     anyio.run(serve)

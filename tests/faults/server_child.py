@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ import song_mcp.settings  # noqa: F401
 from song_mcp import failpoints
 from song_mcp.cli import main
 from song_mcp.failpoints import Failpoint
+from tests.harvest import log_everything
 
 LONGEST = 2**16
 
@@ -52,6 +54,7 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
         os.dup2(stream, number)
     os.closerange(3, LONGEST)
     os.chdir(order["folder"])
+    log_everything()
     os.environ.clear()
     os.environ.update(order["environment"])
     if order["arguments"]:
@@ -59,6 +62,9 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
     status = 1
     try:
         status = main([])
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

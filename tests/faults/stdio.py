@@ -13,6 +13,8 @@ import anyio
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.harvest import gather, server_arguments
+
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -70,6 +72,7 @@ class Child:
             except (anyio.EndOfStream, anyio.IncompleteRead):
                 return
             self.lines.append(line)
+            gather("stdout", line.decode(errors="replace"))
             message = json.loads(line.decode())
             if "id" in message and "method" not in message:
                 self.replies[message["id"]] = message
@@ -80,12 +83,13 @@ class Child:
         assert self.process.stderr is not None
         async for chunk in self.process.stderr:
             self.complaints += chunk
+            gather("printed", chunk.decode(errors="replace"))
 
 
 @asynccontextmanager
 async def child(values: Mapping[str, str], *, debug: bool = False) -> AsyncIterator[Child]:
     """Start the server with these settings, greet it, and end it by closing its stdin."""
-    command = [sys.executable, *(("-c", DEBUGGED) if debug else ("-m", "song_mcp"))]
+    command = [sys.executable, *(("-c", DEBUGGED) if debug else server_arguments())]
     kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
     environment = {**kept, "PYTHONPATH": str(ROOT / "src"), **values}
     process = await anyio.open_process(command, env=environment, stderr=-1)

@@ -19,9 +19,7 @@ from song_mcp.sandbox.state import Rules
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
 from tests.faults.canaries import (
-    GPTGE_KEY,
     HIDDEN,
-    PIAPI_KEY,
     SIGNATURE,
     SIGNED,
     WEBHOOK_SECRET,
@@ -55,8 +53,7 @@ def sandbox(song_seconds: float, clock: Callable[[], float] | None = None) -> St
 
 
 def settings(folder: Path, base_url: str) -> dict[str, str]:
-    keys = {"PIAPI_API_KEY": PIAPI_KEY, "GPTGE_API_KEY": GPTGE_KEY}
-    return environment(folder, base_url) | keys
+    return environment(folder, base_url)
 
 
 async def flows(call: Call, read: Read) -> list[object]:

@@ -7,6 +7,7 @@ import re
 import select
 import sqlite3
 import subprocess
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -23,6 +24,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.server.boundary import INTERNAL
 from tests.faults.scale import report, scaled
+from tests.harvest import echoed
 from tests.house import environment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
@@ -40,6 +42,13 @@ CALLS, CANCELLED, PINGS = scaled(1000), scaled(200), scaled(200)
 LINES_CUT = scaled(20, 2)
 PAID_AT_ONCE = 20
 UNREAD_BYTES = 8 * 2**20
+MOST_TAKEN_BYTES = 2**19
+"""What a server takes of a client that reads nothing: some requests, and what pipes hold."""
+MORE_THAN_A_PIPE_TAKES = 40
+"""So many lists of tools are."""
+DECIDED_AFTER_S = 4
+DECIDED_LATE = f"[[timeout:{DECIDED_AFTER_S}]]"
+"""Later than a server that waits for nobody would have ended."""
 DEADLINE_S = 10
 NOBODY = "http://127.0.0.1:9"
 
@@ -47,7 +56,7 @@ NOBODY = "http://127.0.0.1:9"
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
     app = build_app(1.0, rules=RULES)
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
 
 
@@ -287,8 +296,9 @@ async def test_a_line_that_breaks_off_is_no_call(
     assert len(sandbox.accepted) == before
 
 
+@pytest.mark.parametrize("closes_stdout", [True, False], ids=["vanishes", "keeps stdout"])
 def test_a_client_that_never_reads_ends_the_server_by_hanging_up(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, closes_stdout: bool
 ) -> None:
     values = {"HOME": str(tmp_path), **environment(tmp_path, NOBODY)}
     pipe = subprocess.PIPE
@@ -298,31 +308,104 @@ def test_a_client_that_never_reads_ends_the_server_by_hanging_up(
     ):
         try:
             sent = send_without_reading(process)
+            kib = resident_kib(process.pid)
             assert process.poll() is None
-            hang_up(process)
+            hang_up(process, closes_stdout=closes_stdout)
+            began = time.monotonic()
             assert process.wait(DEADLINE_S) == 0
+            took = time.monotonic() - began
         finally:
             process.kill()
-    assert "Traceback" not in (tmp_path / "stderr.txt").read_text(encoding="utf-8")
+    assert (tmp_path / "stderr.txt").read_text(encoding="utf-8") == ""
+    assert sent <= MOST_TAKEN_BYTES
     with capsys.disabled():
-        report(f"\nclient side: {sent} bytes of requests sent, no answer read, and it ended")
+        report(
+            f"\nclient side: {sent} bytes of requests sent, no answer read, "
+            f"{kib // 1024} MiB resident, ended in {took:.2f} s (goal 2 s)"
+        )
 
 
 def send_without_reading(process: subprocess.Popen[bytes]) -> int:
     """Send requests until the server takes no more, or a bound; gives how many bytes it took."""
     assert process.stdin is not None
-    hello = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO})
+    assert process.stdout is not None
+    os.write(process.stdin.fileno(), line_of("initialize", HELLO))
+    assert process.stdout.read(1)  # it has started
     done = json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"})
-    os.write(process.stdin.fileno(), f"{hello}\n{done}\n".encode())
-    wish = json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}})
-    lines, sent = f"{wish}\n".encode() * 16, 0  # less than what a pipe takes whole
+    os.write(process.stdin.fileno(), f"{done}\n".encode())
+    lines, sent = line_of("tools/list", {}) * 16, 0  # less than what a pipe takes whole
     while sent < UNREAD_BYTES and select.select([], [process.stdin], [], 3.0)[1]:
         sent += os.write(process.stdin.fileno(), lines)
     return sent
 
 
-def hang_up(process: subprocess.Popen[bytes]) -> None:
+def line_of(method: str, params: Json) -> bytes:
+    return (
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n"
+    )
+
+
+def resident_kib(pid: int) -> int:
+    command = ("ps", "-o", "rss=", "-p", str(pid))
+    return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def hang_up(process: subprocess.Popen[bytes], *, closes_stdout: bool) -> None:
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
-    process.stdout.close()
+    if closes_stdout:
+        process.stdout.close()
+
+
+async def test_a_paid_call_is_decided_although_its_client_hung_up_and_reads_nothing(
+    child: Child, sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The call behind the stuck answers is never read, and so never paid."""
+    before, held = len(sandbox.accepted), len(sandbox.held)
+    await child.request("tools/call", paid_call(f"decided {DECIDED_LATE}"))
+    while len(sandbox.held) == held:
+        await anyio.lowlevel.checkpoint()
+    for _ in range(MORE_THAN_A_PIPE_TAKES):
+        await child.request("tools/list", {})
+    await child.request("initialize", HELLO)  # nothing is read until it is answered
+    await child.request("tools/call", paid_call("never read"))
+    await child.hang_up()
+    with anyio.fail_after(DEADLINE_S + DECIDED_AFTER_S):
+        assert await child.process.wait() == 0
+    assert child.stderr() == ""
+    (accepted,) = list(sandbox.accepted)[before:]
+    assert ids_in_journal(tmp_path) == [accepted.task_id]
+    with capsys.disabled():
+        report(
+            "\nclient side: 1 paid call in flight at the end, its id in the journal; 1 never read"
+        )
+
+
+def paid_call(description: str) -> Json:
+    return {
+        "name": "generate_song",
+        "arguments": {"description": description, "wait_seconds": 55},
+    }
+
+
+async def test_a_client_that_hung_up_and_then_reads_gets_every_answer(
+    tmp_path: Path, variables: dict[str, str], sandbox: Sandbox
+) -> None:
+    """As a shell pipe does: all is written, stdin ends, and only then the answers are read.
+
+    A song that is not done is not waited for: that call ends, and its task is in the journal.
+    """
+    before = len(sandbox.accepted)
+    async with started(tmp_path, variables) as child:
+        with anyio.fail_after(60):
+            opening = await child.request("initialize", HELLO)
+            listed = [await child.request("tools/list", {}) for _ in range(MORE_THAN_A_PIPE_TAKES)]
+            kept = await child.request("tools/call", {"name": "list_songs", "arguments": {}})
+            paid = await child.request("tools/call", paid_call(f"piped {NEVER_DONE}"))
+            await child.hang_up()
+            assert await child.ended() == 0
+    answers = [message for message in child.messages() if "id" in message]
+    assert sorted(answer["id"] for answer in answers) == [opening, *listed, kept, paid]
+    assert [answer["id"] for answer in answers if "error" in answer] == [paid]
+    assert ids_in_journal(tmp_path) == [item.task_id for item in list(sandbox.accepted)[before:]]

@@ -112,8 +112,9 @@ class Lane:
         async with self._server(self.point) as server:
             await self._take_over(server)
             await server.hang_up()
-            if await server.ended():
-                self.broken.append(f"{self.point}: the last server ended badly")
+            status = await server.ended()
+            if status:
+                self.broken.append(f"{self.point}: the last server ended with {status}")
         found = broken_promises(self.rows(), self.service, self.asked_again)
         self.broken += [words for words in found if f"song-{self.point}-" in words]
 

@@ -15,6 +15,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from tests.faults.racing import Worker, crew, paid_posts, race, song
 from tests.faults.scale import report, scaled
+from tests.harvest import echoed
 from tests.house import environment
 
 Json = dict[str, Any]
@@ -36,7 +37,7 @@ async def workers() -> AsyncIterator[list[Worker]]:
 @asynccontextmanager
 async def services() -> AsyncIterator[tuple[Sandbox, str]]:
     app = build_app(ENDLESS_S, rules=RICH)
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         yield app.state.sandbox, base_url
 
 

@@ -13,6 +13,7 @@ from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.media import Reach, download
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import DEFAULT_SUNO, UDIO, SongRequest
+from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,
     PUBLIC,
@@ -25,7 +26,7 @@ from tests.faults.outside import (
     open_hosts,
 )
 
-KEY = "sk-0123456789abcdef"
+KEY = GPTGE_KEY
 TASK_ID = "11111111-2222-4333-8444-555555555555"
 STATUSES = [301, 302, 303, 307, 308]
 Ask = Callable[[str], Awaitable[object]]

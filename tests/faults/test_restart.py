@@ -11,6 +11,7 @@ from song_mcp.sandbox.state import Rules
 from song_mcp.songs import Task
 from tests.faults.racing import crew, paid_posts, race, song, until
 from tests.faults.scale import report, scaled
+from tests.harvest import echoed
 from tests.house import environment
 
 SHORT = Rules(clip_seconds=0.5, balance_usd=1000.0, max_concurrent=1000)
@@ -21,7 +22,7 @@ async def test_open_songs_of_a_killed_server_reach_their_end_unpaid(tmp_path: Pa
     now = [datetime.now(UTC).timestamp()]
     app = build_app(1.0, rules=SHORT, clock=lambda: now[0])
     sandbox = app.state.sandbox
-    async with running(app) as base_url, crew(2) as (first, second):
+    async with running(echoed(app)) as base_url, crew(2) as (first, second):
         settings = environment(tmp_path, base_url) | {"SONG_MCP_DAILY_LIMIT": "1000"}
         order = {"do": "open", "settings": settings}
         await first.do(order)

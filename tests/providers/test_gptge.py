@@ -32,8 +32,9 @@ from song_mcp.songs import (
     SongRequest,
     Source,
 )
+from tests.faults.canaries import GPTGE_KEY
 
-KEY = "sk-0123456789abcdef"
+KEY = GPTGE_KEY
 TASK = "aaaaaaaa-0000-4000-8000-000000000001"
 OTHER = "cccccccc-0000-4000-8000-000000000001"
 AUDIO = "https://cdn1.example/b1.mp3"

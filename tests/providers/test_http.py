@@ -13,8 +13,9 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
 from song_mcp.providers.http import BODY_CAP_BYTES, Answer, ServiceHttp
+from tests.faults.canaries import GPTGE_KEY
 
-KEY = "sk-0123456789abcdef"
+KEY = GPTGE_KEY
 BASE = "https://api.piapi.ai"
 Handler = (
     Callable[[httpx.Request], httpx.Response]

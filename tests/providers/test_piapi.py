@@ -29,8 +29,9 @@ from song_mcp.songs import (
     SongRequest,
     Source,
 )
+from tests.faults.canaries import PIAPI_KEY
 
-KEY = "0123456789abcdef0123456789abcdef"
+KEY = PIAPI_KEY
 TASK = "11111111-2222-4333-8444-555555555555"
 CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
 AUDIO = "https://storage.googleapis.com/udio/The%2520Untitled.mp3"

@@ -11,6 +11,7 @@ from song_mcp.errors import LibraryError, NotSentError
 from song_mcp.providers.connections import MediaTransport, service_transport
 from song_mcp.providers.http import ServiceHttp
 from song_mcp.providers.media import Reach, download
+from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,
     PUBLIC,
@@ -22,7 +23,7 @@ from tests.faults.outside import (
     open_hosts,
 )
 
-KEY = "sk-0123456789abcdef"
+KEY = GPTGE_KEY
 REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
 
 

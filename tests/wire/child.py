@@ -14,10 +14,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.types import jsonrpc_message_adapter
 
 from tests.eras import LEGACY, MODERN, now_tested
+from tests.harvest import gather, server_arguments
 
 Json = dict[str, Any]
 
-SONG_MCP = (sys.executable, "-W", "error", "-m", "song_mcp")
+SONG_MCP = (sys.executable, "-W", "error", *server_arguments())
 LONGEST_LINE = 4 * 2**20
 HELLO = {
     "protocolVersion": LEGACY,
@@ -51,6 +52,7 @@ class Child:
         """The next line on stdout; raises IncompleteRead or EndOfStream where there is none."""
         line = await self._stdout.receive_until(b"\n", LONGEST_LINE)
         self.lines.append(line)
+        gather("stdout", line.decode(errors="replace"))
         return line
 
     async def send(self, line: bytes | Json) -> None:

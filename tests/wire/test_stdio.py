@@ -26,12 +26,14 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
+from tests.harvest import echoed
 from tests.house import House, environment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
 
-KEYS = ("key-udio", "key-suno")
+KEYS = (PIAPI_KEY, GPTGE_KEY)
 NEVER_DONE = "[[slow:1000]]"
 NEVER_ANSWERED = "[[timeout:600]]"
 SLOWLY_ACCEPTED = "[[timeout:1]]"
@@ -41,7 +43,7 @@ SLOWLY_ACCEPTED = "[[timeout:1]]"
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
     """The sandbox's address, and the sandbox that sees what arrives."""
     app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5))
-    async with running(app) as base_url:
+    async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
 
 

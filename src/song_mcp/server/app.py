@@ -140,7 +140,10 @@ class SongServer(MCPServer[Studio]):
         async with open_studio() as studio:
             self._studio = studio
             self._notices.start(studio)
-            yield studio
+            try:
+                yield studio
+            finally:
+                self._studio = None  # a line may still be written, but nobody takes note of it
 
     def deliveries_by_line(self) -> Deliveries:
         """Let results count as delivered when told so line by line, instead of on return."""

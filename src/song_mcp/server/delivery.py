@@ -1,8 +1,8 @@
 """Whether a result ever reached its client: told by the line that was written, not by good faith.
 
-Invariant: a result counts as delivered when the line that carries it was written and flushed. A
-call that was cancelled, or whose client had gone, delivers nothing, so that the same request
-again finds the task instead of paying for another.
+Invariant: a result counts as delivered when the line that carries it was written and flushed, and
+the client had not hung up. A call that was cancelled, or whose client had gone, delivers nothing,
+so that the same request again finds the task instead of paying for another.
 """
 
 import json

@@ -1,71 +1,44 @@
-"""Serving over stdin and stdout, and knowing what was really written.
+"""Serving over stdin and stdout.
 
 Invariant: stdout carries the protocol alone: while serving, whatever else is printed goes to
-stderr; and a result counts as delivered only after its line was flushed.
+stderr, and whatever else reads stdin finds it at its end. Serving ends with stdin, or soon after
+the client hung up without reading (`server.wire`); submissions in flight are waited for.
 """
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 
-import anyio
 from mcp.server.stdio import stdio_server
 
 from song_mcp.server.app import SongServer
-from song_mcp.server.delivery import Deliveries
-
-LAST_WORDS_S = 1.5
-"""How long, in seconds, answers may still be written after the end of stdin."""
-
-
-class _Stdout(anyio.AsyncFile[str]):
-    """The wire out, which tells of each line that was written."""
-
-    def __init__(self, file: TextIOWrapper, deliveries: Deliveries) -> None:
-        super().__init__(file)
-        self._deliveries = deliveries
-        self._line = ""
-
-    async def write(self, line: str) -> int:
-        self._line = line
-        return await super().write(line)
-
-    async def flush(self) -> None:
-        await super().flush()
-        self._deliveries.wrote(self._line)
+from song_mcp.server.wire import Stdin, Stdout, Wire
 
 
 async def serve(server: SongServer) -> None:
-    """Serve until stdin ends."""
+    """Serve until stdin ends; raises ConnectionError where the client reads no more."""
     low = server._lowlevel_server  # noqa: SLF001 - `run_stdio_async` takes no streams
-    with _wire() as file:
-        stdout = _Stdout(file, server.deliveries_by_line())
-        async with stdio_server(stdout=stdout) as (read, write):
+    with _private(0, os.devnull) as stdin, _private(1) as stdout:
+        wire = Wire(stdin, stdout, server.deliveries_by_line())
+        file = TextIOWrapper(os.fdopen(stdin, "rb", closefd=False), "utf-8", errors="replace")
+        async with stdio_server(Stdin(file, wire), Stdout(wire)) as (read, write):
             await low.run(read, write, low.create_initialization_options())
-            _end_even_if_nobody_reads()
-
-
-def _end_even_if_nobody_reads() -> None:
-    """End the process soon: a thread that writes to a pipe nobody reads waits for ever.
-
-    Everything that is to be kept is on disk by now; what a client still reads gets through.
-    """
-    last = threading.Timer(LAST_WORDS_S, os._exit, [0])
-    last.daemon = True
-    last.start()
 
 
 @contextmanager
-def _wire() -> Iterator[TextIOWrapper]:
-    """Give the wire out, with file descriptor 1 turned to stderr meanwhile."""
+def _private(number: int, instead: str = "") -> Iterator[int]:
+    """Give a standard stream as a descriptor of our own.
+
+    Meanwhile its number leads to the file `instead`, or to stderr.
+    """
     sys.stdout.flush()
-    private = os.dup(1)
-    os.dup2(2, 1)
+    private, other = os.dup(number), os.open(instead, os.O_RDONLY) if instead else os.dup(2)
+    os.dup2(other, number)
+    os.close(other)
     try:
-        yield TextIOWrapper(os.fdopen(private, "wb", closefd=False), encoding="utf-8")
+        yield private
     finally:
-        os.dup2(private, 1)
+        os.dup2(private, number)
         os.close(private)

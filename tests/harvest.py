@@ -1,0 +1,127 @@
+"""What a run of the tests with `--canaries FOLDER` leaves in that folder, to be searched after it.
+
+Every logger's words at their most talkative, here and in the servers that tests start; what
+clients and children were answered and what was printed; and, as pytest's own `--basetemp` is a
+folder in it, every file that a test wrote. Without the option nothing here does anything.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY, Echoing, enriched
+
+if TYPE_CHECKING:  # the workers of races do without
+    import httpx
+    from starlette.applications import Starlette
+
+VARIABLE = "CANARIES_FOLDER"
+"""Tells the processes that tests start; conftest sets it from the option."""
+LOUDEST = 1
+WITH_OUR_KEY = "with our key"
+SERVER = """
+import logging, os, sys
+logging.basicConfig(level=1, filename=f"{folder}/log-{{os.getpid()}}.txt")
+from song_mcp.cli import main
+sys.exit(main([]))
+"""
+
+
+def folder() -> Path | None:
+    """Give the folder of this run, or None where nothing is gathered."""
+    name = os.environ.get(VARIABLE)
+    return Path(name) if name else None
+
+
+def gather(kind: str, words: str) -> None:
+    """Keep what came out, under what it is: results, stdout, printed."""
+    into = folder()
+    if into is not None:
+        with (into / f"{kind}-{os.getpid()}.txt").open("ab") as file:
+            file.write(words.encode("utf-8", "replace") + b"\n")
+
+
+def server_arguments() -> Sequence[str]:
+    """Give Python's arguments for a song-mcp; one that logs all it can where that is gathered."""
+    into = folder()
+    return ("-m", "song_mcp") if into is None else ("-c", SERVER.format(folder=into))
+
+
+def echoed(app: "Starlette") -> "Starlette":
+    """Let a stand-in for the services put canaries wherever a service could."""
+    if folder() is not None:
+        app.add_middleware(Echoing, fed=_count)
+    return app
+
+
+def _count(key: str) -> None:
+    is_ours = PIAPI_KEY in key or GPTGE_KEY in key
+    gather("fed", WITH_OUR_KEY if is_ours else "with another key or none")
+
+
+def begin(into: Path) -> None:
+    """Gather in this process and those that it starts."""
+    into.mkdir(parents=True, exist_ok=True)
+    os.environ[VARIABLE] = str(into.absolute())
+    log_everything()
+    _gather_results()
+    _feed_transports()
+
+
+def log_everything() -> None:
+    """Let every logger of this process write all that it can."""
+    into = folder()
+    if into is not None:
+        handler = logging.FileHandler(into / f"log-{os.getpid()}.txt", errors="replace")
+        handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT))
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(LOUDEST)
+
+
+def _gather_results() -> None:
+    """Keep every result and error that the SDK's client gives, in the client's own class."""
+    from mcp.client.session import ClientSession
+
+    send = ClientSession.send_request
+
+    async def sent(self: ClientSession, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        try:
+            result = await send(self, *args, **options)
+        except Exception as error:
+            gather("results", repr(error))
+            raise
+        gather("results", repr(result))
+        return result
+
+    ClientSession.send_request = sent  # type: ignore[method-assign]  # the SDK's, and not ours
+
+
+def _feed_transports() -> None:
+    """Put canaries beside what services in memory answer, in httpx's own class."""
+    import httpx
+
+    handle = httpx.MockTransport.handle_async_request
+
+    async def handled(self: httpx.MockTransport, request: httpx.Request) -> httpx.Response:
+        response = await handle(self, request)
+        is_whole = isinstance(response.stream, httpx.ByteStream)
+        return _fed(response) if is_whole else response
+
+    httpx.MockTransport.handle_async_request = handled  # type: ignore[method-assign]  # as above
+
+
+def _fed(response: "httpx.Response") -> "httpx.Response":
+    """Give an answer in JSON with canaries, and any other as it is."""
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return response
+    if not isinstance(body, dict) or "data" not in body:  # no answer of a service
+        return response
+    gather("fed", "in memory")
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    content = json.dumps(enriched(body)).encode()
+    return type(response)(response.status_code, headers=headers, content=content)

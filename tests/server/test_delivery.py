@@ -1,0 +1,35 @@
+"""What a line that reached its client is worth, and when."""
+
+from pathlib import Path
+
+from mcp import Client
+
+from song_mcp.clock import Clock
+from song_mcp.compose import open_studio
+from song_mcp.sandbox.app import build_app
+from song_mcp.sandbox.serve import running
+from song_mcp.server.app import build_server
+from song_mcp.settings import Settings
+from tests.harvest import echoed
+from tests.house import QUICK, SPEED, environment
+
+REQUESTS = 20
+
+
+async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
+    tmp_path: Path,
+) -> None:
+    """On stdio a line can be under way while the server closes: its client has hung up."""
+    clock = Clock(SPEED)
+    app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp())
+    async with running(echoed(app)) as base_url:
+        settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
+        server = build_server(lambda: open_studio(settings, clock))
+        deliveries = server.deliveries_by_line()
+        async with Client(server) as client:
+            arguments = {"description": "x", "wait_seconds": 30}
+            song = await client.call_tool("generate_song", arguments)
+        assert song.structured_content is not None
+        assert song.structured_content["status"] == "completed"
+        for number in range(REQUESTS):  # whichever number the call had
+            deliveries.wrote(f'{{"jsonrpc":"2.0","id":{number},"result":{{}}}}')
