@@ -80,10 +80,49 @@ npm ci --silent --no-engine-strict || {
 printf '%s\n' "$pins" > node_modules/.pins
 endef
 
+define BROWSER
+exec >&2
+say() { printf 'song-mcp: %s\n' "$*"; }
+fail() { say "$*"; exit 1; }
+
+# The player's packages: for building the page, and the chat that the tests show it in.
+page=src/song_mcp/player
+node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1)' \
+    2>/dev/null || fail "needs Node 20.19, 22.12 or newer, with npm; nothing else of song-mcp does"
+packages="$(pwd) $(cat $page/package.json $page/package-lock.json | cksum)"
+if [ "$(cat $page/node_modules/.pins 2>/dev/null)" != "$packages" ]; then
+    say "installing the player's packages, once"
+    npm ci --prefix $page --no-progress || fail "could not install them; with a network, run this again"
+    printf '%s\n' "$packages" > $page/node_modules/.pins
+fi
+[ "$1" = browser ] || exit 0
+
+# What drives the browser, and the browser.
+pins="$(pwd) $(cksum < requirements/browser.txt)"
+if [ "$(cat .venv/browser/.pins 2>/dev/null)" != "$pins" ]; then
+    say "installing what drives the browser, once"
+    rm -rf .venv/browser
+    .venv/bin/python -m pip install --quiet --require-hashes --only-binary :all: \
+        -r requirements/browser.txt --target .venv/browser ||
+        fail "could not install it; with a network, run this again"
+    printf '%s\n' "$pins" > .venv/browser/.pins
+fi
+command -v chromium >/dev/null || command -v chromium-browser >/dev/null || {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+        fail "needs Chromium; on Debian and Ubuntu: apt install chromium"
+    say "installing Chromium, once"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y chromium >/dev/null ||
+        fail "could not install Chromium"
+}
+node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
+endef
+
 .PHONY: help setup demo test faults canaries soak conformance check lock config sandbox clean
+.PHONY: player test-browser player-packages browser
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: export SCRIPT := $(value SETUP)
 setup: ## Make or renew .venv (the other targets do it themselves)
@@ -112,6 +151,23 @@ conformance: setup ## The official conformance suite and Inspector against the s
 	@sh -eu -c "$$SCRIPT"
 	@.venv/bin/pytest tests/conformance/suite.py tests/conformance/inspector.py -s
 
+player-packages: export SCRIPT := $(value BROWSER)
+player-packages:
+	@sh -eu -c "$$SCRIPT" sh page
+
+browser: export SCRIPT := $(value BROWSER)
+browser: setup
+	@sh -eu -c "$$SCRIPT" sh browser
+
+player: player-packages ## Build the page that plays songs, player.html, from its sources
+	@npm run --silent --prefix src/song_mcp/player build
+
+test-browser: browser ## Check the page and try it in a real browser, with pictures
+	@npm run --silent --prefix src/song_mcp/player check
+	@PYTHONPATH=.venv/browser PLAYER_TEST_HOST=.venv/browser/host.js \
+	PLAYER_TEST_CHROMIUM=$$(command -v chromium || command -v chromium-browser) \
+	.venv/bin/pytest tests/browser
+
 check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
@@ -122,6 +178,7 @@ lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
 	@.venv/bin/uv $(COMPILE) --extra sandbox --group dev -o requirements/dev.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group audit -o requirements/audit.txt
+	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group browser -o requirements/browser.txt
 
 COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(LOCK)
@@ -136,6 +193,6 @@ sandbox: setup ## Run the stand-in for both services
 	@.venv/bin/song-mcp sandbox
 
 clean: ## Remove everything the other targets made
-	rm -rf tests/conformance/node_modules
+	rm -rf tests/conformance/node_modules src/song_mcp/player/node_modules
 	rm -rf .venv .canaries .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -251,8 +251,12 @@ class Studio:
     def _no_longer_followed(self, task: Task) -> str:
         if task.is_open and task.unfollowed_at is not None:
             return sentences.UNFOLLOWED
-        age_s = (self._clock.now() - task.created_at).total_seconds()
-        return sentences.NOT_FOLLOWED if task.is_open and age_s > FOLLOWED_FOR_S else ""
+        is_old = self.age_s(task) > FOLLOWED_FOR_S
+        return sentences.NOT_FOLLOWED if task.is_open and is_old else ""
+
+    def age_s(self, task: Task) -> float:
+        """Give for how many seconds there has been this task."""
+        return (self._clock.now() - task.created_at).total_seconds()
 
     async def _look_elsewhere(self, task_id: str, service: Service) -> Task:
         if task_id.startswith("local-") or task_id.casefold() == LAST:

@@ -117,7 +117,6 @@ IN_ORDER = (
     "data written by",
 )
 """What the instructions say, the critical part first: some clients cut the end off."""
-COMING = {"play_song"}
 
 
 async def test_the_instructions_are_short_and_begin_with_what_costs_money(tmp_path: Path) -> None:
@@ -129,4 +128,4 @@ async def test_the_instructions_are_short_and_begin_with_what_costs_money(tmp_pa
     assert places == sorted(places)
     assert places[4] < 900
     named = set(re.findall(r"[a-z]+_[a-z_]+", said)) - {"another_take", "task_id", "submit_again"}
-    assert PAID <= named <= tools | COMING
+    assert PAID <= named <= tools

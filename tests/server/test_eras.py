@@ -31,6 +31,8 @@ class Made:
 TOOLS: Mapping[str, Callable[[Made], Json]] = {
     "generate_song": lambda _: {"lyrics": "[Verse]\nTrams", "description": "pop", "title": "Trams"},
     "extend_song": lambda made: {"clip_id": clip_of(made), "description": "strings"},
+    "play_song": lambda made: {"clip_id": clip_of(made)},
+    "read_clip": lambda made: {"clip_id": clip_of(made), "part": "cover"},
     "generate_lyrics": lambda _: {"topic": "the harbour at night"},
     "get_task": lambda made: {"task_id": made.song["task_id"], "include_lyrics": True},
     "fetch_suno_task": lambda made: {"task_id": made.suno["task_id"]},
@@ -139,9 +141,16 @@ async def test_both_eras_answer_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.no_client
 async def test_both_eras_say_the_same_of_the_server(tmp_path: Path) -> None:
-    said = []
+    said, extensions = [], []
     for era in eras.ERAS:
         async with opened(tmp_path, era) as (house, _):
             client = house.client
-            said.append((client.server_info, client.server_capabilities, client.instructions))
+            told = client.server_capabilities
+            assert told is not None
+            extensions.append(told.extensions)
+            told = told.model_copy(update={"extensions": None})
+            said.append((client.server_info, told, client.instructions))
     assert said[0] == said[1]
+    older, newer = extensions
+    assert older is None  # the older protocol has no word for them
+    assert set(newer or {}) == {"io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui"}

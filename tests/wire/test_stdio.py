@@ -112,7 +112,7 @@ async def test_the_server_says_who_it_is(house: House, era: str) -> None:
     assert "list_songs" in (house.client.instructions or "")
 
 
-async def test_eight_tools_are_listed(house: House) -> None:
+async def test_ten_tools_are_listed(house: House) -> None:
     assert [tool.name for tool in (await house.client.list_tools()).tools] == [
         "generate_song",
         "extend_song",
@@ -120,6 +120,8 @@ async def test_eight_tools_are_listed(house: House) -> None:
         "fetch_suno_task",
         "generate_lyrics",
         "list_songs",
+        "play_song",
+        "read_clip",
         "check_account",
         "resolve_task",
     ]
@@ -426,7 +428,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
             await keyless.hello()
             tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
             refusal = await keyless.tool("generate_song", description="x")
-    assert len(tools) == 8
+    assert len(tools) == 10
     assert refusal["isError"]
     assert "PIAPI_API_KEY" in refusal["content"][0]["text"]
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import replace
 from typing import Any
 
+from mcp.server.apps import Apps
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
@@ -35,7 +36,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import begun, notices, paging, resources
+from song_mcp.server import begun, notices, paging, player, resources
 from song_mcp.server.boundary import (
     INTERNAL,
     checked_arguments,
@@ -92,7 +93,7 @@ class SongServer(MCPServer[Studio]):
             log_level="WARNING",
             subscriptions=bus,
             cache_hints=HINTS,
-            extensions=[TasksExtension(self._hand_over)],
+            extensions=[TasksExtension(self._hand_over), Apps()],
             middleware=[listening_declared],
         )
         self._studio: Studio | None = None
@@ -108,6 +109,7 @@ class SongServer(MCPServer[Studio]):
                 title=entry.title,
                 description=inspect.getdoc(entry.function),
                 annotations=entry.annotations,
+                meta=entry.meta,
             )
         for prompt in PROMPTS:
             self.prompt(title=prompt.title, description=inspect.getdoc(prompt.function))(
@@ -126,6 +128,9 @@ class SongServer(MCPServer[Studio]):
                 mime_type="text/markdown",
                 annotations=resources.FOR_WRITERS,
             )(guide.read)
+        self.resource(
+            player.URI, title="Player", mime_type=player.MIME_TYPE, meta=player.RESOURCE_META
+        )(player.page)
 
     def _replace_handlers(self, bus: notices.Bus) -> None:
         """Serve what the SDK's high level has no seam for: subscriptions, pages, what keeps."""

@@ -28,8 +28,9 @@ from song_mcp.answers import Answer
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.handles import Handles, Phase, Standing
 from song_mcp.server.begun import by_handle
-from song_mcp.server.tools import task_answer
+from song_mcp.server.task_answers import task_answer
 from song_mcp.songs import Task
+from song_mcp.studio import Studio
 
 Ctx = ServerRequestContext[Any, Any]
 HandOver = Callable[[CallToolResult, Ctx], None]
@@ -95,7 +96,7 @@ class TasksExtension(Extension):
         found = _fields(standing) | {"resultType": "complete"}
         if standing.phase != "ended":
             return found
-        result = _result(standing.task)
+        result = await _result(ctx.lifespan_context, standing.task)
         self._hand_over(result, ctx)
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
@@ -190,9 +191,9 @@ def _status(phase: Phase) -> str:
     return {"working": "working", "ended": "completed", "unfollowed": "cancelled"}[phase]
 
 
-def _result(task: Task) -> CallToolResult:
+async def _result(studio: Studio, task: Task) -> CallToolResult:
     """Give what the call would have been answered with in the end; an error but for a success."""
-    return task_answer(Answer(task), is_error=task.status not in GOOD)
+    return await task_answer(studio, Answer(task), is_error=task.status not in GOOD)
 
 
 def _updated_at(task: Task) -> datetime:

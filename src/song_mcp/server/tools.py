@@ -12,9 +12,10 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from song_mcp.answers import Action, Answer
+from song_mcp.answers import Action
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
+from song_mcp.server import player
 from song_mcp.server.begun import under_way
 from song_mcp.server.boundary import Patience, text_result
 from song_mcp.server.results import (
@@ -26,9 +27,8 @@ from song_mcp.server.results import (
     songs_text,
     state_result,
     state_text,
-    task_result,
-    task_text,
 )
+from song_mcp.server.task_answers import task_answer
 from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
@@ -179,7 +179,7 @@ async def get_task(
     """
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "piapi", wait)
-    return task_answer(answer, include_lyrics=include_lyrics)
+    return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
 
 
 async def fetch_suno_task(
@@ -191,7 +191,7 @@ async def fetch_suno_task(
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "gptge", wait)
-    return task_answer(answer, include_lyrics=include_lyrics)
+    return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
 
 
 async def list_songs(
@@ -230,7 +230,7 @@ async def resolve_task(
     answer = await _studio(ctx).resolve(
         checked_id("task_id", task_id), chosen, _patience(ctx, None)
     )
-    return task_answer(answer, is_error=answer.task.status == "rejected")
+    return await task_answer(_studio(ctx), answer, is_error=answer.task.status == "rejected")
 
 
 PAID = ToolAnnotations(
@@ -242,20 +242,23 @@ READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_w
 
 @dataclass(frozen=True)
 class ToolEntry:
-    """One row of the table: the function, what it does to money, and its title for people."""
+    """One row of the table: the function, what it does to money, its title, and where it shows."""
 
     function: Callable[..., Awaitable[Any]]
     annotations: ToolAnnotations
     title: str
+    meta: dict[str, Any] | None = None
 
 
 TOOLS = (
-    ToolEntry(generate_song, PAID, "Generate a song"),
-    ToolEntry(extend_song, PAID, "Extend a song"),
+    ToolEntry(generate_song, PAID, "Generate a song", player.OPENS),
+    ToolEntry(extend_song, PAID, "Extend a song", player.OPENS),
     ToolEntry(get_task, READS, "Look at a task"),
     ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
     ToolEntry(generate_lyrics, PAID, "Write lyrics"),
     ToolEntry(list_songs, READS_HERE, "List songs"),
+    ToolEntry(player.play_song, READS, "Play a song", player.OPENS),
+    ToolEntry(player.read_clip, READS_HERE, "Read a clip", player.FOR_THE_PAGE),
     ToolEntry(check_account, READS, "Check the account"),
     ToolEntry(resolve_task, PAID, "Settle a doubt"),
 )
@@ -271,21 +274,14 @@ async def _submit(
     call = under_way()
     if call is not None:  # the client holds a handle, and asks that how it goes on
         call.begun = await _studio(ctx).begin(request, another_take=another_take)
-        return task_answer(call.begun)
-    answer = await _studio(ctx).submit(
-        request, _patience(ctx, wait_seconds), another_take=another_take
-    )
+        return await task_answer(_studio(ctx), call.begun)
+    if wait_seconds is None and not isinstance(request, LyricsRequest):
+        wait_seconds = player.wait_s(ctx)
+    patience = _patience(ctx, wait_seconds)
+    answer = await _studio(ctx).submit(request, patience, another_take=another_take)
     answer = replace(answer, note=" ".join(filter(None, (note, answer.note))))
     is_error = answer.task.status in {"rejected", "in_doubt"}
-    return task_answer(answer, is_error=is_error)
-
-
-def task_answer(
-    answer: Answer, *, include_lyrics: bool = False, is_error: bool = False
-) -> CallToolResult:
-    """Give the result of a call that is about one task."""
-    result = task_result(answer, include_lyrics=include_lyrics)
-    return text_result(task_text(result), as_json(result), is_error=is_error)
+    return await task_answer(_studio(ctx), answer, is_error=is_error)
 
 
 def _patience(ctx: Ctx, wait_seconds: float | None) -> Patience:

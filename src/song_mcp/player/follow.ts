@@ -1,0 +1,49 @@
+// Following a task. Invariant: one look at a time, a rest between two, longer after each failure,
+// and none after the end, after the page was closed, or after too many failures.
+
+import { type Host, Refusal, type Seen } from "./host.ts";
+
+const WAIT_S = 8; // the server answers sooner where the task ends
+const REST_MS = 2_000;
+const LONGEST_REST_MS = 30_000;
+const FAILURES = 6;
+
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}
+
+export interface Follower {
+  /** Take what was seen; tells whether to look again. */
+  saw(seen: Seen): boolean;
+  /** Take that nothing more will come, and why. */
+  gaveUp(words: string): void;
+}
+
+export async function follow(
+  host: Host,
+  taskId: string,
+  follower: Follower,
+  signal: AbortSignal,
+): Promise<void> {
+  let failures = 0;
+  let id = taskId;
+  while (!signal.aborted) {
+    await pause(Math.min(REST_MS * 2 ** failures, LONGEST_REST_MS), signal);
+    if (signal.aborted) return;
+    try {
+      const seen = await host.look(id, WAIT_S, true);
+      failures = 0;
+      id = seen.task?.id ?? id;
+      if (signal.aborted || !follower.saw(seen)) return;
+    } catch (error) {
+      failures += 1;
+      if (failures >= (host.asks ? FAILURES : 1)) {
+        follower.gaveUp(error instanceof Refusal ? error.message : "");
+        return;
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// What the page knows of a task: read from results that anybody may have shortened, and nothing
+// else. Invariant: a value that is not what it should be counts as not given.
+
+export interface Clip {
+  readonly id: string;
+  readonly title: string;
+  readonly status: string;
+  readonly seconds: number | undefined;
+  readonly link: string;
+  readonly picture: string;
+  readonly tags: readonly string[];
+  readonly error: string;
+  readonly file: string;
+  readonly lyrics: string;
+}
+
+export interface Task {
+  readonly id: string;
+  readonly service: string;
+  readonly model: string;
+  readonly kind: string;
+  readonly status: string;
+  readonly percent: number | undefined;
+  readonly clips: readonly Clip[];
+  readonly lyrics: { readonly title: string; readonly text: string } | undefined;
+  readonly error: string;
+  readonly charged: string;
+  readonly cost: number | undefined;
+  readonly madeAt: number;
+  readonly note: string;
+}
+
+/** What the server adds for the page alone; a host may strip all of it. */
+export interface Extra {
+  readonly title: string;
+  readonly description: string;
+  readonly expected: number | undefined;
+  readonly elapsed: number | undefined;
+  readonly focus: string;
+  readonly covers: readonly string[] | undefined;
+  readonly lyrics: Readonly<Record<string, string>> | undefined;
+}
+
+export const EXTRA_KEY = "song-mcp/player";
+const OPEN = new Set(["submitting", "pending", "processing"]);
+const SERVICES: Record<string, string> = { piapi: "PiAPI", gptge: "gpt.ge" };
+
+type Values = Record<string, unknown>;
+
+export function values(of: unknown): Values {
+  return typeof of === "object" && of !== null && !Array.isArray(of) ? (of as Values) : {};
+}
+
+export function text(of: unknown): string {
+  return typeof of === "string" ? of : "";
+}
+
+export function number(of: unknown): number | undefined {
+  return typeof of === "number" && Number.isFinite(of) ? of : undefined;
+}
+
+function texts(of: unknown): string[] {
+  return Array.isArray(of) ? of.filter((item) => typeof item === "string") : [];
+}
+
+function clip(of: unknown): Clip {
+  const from = values(of);
+  return {
+    id: text(from.clip_id),
+    title: text(from.title),
+    status: text(from.status),
+    seconds: number(from.duration_seconds),
+    link: text(from.audio_url),
+    picture: text(from.image_url),
+    tags: texts(from.tags),
+    error: text(from.error),
+    file: text(from.file),
+    lyrics: text(from.lyrics),
+  };
+}
+
+/** The task in a tool's structured content, or undefined where there is none. */
+export function taskIn(structured: unknown): Task | undefined {
+  const from = values(structured);
+  if (!text(from.task_id) || !text(from.status)) return undefined;
+  const words = values(from.lyrics);
+  return {
+    id: text(from.task_id),
+    service: SERVICES[text(from.service)] ?? text(from.service),
+    model: text(from.model),
+    kind: text(from.kind),
+    status: text(from.status),
+    percent: number(from.progress_percent),
+    clips: (Array.isArray(from.clips) ? from.clips : []).map(clip).filter((each) => each.id),
+    lyrics: text(words.text) ? { title: text(words.title), text: text(words.text) } : undefined,
+    error: text(from.error),
+    charged: text(from.charged),
+    cost: number(from.cost_usd),
+    madeAt: Date.parse(text(from.created_at)),
+    note: text(from.note),
+  };
+}
+
+/** What was added for the page in a result's `_meta`. */
+export function extraIn(meta: unknown): Extra {
+  const from = values(values(meta)[EXTRA_KEY]);
+  const lyrics = from.lyrics === undefined ? undefined : values(from.lyrics);
+  return {
+    title: text(from.title),
+    description: text(from.description),
+    expected: number(from.expected_seconds),
+    elapsed: number(from.elapsed_seconds),
+    focus: text(from.focus),
+    covers: from.covers === undefined ? undefined : texts(from.covers),
+    lyrics: lyrics && Object.fromEntries(Object.entries(lyrics).map(([id, of]) => [id, text(of)])),
+  };
+}
+
+export function isOpen(task: Task): boolean {
+  return OPEN.has(task.status);
+}
+
+export function finished(task: Task): Clip[] {
+  return task.clips.filter((each) => each.status === "completed");
+}
+
+/** Whether the server says that it could not save a clip. */
+export function isUnsaved(task: Task, clip: Clip): boolean {
+  return task.note.includes(`Clip ${clip.id} is not in the library`);
+}
+
+/** Whether a finished clip is still on its way into the library. */
+export function isBeingSaved(task: Task): boolean {
+  return finished(task).some((each) => !each.file && !isUnsaved(task, each));
+}
+
+/** Whether an id may stand in a sentence that is handed to the conversation. */
+export function isPlain(id: string): boolean {
+  return /^[\w.:~-]{1,200}$/.test(id);
+}

@@ -1,0 +1,380 @@
+// One take: its cover, sound, words and what can be done with it. Invariant: of all takes on the
+// page at most one plays, and a take that cannot be played says why.
+
+import { announce, h, type Icon, icon, setText, show } from "./dom.ts";
+import { type Host, Refusal } from "./host.ts";
+import { copyRow, suggestion } from "./actions.ts";
+import { type Clip, type Task, isPlain } from "./song.ts";
+import { dataUrl, shapeOf, whole } from "./sound.ts";
+import { Wave } from "./wave.ts";
+import { anotherTake, clock, extendFrom, takeName } from "./words.ts";
+
+export interface Place {
+  readonly number: number;
+  readonly of: number;
+  /** Whether this is the take that was asked for. */
+  readonly focused: boolean;
+}
+
+let playing: Take | undefined;
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Let the loads of all takes follow one another, in the order in which they were asked for. */
+function inTurn<T>(load: () => Promise<T>): Promise<T> {
+  const mine = queue.then(load);
+  queue = mine.catch(() => undefined);
+  return mine;
+}
+
+export function silence(): void {
+  playing?.pause();
+}
+
+export class Take {
+  readonly element: HTMLElement;
+  private readonly audio = h("audio", { preload: "auto" });
+  private readonly wave: Wave;
+  private readonly button: HTMLButtonElement;
+  private readonly time = h("span", { class: "time" });
+  private readonly length = h("span", { class: "time" });
+  private readonly trouble = h("div", { class: "trouble", hidden: true });
+  private readonly art = h("div", { class: "art" });
+  private readonly title = h("h2");
+  private readonly take = h("span");
+  private readonly asked = h("span", { class: "asked" }, "asked for");
+  private readonly tags = h("p", { class: "tags" });
+  private readonly actions = h("div", { class: "actions" });
+  private readonly tools = h("div", { class: "tools" });
+  private readonly panels = h("div", { class: "panels" });
+  private readonly lyrics = h("pre", { class: "lyrics" });
+  private readonly lyricsBox: HTMLDetailsElement;
+  private readonly sight = new IntersectionObserver((seen) => {
+    if (seen.some((entry) => entry.isIntersecting)) void this.load();
+  });
+  private clip: Clip;
+  private seconds = 0;
+  private state: "idle" | "loading" | "ready" | "broken" = "idle";
+  private wantsToPlay = false;
+  private hasCover = false;
+  private extendLabel = h("span");
+
+  constructor(
+    private readonly host: Host,
+    private readonly task: Task,
+    clip: Clip,
+    private place: Place,
+    private readonly signal: AbortSignal,
+  ) {
+    this.clip = clip;
+    this.wave = new Wave((to) => this.seek(to));
+    this.button = h("button", { class: "play", type: "button", on: { click: () => this.toggle() } });
+    this.lyricsBox = h(
+      "details",
+      { class: "words", hidden: true },
+      h("summary", {}, icon("chevron"), "Lyrics"),
+      this.lyrics,
+    );
+    this.element = this.laidOut();
+    this.listen();
+    this.update(clip, undefined, "");
+    this.move(place);
+    this.sight.observe(this.element);
+    signal.addEventListener("abort", () => this.dispose(), { once: true });
+  }
+
+  /** Take the place among the takes, which shows only when all of them are there. */
+  move(place: Place): void {
+    this.place = place;
+    const name = this.spokenName();
+    this.element.setAttribute("aria-label", name);
+    this.wave.name(`Position in ${name}`);
+    show(this.asked, place.focused && place.of > 1);
+    this.tellButton();
+    this.makeActions();
+  }
+
+  /** Take what is newly known of the clip; `songTitle` stands above it already. */
+  update(clip: Clip, lyrics: string | undefined, songTitle: string): void {
+    const wasSaved = Boolean(this.clip.file);
+    this.clip = clip;
+    const take = takeName(this.place.number, this.place.of);
+    const isTold = clip.title === songTitle && Boolean(take);
+    setText(this.title, isTold ? take : clip.title || "Untitled");
+    setText(this.take, isTold ? "" : take);
+    setText(this.tags, clip.tags.join(" · "));
+    show(this.tags, clip.tags.length > 0);
+    const words = lyrics || clip.lyrics;
+    setText(this.lyrics, words);
+    show(this.lyricsBox, Boolean(words));
+    if (this.state !== "ready") this.setLength(clip.seconds ?? 0);
+    if (!wasSaved && clip.file) {
+      this.makeActions();
+      if (this.state === "broken") void this.load();
+    }
+  }
+
+  /** Show the picture, once it is known that there is one. */
+  async paint(): Promise<void> {
+    if (this.hasCover) return;
+    this.hasCover = true;
+    try {
+      const picture = await whole(this.host, this.clip.id, "cover", this.signal);
+      const image = h("img", { alt: "", src: await dataUrl(picture) });
+      await image.decode();
+      this.art.replaceChildren(image);
+    } catch {
+      // A song without a picture is a song all the same: the placeholder stays.
+    }
+  }
+
+  pause(): void {
+    this.wantsToPlay = false;
+    this.audio.pause();
+  }
+
+  redraw(): void {
+    this.wave.draw();
+  }
+
+  // Laying out ------------------------------------------------------------------------------
+
+  private spokenName(): string {
+    const take = takeName(this.place.number, this.place.of).toLowerCase();
+    return [take, this.clip.title].filter(Boolean).join(", ") || "the song";
+  }
+
+  private laidOut(): HTMLElement {
+    const hue = [...this.clip.id].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 360, 7);
+    this.art.style.setProperty("--hue", String(hue));
+    this.art.append(icon("note"));
+    const badge = h("p", { class: "badge" }, this.take, this.asked);
+    return h(
+      "article",
+      { class: "take", on: { keydown: (event) => this.press(event as KeyboardEvent) } },
+      h("div", { class: "top" }, this.art, h("div", { class: "naming" }, badge, this.title, this.tags), this.tools),
+      h("div", { class: "deck" }, this.button, this.wave.element),
+      h("div", { class: "times" }, this.time, this.length),
+      this.trouble,
+      this.actions,
+      this.panels,
+      this.lyricsBox,
+      this.audio,
+    );
+  }
+
+  private makeActions(): void {
+    const { clip, task } = this;
+    const named = this.spokenName();
+    const action = (label: Node | string, picture: Icon, spoken: string, act: () => void) =>
+      h("button", { class: "action", type: "button", "aria-label": spoken, on: { click: act } }, icon(picture), label);
+    const plain = isPlain(clip.id) && isPlain(task.id);
+    const extend = action(this.extendLabel, "extend", "", () => this.extend());
+    extend.removeAttribute("aria-label");
+    extend.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
+    const again = action("Another take", "again", `Another take of ${named}`, () =>
+      this.suggest(anotherTake(task)),
+    );
+    again.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
+    const tool = (picture: Icon, spoken: string, act: () => void) =>
+      h("button", { class: "action tool", type: "button", "aria-label": spoken, title: spoken, on: { click: act } }, icon(picture));
+    const file = tool("file", `Show the file of ${named}`, () => this.panel("File", clip.file));
+    const link = tool("link", `Copy the link to ${named}`, () => this.panel("Link", clip.link, true));
+    this.actions.replaceChildren(...(plain ? [extend, again] : []));
+    this.tools.replaceChildren(...(clip.file ? [file] : []), ...(clip.link ? [link] : []));
+    this.tellExtend();
+  }
+
+  // Acting -----------------------------------------------------------------------------------
+
+  /** Where an extension would start: the playhead, or the end where it was not moved. */
+  private extendAt(): number {
+    const length = Math.floor((this.clip.seconds ?? this.seconds) * 10) / 10;
+    const at = Math.round(this.audio.currentTime * 10) / 10;
+    return at >= 1 && at < length ? at : length;
+  }
+
+  private tellExtend(): void {
+    const at = this.extendAt();
+    const isEnd = at >= Math.floor((this.clip.seconds ?? this.seconds) * 10) / 10;
+    setText(this.extendLabel, isEnd ? "Extend from end" : `Extend from ${clock(at)}`);
+  }
+
+  private extend(): void {
+    this.suggest(extendFrom(this.clip, this.extendAt()));
+  }
+
+  private suggest(sentence: string): void {
+    this.panels.replaceChildren(suggestion(this.host, sentence, this.panels));
+  }
+
+  private panel(label: string, content: string, copies = false): void {
+    const isOpen = this.panels.dataset.of === label && this.panels.childElementCount > 0 && !copies;
+    this.panels.dataset.of = label;
+    if (isOpen) this.panels.replaceChildren();
+    else this.panels.replaceChildren(copyRow(label, content, copies));
+  }
+
+  // Playing ----------------------------------------------------------------------------------
+
+  private listen(): void {
+    const on = (event: string, listener: () => void) => this.audio.addEventListener(event, listener);
+    on("play", () => this.started());
+    on("pause", () => this.halted());
+    on("ended", () => this.halted());
+    on("timeupdate", () => this.moved());
+    on("seeked", () => this.moved());
+    on("durationchange", () => this.setLength(this.audio.duration));
+    on("error", () => {
+      if (this.state === "ready") this.fail("This browser cannot play the file.");
+    });
+  }
+
+  private toggle(): void {
+    if (this.state === "broken") this.state = "idle";
+    if (!this.audio.paused || this.wantsToPlay) {
+      this.pause();
+      this.tellButton();
+    } else {
+      void this.play();
+    }
+  }
+
+  private async play(): Promise<void> {
+    this.wantsToPlay = true;
+    this.tellButton();
+    if (this.state !== "ready") await this.load();
+    if (this.state !== "ready" || !this.wantsToPlay) return;
+    try {
+      await this.audio.play();
+    } catch {
+      this.wantsToPlay = false; // the host forbids it, or a pause came first
+      this.tellButton();
+    }
+  }
+
+  private started(): void {
+    if (playing !== this) playing?.pause();
+    playing = this;
+    this.tellButton();
+    this.tick();
+  }
+
+  private halted(): void {
+    this.wantsToPlay = false;
+    if (playing === this) playing = undefined;
+    this.tellButton();
+    this.moved();
+  }
+
+  private tick(): void {
+    if (this.audio.paused) return;
+    this.moved();
+    requestAnimationFrame(() => this.tick());
+  }
+
+  private seek(to: number): void {
+    if (this.state !== "ready") return;
+    this.audio.currentTime = to;
+    this.moved();
+  }
+
+  private moved(): void {
+    this.wave.place(this.audio.currentTime, this.seconds);
+    setText(this.time, clock(this.audio.currentTime));
+    this.tellExtend();
+  }
+
+  private setLength(seconds: number): void {
+    if (!Number.isFinite(seconds) || seconds <= 0) return;
+    this.seconds = seconds;
+    setText(this.length, clock(seconds));
+    if (this.state === "ready") this.moved();
+    else setText(this.time, clock(0));
+  }
+
+  private tellButton(): void {
+    const isOn = !this.audio.paused || this.wantsToPlay;
+    const isWaiting = isOn && this.state === "loading";
+    this.button.replaceChildren(icon(isOn ? "pause" : "play"));
+    this.button.setAttribute("aria-label", `${isOn ? "Pause" : "Play"} ${this.spokenName()}`);
+    this.button.classList.toggle("waiting", isWaiting);
+    this.element.classList.toggle("on", isOn);
+  }
+
+  private press(event: KeyboardEvent): void {
+    const isControl = (event.target as Element).closest("button, summary, input, a");
+    if (event.key !== " " || isControl) return;
+    event.preventDefault();
+    this.toggle();
+  }
+
+  // Loading ----------------------------------------------------------------------------------
+
+  private async load(): Promise<void> {
+    if (this.state === "ready") return;
+    this.sight.disconnect();
+    if (this.state !== "loading") {
+      this.state = "loading";
+      show(this.trouble, false);
+      this.tellButton();
+      this.loading = inTurn(() => this.fetched());
+    }
+    await this.loading;
+  }
+
+  private loading: Promise<void> = Promise.resolve();
+
+  private async fetched(): Promise<void> {
+    try {
+      this.element.setAttribute("aria-busy", "true");
+      const sound = await whole(this.host, this.clip.id, "audio", this.signal, (part) => {
+        this.wave.arriving(part);
+        setText(this.time, `Loading ${Math.round(part * 100)} %`);
+      });
+      this.audio.src = await dataUrl(sound);
+      this.state = "ready";
+      this.moved();
+      await this.draw(sound);
+    } catch (error) {
+      if (!this.signal.aborted) this.fail(error instanceof Refusal ? error.message : "");
+    } finally {
+      this.element.removeAttribute("aria-busy");
+      this.tellButton();
+    }
+  }
+
+  private async draw(sound: Blob): Promise<void> {
+    try {
+      const shape = await shapeOf(sound);
+      this.wave.shape(shape.levels);
+      this.setLength(shape.seconds);
+    } catch {
+      this.wave.arriving(1); // it may play even so; the bars stay flat
+    }
+  }
+
+  private fail(words: string): void {
+    this.state = "broken";
+    this.wantsToPlay = false;
+    this.wave.arriving(0);
+    setText(this.time, clock(0));
+    const said = words || "The song could not be loaded: the chat did not answer.";
+    const again = () => {
+      this.state = "idle";
+      void this.load();
+    };
+    this.trouble.replaceChildren(
+      h("p", {}, said),
+      h("button", { class: "action", type: "button", on: { click: again } }, icon("again"), "Try again"),
+    );
+    show(this.trouble, true);
+    announce(said);
+  }
+
+  private dispose(): void {
+    this.pause();
+    this.sight.disconnect();
+    this.wave.dispose();
+    this.audio.removeAttribute("src");
+  }
+}

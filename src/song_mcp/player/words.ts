@@ -1,0 +1,120 @@
+// The sentences of the page. Invariant: each says what is known and no more; a sentence for the
+// conversation holds ids and numbers of ours, never a word that a service wrote.
+
+import type { Clip, Task } from "./song.ts";
+
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor((whole % 3600) / 60);
+  const rest = String(whole % 60).padStart(2, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+export function spoken(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const minutes = Math.floor(whole / 60);
+  const said = whole % 60 === 1 ? "1 second" : `${whole % 60} seconds`;
+  if (!minutes) return said;
+  return `${minutes === 1 ? "1 minute" : `${minutes} minutes`} ${said}`;
+}
+
+export function size(bytes: number): string {
+  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+const DOING: Record<string, string> = {
+  submitting: "Sending the request",
+  pending: "Waiting for its turn",
+  processing: "Making the music",
+};
+
+export function doing(task: Task): string {
+  if (task.kind === "lyrics" && task.status === "processing") return "Writing the words";
+  return DOING[task.status] ?? task.status;
+}
+
+export function expectation(elapsed: number, expected: number | undefined): string {
+  if (expected === undefined) return "Usually one to five minutes";
+  const about = `about ${clock(Math.round(expected / 5) * 5 || expected)}`;
+  return elapsed <= expected ? `Usually ${about}` : `Longer than usual (${about})`;
+}
+
+const ENDS: Record<string, string> = {
+  failed: "This one failed",
+  rejected: "The service did not take it",
+  in_doubt: "Nobody knows yet whether it was taken",
+  abandoned: "This one was closed",
+};
+
+export function heading(task: Task): string {
+  return ENDS[task.status] ?? "Nothing to play";
+}
+
+const CHIPS: Record<string, string> = {
+  submitting: "Sending",
+  pending: "In line",
+  processing: "In the making",
+  completed: "Ready",
+  failed: "Failed",
+  rejected: "Refused",
+  in_doubt: "In doubt",
+  abandoned: "Closed",
+};
+
+export function chip(task: Task): string {
+  return CHIPS[task.status] ?? task.status;
+}
+
+export function money(task: Task): string {
+  if (task.charged === "no") return "Not charged";
+  if (task.charged === "unknown") return "It may have been charged";
+  return task.cost === undefined ? "Charged" : `Cost $${task.cost}`;
+}
+
+/** The money of a task, where that is worth a place in the header. */
+export function price(task: Task): string {
+  if (task.charged !== "yes") return "";
+  return task.cost === undefined ? "charged" : `$${task.cost}`;
+}
+
+export function takeName(number: number, of: number): string {
+  return of > 1 ? `Take ${number}` : "";
+}
+
+export function stopped(reason: string): string {
+  const why = reason ? ` (${reason})` : "";
+  return (
+    `The call was stopped before it answered${why}. If the request had left by then, the song is ` +
+    "being made all the same and is kept: ask for the list of songs before trying again."
+  );
+}
+
+export const CANNOT_ASK =
+  "This chat does not let the player look by itself. Ask the assistant how the song stands.";
+
+export const GAVE_UP = "The player has stopped looking after several tries that failed.";
+
+// What is handed to the conversation -------------------------------------------------------------
+
+export function extendFrom(clip: Clip, seconds: number): string {
+  return (
+    `Extend clip ${clip.id} from ${clock(seconds)} on ` +
+    `(extend_song with clip_id ${clip.id} and continue_at_seconds ${seconds}).`
+  );
+}
+
+export function anotherTake(task: Task): string {
+  const tool = task.kind === "extension" ? "extend_song" : "generate_song";
+  return (
+    `Make another take of task ${task.id}: the same request once more, as a new payment ` +
+    `(${tool} with another_take true).`
+  );
+}
+
+export function haveChecked(task: Task): string {
+  return (
+    `Check task ${task.id}, which is in doubt ` +
+    `(resolve_task with action check, which pays nothing).`
+  );
+}

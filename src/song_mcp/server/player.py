@@ -1,0 +1,115 @@
+"""The player: a page in the conversation that shows a song being made, and plays it.
+
+Invariant: the page is one file that comes with the package, and what it is told beside a result
+costs the model nothing: it stands in `_meta`. What is here reads; nothing here can cost money.
+"""
+
+from base64 import b64encode
+from importlib.resources import files
+from typing import Annotated
+
+from mcp.server.apps import APP_MIME_TYPE, client_supports_apps
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult
+from pydantic import BaseModel, Field
+
+from song_mcp.answers import Answer
+from song_mcp.errors import InvalidRequestError
+from song_mcp.ids import checked_id
+from song_mcp.server.boundary import Patience, text_result
+from song_mcp.server.results import TaskResult, as_json
+from song_mcp.server.task_answers import task_answer
+from song_mcp.studio import Studio
+
+Ctx = Context[Studio]
+
+URI = "ui://song-mcp/player.html"
+MIME_TYPE = APP_MIME_TYPE
+RESOURCE_META = {"ui": {"csp": {}, "permissions": {"clipboardWrite": {}}, "prefersBorder": True}}
+"""No origin but the page's own: the host's strictest policy is enough. Links can be copied."""
+OPENS = {"ui": {"resourceUri": URI}, "ui/resourceUri": URI}
+"""For the tools whose results are shown in the player; hosts of before 2026 read the flat key."""
+FOR_THE_PAGE = {"ui": {"visibility": ["app"]}}
+"""For the tools that the page calls and the model never sees."""
+CHUNK_BYTES = 512 * 1024
+FIRST_LOOK_S = 4.0
+"""How long a paid call waits where the player follows the task: the first look comes 2 s after the
+submission, and takes a moment."""
+
+
+class ChunkResult(BaseModel):
+    """Some bytes of a clip's audio or cover."""
+
+    content: str = Field(description="In base64")
+    offset: int
+    next_offset: int | None = Field(None, description="Left out at the end")
+    total_bytes: int
+    mime_type: str
+
+
+def page() -> str:
+    """The page that shows a song and plays it."""
+    return files("song_mcp").joinpath("player", "player.html").read_text(encoding="utf-8")
+
+
+def wait_s(ctx: Ctx) -> float:
+    """Give how long a paid call waits by default: briefly where the player follows the rest."""
+    usual = ctx.request_context.lifespan_context.default_wait_s
+    return min(usual, FIRST_LOOK_S) if client_supports_apps(ctx) else usual
+
+
+async def play_song(
+    ctx: Ctx,
+    clip_id: Annotated[
+        str, Field(description="An id, a short id, an exact title, or last (the default)")
+    ] = "",
+    task_id: Annotated[str, Field(description="Instead of clip_id")] = "",
+) -> Annotated[CallToolResult, TaskResult]:
+    """Show a song in the player, where the client has one; free."""
+    if clip_id and task_id:
+        raise InvalidRequestError("Give clip_id or task_id, not both. Nothing was asked or paid.")
+    studio = ctx.request_context.lifespan_context
+    if task_id:
+        answer = await _looked_up(ctx, checked_id("task_id", task_id))
+        return await task_answer(studio, answer)
+    found = await studio.shelf.find(clip_id or "last")
+    answer = await _looked_up(ctx, found.task.public_id)
+    asked_for = f"Clip {found.clip.clip_id} is the one that was asked for."
+    note = " ".join(filter(None, (asked_for, found.note, answer.note)))
+    return await task_answer(studio, Answer(answer.task, note), focus=found.clip.clip_id)
+
+
+async def read_clip(
+    ctx: Ctx,
+    clip_id: Annotated[str, Field(description="A clip")],
+    offset: Annotated[int, Field(ge=0, description="In bytes")] = 0,
+    part: Annotated[
+        str, Field(description="Which file", json_schema_extra={"enum": ["audio", "cover"]})
+    ] = "audio",
+) -> Annotated[CallToolResult, ChunkResult]:
+    """For the player alone."""
+    shelf = ctx.request_context.lifespan_context.shelf
+    if part == "cover":
+        picture, mime_type = await shelf.cover(clip_id)
+        content, total = picture[offset : offset + CHUNK_BYTES], len(picture)
+    elif part == "audio":
+        piece = await shelf.part(clip_id, offset, CHUNK_BYTES)
+        content, total, mime_type = piece.content, piece.total_bytes, piece.mime_type
+    else:
+        raise InvalidRequestError("part must be audio or cover.")
+    end = offset + len(content)
+    result = ChunkResult(
+        content=b64encode(content).decode(),
+        offset=offset,
+        next_offset=end if end < total else None,
+        total_bytes=total,
+        mime_type=mime_type,
+    )
+    text = f"Bytes {offset} to {end} of {total} of the {part}."
+    return text_result(text, as_json(result))
+
+
+async def _looked_up(ctx: Ctx, task_id: str) -> Answer:
+    patience = Patience(0.0, ctx, lambda task: f"{task.public_id} is {task.status}")
+    studio = ctx.request_context.lifespan_context
+    return await studio.look_up(task_id, "piapi", patience)

@@ -1,0 +1,211 @@
+"""The player's side of the server: what opens it, what it is told, and what it may read."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import advertise
+from mcp.types import TextResourceContents
+
+from song_mcp.compose import open_studio
+from song_mcp.sandbox.state import Rules
+from song_mcp.server import player, task_answers
+from song_mcp.server.app import SongServer, build_server
+from song_mcp.settings import Settings
+from tests import eras
+from tests.house import House, environment, open_house, text
+
+APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html;profile=mcp-app"]})
+OTHER_APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html"]})
+LONG = Rules(clip_seconds=45.0)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(tmp_path) as opened:
+        yield opened
+
+
+def extra(result: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client gives
+    told: dict[str, Any] = result.meta[task_answers.EXTRA]
+    return told
+
+
+# What opens it -----------------------------------------------------------------------------------
+
+
+async def test_paid_songs_and_play_song_open_the_player_and_looking_up_does_not(
+    house: House,
+) -> None:
+    tools = (await house.client.list_tools()).tools
+    opening = {tool.name for tool in tools if (tool.meta or {}).get("ui/resourceUri") == player.URI}
+    assert opening == {"generate_song", "extend_song", "play_song"}
+    nested = {tool.name for tool in tools if (tool.meta or {}).get("ui", {}).get("resourceUri")}
+    assert nested == opening
+    hidden = {t.name for t in tools if (t.meta or {}).get("ui", {}).get("visibility") == ["app"]}
+    assert hidden == {"read_clip"}
+
+
+async def test_the_page_is_served_as_an_app_that_needs_no_other_origin(house: House) -> None:
+    content = (await house.client.read_resource(player.URI)).contents[0]
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "text/html;profile=mcp-app"
+    assert content.text.startswith("<!doctype html>")
+    assert content.meta is not None
+    assert content.meta["ui"] == {
+        "csp": {},
+        "permissions": {"clipboardWrite": {}},
+        "prefersBorder": True,
+    }
+
+
+# Playing what there is ---------------------------------------------------------------------------
+
+
+async def test_the_last_song_is_played_where_nothing_is_named(house: House) -> None:
+    await house.ok("generate_song", description="first")
+    last = await house.ok("generate_song", description="second")
+    posts = len(house.posts())
+    result = await house.call("play_song")
+    assert result.structured_content is not None
+    assert result.structured_content["task_id"] == last["task_id"]
+    focus = extra(result)["focus"]
+    assert focus in {clip["clip_id"] for clip in last["clips"]}
+    assert f"Clip {focus} is the one that was asked for." in text(result)
+    assert len(house.posts()) == posts
+
+
+async def test_a_song_is_named_by_id_short_id_title_or_task(house: House) -> None:
+    task = await house.ok("generate_song", description="named", title="A Name of Its Own")
+    other = await house.ok("generate_song", description="another")
+    clip = task["clips"][0]["clip_id"]
+    for name in (clip, clip[:8]):
+        assert (await house.ok("play_song", clip_id=name))["task_id"] == task["task_id"]
+    title = other["clips"][1]["title"]
+    result = await house.call("play_song", clip_id=title)
+    assert extra(result)["focus"] == other["clips"][1]["clip_id"]
+    result = await house.call("play_song", task_id=task["task_id"])
+    assert "focus" not in extra(result)
+    assert result.structured_content == await house.ok("get_task", task_id=task["task_id"])
+
+
+async def test_two_names_or_an_unknown_one_are_told(house: House) -> None:
+    assert "not both" in await house.error("play_song", clip_id="a", task_id="b")
+    assert "list_songs" in await house.error("play_song", clip_id="nothing like this")
+
+
+# What the page is told ---------------------------------------------------------------------------
+
+
+async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> None:
+    for number in range(3):
+        await house.ok("generate_song", description=f"for the experience {number}")
+    first = await house.call("generate_song", description="slow", title="Slow", wait_seconds=0)
+    told = extra(first)
+    assert (told["title"], told["description"]) == ("Slow", "slow")
+    assert 0 <= told["elapsed_seconds"] < 60
+    assert told["expected_seconds"] > 0
+    assert first.structured_content is not None
+    done = await house.call("get_task", task_id=first.structured_content["task_id"])
+    assert done.structured_content is not None
+    ids = [clip["clip_id"] for clip in done.structured_content["clips"]]
+    assert extra(done)["covers"] == ids
+    assert list(extra(done)["lyrics"]) == ids
+    assert "lyrics" not in str(done.structured_content)
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+async def test_audio_and_cover_are_read_in_chunks_from_the_library_alone(tmp_path: Path) -> None:
+    async with open_house(tmp_path, rules=LONG) as house:
+        task = await house.ok("generate_song", description="long enough for two")
+        with anyio.fail_after(30):
+            while not all("file" in clip for clip in task["clips"]):
+                task = await house.ok("get_task", task_id=task["task_id"], wait_seconds=50)
+        clip = task["clips"][0]
+        asked = len(house.sandbox.requests)
+        audio, sizes = await read_whole(house, clip["clip_id"], "audio")
+        assert audio == Path(clip["file"]).read_bytes()
+        assert len(sizes) > 1
+        assert max(sizes) == 512 * 1024
+        cover, _ = await read_whole(house, clip["clip_id"], "cover")
+        assert cover.startswith(b"\x89PNG")
+        assert len(house.sandbox.requests) == asked
+
+
+async def read_whole(house: House, clip_id: str, part: str) -> tuple[bytes, list[int]]:
+    content, sizes, offset = b"", [], 0
+    while True:
+        chunk = await house.ok("read_clip", clip_id=clip_id, part=part, offset=offset)
+        piece = base64.b64decode(chunk["content"])
+        content += piece
+        sizes.append(len(piece))
+        assert chunk["offset"] == offset
+        if "next_offset" not in chunk:
+            assert chunk["total_bytes"] == len(content)
+            return content, sizes
+        offset = chunk["next_offset"]
+
+
+async def test_only_clips_can_be_read_and_only_what_they_have(house: House) -> None:
+    task = await house.ok("generate_song", description="read me")
+    clip = task["clips"][0]["clip_id"]
+    for name in (
+        "/etc/passwd",
+        "../../etc/passwd",
+        "file:///etc/passwd",
+        task["clips"][0]["audio_url"],
+    ):
+        assert "no clip" in await house.error("read_clip", clip_id=name)
+    assert "audio or cover" in await house.error("read_clip", clip_id=clip, part="all")
+    assert "nothing is at" in await house.error("read_clip", clip_id=clip, offset=10**9)
+    assert "offset" in await house.error("read_clip", clip_id=clip, offset=-1)
+
+
+# Answering early ---------------------------------------------------------------------------------
+
+
+def beside(house: House, wait_seconds: str) -> SongServer:
+    """Give another server on the same sandbox, for a client of another kind."""
+    values = environment(house.folder / "beside", house.base_url)
+    values["SONG_MCP_WAIT_SECONDS"] = wait_seconds
+    settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
+    return build_server(lambda: open_studio(settings, house.clock))
+
+
+@pytest.mark.parametrize(
+    ("extension", "is_early"), [(APPS, True), (OTHER_APPS, False), (None, False)]
+)
+async def test_a_paid_call_answers_early_where_the_player_follows(
+    tmp_path: Path,
+    extension: Any,  # noqa: ANN401 - what `advertise` gives
+    is_early: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    async with open_house(tmp_path, song_seconds=40.0) as house:
+        extensions = [extension] if extension else []
+        async with eras.connected(beside(house, "55"), extensions) as (client, _):
+            made = await client.call_tool("generate_song", {"description": "early bird"})
+            assert made.structured_content is not None
+            assert (made.structured_content["status"] in {"pending", "processing"}) == is_early
+
+
+async def test_a_player_takes_no_wait_that_was_asked_for_and_hides_no_refusal(
+    tmp_path: Path,
+) -> None:
+    async with (
+        open_house(tmp_path, song_seconds=15.0) as house,
+        eras.connected(beside(house, "25"), [APPS]) as (client, _),
+    ):
+        arguments: dict[str, Any] = {"description": "patience", "wait_seconds": 50}
+        made = await client.call_tool("generate_song", arguments)
+        assert made.structured_content is not None
+        assert made.structured_content["status"] == "completed"
+        refused = await client.call_tool(
+            "generate_song", {"description": "[[insufficient-credits]]"}
+        )
+        assert refused.is_error
+        assert "Nothing was charged" in text(refused)
