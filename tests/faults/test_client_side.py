@@ -100,6 +100,8 @@ async def good_arguments(child: Child) -> dict[str, Json]:
         "extend_song": new | {"clip_id": task["clips"][0]["clip_id"]},
         "get_task": looked,
         "fetch_suno_task": looked,
+        "play_song": {},
+        "read_clip": {"clip_id": task["clips"][0]["clip_id"]},
         "generate_lyrics": {"topic": "new", "wait_seconds": 0},
         "list_songs": {},
         "check_account": {},

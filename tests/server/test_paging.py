@@ -15,7 +15,7 @@ from song_mcp.server.paging import PAGE
 from song_mcp.songs import Clip, Report
 from tests.house import House, open_house
 
-GUIDES = ["song://guide/styles", "song://guide/lyrics"]
+FIXED = ["song://guide/styles", "song://guide/lyrics", "ui://song-mcp/player.html"]
 NEW = NewTask("piapi", "udio", "song", "", "Quay", "waltz", {})
 
 
@@ -44,7 +44,7 @@ async def page(house: House, cursor: str | None = None) -> tuple[list[str], str 
 
 
 async def test_an_empty_journal_lists_the_guides(house: House) -> None:
-    assert await page(house) == (GUIDES, None)
+    assert await page(house) == (FIXED, None)
 
 
 async def test_pages_in_a_row_are_the_whole_list_after_the_guides(house: House) -> None:
@@ -53,14 +53,14 @@ async def test_pages_in_a_row_are_the_whole_list_after_the_guides(house: House) 
     first, cursor = await page(house)
     second, cursor = await page(house, cursor)
     third, end = await page(house, cursor)
-    assert [len(first), len(second), len(third), end] == [len(GUIDES) + PAGE, PAGE, 2, None]
-    assert first + second + third == GUIDES + uris
+    assert [len(first), len(second), len(third), end] == [len(FIXED) + PAGE, PAGE, 2, None]
+    assert first + second + third == FIXED + uris
 
 
 async def test_a_full_last_page_has_no_cursor(house: House) -> None:
     async with house.journal() as journal:
         uris = await make(journal, *range(PAGE // 2))
-    assert await page(house) == (GUIDES + uris, None)
+    assert await page(house) == (FIXED + uris, None)
 
 
 async def test_a_song_that_lands_meanwhile_moves_nothing_on_later_pages(house: House) -> None:
@@ -69,8 +69,8 @@ async def test_a_song_that_lands_meanwhile_moves_nothing_on_later_pages(house: H
         first, cursor = await page(house)
         landed = await make(journal, PAGE)
     second, _ = await page(house, cursor)
-    assert (first + second)[len(GUIDES) :] == uris
-    assert (await page(house))[0][len(GUIDES) :][:2] == landed
+    assert (first + second)[len(FIXED) :] == uris
+    assert (await page(house))[0][len(FIXED) :][:2] == landed
 
 
 def coded(value: object) -> str:

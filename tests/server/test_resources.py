@@ -15,7 +15,7 @@ from mcp.types import BlobResourceContents, TextResourceContents
 from tests.eras import LEGACY, MODERN
 from tests.house import House, open_house
 
-GUIDES = 2
+FIXED = 3
 """How many resources stand before the clips in the list."""
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
@@ -76,14 +76,14 @@ async def test_a_task_is_there_with_its_clips_also_while_it_runs(tmp_path: Path)
 async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: House) -> None:
     first = await house.ok("generate_song", description="x", title="First")
     second = await house.ok("generate_song", description="y", model="suno-v5", title="Second")
-    listed = (await house.client.list_resources()).resources[GUIDES:]
+    listed = (await house.client.list_resources()).resources[FIXED:]
     uris = [clip["resource_uri"] for song in (second, first) for clip in song["clips"]]
     assert [resource.uri for resource in listed] == uris
     assert listed[0].title == "Second"
     assert listed[0].description is not None
     assert "gpt.ge" in listed[0].description
     assert "PiAPI" in (listed[-1].description or "")
-    assert (await house.client.list_resources()).resources[GUIDES:] == listed
+    assert (await house.client.list_resources()).resources[FIXED:] == listed
 
 
 async def test_templates_are_listed(house: House) -> None:
