@@ -107,12 +107,12 @@ def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
     return f"{said} A newer song, {running.public_id}, is still being made." if running else said
 
 
-def untold_last(task: Task) -> str:
-    """Say that the last song may be what a lost answer was about, and how to see it."""
+def untold(task: Task) -> str:
+    """Say that an extension may be what a lost answer was about, and how to see it."""
     return (
-        f"The last song is the extension {task.public_id}, which ended and was never shown: it may "
-        "be what was asked for. Call get_task with that id, then say which clip is to be "
-        "continued. Nothing was sent or paid."
+        f"The end of the extension {task.public_id} was never shown: it may be what was asked for. "
+        "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
+        "was sent or paid."
     )
 
 

@@ -129,8 +129,8 @@ class Studio:
             if not is_uuid(name.strip()) or "piapi" not in self._providers:
                 raise
             return UDIO, Source(name.strip()), ""
-        if found.is_untold:  # a call that is repeated must not extend what it made itself
-            raise InvalidRequestError(sentences.untold_last(found.task))
+        if found.untold is not None:  # a call that is repeated must extend the same clip, or none
+            raise InvalidRequestError(sentences.untold(found.untold))
         return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
