@@ -7,7 +7,7 @@ the caretaker.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import anyio
@@ -22,6 +22,7 @@ from song_mcp.claims import FOLLOWED_FOR_S
 from song_mcp.clock import Clock
 from song_mcp.errors import (
     InvalidRequestError,
+    JournalError,
     NotConfiguredError,
     ServiceError,
     SongError,
@@ -299,7 +300,7 @@ class Studio:
         told_at: float | None = None
         while True:
             change = self._tracker.changed(task.local_id)
-            task = await self._journal.find(task.local_id) or task
+            task = await self._as_written(task)
             elapsed = self._clock.monotonic() - start
             patience = max(wait.seconds, SUBMIT_GRACE_S if task.status == "submitting" else 0.0)
             if self._is_settled(task) or elapsed >= patience:
@@ -308,6 +309,15 @@ class Studio:
                 await wait.tell(elapsed, task)
                 told_at = elapsed
             await self._clock.wait(change, min(GLANCE_S, patience - elapsed))
+
+    async def _as_written(self, task: Task) -> Task:
+        """Give the task as the journal has it, or as last known where that cannot be read.
+
+        It may just have been paid for: an error of the journal says that nothing was.
+        """
+        with suppress(JournalError):
+            return await self._journal.find(task.local_id) or task
+        return task
 
     def _is_settled(self, task: Task) -> bool:
         """Whether waiting brings nothing: ended, and its audio kept or not to be; or unfollowed."""

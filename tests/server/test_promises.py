@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from filelock import FileLock
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
@@ -65,6 +66,36 @@ async def test_waiting_differently_is_the_same_request(house: House) -> None:
     first = await house.ok("generate_song", description="x", wait_seconds=0)
     again = await house.ok("generate_song", description=" x", wait_seconds=0.5, seed=-1)
     assert again["task_id"] == first["task_id"]
+
+
+async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_paid(
+    house: House,
+) -> None:
+    path = house.folder / "home" / "journal.sqlite3"
+    aside = path.with_name("aside")
+    answers: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        answers.append(
+            await house.ok("generate_song", description="x [[timeout:2]]", wait_seconds=0)
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        with anyio.fail_after(30):
+            while not any(item.method == "POST" for item in list(house.sandbox.requests)):
+                await anyio.lowlevel.checkpoint()
+            with FileLock(path.with_name(f"{path.name}.lock")):
+                path.rename(aside)
+                path.mkdir()
+    assert answers[0]["status"] == "submitting"
+    path.rmdir()
+    aside.rename(path)
+    with anyio.fail_after(30):
+        song = await house.ok("get_task", task_id=answers[0]["task_id"])
+        while song["status"] != "completed":
+            song = await house.ok("get_task", task_id=song["task_id"])
+    assert len(house.posts()) == 1
 
 
 async def test_what_reaches_the_wire_tells_requests_apart(house: House) -> None:
