@@ -226,8 +226,8 @@ class Studio:
         self._work.start_soon(self._deliver, task_ids)
 
     async def _deliver(self, task_ids: Sequence[str]) -> None:
-        with going_on("noting a delivery"):
-            await self._journal.deliver(task_ids)
+        with anyio.CancelScope(shield=True), going_on("noting a delivery"):
+            await self._journal.deliver(task_ids)  # also when the client hangs up at once
 
     # Looking up ------------------------------------------------------------------------
 
