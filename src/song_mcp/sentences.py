@@ -28,6 +28,10 @@ OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have bee
 NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
 UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
+NOT_THE_LAST = (
+    "Name the task that is to be submitted again by its id: what is last changes with each "
+    "submission, so the same call again would pay again. Nothing was sent or paid."
+)
 NO_HANDLE = (
     "There is no task with this taskId: it is the local-... id that a paid call was answered with. "
     "list_songs shows every task; get_task takes a service's own ids."

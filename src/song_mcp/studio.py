@@ -174,11 +174,13 @@ class Studio:
     async def resolve(self, task_id: str, action: Action, wait: Wait) -> Answer:
         """Settle a task in doubt: check what can be compared, abandon it, or submit it again.
 
-        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt, and before a
-        new submission whatever `submit` raises.
+        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt or is to be
+        submitted again as the `last` one, and before a new submission whatever `submit` raises.
         """
         task = await self.task(task_id)
         doubts.must_be_in_doubt(task)
+        if action == "submit_again" and task_id not in {task.task_id, task.local_id}:
+            raise InvalidRequestError(sentences.NOT_THE_LAST)
         if action == "check":
             checked, found = await doubts.check(
                 self._journal, self._providers.get(task.service), task

@@ -199,6 +199,18 @@ async def test_submitting_again_makes_a_new_linked_task_and_says_so(house: House
     assert column(house, "status")[0] == "abandoned"
 
 
+async def test_submitting_the_last_one_again_names_it_so_that_a_repeated_call_pays_nothing(
+    house: House,
+) -> None:
+    await in_doubt(house)
+    for _ in range(2):
+        error = await house.error("resolve_task", task_id="Last", action="submit_again")
+        assert "Nothing was sent or paid." in error
+    assert len(house.posts()) == 1
+    checked = await house.ok("resolve_task", task_id="last", action="check")
+    assert checked["status"] == "in_doubt"
+
+
 async def test_only_a_doubt_is_settled(house: House) -> None:
     song = await house.ok("generate_song", description="x", wait_seconds=0)
     for action in ("check", "abandon", "submit_again"):
