@@ -3,17 +3,21 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
+import pytest
 from filelock import FileLock
 from mcp import Client
+from mcp.server.context import ServerRequestContext
 
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
+from song_mcp.server.delivery import Deliveries
 from song_mcp.settings import Settings
 from tests.harvest import echoed
 from tests.house import QUICK, SPEED, environment
@@ -73,3 +77,25 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
     with closing(sqlite3.connect(settings.journal_path)) as db:
         told = db.execute("SELECT count(*) FROM tasks WHERE delivered_at IS NOT NULL")
         assert told.fetchone() == (2,)
+
+
+@pytest.mark.no_client
+async def test_requests_whose_ids_only_look_alike_are_two() -> None:
+    told: list[str] = []
+    deliveries = Deliveries(told.extend)
+    nobody: Any = None
+    for number in (1, "1"):
+        deliveries.expect(
+            ServerRequestContext[Any, Any](
+                session=nobody,
+                lifespan_context=nobody,
+                protocol_version="",
+                method="tools/call",
+                request_id=number,
+            ),
+            [f"of {number!r}"],
+        )
+    deliveries.wrote('{"jsonrpc":"2.0","id":"1","result":{}}')
+    assert told == ["of '1'"]
+    deliveries.wrote('{"jsonrpc":"2.0","id":1,"result":{}}')
+    assert told == ["of '1'", "of 1"]
