@@ -17,7 +17,7 @@ from song_mcp.finding import Meaning
 from song_mcp.journal import Journal
 from song_mcp.rows import NewTask
 from song_mcp.schema import MIGRATIONS
-from song_mcp.songs import Clip, ClipStatus, Report
+from song_mcp.songs import Clip, ClipStatus, Report, ServiceStatus, Task
 from song_mcp.tagging import digest
 from song_mcp.text import clean
 from tests.test_journal import NEW, NOON, Wall
@@ -172,6 +172,47 @@ async def test_last_tells_of_a_newer_song_that_is_still_being_made(
     running = (await meaning(journal, "last")).running
     assert running is not None
     assert running.local_id == newer.task.local_id
+
+
+async def extended(
+    journal: Journal, source: str, clip_id: str, service_title: str, *, status: ServiceStatus
+) -> Task:
+    """Write an extension of the clip `source`, so far as `status` says."""
+    new = NewTask("piapi", "udio", "extension", "", "", "x", {"source": {"clip_id": source}})
+    prepared = await journal.prepare(new, join=False)
+    clip_status: ClipStatus = "completed" if status == "completed" else "processing"
+    clips = (Clip(clip_id, clip_status, service_title=service_title),)
+    report = Report(f"task-of-{clip_id}", status, status, clips=clips)
+    return (await journal.accept(prepared.task.local_id, new, report.task_id, report)).task
+
+
+@pytest.mark.parametrize("status", ["processing", "completed"])
+async def test_a_title_that_an_untold_extension_took_over_is_told_with_it(
+    journal: Journal, status: ServiceStatus
+) -> None:
+    await made(journal, FIRST, title="Quay", service_title="Harbour")
+    assert (await meaning(journal, "harbour")).untold is None
+    longer = await extended(journal, FIRST, SECOND, "Harbour", status=status)
+    assert (await meaning(journal, "harbour")).untold == longer
+    assert (await meaning(journal, SECOND)).untold is None
+    if status == "completed":
+        await journal.deliver([longer.task_id])
+        assert (await meaning(journal, "harbour")).untold is None
+
+
+async def test_last_is_told_with_an_untold_extension_of_another_clip(
+    journal: Journal, wall: Wall
+) -> None:
+    await made(journal, FIRST)
+    wall.now += timedelta(minutes=1)
+    longer = await extended(journal, FIRST, SECOND, "", status="processing")
+    assert (await meaning(journal, "last")).untold is None
+    wall.now += timedelta(minutes=1)
+    await made(journal, TWIN)
+    assert (await meaning(journal, "last")).untold == longer
+    wall.now += timedelta(hours=1)
+    await made(journal, "clip-later")
+    assert (await meaning(journal, "last")).untold is None
 
 
 async def test_a_tasks_id_means_the_task_and_no_clip(journal: Journal) -> None:

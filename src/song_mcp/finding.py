@@ -27,6 +27,8 @@ SHORTEST_ID = 6
 """The fewest characters of a clip's id that stand for it."""
 SHOWN = 5
 """How many of the clips that a name can mean are given."""
+LOST_FOR_S = 3600.0
+"""How much older than the last song, in seconds, an extension may be that a call is about again."""
 RECENT = 20
 """How many tasks of a kind tell how long the next one takes; fewer than ENOUGH tell nothing."""
 ENOUGH = 3
@@ -40,9 +42,14 @@ WITH_COMPLETED_CLIP = (
     "ORDER BY created_at DESC, rowid DESC LIMIT 1"
 )
 NEWEST = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
-IS_UNTOLD = (
-    "SELECT kind = 'extension' AND ended_at IS NOT NULL AND delivered_at IS NULL "
-    "FROM tasks WHERE local_id = ?"
+UNTOLD = (
+    "kind = 'extension' AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
+    "OR status IN ('completed', 'failed') AND ended_at IS NOT NULL AND delivered_at IS NULL)"
+)
+"""The extensions whose end no client was told: the same call again may be about one of them."""
+UNTOLD_SINCE = (
+    f"{UNTOLD} AND created_at > ? AND json_extract(request, '$.source.clip_id') IS NOT ? "
+    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
 )
 PAGE = """
 SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
@@ -108,8 +115,8 @@ class Meaning:
     """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
 
     `task` is set, and nothing else, where the name is a task's id. For the name `last` there is
-    one clip, `is_last`, and `running` is a newer song that is still being made; `is_untold` when it
-    is an extension whose end no client was told.
+    one clip, `is_last`, and `running` is a newer song that is still being made. `untold` is an
+    extension whose end no client was told, and which may have changed what the name means.
     """
 
     clips: tuple[Pair, ...] = ()
@@ -117,7 +124,7 @@ class Meaning:
     task: Task | None = None
     is_last: bool = False
     running: Task | None = None
-    is_untold: bool = False
+    untold: Task | None = None
 
 
 # Clips -------------------------------------------------------------------------------------
@@ -134,9 +141,9 @@ def meaning(db: sqlite3.Connection, name: str) -> Meaning:
     if row is not None:
         return Meaning(task=rows.to_task(db, row))
     found = called(entries(db), name)
-    return Meaning(
-        tuple(_pair(db, entry.local_id, entry.clip_id) for entry in found[:SHOWN]), len(found)
-    )
+    pairs = tuple(_pair(db, entry.local_id, entry.clip_id) for entry in found[:SHOWN])
+    untold = _untold_of(db, found[0]) if len(found) == 1 and _is_title(found[0], name) else None
+    return Meaning(pairs, len(found), untold=untold)
 
 
 def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
@@ -225,9 +232,19 @@ def _last(db: sqlite3.Connection) -> Meaning:
         newest = _newest(db, MUSIC)
         running = newest if newest and newest.is_open and newest.local_id != task.local_id else None
         first = completed(task.clips)[0]
-        untold = bool(db.execute(IS_UNTOLD, (task.local_id,)).fetchone()[0])
-        return Meaning(((task, first),), 1, is_last=True, running=running, is_untold=untold)
+        lost = (task.created_at.timestamp() - LOST_FOR_S, first.clip_id)
+        untold = next(iter(rows.tasks_where(db, UNTOLD_SINCE, lost)), None)
+        return Meaning(((task, first),), 1, is_last=True, running=running, untold=untold)
     return Meaning()
+
+
+def _untold_of(db: sqlite3.Connection, entry: Entry) -> Task | None:
+    """Give the task of a clip, where it is an extension whose end no client was told."""
+    return next(iter(rows.tasks_where(db, f"{UNTOLD} AND local_id = ?", (entry.local_id,))), None)
+
+
+def _is_title(entry: Entry, name: str) -> bool:
+    return folded(name) in {folded(entry.title), folded(entry.service_title)}
 
 
 # Names -------------------------------------------------------------------------------------

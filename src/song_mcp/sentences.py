@@ -28,6 +28,10 @@ OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have bee
 NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
 UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
+NOT_THE_LAST = (
+    "Name the task that is to be submitted again by its id: what is last changes with each "
+    "submission, so the same call again would pay again. Nothing was sent or paid."
+)
 NO_HANDLE = (
     "There is no task with this taskId: it is the local-... id that a paid call was answered with. "
     "list_songs shows every task; get_task takes a service's own ids."
@@ -107,12 +111,12 @@ def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
     return f"{said} A newer song, {running.public_id}, is still being made." if running else said
 
 
-def untold_last(task: Task) -> str:
-    """Say that the last song may be what a lost answer was about, and how to see it."""
+def untold(task: Task) -> str:
+    """Say that an extension may be what a lost answer was about, and how to see it."""
     return (
-        f"The last song is the extension {task.public_id}, which ended and was never shown: it may "
-        "be what was asked for. Call get_task with that id, then say which clip is to be "
-        "continued. Nothing was sent or paid."
+        f"The end of the extension {task.public_id} was never shown: it may be what was asked for. "
+        "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
+        "was sent or paid."
     )
 
 

@@ -24,13 +24,14 @@ LONGEST_NAME = 1000
 class Found:
     """The one clip that a name means, its task, and what the person should know of the choice.
 
-    `is_untold` when the name was `last` and no client was told that this extension has ended.
+    `untold` is an extension whose end no client was told: before it, the name may have meant
+    another clip, and a call that is repeated would then be another one.
     """
 
     task: Task
     clip: Clip
     note: str = ""
-    is_untold: bool = False
+    untold: Task | None = None
 
 
 class Shelf:
@@ -69,7 +70,7 @@ class Shelf:
             raise UnknownClipError(text)
         task, clip = meaning.clips[0]
         note = sentences.last_clip(task, clip, meaning.running) if meaning.is_last else ""
-        return Found(task, clip, note, meaning.is_untold)
+        return Found(task, clip, note, meaning.untold)
 
     async def clip(self, name: str) -> tuple[Task, Clip]:
         """Give the one clip that `name` means, and its task; raises as `find` does."""

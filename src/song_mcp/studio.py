@@ -7,7 +7,7 @@ the caretaker.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 import anyio
@@ -22,6 +22,7 @@ from song_mcp.claims import FOLLOWED_FOR_S
 from song_mcp.clock import Clock
 from song_mcp.errors import (
     InvalidRequestError,
+    JournalError,
     NotConfiguredError,
     ServiceError,
     SongError,
@@ -129,8 +130,8 @@ class Studio:
             if not is_uuid(name.strip()) or "piapi" not in self._providers:
                 raise
             return UDIO, Source(name.strip()), ""
-        if found.is_untold:  # a call that is repeated must not extend what it made itself
-            raise InvalidRequestError(sentences.untold_last(found.task))
+        if found.untold is not None:  # a call that is repeated must extend the same clip, or none
+            raise InvalidRequestError(sentences.untold(found.untold))
         return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
@@ -173,11 +174,13 @@ class Studio:
     async def resolve(self, task_id: str, action: Action, wait: Wait) -> Answer:
         """Settle a task in doubt: check what can be compared, abandon it, or submit it again.
 
-        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt, and before a
-        new submission whatever `submit` raises.
+        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt or is to be
+        submitted again as the `last` one, and before a new submission whatever `submit` raises.
         """
         task = await self.task(task_id)
         doubts.must_be_in_doubt(task)
+        if action == "submit_again" and task_id not in {task.task_id, task.local_id}:
+            raise InvalidRequestError(sentences.NOT_THE_LAST)
         if action == "check":
             checked, found = await doubts.check(
                 self._journal, self._providers.get(task.service), task
@@ -225,8 +228,8 @@ class Studio:
         self._work.start_soon(self._deliver, task_ids)
 
     async def _deliver(self, task_ids: Sequence[str]) -> None:
-        with going_on("noting a delivery"):
-            await self._journal.deliver(task_ids)
+        with anyio.CancelScope(shield=True), going_on("noting a delivery"):
+            await self._journal.deliver(task_ids)  # also when the client hangs up at once
 
     # Looking up ------------------------------------------------------------------------
 
@@ -299,7 +302,7 @@ class Studio:
         told_at: float | None = None
         while True:
             change = self._tracker.changed(task.local_id)
-            task = await self._journal.find(task.local_id) or task
+            task = await self._as_written(task)
             elapsed = self._clock.monotonic() - start
             patience = max(wait.seconds, SUBMIT_GRACE_S if task.status == "submitting" else 0.0)
             if self._is_settled(task) or elapsed >= patience:
@@ -308,6 +311,15 @@ class Studio:
                 await wait.tell(elapsed, task)
                 told_at = elapsed
             await self._clock.wait(change, min(GLANCE_S, patience - elapsed))
+
+    async def _as_written(self, task: Task) -> Task:
+        """Give the task as the journal has it, or as last known where that cannot be read.
+
+        It may just have been paid for: an error of the journal says that nothing was.
+        """
+        with suppress(JournalError):
+            return await self._journal.find(task.local_id) or task
+        return task
 
     def _is_settled(self, task: Task) -> bool:
         """Whether waiting brings nothing: ended, and its audio kept or not to be; or unfollowed."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from filelock import FileLock
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
@@ -65,6 +66,36 @@ async def test_waiting_differently_is_the_same_request(house: House) -> None:
     first = await house.ok("generate_song", description="x", wait_seconds=0)
     again = await house.ok("generate_song", description=" x", wait_seconds=0.5, seed=-1)
     assert again["task_id"] == first["task_id"]
+
+
+async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_paid(
+    house: House,
+) -> None:
+    path = house.folder / "home" / "journal.sqlite3"
+    aside = path.with_name("aside")
+    answers: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        answers.append(
+            await house.ok("generate_song", description="x [[timeout:2]]", wait_seconds=0)
+        )
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        with anyio.fail_after(30):
+            while not any(item.method == "POST" for item in list(house.sandbox.requests)):
+                await anyio.lowlevel.checkpoint()
+            with FileLock(path.with_name(f"{path.name}.lock")):
+                path.rename(aside)
+                path.mkdir()
+    assert answers[0]["status"] == "submitting"
+    path.rmdir()
+    aside.rename(path)
+    with anyio.fail_after(30):
+        song = await house.ok("get_task", task_id=answers[0]["task_id"])
+        while song["status"] != "completed":
+            song = await house.ok("get_task", task_id=song["task_id"])
+    assert len(house.posts()) == 1
 
 
 async def test_what_reaches_the_wire_tells_requests_apart(house: House) -> None:
@@ -166,6 +197,18 @@ async def test_submitting_again_makes_a_new_linked_task_and_says_so(house: House
     assert house.posts()[0] == house.posts()[1]
     assert column(house, "linked_to") == ["", task["task_id"]]
     assert column(house, "status")[0] == "abandoned"
+
+
+async def test_submitting_the_last_one_again_names_it_so_that_a_repeated_call_pays_nothing(
+    house: House,
+) -> None:
+    await in_doubt(house)
+    for _ in range(2):
+        error = await house.error("resolve_task", task_id="Last", action="submit_again")
+        assert "Nothing was sent or paid." in error
+    assert len(house.posts()) == 1
+    checked = await house.ok("resolve_task", task_id="last", action="check")
+    assert checked["status"] == "in_doubt"
 
 
 async def test_only_a_doubt_is_settled(house: House) -> None:

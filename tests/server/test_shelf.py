@@ -73,6 +73,26 @@ async def test_a_repeated_extension_of_the_last_song_does_not_extend_itself(hous
     assert (await continued(house, "last"))[0] == told["clips"][0]["clip_id"]
 
 
+async def test_an_extension_of_the_last_song_is_repeated_while_another_song_ends(
+    house: House,
+) -> None:
+    first = await house.song(description="x")
+    second = await house.ok("generate_song", description="y", wait_seconds=0)
+    asked: dict[str, Any] = {"clip_id": "last", "description": "strings", "wait_seconds": 0}
+    longer = await house.ok("extend_song", **asked)
+    with anyio.fail_after(30):
+        async with house.journal() as journal:
+            while (task := await journal.find(second["task_id"])) and task.is_open:
+                pass
+    error = await house.error("extend_song", **asked)
+    assert longer["task_id"] in error
+    assert [post["input"].get("continue_song_id") for post in house.posts()] == [
+        None,
+        None,
+        first["clips"][0]["clip_id"],
+    ]
+
+
 async def test_an_ambiguous_title_pays_nothing_and_lists_what_it_can_mean(house: House) -> None:
     song = await house.song(description="x", title="Quay")
     error = await house.error("extend_song", clip_id="quay", description="more")

@@ -185,6 +185,8 @@ async def test_a_handle_passes_on_what_the_person_should_know_of_the_call(house:
     clip_id = made["result"]["structuredContent"]["clips"][0]["clip_id"]
     handle = await begin(house.client, "extend_song", clip_id=clip_id, description="strings")
     assert "this part is instrumental" in (handle.status_message or "")
+    handle = await begin(house.client, "extend_song", clip_id="last", description="brass")
+    assert f"clip {clip_id}; the other take" in (handle.status_message or "")
 
 
 # Clients that take none ---------------------------------------------------------------------

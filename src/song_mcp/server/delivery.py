@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
+from mcp.types import RequestId
 
 Deliver = Callable[[Sequence[str]], None]
 """Is told the ids of the tasks whose end a client has."""
@@ -49,11 +50,11 @@ class Deliveries:
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
-        self._waiting: OrderedDict[str, Sequence[str]] = OrderedDict()
+        self._waiting: OrderedDict[RequestId | None, Sequence[str]] = OrderedDict()
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
         """Take note that the answer to this request will hold the end of these tasks."""
-        self._waiting[str(context.request_id)] = task_ids
+        self._waiting[context.request_id] = task_ids  # 1 and "1" are two requests
         if len(self._waiting) > LONGEST_LIST:
             self._waiting.popitem(last=False)
 
@@ -62,6 +63,6 @@ class Deliveries:
         if not self._waiting:
             return
         found = RESULT.match(line)
-        task_ids = self._waiting.pop(str(json.loads(found[1])), ()) if found else ()
+        task_ids = self._waiting.pop(json.loads(found[1]), ()) if found else ()
         if task_ids:
             self._deliver(task_ids)

@@ -4,11 +4,13 @@ Invariant: the model reads the short result alone; what only the player's page w
 beside it in `_meta`, and costs the model nothing.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from mcp.types import CallToolResult
 
 from song_mcp.answers import Answer
+from song_mcp.errors import JournalError
 from song_mcp.server.boundary import text_result
 from song_mcp.server.results import as_json, task_result, task_text
 from song_mcp.songs import Task, completed
@@ -40,7 +42,8 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     """Give what the page wants to know of a task; seconds are counted from when it was made."""
     known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
     if task.is_open:
-        known["expected_seconds"] = await studio.shelf.expected_s(task)
+        with suppress(JournalError):  # which says that nothing was paid; of this task it may be
+            known["expected_seconds"] = await studio.shelf.expected_s(task)
         known["elapsed_seconds"] = round(studio.age_s(task), 1)
     else:
         clips = completed(task.clips)

@@ -12,7 +12,7 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from song_mcp.answers import Action
+from song_mcp.answers import Action, Answer
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
 from song_mcp.server import player
@@ -273,15 +273,20 @@ async def _submit(
 ) -> CallToolResult:
     call = under_way()
     if call is not None:  # the client holds a handle, and asks that how it goes on
-        call.begun = await _studio(ctx).begin(request, another_take=another_take)
+        begun = await _studio(ctx).begin(request, another_take=another_take)
+        call.begun = _noted(begun, note)
         return await task_answer(_studio(ctx), call.begun)
     if wait_seconds is None and not isinstance(request, LyricsRequest):
         wait_seconds = player.wait_s(ctx)
     patience = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).submit(request, patience, another_take=another_take)
-    answer = replace(answer, note=" ".join(filter(None, (note, answer.note))))
+    answer = _noted(answer, note)
     is_error = answer.task.status in {"rejected", "in_doubt"}
     return await task_answer(_studio(ctx), answer, is_error=is_error)
+
+
+def _noted(answer: Answer, note: str) -> Answer:
+    return replace(answer, note=" ".join(filter(None, (note, answer.note))))
 
 
 def _patience(ctx: Ctx, wait_seconds: float | None) -> Patience:
