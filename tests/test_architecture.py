@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ EVERYTHING = "everything"
 ROW = re.compile(r"^\| `(?P<room>[\w.*]+)` \|(?P<may>[^|]*)\|(?P<owns>[^|]*)\|", re.MULTILINE)
 
 
+@cache
 def rooms() -> dict[str, tuple[set[str], set[str]]]:
     """The table as documented: room -> (what it may import of ours, what it alone may import)."""
     return {
@@ -24,6 +26,7 @@ def rooms() -> dict[str, tuple[set[str], set[str]]]:
     }
 
 
+@cache
 def modules() -> list[str]:
     files = sorted(SOURCE.rglob("*.py"))
     names = [".".join(file.relative_to(SOURCE).with_suffix("").parts) for file in files]
@@ -94,6 +97,7 @@ def test_only_the_settings_read_the_environment() -> None:
     assert readers == []
 
 
+@cache
 def text_of(module: str) -> str:
     path = SOURCE / Path(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -255,3 +255,16 @@ async def test_what_a_dead_saver_left_is_due_at_once_and_what_is_saved_never(
     assert await journal.claim_saves(heir) == []
     await journal.keep(local_id, replace(CLIP, file=Path("/music/a.mp3"), mime_type="audio/mpeg"))
     assert await journal.savers() == []
+
+
+async def test_a_settled_doubt_is_followed_even_where_its_following_was_stopped(
+    journal: Journal,
+) -> None:
+    doubtful = (await journal.prepare(NEW, join=False)).task
+    await journal.unfollow(doubtful.local_id)
+    await journal.doubt(doubtful.local_id, NEW, "no answer")
+    running = replace(DONE, status="processing", provider_status="processing", clips=())
+    found = (await journal.adopt("piapi", "", running)).task
+    merged = await journal.merge(doubtful, found)
+    assert (merged.status, merged.task_id) == ("processing", "t1")
+    assert merged.unfollowed_at is None

@@ -38,7 +38,8 @@ MERGED = (
 MERGE = """
 UPDATE tasks SET task_id = ?, status = ?, provider_status = ?, progress_percent = ?,
     lyrics_title = ?, lyrics_text = ?, error = ?, charged = ?, cost_usd = ?, finished_at = ?,
-    ended_at = ?, delivered_at = ?, looked_at = ?, next_look_at = ?, asked = ?
+    ended_at = ?, delivered_at = ?, looked_at = ?, next_look_at = ?, asked = ?,
+    unfollowed_at = NULL
 WHERE local_id = ? AND status = 'in_doubt'
 """
 
