@@ -132,7 +132,7 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 	@.venv/bin/song-mcp demo
 
 test: check ## Check, then run the tests
-	@.venv/bin/pytest -n 3 --dist loadgroup
+	@.venv/bin/pytest -n 4 --dist loadgroup
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s -o faulthandler_timeout=0
