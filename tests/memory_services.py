@@ -15,8 +15,8 @@ from uuid import UUID
 import httpx
 import pytest
 
-from song_mcp import journal
 from song_mcp.clock import Clock
+from song_mcp.journal import store
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -205,10 +205,10 @@ def _ids(request: httpx.Request) -> list[str]:
 
 def spare_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let journals leave syncing to the system: what is shown does not need a power cut."""
-    add_functions = journal._add_functions  # noqa: SLF001 - the one place that gets connections
+    add_functions = store._add_functions  # noqa: SLF001 - the one place that gets connections
 
     def add(db: sqlite3.Connection) -> None:
         add_functions(db)
         db.execute("PRAGMA synchronous=OFF")
 
-    monkeypatch.setattr(journal, "_add_functions", add)
+    monkeypatch.setattr(store, "_add_functions", add)

@@ -13,15 +13,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
-from song_mcp.journal import Journal
-from song_mcp.library import Library
+from song_mcp.downloads.download import Reach, download
+from song_mcp.journal.store import Journal
+from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.media import Reach, download
 from song_mcp.providers.piapi import Piapi
 from song_mcp.settings import LOOPBACK, Settings
 from song_mcp.songs import Service
-from song_mcp.studio import Studio, running
+from song_mcp.studio.studio import Studio, running
 
 SAVE_DEADLINE_S = 300.0
 DEFAULT_PORTS = {"http": 80, "https": 443}

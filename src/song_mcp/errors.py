@@ -1,6 +1,6 @@
 """The one error tree of song-mcp.
 
-Every error says what happened, whether money was spent, and what to do next, in sentences
+Every error says what happened, whether money was spent, and what to do next, in messages
 that are ours: a service's own words stand in them only cleaned, shortened and quoted.
 
     SongError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import anyio
 
-from song_mcp.library import Library
-from tests.faults.shelf import AUDIO, CLIP, COVER, PICTURE, SONG, TASK, Web
+from song_mcp.library.store import Library
+from tests.faults.names import AUDIO, CLIP, COVER, PICTURE, SONG, TASK, Web
 
 
 async def save_for_ever(folder: Path, run: str) -> None:

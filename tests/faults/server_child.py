@@ -24,9 +24,9 @@ import song_mcp.compose
 import song_mcp.server.app
 import song_mcp.server.stdio
 import song_mcp.settings  # noqa: F401
-from song_mcp import failpoints
 from song_mcp.cli import main
-from song_mcp.failpoints import Failpoint
+from song_mcp.journal import failpoints
+from song_mcp.journal.failpoints import Failpoint
 from tests.harvest import log_everything
 
 LONGEST = 2**16

@@ -8,9 +8,9 @@ import httpcore
 import httpx
 import pytest
 
+from song_mcp.downloads.connections import MediaTransport
+from song_mcp.downloads.download import Media, Reach, download
 from song_mcp.errors import LibraryError
-from song_mcp.providers.connections import MediaTransport
-from song_mcp.providers.media import Media, Reach, download
 from tests.faults import forbidden
 from tests.faults.outside import (
     AUDIO,

@@ -22,7 +22,7 @@ import pytest
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
-from song_mcp.server.boundary import INTERNAL
+from song_mcp.server.adapt import INTERNAL
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment

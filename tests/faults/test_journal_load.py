@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from song_mcp.schema import FIRST, MIGRATIONS
+from song_mcp.journal.schema import FIRST, MIGRATIONS
 from tests.faults.racing import Worker, crew, race
 from tests.faults.scale import report, scaled
 

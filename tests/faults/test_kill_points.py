@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 
-from song_mcp.failpoints import Failpoint
+from song_mcp.journal.failpoints import Failpoint
 from tests.faults.fault_service import Fault, FaultService, serving
 from tests.faults.harness import (
     CARE_S,

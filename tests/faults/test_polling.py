@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from song_mcp.journal import Journal
-from song_mcp.rows import NewTask
+from song_mcp.journal.rows import NewTask
+from song_mcp.journal.store import Journal
 from song_mcp.songs import Service, Task
-from song_mcp.tracker import Tracker
+from song_mcp.studio.poller import Poller
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock
 from tests.memory_services import MemoryServices, spare_the_disk
@@ -88,7 +88,7 @@ class Process:
     """What follows tasks in one process."""
 
     journal: Journal
-    tracker: Tracker
+    poller: Poller
     accounts: dict[Service, str]
 
 
@@ -97,23 +97,23 @@ async def process(
     folder: Path, clock: ManualClock, services: MemoryServices, on_end: Callable[..., object]
 ) -> AsyncIterator[Process]:
     journal, providers = Journal(folder / "journal.sqlite3", clock.now), services.providers()
-    tracker = Tracker(providers, journal, clock, on_end)  # type: ignore[arg-type]  # an Ended
+    poller = Poller(providers, journal, clock, on_end)  # type: ignore[arg-type]  # an Ended
     async with anyio.create_task_group() as work:
-        work.start_soon(tracker.run)
-        yield Process(journal, tracker, {name: p.account_tag for name, p in providers.items()})
+        work.start_soon(poller.run)
+        yield Process(journal, poller, {name: p.account_tag for name, p in providers.items()})
         work.cancel_scope.cancel()
     await journal.close()
 
 
 async def submit(to: Process, services: MemoryServices, plan: Plan, number: int) -> None:
-    """Write a task as submitted and accepted, as the cashier does, and have it followed."""
+    """Write a task as submitted and accepted, as the submitter does, and have it followed."""
     new = NewTask(
         plan.service, "", "song", f"request {number}", "", "", {}, account=to.accounts[plan.service]
     )
     task = (await to.journal.prepare(new, join=True)).task
     made = services.accept(plan.service, song_s=plan.song_s)
     recorded = await to.journal.accept(task.local_id, new, made.task_id, None)
-    to.tracker.follow(recorded.task)
+    to.poller.follow(recorded.task)
 
 
 async def test_four_processes_ask_as_little_as_one_and_news_is_known_within_seconds(

@@ -35,18 +35,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from song_mcp import failpoints
-from song_mcp.answers import Action, Answer
-from song_mcp.claims import DAY_S, FOLLOWED_FOR_S
 from song_mcp.clock import Clock, Waitable
+from song_mcp.downloads.download import download
 from song_mcp.errors import SongError
-from song_mcp.failpoints import Failpoint
-from song_mcp.journal import Journal
-from song_mcp.library import Library
+from song_mcp.journal import failpoints
+from song_mcp.journal.claims import DAY_S, FOLLOWED_FOR_S
+from song_mcp.journal.failpoints import Failpoint
+from song_mcp.journal.store import Journal
+from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
-from song_mcp.providers.media import download
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
-from song_mcp.studio import Studio, running
+from song_mcp.studio.results import Action, Answer
+from song_mcp.studio.studio import Studio, running
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
@@ -159,7 +159,7 @@ class Process:
         for call in list(self.calls):
             call.cancel()
         await asyncio.wait([self._life])
-        lock = self.presence._lock  # noqa: SLF001 - the system's part
+        lock = self.liveness._lock  # noqa: SLF001 - the system's part
         if lock is not None:
             lock.release()
         await self.journal.close()
@@ -198,7 +198,7 @@ class Process:
             blob_cap_bytes=1,
             work=work,
         )
-        self.presence = self.studio._cashier.presence  # noqa: SLF001 - the dead let go in `die`
+        self.liveness = self.studio._submitter.liveness  # noqa: SLF001 - the dead let go in `die`
         self.studio.settled = self._settled  # type: ignore[method-assign]
         return self.studio
 
@@ -548,7 +548,7 @@ class Promise(RuleBasedStateMachine):
         self.processes.remove(process)
         await process.die()
         await quiet()
-        self.dead_since[process.presence.token] = self.clock.elapsed_s
+        self.dead_since[process.liveness.token] = self.clock.elapsed_s
 
     def _joinable(self, asked: str) -> bool:
         """Tell whether the promise wants a repetition of this request to join a task."""

@@ -7,10 +7,10 @@ import anyio
 import httpx
 import pytest
 
+from song_mcp.downloads.connections import MediaTransport
+from song_mcp.downloads.download import Reach, download
 from song_mcp.errors import LibraryError, ServiceError
-from song_mcp.providers.connections import MediaTransport
 from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.media import Reach, download
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import DEFAULT_SUNO, UDIO, SongRequest
 from tests.faults.canaries import GPTGE_KEY

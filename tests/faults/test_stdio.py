@@ -18,8 +18,8 @@ from starlette.routing import Route
 
 from song_mcp.sandbox.serve import running
 from tests.faults.checks import forbidden_in, texts_in
+from tests.faults.names import SONG
 from tests.faults.scale import scaled
-from tests.faults.shelf import SONG
 from tests.faults.stdio import Child, child
 from tests.faults.titles import TITLES
 from tests.house import environment

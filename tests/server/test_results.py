@@ -10,14 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from song_mcp.answers import Answer
-from song_mcp.journal import Journal
+from song_mcp.journal.rows import NewTask
+from song_mcp.journal.store import Journal
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.rows import NewTask
 from song_mcp.server.results import TaskResult, as_json, task_result, task_text
 from song_mcp.songs import Clip, Lyrics, Service, Task
+from song_mcp.studio.results import Answer
 
 pytestmark = pytest.mark.no_client
 

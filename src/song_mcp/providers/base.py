@@ -65,7 +65,7 @@ class Provider(Protocol):
     account_tag: str
     """Tells the accounts at a service apart, and the key to nobody."""
     batches: bool
-    """Whether `fetch_many` is one request, so that the tracker asks for all open tasks at once."""
+    """Whether `fetch_many` is one request, so that the poller asks for all open tasks at once."""
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request into what will be sent; raises InvalidRequestError."""

@@ -13,12 +13,11 @@ from urllib.parse import quote
 from pydantic import AliasChoices, Field
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
-from song_mcp.providers import sorting
+from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
 from song_mcp.providers.redaction import Redaction
-from song_mcp.providers.sorting import CRASHED, SUCCESS_CODES, Envelope
-from song_mcp.providers.wire import (
+from song_mcp.providers.replies import (
     BROKEN,
     DONE,
     Lenient,
@@ -39,6 +38,7 @@ from song_mcp.providers.wire import (
     usable_id,
     wire_clips,
 )
+from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope
 from song_mcp.songs import (
     Clip,
     ExtensionRequest,
@@ -98,7 +98,7 @@ class Gptge:
         gpt.ge may have accepted all the same.
         """
         answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        return Accepted(sorting.accepted_id(self.service, answer, self._envelope(answer)))
+        return Accepted(verdict.accepted_id(self.service, answer, self._envelope(answer)))
 
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
@@ -107,12 +107,12 @@ class Gptge:
         another account's, and a ServiceError where the look failed; looking costs nothing.
         """
         if not usable_id(task_id):
-            raise sorting.unknown_task(self.service, task_id)
+            raise verdict.unknown_task(self.service, task_id)
         answer = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
-        sorting.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
+        verdict.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
         data = to_object(answer.body).get("data")
         if data is None:
-            raise sorting.unknown_task(self.service, task_id)
+            raise verdict.unknown_task(self.service, task_id)
         return self._redaction(answer).report(_report(_one(data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
@@ -124,7 +124,7 @@ class Gptge:
         if not task_ids:
             return {}
         answer = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
-        sorting.check_look(self.service, answer, self._envelope(answer))
+        verdict.check_look(self.service, answer, self._envelope(answer))
         found = to_object(answer.body).get("data")
         tasks = [found] if isinstance(found, dict) else found or []
         if not isinstance(tasks, list):

@@ -182,7 +182,7 @@ class ServiceHttp:
         """Give transport and request, a GET where there is no body; nothing leaves here."""
         import httpx
 
-        from song_mcp.providers.connections import service_transport
+        from song_mcp.downloads.connections import service_transport
 
         try:
             if purpose not in self._transports:

@@ -1,4 +1,4 @@
-"""What the services and their settings are called, for the sentences of `providers.sorting`.
+"""What the services and their settings are called, for the messages of `providers.sorting`.
 
 Invariant: names alone, no decisions.
 """

@@ -11,13 +11,12 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
-from song_mcp.providers import sorting
+from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Answer, ServiceHttp, Transport
-from song_mcp.providers.piapi_wire import POINTS_PER_USD, WireAccount, WireError, WireTask
+from song_mcp.providers.piapi_replies import POINTS_PER_USD, WireAccount, WireError, WireTask
 from song_mcp.providers.redaction import Redaction
-from song_mcp.providers.sorting import Envelope
-from song_mcp.providers.wire import (
+from song_mcp.providers.replies import (
     BROKEN,
     DONE,
     MESSAGE_CAP,
@@ -30,6 +29,7 @@ from song_mcp.providers.wire import (
     usable_id,
     wire_clips,
 )
+from song_mcp.providers.verdict import Envelope
 from song_mcp.songs import (
     UDIO,
     Clip,
@@ -97,7 +97,7 @@ class Piapi:
         PiAPI may have accepted all the same.
         """
         answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        task_id = sorting.accepted_id(self.service, answer, self._envelope(answer))
+        task_id = verdict.accepted_id(self.service, answer, self._envelope(answer))
         report = None
         with suppress(UnreadableAnswerError):
             report = self._report(answer, task_id)
@@ -110,13 +110,13 @@ class Piapi:
         failed; looking costs nothing.
         """
         if not usable_id(task_id):
-            raise sorting.unknown_task(self.service, task_id)
+            raise verdict.unknown_task(self.service, task_id)
         answer = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
         task = _task_in(answer)
         if not (usable_id(task.get("task_id")) and to_text(task.get("status"))):
-            sorting.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
+            verdict.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
         if not task and to_object(answer.body).get("data") is None:
-            raise sorting.unknown_task(self.service, task_id)
+            raise verdict.unknown_task(self.service, task_id)
         return self._report(answer, task_id)
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
@@ -133,7 +133,7 @@ class Piapi:
     async def account(self) -> Account:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
         answer = await self._http.get("/account/info")
-        sorting.check_look(self.service, answer, self._envelope(answer))
+        verdict.check_look(self.service, answer, self._envelope(answer))
         wire = parsed(WireAccount, to_object(answer.body).get("data"), label=LABEL)
         limit = wire.max_concurrent_task_count
         plan = self._redaction(answer).song_text(wire.plan)

@@ -1,7 +1,7 @@
 """gpt.ge's side of the wire: submit music or lyrics, fetch one task or several.
 
 Invariant: a submission is checked whole before anything is accepted, and what is accepted is in
-the shelf before the answer leaves, whatever then happens to the answer. Fields that the gateway
+the catalog before the answer leaves, whatever then happens to the answer. Fields that the gateway
 does not know are dropped without a word, and so is a `continue_at` of 0.
 """
 

@@ -1,7 +1,7 @@
 """PiAPI's side of the wire: create a task, look at it, and look at the account.
 
 Invariant: a submission is checked whole before anything is accepted or frozen, and what is
-accepted is in the shelf before the answer leaves, whatever then happens to the answer.
+accepted is in the catalog before the answer leaves, whatever then happens to the answer.
 """
 
 from collections.abc import Callable

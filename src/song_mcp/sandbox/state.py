@@ -14,7 +14,7 @@ from typing import Literal, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from song_mcp.sandbox.tasks import Json, Shelf, Stage, Task
+from song_mcp.sandbox.tasks import Catalog, Json, Stage, Task
 
 Service = Literal["piapi", "gptge"]
 Asked = Literal["piapi", "gptge", "media"]
@@ -101,8 +101,8 @@ class Sandbox:
         self.song_seconds = song_seconds
         self.rules = rules
         self.clock = clock
-        self.piapi = Shelf(rules.max_tasks)
-        self.gptge = Shelf(rules.max_tasks)
+        self.piapi = Catalog(rules.max_tasks)
+        self.gptge = Catalog(rules.max_tasks)
         self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
         """What came in, oldest first; only the last 10,000."""
         self.accepted: deque[Accepted] = deque(maxlen=_REMEMBERED)
@@ -145,8 +145,8 @@ class Sandbox:
 
     def accept(self, service: Service, task: Task) -> None:
         """Make a submission a task, and freeze its price."""
-        shelf = self.piapi if service == "piapi" else self.gptge
-        shelf.add(task)
+        catalog = self.piapi if service == "piapi" else self.gptge
+        catalog.add(task)
         self.accepted.append(Accepted(service, task.body, _canonical(task.body), task.id))
         if service == "piapi":
             self._points -= task.points

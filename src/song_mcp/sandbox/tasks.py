@@ -86,7 +86,7 @@ class Task:
         return stage
 
 
-class Shelf:
+class Catalog:
     """The tasks of one service and their clips; past `most` tasks the oldest are forgotten."""
 
     def __init__(self, most: int) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from song_mcp.answers import Answer
+from song_mcp.studio.results import Answer
 
 
 @dataclass

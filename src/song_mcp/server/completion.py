@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 from mcp.types import Completion, CompletionArgument
 
-from song_mcp.shelf import Shelf
 from song_mcp.songs import MODELS
+from song_mcp.studio.catalog import Catalog
 
 MOST = 100
 """How many values the protocol allows in one answer."""
-FINDERS = {"clip_id": Shelf.clip_names, "task_id": Shelf.task_ids}
+FINDERS = {"clip_id": Catalog.clip_names, "task_id": Catalog.task_ids}
 """By the argument's name, which means the same in every template and prompt."""
 
 
-async def complete(shelf: Shelf, argument: CompletionArgument) -> Completion:
+async def complete(catalog: Catalog, argument: CompletionArgument) -> Completion:
     """Give the values for what has been typed of an argument, newest first; at most 100."""
     values: Sequence[str] = ()
     total = 0
@@ -25,6 +25,6 @@ async def complete(shelf: Shelf, argument: CompletionArgument) -> Completion:
         values = [name for name in MODELS if argument.value.casefold() in name]
         total = len(values)
     elif find := FINDERS.get(argument.name):
-        offer = await find(shelf, argument.value, MOST)
+        offer = await find(catalog, argument.value, MOST)
         values, total = offer.values, offer.total
     return Completion(values=list(values), total=total, has_more=total > len(values))

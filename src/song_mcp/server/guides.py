@@ -7,7 +7,7 @@ promises what is refused. What is said of a service is in `docs/providers.md`; t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from song_mcp.server.freshness import PUBLISHED, keeps
+from song_mcp.server.caching import PUBLISHED, keeps
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     MODELS,

@@ -40,8 +40,8 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from song_mcp.changes import Change, News
-from song_mcp.studio import Studio
+from song_mcp.journal.changes import Change, News
+from song_mcp.studio.studio import Studio
 
 Ctx = ServerRequestContext[Studio, Any]
 
@@ -109,7 +109,7 @@ class Notices:
 
     def start(self, studio: Studio) -> None:
         """Be told of changes by the studio."""
-        self._catch_up = studio.watch.listen(self)
+        self._catch_up = studio.feed.listen(self)
 
     def is_heard(self) -> bool:
         """Tell whether any client would hear of a change."""

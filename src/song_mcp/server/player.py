@@ -13,13 +13,13 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
-from song_mcp.answers import Answer
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
-from song_mcp.server.boundary import Patience, text_result
+from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.results import TaskResult, as_json
 from song_mcp.server.task_answers import task_answer
-from song_mcp.studio import Studio
+from song_mcp.studio.results import Answer
+from song_mcp.studio.studio import Studio
 
 Ctx = Context[Studio]
 
@@ -72,7 +72,7 @@ async def play_song(
     if task_id:
         answer = await _looked_up(ctx, checked_id("task_id", task_id))
         return await task_answer(studio, answer)
-    found = await studio.shelf.find(clip_id or "last")
+    found = await studio.catalog.find(clip_id or "last")
     answer = await _looked_up(ctx, found.task.public_id)
     asked_for = f"Clip {found.clip.clip_id} is the one that was asked for."
     note = " ".join(filter(None, (asked_for, found.note, answer.note)))
@@ -88,12 +88,12 @@ async def read_clip(
     ] = "audio",
 ) -> Annotated[CallToolResult, ChunkResult]:
     """For the player alone."""
-    shelf = ctx.request_context.lifespan_context.shelf
+    catalog = ctx.request_context.lifespan_context.catalog
     if part == "cover":
-        picture, mime_type = await shelf.cover(clip_id)
+        picture, mime_type = await catalog.cover(clip_id)
         content, total = picture[offset : offset + CHUNK_BYTES], len(picture)
     elif part == "audio":
-        piece = await shelf.part(clip_id, offset, CHUNK_BYTES)
+        piece = await catalog.part(clip_id, offset, CHUNK_BYTES)
         content, total, mime_type = piece.content, piece.total_bytes, piece.mime_type
     else:
         raise InvalidRequestError("part must be audio or cover.")

@@ -25,7 +25,7 @@ from song_mcp.songs import (
     Model,
     Task,
 )
-from song_mcp.studio import Studio
+from song_mcp.studio.studio import Studio
 from song_mcp.text import clean, quoted
 
 Ctx = Context[Studio]
@@ -121,7 +121,7 @@ async def extend_to_full_song(
 ) -> str:
     """Plan how a clip becomes a whole song, and extend it step by step once the user agrees."""
     studio = ctx.request_context.lifespan_context
-    found = await studio.shelf.find(clip_id)
+    found = await studio.catalog.find(clip_id)
     task, clip = found.task, found.clip
     target_s = _target_s(target_seconds)
     _check_that_it_can_grow(clip, target_s)

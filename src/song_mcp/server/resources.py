@@ -13,14 +13,14 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Annotations, Resource
 
-from song_mcp.answers import Answer
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
-from song_mcp.server.freshness import ENDED, MEDIA, keeps
+from song_mcp.server.caching import ENDED, MEDIA, keeps
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
-from song_mcp.shelf import Shelf
 from song_mcp.songs import SERVICE_LABELS, Clip, Task, completed
-from song_mcp.studio import Studio
+from song_mcp.studio.catalog import Catalog
+from song_mcp.studio.results import Answer
+from song_mcp.studio.studio import Studio
 from song_mcp.text import clean
 
 Ctx = Context[Studio]
@@ -51,7 +51,7 @@ class Media(bytes):
 async def clip(clip_id: str, ctx: Ctx) -> str:
     """Everything known of a clip, by its id, short id, exact title or as last."""
     with _told():
-        task, found = await _shelf(ctx).clip(clip_id)
+        task, found = await _catalog(ctx).clip(clip_id)
     if found.clip_id == clip_id:
         _keeps_once_ended(task)
     return _clip_text(task, found)
@@ -59,18 +59,18 @@ async def clip(clip_id: str, ctx: Ctx) -> str:
 
 async def clip_audio(clip_id: str, ctx: Ctx) -> bytes:
     """The audio of a finished clip; one that is still being saved is waited for."""
-    return await _media(ctx, clip_id, "audio", _shelf(ctx).audio)
+    return await _media(ctx, clip_id, "audio", _catalog(ctx).audio)
 
 
 async def clip_cover(clip_id: str, ctx: Ctx) -> bytes:
     """The picture of a finished clip, where its service gave one."""
-    return await _media(ctx, clip_id, "cover", _shelf(ctx).cover)
+    return await _media(ctx, clip_id, "cover", _catalog(ctx).cover)
 
 
 async def task(task_id: str, ctx: Ctx) -> str:
     """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
-        found = await _shelf(ctx).task(task_id)
+        found = await _catalog(ctx).task(task_id)
     if task_id in {found.task_id, found.local_id}:
         _keeps_once_ended(found)
     clips = [_clip_json(item) for item in found.clips]
@@ -117,7 +117,7 @@ async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Media:
     """Give what `read` gives, unless that is too much for a client; it never changes."""
     with _told():
         content, mime_type = await read(clip_id)
-        _, found = await _shelf(ctx).clip(clip_id)
+        _, found = await _catalog(ctx).clip(clip_id)
         if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
             file = found.file if what == "audio" else found.cover
             text = f"The {what} has {len(content)} bytes, too many for a resource."
@@ -137,7 +137,7 @@ def _keeps_once_ended(task: Task) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Tell the client in our sentences what is wrong, also with what it asked for, cleaned."""
+    """Tell the client in our messages what is wrong, also with what it asked for, cleaned."""
     try:
         yield
     except (NotFoundError, InvalidRequestError) as error:
@@ -146,8 +146,8 @@ def _told() -> Iterator[None]:
         raise ResourceError(str(error)) from None
 
 
-def _shelf(ctx: Ctx) -> Shelf:
-    return _studio(ctx).shelf
+def _catalog(ctx: Ctx) -> Catalog:
+    return _studio(ctx).catalog
 
 
 def _studio(ctx: Ctx) -> Studio:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from song_mcp.answers import AccountState, Answer, State
 from song_mcp.errors import Charged
 from song_mcp.songs import (
     MODELS,
@@ -25,6 +24,7 @@ from song_mcp.songs import (
     Status,
     Task,
 )
+from song_mcp.studio.results import AccountState, Answer, State
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80

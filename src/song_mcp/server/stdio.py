@@ -14,14 +14,14 @@ from io import TextIOWrapper
 from mcp.server.stdio import stdio_server
 
 from song_mcp.server.app import SongServer
-from song_mcp.server.wire import Stdin, Stdout, Wire
+from song_mcp.server.pipe import Pipe, Stdin, Stdout
 
 
 async def serve(server: SongServer) -> None:
     """Serve until stdin ends; raises ConnectionError where the client reads no more."""
     low = server._lowlevel_server  # noqa: SLF001 - `run_stdio_async` takes no streams
     with _private(0, os.devnull) as stdin, _private(1) as stdout:
-        wire = Wire(stdin, stdout, server.deliveries_by_line())
+        wire = Pipe(stdin, stdout, server.deliveries_by_line())
         file = TextIOWrapper(os.fdopen(stdin, "rb", closefd=False), "utf-8", errors="replace")
         async with stdio_server(Stdin(file, wire), Stdout(wire)) as (read, write):
             await low.run(read, write, low.create_initialization_options())

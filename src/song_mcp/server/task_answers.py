@@ -9,12 +9,12 @@ from typing import Any
 
 from mcp.types import CallToolResult
 
-from song_mcp.answers import Answer
 from song_mcp.errors import JournalError
-from song_mcp.server.boundary import text_result
+from song_mcp.server.adapt import text_result
 from song_mcp.server.results import as_json, task_result, task_text
 from song_mcp.songs import Task, completed
-from song_mcp.studio import Studio
+from song_mcp.studio.results import Answer
+from song_mcp.studio.studio import Studio
 
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` under which the page finds what it alone wants to know."""
@@ -43,7 +43,7 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
     if task.is_open:
         with suppress(JournalError):  # which says that nothing was paid; of this task it may be
-            known["expected_seconds"] = await studio.shelf.expected_s(task)
+            known["expected_seconds"] = await studio.catalog.expected_s(task)
         known["elapsed_seconds"] = round(studio.age_s(task), 1)
     else:
         clips = completed(task.clips)

@@ -24,13 +24,13 @@ from mcp.types import (
     RequestParams,
 )
 
-from song_mcp.answers import Answer
 from song_mcp.errors import SongError, UnknownTaskError
-from song_mcp.handles import Handles, Phase, Standing
 from song_mcp.server.begun import by_handle
 from song_mcp.server.task_answers import task_answer
 from song_mcp.songs import Task
-from song_mcp.studio import Studio
+from song_mcp.studio.handles import Handles, Phase, Standing
+from song_mcp.studio.results import Answer
+from song_mcp.studio.studio import Studio
 
 Ctx = ServerRequestContext[Any, Any]
 HandOver = Callable[[CallToolResult, Ctx], None]

@@ -12,12 +12,11 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
-from song_mcp.answers import Action, Answer
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
 from song_mcp.server import player
+from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.begun import under_way
-from song_mcp.server.boundary import Patience, text_result
 from song_mcp.server.results import (
     SongsResult,
     StateResult,
@@ -39,7 +38,8 @@ from song_mcp.songs import (
     SongRequest,
     Task,
 )
-from song_mcp.studio import Studio
+from song_mcp.studio.results import Action, Answer
+from song_mcp.studio.studio import Studio
 
 Ctx = Context[Studio]
 TaskToolResult = Annotated[CallToolResult, TaskResult]

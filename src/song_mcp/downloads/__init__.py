@@ -1,0 +1,1 @@
+"""Fetching media without a key."""

@@ -1,0 +1,162 @@
+"""Downloads: audio and covers from hosts that a service named, without a key.
+
+Invariant: whoever is asked was checked before (`addresses`, `connections`), each redirect like
+the first; what comes is taken as it is, never unpacked, and never more than was allowed.
+
+No message holds an address or an exception's own text. Times are seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from song_mcp.downloads.addresses import Origins, check_host, is_under
+from song_mcp.errors import LibraryError
+from song_mcp.providers.http import Transport, as_sent, new_request
+from song_mcp.text import clean
+
+if TYPE_CHECKING:
+    import httpx
+
+REDIRECTS = 3
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+OK = 200
+LONGEST_URL = 8_000
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where downloads may go, and how.
+
+    `home` are the origins on this machine that may be asked, by plain http too; `host_suffixes`
+    narrows the public hosts where there are any; `proxy` is the URL of a proxy, "" for none.
+    """
+
+    home: Origins = frozenset()
+    host_suffixes: tuple[str, ...] = ()
+    proxy: str = ""
+
+
+PUBLIC = Reach()
+
+
+@dataclass(frozen=True)
+class Media:
+    """A download: the type that its host claims ("" where it claims none) and the size in bytes."""
+
+    mime_type: str
+    size: int
+
+
+async def download(
+    url: str,
+    sink: Callable[[bytes], None],
+    *,
+    cap_bytes: int,
+    deadline_s: float,
+    reach: Reach = PUBLIC,
+    transport: Transport | None = None,
+) -> Media:
+    """Pour what is at `url` into `sink`, without a key, in at most `deadline_s` seconds.
+
+    The address and each of at most three redirects must pass `check_url`. Raises what `sink`
+    raises, and LibraryError for all else, more than `cap_bytes` among it; by then part of the
+    audio may have reached `sink`.
+    """
+    from song_mcp.downloads.connections import BROKEN, MediaTransport
+
+    try:
+        with anyio.fail_after(deadline_s):
+            async with transport or MediaTransport(reach.home, reach.proxy) as opened:
+                response = await _follow(opened, url, reach)
+                try:
+                    return await _pour(response, sink, cap_bytes)
+                finally:
+                    await response.aclose()
+    except TimeoutError:
+        raise LibraryError(f"The audio was not there within {deadline_s:.0f} s.") from None
+    except BROKEN:
+        raise LibraryError("The connection to the audio's host failed or broke.") from None
+
+
+def check_url(url: str, reach: Reach = PUBLIC) -> None:
+    """Raise LibraryError unless `url` is https at port 443 of a host that may be public.
+
+    The origins of `reach.home` may be asked as well. Nothing is looked up here: what addresses
+    the host has is checked where it is connected to.
+    """
+    from song_mcp.downloads.connections import origin_of
+
+    parsed = _parsed(url)
+    if parsed.userinfo:
+        raise LibraryError("The audio's address has a user name in it, so it was not asked.")
+    if parsed.scheme in {"http", "https"} and origin_of(parsed) in reach.home:
+        return
+    if parsed.scheme != "https" or parsed.port is not None:
+        raise LibraryError("The audio's address is not a plain https address, so it was not asked.")
+    host, _ = origin_of(parsed)
+    check_host(host)
+    if reach.host_suffixes and not is_under(host, reach.host_suffixes):
+        raise LibraryError("The audio's host is not one that SONG_MCP_MEDIA_HOSTS allows.")
+
+
+def _parsed(url: str) -> "httpx.URL":
+    import httpx
+
+    try:
+        if len(url) <= LONGEST_URL:
+            return httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        pass
+    raise LibraryError("The audio's address is not a usable URL.")
+
+
+async def _follow(transport: Transport, url: str, reach: Reach) -> "httpx.Response":
+    """Give the first answer that is no redirect, its body still to be read and closed."""
+    for _ in range(REDIRECTS + 1):
+        check_url(url, reach)
+        request = new_request(url, {})
+        response = await transport.handle_async_request(request)
+        if response.status_code not in REDIRECT_STATUSES:
+            return response
+        await response.aclose()
+        url = _joined(request.url, response.headers.get("location", ""))
+    raise LibraryError(f"The audio's address led on more than {REDIRECTS} times.")
+
+
+def _joined(base: "httpx.URL", location: str) -> str:
+    try:
+        return str(base.join(str(_parsed(location))))
+    except ValueError:  # of the standard library, which httpx asks
+        raise LibraryError("The audio's address led on to no usable URL.") from None
+
+
+async def _pour(response: "httpx.Response", sink: Callable[[bytes], None], cap_bytes: int) -> Media:
+    _check_head(response, cap_bytes)
+    size = 0
+    async for chunk in as_sent(response):
+        size += len(chunk)
+        if size > cap_bytes:
+            raise _too_long(cap_bytes)
+        sink(chunk)
+    mime_type = response.headers.get("content-type", "").partition(";")[0].lower()
+    return Media(clean(mime_type, limit=100, lines=False), size)
+
+
+def _check_head(response: "httpx.Response", cap_bytes: int) -> None:
+    """Raise LibraryError where the head alone tells that this is not the whole audio as it is."""
+    if response.status_code != OK:
+        raise LibraryError(
+            f"The audio's host said HTTP {response.status_code}; the link may have expired."
+        )
+    if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise LibraryError("The audio's host sent it packed, although it was asked not to.")
+    length = response.headers.get("content-length", "")[:20]
+    if length.isdecimal() and int(length) > cap_bytes:
+        raise _too_long(cap_bytes)
+
+
+def _too_long(cap_bytes: int) -> LibraryError:
+    return LibraryError(f"The audio has more than the {cap_bytes} bytes that are allowed.")

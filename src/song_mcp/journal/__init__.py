@@ -1,0 +1,1 @@
+"""The file that knows every task and clip."""

@@ -1,0 +1,304 @@
+"""The journal's SQLite file: opening, locking, transactions, migrations, and what breaks.
+
+Invariant: several processes share the file, and none of them ever meets a lock error: every
+write transaction is `BEGIN IMMEDIATE` inside an operating-system lock on a file beside it, a read
+that meets a writer waits for that lock too, and a process works on the file in one thread at a
+time, never in the event loop's. A damaged file is set aside, never deleted; where nothing can be
+written, what is there can still be read.
+
+`journal_mode=DELETE` and `synchronous=EXTRA`: SQLite before 3.51.3 can corrupt a write-ahead log
+that several processes share, and most Pythons link an older one (`docs/architecture.md`).
+"""
+
+import errno
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+from filelock import FileLock, Timeout
+
+from song_mcp.errors import JournalError
+from song_mcp.journal.failpoints import around, reach
+from song_mcp.journal.schema import MIGRATIONS
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+LOCK_WAIT_S = 30.0
+LOCK_POLL_S = 0.001
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+HELD = "another process holds it"
+NOT_OURS_TO_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class JournalFile:
+    """The file `path`, opened and made on first use. Every method may raise JournalError."""
+
+    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+        """Remember where the file is; `prepare` gets each fresh connection (to add functions).
+
+        The event `written` is set, and another put in its place, at each write of this process.
+        """
+        self.path = path
+        self._prepare = prepare
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+        self._is_read_only = False
+        self._turn = anyio.Lock()
+        self.written = anyio.Event()
+
+    async def write(self, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one write transaction: all of it is on disk when this returns, or none.
+
+        `name` is that of its points in `failpoints`.
+        """
+        before, after = around(name)
+
+        def transaction() -> T:
+            with self._locked():
+                db = self._opened_to_write()
+                with _begun(db, "BEGIN IMMEDIATE"):
+                    result = work(db)
+                    reach(before)
+            reach(after)
+            return result
+
+        try:
+            return await self._in_thread(transaction)
+        finally:  # whoever called may be gone, what was written is not
+            self.written.set()
+            self.written = anyio.Event()
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one read transaction, so that it sees one state of the file.
+
+        Where a writer is in the way, `work` is run anew inside the writers' lock: SQLite's own
+        waiting lets readers starve for seconds under several writers.
+        """
+
+        def transaction() -> T:
+            db = self._opened()
+            try:
+                with _patient(db, 0.0), _begun(db, "BEGIN"):
+                    return work(db)
+            except sqlite3.OperationalError as error:
+                if _code(error) not in LOCKED:
+                    raise
+            with self._locked_if_writable():
+                db = self._opened()
+                with _begun(db, "BEGIN"):
+                    return work(db)
+
+        return await self._in_thread(transaction)
+
+    async def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        async with self._turn:
+            await anyio.to_thread.run_sync(self._let_go)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Run `work` in a thread, one at a time, to its end even when the caller is cancelled."""
+        async with self._turn:
+            return await anyio.to_thread.run_sync(self._with_readable_errors, work)
+
+    def _with_readable_errors(self, work: Callable[[], T]) -> T:
+        try:
+            return self._without_damage(work)
+        except sqlite3.Error as error:
+            reason = HELD if _code(error) in LOCKED else str(error)
+            raise JournalError(_unusable(self.path, reason)) from error
+        except Timeout as error:
+            raise JournalError(_unusable(self.path, HELD)) from error
+        except OSError as error:
+            raise JournalError(_unusable(self.path, error.strerror or "unreadable")) from error
+
+    def _without_damage(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except sqlite3.DatabaseError as error:
+            if _code(error) not in DAMAGE:
+                raise
+            raise JournalError(self._set_aside()) from error
+
+    # Opening ---------------------------------------------------------------------------
+
+    def _opened(self) -> sqlite3.Connection:
+        """Give the connection, a new one where another process set the file aside meanwhile."""
+        if self._connection is not None and self._inode != _inode_of(self.path):
+            self._let_go()
+        if self._connection is None:
+            self._connection = self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            db = self._open_to_write()
+        except OSError as error:
+            if error.errno not in NOT_OURS_TO_WRITE or not self.path.exists():
+                raise
+            db = self._open_to_read()
+        self._prepare(db)
+        return db
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._locked():
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._inode = _inode_of(self.path)
+            db = _connected(f"{self.path.as_uri()}?mode=rw")
+            with _closed_on_failure(db):
+                db.execute("PRAGMA journal_mode=DELETE")
+                db.execute("PRAGMA synchronous=EXTRA")
+                _migrate(db)
+        self._is_read_only = False
+        return db
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        """Open a file that cannot be written; one of an older version is read from a copy."""
+        self._is_read_only = True
+        self._inode = _inode_of(self.path)
+        db = _connected(f"{self.path.as_uri()}?mode=ro")
+        with _closed_on_failure(db):
+            if _version(db) >= len(MIGRATIONS):
+                return db
+            copy = _connected(":memory:")
+            with _closed_on_failure(copy), closing(db):
+                db.backup(copy)
+                _migrate(copy)
+        return copy
+
+    def _opened_to_write(self) -> sqlite3.Connection:
+        if self._is_read_only:  # which may have changed since
+            self._let_go()
+        db = self._opened()
+        if self._is_read_only:
+            raise JournalError(_unusable(self.path, "it can be read but not written"))
+        return db
+
+    def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _set_aside(self) -> str:
+        """Move a damaged file out of the way; gives the sentence that says so."""
+        self._let_go()
+        with self._locked():
+            if _inode_of(self.path) == self._inode:  # no other process was quicker
+                aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+                self.path.rename(aside)
+                logger.error("the journal was damaged and is set aside as %s", aside)
+        return (
+            f"The journal was damaged. It is kept beside the new one as {self.path.name}.damaged-"
+            f"..., in {self.path.parent}. Nothing was sent or paid by this call; songs made before "
+            "may be missing from list_songs. Call again to go on with a new journal."
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock of all writers; held already by this thread, it is not taken again."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._lock:
+            yield
+
+    @contextmanager
+    def _locked_if_writable(self) -> Iterator[None]:
+        """Hold the lock of all writers, or nothing where this process may not write."""
+        if self._is_read_only:
+            yield
+            return
+        with self._locked():
+            yield
+
+    @property
+    def _lock(self) -> FileLock:
+        if self._file_lock is None:
+            name = self.path.with_name(self.path.name + ".lock")
+            self._file_lock = FileLock(
+                name, timeout=LOCK_WAIT_S, poll_interval=LOCK_POLL_S, mode=0o600, thread_local=False
+            )
+        return self._file_lock
+
+    _file_lock: FileLock | None = None
+
+
+def _connected(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=LOCK_WAIT_S
+    )
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Give SQLite's own number of an error, without its finer distinctions."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def _closed_on_failure(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
+
+
+@contextmanager
+def _patient(db: sqlite3.Connection, wait_s: float) -> Iterator[None]:
+    """Let SQLite itself wait so many seconds for another connection, and as before afterwards."""
+    db.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
+    try:
+        yield
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT_S * 1000)}")
+
+
+def _inode_of(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return (
+        f"The journal {path} cannot be used ({reason}). Nothing was sent or paid. Check that its "
+        "folder is writable and the disk has room, or set SONG_MCP_HOME to another folder."
+    )
+
+
+@contextmanager
+def _begun(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    """Hold one transaction: committed at the end, undone by any exception."""
+    db.execute(begin)
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Bring the file to the newest version, each step in a transaction of its own."""
+    done = _version(db)
+    for version, script in enumerate(MIGRATIONS[done:], start=done + 1):
+        with _begun(db, "BEGIN IMMEDIATE"):
+            for statement in script.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {version}")

@@ -1,0 +1,354 @@
+"""Finding clips and tasks by what people call them, and how long such tasks take.
+
+Invariant: these functions read alone, in one state of the journal, and decide nothing: a name gives
+every clip that it can mean, so that whoever asked can see that it means exactly one. An id is
+compared as it is, then as a short id; titles, which are clean in the journal, whatever their case.
+"""
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import get_args
+
+from song_mcp.journal import rows
+from song_mcp.library import formats
+from song_mcp.library.tags import ID_LENGTHS, digest
+from song_mcp.songs import Clip, Kind, Service, Task, completed
+from song_mcp.text import clean
+
+LAST = "last"
+"""The name of the newest song, whatever its title."""
+MUSIC: Sequence[Kind] = ("song", "extension")
+SHORTEST_ID = 6
+"""The fewest characters of a clip's id that stand for it."""
+SHOWN = 5
+"""How many of the clips that a name can mean are given."""
+LOST_FOR_S = 3600.0
+"""How much older than the last song, in seconds, an extension may be that a call is about again."""
+RECENT = 20
+"""How many tasks of a kind tell how long the next one takes; fewer than ENOUGH tell nothing."""
+ENOUGH = 3
+
+WITH_CLIP = (
+    "local_id IN (SELECT local_id FROM clips WHERE clip_id = ?) "
+    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+)
+WITH_COMPLETED_CLIP = (
+    "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
+    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+)
+NEWEST = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
+UNTOLD = (
+    "kind = 'extension' AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
+    "OR status IN ('completed', 'failed') AND ended_at IS NOT NULL AND delivered_at IS NULL)"
+)
+"""The extensions whose end no client was told: the same call again may be about one of them."""
+UNTOLD_SINCE = (
+    f"{UNTOLD} AND created_at > ? AND json_extract(request, '$.source.clip_id') IS NOT ? "
+    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+)
+PAGE = """
+SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
+FROM clips JOIN tasks ON tasks.local_id = clips.local_id
+WHERE clips.status = 'completed' AND (:is_first OR
+    (tasks.created_at, tasks.rowid, -clips.position, -clips.rowid)
+    < (:created_at, :task, -:position, -:clip))
+ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid LIMIT :limit
+"""
+ENTRIES = """
+SELECT clips.local_id, clips.clip_id, tasks.service, clips.title, clips.service_title,
+    clips.status = 'completed' AS is_completed
+FROM clips JOIN tasks ON tasks.local_id = clips.local_id
+ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid
+"""
+TASK_TITLES = """
+SELECT CASE task_id WHEN '' THEN local_id ELSE task_id END AS public_id, local_id,
+    title || char(10) || description || char(10) || coalesce((
+        SELECT group_concat(clips.title || char(10) || clips.service_title, char(10))
+        FROM clips WHERE clips.local_id = tasks.local_id
+    ), '') AS titles
+FROM tasks ORDER BY created_at DESC, rowid DESC
+"""
+TOOK = """
+SELECT finished_at - created_at AS took_s FROM tasks
+WHERE status = 'completed' AND kind = :kind AND service = :service AND :model IN (model, '')
+    AND finished_at > created_at
+ORDER BY created_at DESC, rowid DESC LIMIT :recent
+"""
+BASE32 = re.compile(r"[a-z2-7]+")
+FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
+EXTENSIONS = tuple(kind.extension for kind in formats.AUDIO)
+
+Pair = tuple[Task, Clip]
+Place = tuple[float, int, int, int]
+"""Where a clip stands in the list of all: the age and row of its task, its position and row."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip with what it can be called by."""
+
+    local_id: str
+    clip_id: str
+    service: Service
+    title: str
+    service_title: str
+    is_completed: bool
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest whose beginning stands in the name of the clip's file."""
+        return digest(self.service, self.clip_id)
+
+    @property
+    def short_id(self) -> str:
+        """What of the digest stands there."""
+        return self.digest[: ID_LENGTHS[0]]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
+
+    `task` is set, and nothing else, where the name is a task's id. For the name `last` there is
+    one clip, `is_last`, and `running` is a newer song that is still being made. `untold` is an
+    extension whose end no client was told, and which may have changed what the name means.
+    """
+
+    clips: tuple[Pair, ...] = ()
+    total: int = 0
+    task: Task | None = None
+    is_last: bool = False
+    running: Task | None = None
+    untold: Task | None = None
+
+
+# Clips -------------------------------------------------------------------------------------
+
+
+def meaning(db: sqlite3.Connection, name: str) -> Meaning:
+    """Give what `name` (cleaned, not empty) can mean where a clip is wanted."""
+    exact = clip(db, name)
+    if exact is not None:
+        return Meaning((exact,), 1)
+    if name.casefold() == LAST:
+        return _last(db)
+    row = rows.find_row(db, name, None)
+    if row is not None:
+        return Meaning(task=rows.to_task(db, row))
+    found = called(entries(db), name)
+    pairs = tuple(_pair(db, entry.local_id, entry.clip_id) for entry in found[:SHOWN])
+    untold = _untold_of(db, found[0]) if len(found) == 1 and _is_title(found[0], name) else None
+    return Meaning(pairs, len(found), untold=untold)
+
+
+def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
+    """Give the newest task that made the clip with this id, and the clip, or None."""
+    for task in rows.tasks_where(db, WITH_CLIP, (clip_id,)):
+        found = task.clip(clip_id)
+        return (task, found) if found else None
+    return None
+
+
+def page(db: sqlite3.Connection, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
+    """Give up to `limit` completed clips after a place, and the place of each.
+
+    The newest task comes first, its takes in their order: a clip that lands while somebody turns
+    the pages moves nothing on those that follow.
+    """
+    names = ("created_at", "task", "position", "clip")
+    values = dict(zip(names, after or (0.0, 0, 0, 0), strict=True))
+    found = db.execute(PAGE, values | {"is_first": after is None, "limit": limit}).fetchall()
+    return [_pair(db, row[4], row[5]) for row in found], [tuple(row[:4]) for row in found]
+
+
+def entries(db: sqlite3.Connection) -> list[Entry]:
+    """Give every clip once, newest task first, takes in their order."""
+    newest: dict[str, Entry] = {}
+    for row in db.execute(ENTRIES):
+        newest.setdefault(row["clip_id"], Entry(*row))
+    return list(newest.values())
+
+
+def called(clips: Sequence[Entry], name: str) -> list[Entry]:
+    """Give those of `clips` that `name` can mean, by the first way in which it means any."""
+    ways: tuple[Callable[[Sequence[Entry], str], list[Entry]], ...] = (
+        _by_short_id,
+        partial(_by_title, title_of=lambda entry: entry.title),
+        partial(_by_title, title_of=lambda entry: entry.service_title),
+        _by_file_name,
+    )
+    return next((found for way in ways if (found := way(clips, name))), [])
+
+
+def folded(title: str) -> str:
+    """Give a cleaned title so that two which look the same, but for their case, are equal."""
+    if title.isascii():
+        return title.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", title).casefold())
+
+
+def _by_short_id(clips: Sequence[Entry], name: str) -> list[Entry]:
+    short = name.casefold()
+    begun = [entry for entry in clips if entry.clip_id.casefold().startswith(short)]
+    if len(short) < SHORTEST_ID:
+        begun = []
+    others = [entry for entry in _by_digest(clips, short) if entry not in begun]
+    return begun + others
+
+
+def _by_digest(clips: Iterable[Entry], short: str) -> list[Entry]:
+    if len(short) < ID_LENGTHS[0] or not BASE32.fullmatch(short):
+        return []
+    return [entry for entry in clips if entry.digest.startswith(short)]
+
+
+def _by_title(clips: Sequence[Entry], name: str, title_of: Callable[[Entry], str]) -> list[Entry]:
+    """Give the clips with this title: the finished ones, where there are any."""
+    wanted = folded(name)
+    found = [entry for entry in clips if folded(title_of(entry)) == wanted]
+    return [entry for entry in found if entry.is_completed] or found
+
+
+def _by_file_name(clips: Sequence[Entry], name: str) -> list[Entry]:
+    """Give the clip whose file has this name, with or without its folder and extension."""
+    stem = FOLDERS.sub("", name).casefold()
+    for extension in EXTENSIONS:
+        stem = stem.removesuffix(extension)
+    return _by_digest(clips, stem.rpartition(" ")[2])
+
+
+def _pair(db: sqlite3.Connection, local_id: str, clip_id: str) -> Pair:
+    task = rows.to_task(db, rows.task_row(db, local_id))
+    return task, next(clip for clip in task.clips if clip.clip_id == clip_id)
+
+
+def _last(db: sqlite3.Connection) -> Meaning:
+    for task in rows.tasks_where(db, WITH_COMPLETED_CLIP, ()):
+        newest = _newest(db, MUSIC)
+        running = newest if newest and newest.is_open and newest.local_id != task.local_id else None
+        first = completed(task.clips)[0]
+        lost = (task.created_at.timestamp() - LOST_FOR_S, first.clip_id)
+        untold = next(iter(rows.tasks_where(db, UNTOLD_SINCE, lost)), None)
+        return Meaning(((task, first),), 1, is_last=True, running=running, untold=untold)
+    return Meaning()
+
+
+def _untold_of(db: sqlite3.Connection, entry: Entry) -> Task | None:
+    """Give the task of a clip, where it is an extension whose end no client was told."""
+    return next(iter(rows.tasks_where(db, f"{UNTOLD} AND local_id = ?", (entry.local_id,))), None)
+
+
+def _is_title(entry: Entry, name: str) -> bool:
+    return folded(name) in {folded(entry.title), folded(entry.service_title)}
+
+
+# Names -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The first of the values that somebody who types can mean, and how many there are in all."""
+
+    values: tuple[str, ...]
+    total: int
+
+
+def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
+    """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+
+    `begun` is a part of the title, and such clips come first, or the beginning of an id. Each name
+    means its clip alone and can be read: it is the title, or where that can mean another clip too,
+    the title and short id.
+    """
+    clips = entries(db)
+    finished = [entry for entry in clips if entry.is_completed]
+    takes = Counter(folded(entry.title) for entry in finished)
+    wanted = folded(clean(begun, lines=False))
+    by_title, by_id = [], []
+    for entry in finished:
+        if _is_titled(entry, wanted):
+            by_title.append(entry)
+        elif entry.clip_id.casefold().startswith(wanted):
+            by_id.append(entry)
+    found = by_title + by_id
+    names = [_name(entry, clips, takes) for entry in found[:limit]]
+    return _offer(names, len(found), wanted, limit)
+
+
+def _is_titled(entry: Entry, wanted: str) -> bool:
+    """Whether a title has `wanted` in it, or it is the title and the beginning of the short id."""
+    title = folded(entry.title)
+    if wanted in title or wanted in folded(entry.service_title):
+        return True
+    begun, _, ending = wanted.rpartition(" ")
+    return bool(begun) and begun == title and entry.short_id.startswith(ending)
+
+
+def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
+    title = folded(entry.title)
+    if not title:
+        return entry.clip_id
+    is_taken = title == LAST or takes[title] > 1 or _by_short_id(clips, title)
+    return f"{entry.title} {entry.short_id}" if is_taken else entry.title
+
+
+def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
+    """Give the ids of the tasks that somebody who typed `begun` can mean, newest first.
+
+    `begun` is the beginning of an id, or a part of the title, the description or a clip's title.
+    """
+    wanted = folded(clean(begun, lines=False))
+    found = [row["public_id"] for row in db.execute(TASK_TITLES) if _is_meant(row, wanted)]
+    return _offer(found, len(found), wanted, limit)
+
+
+def _offer(values: list[str], total: int, wanted: str, limit: int) -> Offer:
+    """Offer `last` before the values, where it begins with what was typed."""
+    if values and LAST.startswith(wanted):
+        values, total = [LAST, *values], total + 1
+    return Offer(tuple(values[:limit]), total)
+
+
+def _is_meant(row: sqlite3.Row, wanted: str) -> bool:
+    ids = (row["public_id"].casefold(), row["local_id"])
+    return any(each.startswith(wanted) for each in ids) or wanted in folded(row["titles"])
+
+
+# Tasks -------------------------------------------------------------------------------------
+
+
+def task(db: sqlite3.Connection, name: str) -> Task | None:
+    """Give the task with this id, a service's or ours, or that made this clip, or the `last`."""
+    row = rows.find_row(db, name, None)
+    if row is not None:
+        return rows.to_task(db, row)
+    if name.casefold() == LAST:
+        return _newest(db, get_args(Kind))
+    made = clip(db, name)
+    return made[0] if made else None
+
+
+def _newest(db: sqlite3.Connection, kinds: Sequence[str]) -> Task | None:
+    """Give the newest task of these kinds, or None."""
+    return next(iter(rows.tasks_where(db, NEWEST, (json.dumps(kinds),))), None)
+
+
+def expected_s(db: sqlite3.Connection, task: Task) -> float | None:
+    """Give how many seconds such a task usually takes: the median of the last ones, or None.
+
+    That is of its kind and model, or, where too few of those are known, of its kind and service.
+    """
+    values = {"kind": task.kind, "service": task.service, "recent": RECENT}
+    for model in (task.model, ""):
+        found = db.execute(TOOK, values | {"model": model})
+        took = sorted(float(row["took_s"]) for row in found)
+        if len(took) >= ENOUGH:
+            middle = len(took) // 2
+            return (took[middle] + took[~middle]) / 2
+    return None

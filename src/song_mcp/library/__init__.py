@@ -1,0 +1,1 @@
+"""Saved audio files."""

@@ -1,0 +1,227 @@
+"""Drafts: files that are written under a hidden name, and placed whole under a final one.
+
+Invariant: a file gets a final name when all of it is on the disk, in the folder that was meant,
+and in the place of nothing. Every step goes by the folder's own descriptor where the system has
+them, and that is found without following a symlink, so that nobody leads it elsewhere.
+"""
+
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import IO
+
+from song_mcp.errors import LibraryError
+
+PARTIAL = ".partial-"
+STALE_S = 24 * 3600
+"""The age in seconds at which a partial file belongs to no living download."""
+
+HAS_DIR_FD = {os.open, os.link, os.unlink, os.stat, os.mkdir} <= os.supports_dir_fd
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | getattr(os, "O_BINARY", 0)
+FOLDER = os.O_RDONLY | NO_FOLLOW | getattr(os, "O_DIRECTORY", 0)
+PASSED = FOLDER | getattr(os, "O_PATH", 0)
+"""For the folders on the way: where the system can, without asking to read what is in them."""
+
+
+def pinned(folder: Path) -> Path:
+    """Give where the folder really is, symlinks of the user's own followed now."""
+    is_dangling = folder.is_symlink() and not folder.exists()
+    return folder if is_dangling else folder.resolve()
+
+
+class AtomicFile:
+    """A hidden file in the `pinned` folder, which is placed under a final name or discarded.
+
+    Every step holds the lock and goes by the folder's descriptor where the system has them: a
+    step that its cancelled caller left running is over before `discard`, or finds it done.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = PARTIAL + secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._dir_fd: int | None = None
+        self._file: FileIO | None = None
+        self._is_discarded = False
+
+    def open(self) -> None:
+        """Make the folder if need be, and the file in it; raises LibraryError as all steps do."""
+        with self._lock, explained(self._folder):
+            if self._is_discarded:
+                return
+            if HAS_DIR_FD:
+                self._dir_fd = _opened_folder(self._folder)
+            else:
+                self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            descriptor = os.open(self._at(self._name), NEW, 0o644, dir_fd=self._dir_fd)
+            self._file = os.fdopen(descriptor, "w+b", buffering=0)
+            self._sweep(os.fstat(descriptor).st_mtime - STALE_S)
+
+    def write(self, chunk: bytes) -> None:
+        """Add `chunk` at the end."""
+        with self._step() as file:
+            _pour(file, chunk)
+
+    def content(self) -> bytes:
+        """Give all that was written."""
+        with self._step() as file:
+            return content_of(file)
+
+    def rewrite(self, content: bytes) -> None:
+        """Put `content` in the place of all that was written."""
+        with self._step() as file:
+            file.seek(0)
+            _pour(file, content)
+            file.truncate()
+
+    def place(self, names: Iterable[str], is_same: Callable[[Path], bool]) -> Path:
+        """Give the file the first of `names` that is free, or the file there that `is_same`."""
+        with self._step() as file:
+            os.fsync(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+            file.close()
+            for name in names:
+                path = self._folder / name
+                if self._take(name, size) or is_same(path):
+                    return path
+        msg = f"Every name for the clip is taken in the library folder {str(self._folder)!r}."
+        raise LibraryError(f"{msg} Move those files away. The clip keeps its link.")
+
+    def discard(self) -> None:
+        """Remove the hidden file and let go of everything; never fails."""
+        with self._lock:
+            self._is_discarded = True
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+                self._unlink(self._name)
+            if self._dir_fd is not None:
+                os.close(self._dir_fd)
+            self._file = self._dir_fd = None
+
+    @contextmanager
+    def _step(self) -> Iterator[FileIO]:
+        with self._lock, explained(self._folder):
+            if self._file is None:
+                raise LibraryError("Saving the clip was given up. The clip keeps its link.")
+            yield self._file
+
+    def _at(self, name: str) -> str:
+        return name if HAS_DIR_FD else str(self._folder / name)
+
+    def _unlink(self, name: str) -> None:
+        with suppress(OSError):
+            os.unlink(self._at(name), dir_fd=self._dir_fd)
+
+    def _take(self, name: str, size: int) -> bool:
+        """Give the file this name and say so, unless something has it."""
+        old, new, fd = self._at(self._name), self._at(name), self._dir_fd
+        try:
+            os.link(old, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=not HAS_DIR_FD)
+        except FileExistsError:
+            return False
+        except OSError:  # no hard links here; or a fault that comes again
+            if not self._take_reserved(old, new):
+                return False
+        placed = os.stat(new, dir_fd=fd, follow_symlinks=False)
+        if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
+            self._unlink(name)  # somebody put something else in the place of the hidden file
+            raise LibraryError("The clip's file was exchanged by others. The clip keeps its link.")
+        if fd is not None:
+            with suppress(OSError):  # not every file system can
+                os.fsync(fd)
+        return True
+
+    def _take_reserved(self, old: str, new: str) -> bool:
+        """Take a name with an empty file first, so that nothing of others is ever replaced."""
+        fd = self._dir_fd
+        try:
+            os.close(os.open(new, NEW, 0o644, dir_fd=fd))
+        except FileExistsError:
+            return False
+        try:
+            os.replace(old, new, src_dir_fd=fd, dst_dir_fd=fd)
+        except OSError:
+            os.unlink(new, dir_fd=fd)
+            raise
+        return True
+
+    def _sweep(self, oldest: float) -> None:
+        """Remove the partial files of processes that were killed, older than `oldest`."""
+        with os.scandir(self._folder if self._dir_fd is None else self._dir_fd) as entries:
+            for entry in entries:
+                if entry.name.startswith(PARTIAL):
+                    with suppress(OSError):
+                        if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                            self._unlink(entry.name)
+
+
+def _opened_folder(folder: Path) -> int:
+    """Give a descriptor of the folder, making it and its parents; a symlink on the way raises."""
+    *parents, last = folder.parts
+    way = os.open(parents[0] if parents else last, PASSED)
+    for name in parents[1:]:
+        way = _entered(way, name, PASSED)
+    return _entered(way, last if parents else ".", FOLDER)
+
+
+def _entered(way: int, name: str, flags: int) -> int:
+    """Open the folder in the one that is `way`, which is closed; it is made where it is missing."""
+    try:
+        with suppress(FileNotFoundError):
+            return os.open(name, flags, dir_fd=way)
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=way)
+        return os.open(name, flags, dir_fd=way)
+    finally:
+        os.close(way)
+
+
+def content_of(file: IO[bytes]) -> bytes:
+    """Give all that is in the file."""
+    file.seek(0)
+    return file.read()
+
+
+def _pour(file: IO[bytes], content: bytes) -> None:
+    """Write everything, at once: what does not fit is known here, and not kept for later."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+# Errors ------------------------------------------------------------------------------------
+
+FULL = ("has no room left", "Free some space")
+CLOSED = ("cannot be written", "Allow writing to it, or choose another")
+NO_FOLDER = ("is no folder", "Choose another")
+FAULTS = {
+    errno.ENOSPC: FULL,
+    getattr(errno, "EDQUOT", errno.ENOSPC): FULL,
+    errno.EACCES: CLOSED,
+    errno.EPERM: CLOSED,
+    errno.EROFS: CLOSED,
+    errno.EEXIST: NO_FOLDER,
+    errno.ELOOP: NO_FOLDER,
+    errno.ENOENT: ("is gone", "Make it again, or choose another"),
+    errno.ENOTDIR: NO_FOLDER,
+}
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Raise LibraryError, with what to do, for whatever the system says of the folder."""
+    try:
+        yield
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        what, advice = FAULTS.get(number or 0, ("cannot be used", "Check it, or choose another"))
+        text = f"The library folder {str(folder)!r} {what}. {advice}, then look at the task again."
+        raise LibraryError(f"{text} The clip keeps its link.") from error

@@ -1,0 +1,311 @@
+"""What a saved clip is called: its file name, and the tags inside.
+
+Invariant: tagging makes new bytes and never touches old ones, so audio that cannot be tagged
+is kept as it came. Names are made of letters and digits alone, whatever a title holds.
+
+Mutagen is imported when the first clip is tagged: starting is paid by every chat, saving by
+few. It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives
+with are left behind unread: their frames may be compressed, and nothing limits what unpacks.
+Ogg and WAV files are not tagged.
+"""
+
+import base64
+import hashlib
+import math
+import re
+import struct
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from io import SEEK_END, BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
+
+from song_mcp.errors import LibraryError
+from song_mcp.library import formats
+from song_mcp.library.formats import Format
+from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Service, Task
+from song_mcp.text import clean
+
+# Names -------------------------------------------------------------------------------------
+
+TITLE_CHARACTERS, TITLE_BYTES = 60, 120
+"""The most of a title in a file name; with id and extension that is short enough anywhere."""
+MARKS = 8
+"""The most marks on one letter: Tibetan and Hebrew need fewer, towers of them are no title."""
+INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
+APOSTROPHES = "'\u2018\u2019"
+"""Signs inside words, which go without leaving a space."""
+ID_LENGTHS = (8, 16, 32, 52)
+"""How much of a clip's key stands in its file name: more only where the name is taken."""
+
+
+def key_of(task: Task, clip: Clip) -> str:
+    """Give 52 letters and digits that stand for this clip of this service, and no other."""
+    return digest(task.service, clip.clip_id)
+
+
+def digest(service: Service, clip_id: str) -> str:
+    """Give the key of the clip with this id at this service."""
+    name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
+    return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()
+
+
+def short_id(task: Task, clip: Clip) -> str:
+    """Give the part of the key that stands in the file's name: what people call the clip by."""
+    return key_of(task, clip)[: ID_LENGTHS[0]]
+
+
+def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
+    """Give the names that the clip's file may have, best first.
+
+    The part of the key also keeps a title from being a name with a meaning, as NUL on Windows.
+    """
+    stem = file_stem(clip.title or task.title) or file_stem(task.model) or "song"
+    key = key_of(task, clip)
+    return (f"{stem} {key[:length]}{extension}" for length in ID_LENGTHS)
+
+
+def is_named_for(path: Path, key: str) -> bool:
+    """Tell whether it is an audio file whose name ends with the key's beginning."""
+    ending = path.stem.rpartition(" ")[2]
+    is_audio = path.suffix in {kind.extension for kind in formats.AUDIO}
+    return is_audio and len(ending) >= ID_LENGTHS[0] and key.startswith(ending)
+
+
+def file_stem(title: str) -> str:
+    """Give the letters, marks and digits of a title as words, "" where it has none.
+
+    At most 60 characters and 120 bytes of UTF-8 in NFC, never cut between a letter and its
+    marks. A dash stays between two words that it joins; other signs become one space.
+    """
+    text = unicodedata.normalize("NFC", clean(title, limit=1000, lines=False))
+    text = re.sub(r" [ -]*|-[ -]+", " ", "".join(_clusters(text))).strip(" -")
+    stem = ""
+    for cluster in _clusters(text):
+        longer = stem + cluster
+        if len(longer) > TITLE_CHARACTERS or len(longer.encode()) > TITLE_BYTES:
+            break
+        stem = longer
+    return stem.strip(" -")
+
+
+def _clusters(text: str) -> list[str]:
+    """Split into letters with their marks; signs become a space, dashes a plain dash."""
+    clusters: list[str] = []
+    for char in text:
+        category = unicodedata.category(char)
+        if category[0] in "LN":
+            clusters.append(char)
+        elif category[0] == "M":
+            is_placed = bool(clusters) and clusters[-1] not in {" ", "-"}
+            if is_placed and len(clusters[-1]) <= MARKS and not INVISIBLE_MARK.match(char):
+                clusters[-1] += char
+        elif char not in APOSTROPHES and category != "Cf":
+            clusters.append("-" if category == "Pd" else " ")
+    return clusters
+
+
+# Tags --------------------------------------------------------------------------------------
+
+OWNER = "song-mcp"
+VORBIS_KEY = "SONG_MCP_CLIP"
+MP4_KEY = f"----:{OWNER}:clip"
+UNKNOWN_LANGUAGE = "XXX"
+"""ID3's word for a language that is not known: songs are in any, and nobody says which."""
+FRONT_COVER, UTF_8 = 3, 3
+SAID_ELSEWHERE = {"model", "title", "description", "lyrics"}
+"""What of a request is not in the list of the comment."""
+READERS = {
+    formats.FLAC: ("flac", "FLAC"),
+    formats.VORBIS: ("oggvorbis", "OggVorbis"),
+    formats.OPUS: ("oggopus", "OggOpus"),
+    formats.M4A: ("mp4", "MP4"),
+}
+"""Mutagen's module and class for each format whose length is read with the file's tags."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What is written into a file: texts ("" for none), `clip_key` and the cover.
+
+    `clip_key` tells which clip the file holds (ASCII, at most 64 characters). A `cover` that is
+    neither PNG nor JPEG is not written: few players show another.
+    """
+
+    title: str
+    artist: str
+    album: str
+    lyrics: str
+    comment: str
+    clip_key: str
+    cover: bytes = b""
+
+    @classmethod
+    def of(cls, task: Task, clip: Clip, cover: bytes = b"") -> "Tags":
+        """Give the tags of a clip: its texts, and the request as the comment."""
+        lyrics = clip.lyrics or str(task.request.get("lyrics") or "")
+        return cls(
+            title=clean(clip.title or task.title, limit=TITLE_LIMIT, lines=False),
+            artist=clean(task.model, lines=False),
+            album=OWNER,
+            lyrics=clean(lyrics),
+            comment=_comment(task),
+            clip_key=key_of(task, clip),
+            cover=cover,
+        )
+
+    @property
+    def picture(self) -> tuple[bytes, Format] | None:
+        """The cover and its format, where players show it."""
+        kind = formats.picture_format(self.cover)
+        return None if kind is None or kind == formats.WEBP else (self.cover, kind)
+
+
+def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
+    """Give `content` with `tags`, or None where that kind of file has none or it did not work."""
+    write = {formats.MP3: _tag_mp3, formats.FLAC: _tag_flac, formats.M4A: _tag_m4a}.get(kind)
+    if write is None:
+        return None
+    try:
+        file = write(content, tags)
+        return file.getvalue() if formats.recognise(file) == kind else None
+    except _unreadable():
+        return None
+
+
+def clip_key(file: BinaryIO, kind: Format) -> str:
+    """Give the `clip_key` that the file was tagged with, "" where there is none."""
+    read = {formats.MP3: _mp3_key, formats.FLAC: _flac_key, formats.M4A: _m4a_key}.get(kind)
+    file.seek(0)
+    try:
+        return read(file).decode() if read else ""
+    except _unreadable():
+        return ""
+
+
+def measured_s(file: BinaryIO, kind: Format) -> float | None:
+    """Give how long the audio plays, in seconds, or None where that cannot be measured."""
+    file.seek(0)
+    try:
+        length = float(_length(file, kind))
+    except _unreadable():
+        return None
+    return length if math.isfinite(length) and length > 0 else None
+
+
+def _comment(task: Task) -> str:
+    """Give the request as lines of text: the description, then what else was asked for."""
+    others = {name: value for name, value in task.request.items() if name not in SAID_ELSEWHERE}
+    if others.get("seed") == RANDOM_SEED:
+        del others["seed"]
+    if isinstance(source := others.get("source"), Mapping):
+        others["source"] = source.get("clip_id")
+    lines = [f"{name}: {value}" for name, value in others.items()]
+    return clean("\n".join([task.description, *lines]))
+
+
+def _mutagen(module: str) -> ModuleType:
+    return import_module(f"mutagen.{module}")
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Give what mutagen raises for broken files: its own errors, and what slips through."""
+    from mutagen import MutagenError
+
+    return (
+        MutagenError,
+        *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError),
+        *(LibraryError, OSError, RuntimeError, TypeError, ValueError, struct.error),
+    )
+
+
+def _length(file: BinaryIO, kind: Format) -> float:
+    """Ask mutagen for the seconds; of MP3 and WAV it reads no tags for that."""
+    if kind == formats.MP3:
+        return float(_mutagen("mp3").MPEGInfo(file).length)
+    if kind == formats.WAV:
+        info = _mutagen("wave").WaveStreamInfo(file)
+        seconds_there = file.seek(0, SEEK_END) * 8 / info.bitrate
+        return float(min(info.length, seconds_there))
+    module, name = READERS[kind]
+    return float(getattr(_mutagen(module), name)(file).info.length)
+
+
+# MP3 ---------------------------------------------------------------------------------------
+
+
+def _tag_mp3(content: bytes, tags: Tags) -> BytesIO:
+    id3 = _mutagen("id3")
+    written = id3.ID3()
+    for name, text in _texts(tags, "TIT2", "TPE1", "TALB", "USLT", "COMM").items():
+        more = {"lang": UNKNOWN_LANGUAGE, "desc": ""} if name in {"USLT", "COMM"} else {}
+        written.add(getattr(id3, name)(encoding=UTF_8, text=text, **more))
+    written.add(id3.UFID(owner=OWNER, data=tags.clip_key.encode()))
+    if tags.picture:
+        data, kind = tags.picture
+        picture = id3.APIC(encoding=UTF_8, mime=kind.mime_type, type=FRONT_COVER, data=data)
+        written.add(picture)
+    file = BytesIO(content[formats.mp3_start(BytesIO(content)) :])
+    written.save(file)
+    return file
+
+
+def _mp3_key(file: BinaryIO) -> bytes:
+    id3 = _mutagen("id3")
+    tags = id3.ID3(file, known_frames={"UFID": id3.UFID}, load_v1=False)
+    return bytes(tags[f"UFID:{OWNER}"].data)
+
+
+# FLAC --------------------------------------------------------------------------------------
+
+
+def _tag_flac(content: bytes, tags: Tags) -> BytesIO:
+    flac, file = _mutagen("flac"), BytesIO(content)
+    written = flac.FLAC(file)
+    texts = _texts(tags, "TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT")
+    for name, text in {**texts, VORBIS_KEY: tags.clip_key}.items():
+        written[name] = [text]
+    if tags.picture:
+        picture = flac.Picture()
+        picture.data, picture.mime = tags.picture[0], tags.picture[1].mime_type
+        picture.type = FRONT_COVER
+        written.clear_pictures()
+        written.add_picture(picture)
+    file.seek(0)
+    written.save(file)
+    return file
+
+
+def _flac_key(file: BinaryIO) -> bytes:
+    return str(_mutagen("flac").FLAC(file)[VORBIS_KEY][0]).encode()
+
+
+# M4A ---------------------------------------------------------------------------------------
+
+
+def _tag_m4a(content: bytes, tags: Tags) -> BytesIO:
+    mp4, file = _mutagen("mp4"), BytesIO(content)
+    written = mp4.MP4(file)
+    texts = _texts(tags, "\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt")
+    for name, text in texts.items():
+        written[name] = [text]
+    written[MP4_KEY] = [mp4.MP4FreeForm(tags.clip_key.encode())]
+    if tags.picture:
+        cover = mp4.MP4Cover
+        kind = cover.FORMAT_PNG if tags.picture[1] == formats.PNG else cover.FORMAT_JPEG
+        written["covr"] = [cover(tags.picture[0], imageformat=kind)]
+    written.save(file)
+    return file
+
+
+def _m4a_key(file: BinaryIO) -> bytes:
+    return bytes(_mutagen("mp4").MP4(file)[MP4_KEY][0])
+
+
+def _texts(tags: Tags, *names: str) -> dict[str, str]:
+    """Give the texts that there are, by the format's names for the first five fields of `Tags`."""
+    texts = (tags.title, tags.artist, tags.album, tags.lyrics, tags.comment)
+    return {name: text for name, text in zip(names, texts, strict=True) if text}

@@ -1,0 +1,190 @@
+"""What the studio says to the person in the chat, from facts alone.
+
+Invariant: each sentence says what happened, whether it cost anything, and what to do next.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from song_mcp.library.tags import short_id
+from song_mcp.songs import SERVICE_LABELS, Clip, ExtensionRequest, Request, Service, Task
+from song_mcp.text import quoted
+
+KEY_VARIABLES: Mapping[Service, str] = {"piapi": "PIAPI_API_KEY", "gptge": "GPTGE_API_KEY"}
+
+WHERE_ELSE: Mapping[Service, str] = {
+    "piapi": "A Suno task made elsewhere is for fetch_suno_task; list_songs has those made here.",
+    "gptge": "A PiAPI task made elsewhere is for get_task; list_songs shows what was made here.",
+}
+JOINED = (
+    "The same request was made before and this is its task: this call paid nothing. "
+    "another_take=true would make and pay another."
+)
+ORPHANED = (
+    "The program ended before the service answered. Whether it was accepted is not known: it may "
+    "have been charged."
+)
+OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have been charged."
+NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
+SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
+UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
+NOT_THE_LAST = (
+    "Name the task that is to be submitted again by its id: what is last changes with each "
+    "submission, so the same call again would pay again. Nothing was sent or paid."
+)
+NO_HANDLE = (
+    "There is no task with this taskId: it is the local-... id that a paid call was answered with. "
+    "list_songs shows every task; get_task takes a service's own ids."
+)
+SAVING = "It is made; its audio is being saved."
+NOT_FOLLOWED = "It has run for over an hour and is not followed any more; asking looks at it again."
+
+
+def remarks(request: Request) -> str:
+    """Say what an extension does that the person may not expect."""
+    if not isinstance(request, ExtensionRequest):
+        return ""
+    if request.model.service == "piapi" and request.continue_at_s is None:
+        return "Continues from 0 s, as in PiAPI's example; continue_at_seconds sets another place."
+    if request.model.service == "gptge" and not request.lyrics:
+        return "Suno sings only lyrics that are given here, so this part is instrumental."
+    return ""
+
+
+def no_key(service: Service, *, has_any: bool) -> str:
+    """Say which variable is missing for a service, or, where none has a key, name them both."""
+    if has_any:
+        missing = f"{SERVICE_LABELS[service]} has no key: set {KEY_VARIABLES[service]}"
+    else:
+        missing = "No service has a key: set PIAPI_API_KEY (Udio) or GPTGE_API_KEY (Suno)"
+    return (
+        f"{missing} in the MCP client's settings for this server and restart it. Nothing was sent "
+        "or paid. `song-mcp demo` shows everything without a key."
+    )
+
+
+def unknown_without_key(task_id: str, service: Service) -> str:
+    """Say that a task is not known and its service cannot be asked."""
+    return (
+        f"There is no task {task_id} in the journal, and {SERVICE_LABELS[service]} cannot be asked "
+        f"because {KEY_VARIABLES[service]} is not set. list_songs shows the known tasks."
+    )
+
+
+def task_for_clip(task: Task) -> str:
+    """Say that the id of a task was given where a clip is wanted, and name its clips."""
+    clips = ", ".join(clip.clip_id for clip in task.clips)
+    has = f"its clips are {clips}: give one of them" if clips else "it has no clips yet"
+    return f"{task.public_id} is a task, not a clip; {has}. Nothing was sent or paid."
+
+
+def unknown_clip(name: str) -> str:
+    """Say that no clip is called so, and what a clip can be called."""
+    return (
+        f"There is no clip {quoted(name)} in the journal: clip_id takes an id, a short id, an "
+        "exact title or last, and list_songs shows them. Of a Suno task made elsewhere, call "
+        "fetch_suno_task with that task's id first. Nothing was sent or paid."
+    )
+
+
+def no_last_clip() -> str:
+    """Say that there is no song that could be the last one."""
+    return "There is no finished song yet, so none is the last one. Nothing was sent or paid."
+
+
+def which_clip(name: str, clips: Sequence[tuple[Task, Clip]], total: int) -> str:
+    """Say that several clips are called so, and how each of the newest is told apart."""
+    lines = [
+        f"- {short_id(task, clip)} {quoted(clip.title, limit=80)}, {task.created_at:%Y-%m-%d %H:%M}"
+        for task, clip in clips
+    ]
+    of = f"; the newest {len(clips)}" if len(clips) < total else ""
+    said = f"{quoted(name)} can mean {total} clips{of}:"
+    return "\n".join([said, *lines, "Give one of these short ids. Nothing was sent or paid."])
+
+
+def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
+    """Say which clip was taken as the last one, and what else it could have been."""
+    others = ", ".join(each.clip_id for each in task.clips if each.clip_id != clip.clip_id)
+    said = f"last is {quoted(clip.title, limit=80)}, clip {clip.clip_id}"
+    said += f"; the other take is {others}." if others else "."
+    return f"{said} A newer song, {running.public_id}, is still being made." if running else said
+
+
+def untold(task: Task) -> str:
+    """Say that an extension may be what a lost answer was about, and how to see it."""
+    return (
+        f"The end of the extension {task.public_id} was never shown: it may be what was asked for. "
+        "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
+        "was sent or paid."
+    )
+
+
+def no_cover(clip: Clip) -> str:
+    """Say that the library has no picture of a clip."""
+    return f"The library has no cover of clip {clip.clip_id}."
+
+
+def unknown_task(name: str) -> str:
+    """Say that no task is called so, and where the known ones are."""
+    return f"There is no task {quoted(name)} in the journal. list_songs shows the known ones."
+
+
+def going(task: Task) -> str:
+    """Say in short how an open task stands."""
+    label = SERVICE_LABELS[task.service]
+    if task.status == "submitting":
+        return f"It is being submitted to {label}."
+    if task.status == "pending":
+        return f"{label} has taken it."
+    so_far = "" if task.progress_percent is None else f", {task.progress_percent} % done"
+    return f"{label} is making it{so_far}."
+
+
+def as_last_known(service: Service) -> str:
+    """Say why a service is not asked how its task stands."""
+    return f"As last known: {KEY_VARIABLES[service]} is not set."
+
+
+def unfollowed(task: Task) -> str:
+    """Say what it means for a task and its price that it is followed no more, as asked."""
+    shows = f"get_task with task_id {task.public_id}"
+    if not task.is_open:
+        return f"Following was stopped, as asked. Meanwhile it is {task.status}: {shows} shows it."
+    return (
+        f"Following was stopped, as asked, and no more: {SERVICE_LABELS[task.service]} goes on "
+        f"with it, and nothing is refunded. {shows} still looks at it; the same request again "
+        "joins it, pays nothing, and has it followed again."
+    )
+
+
+def no_presence(folder: Path, error: OSError) -> str:
+    """Say that the journal's folder cannot be written, before anything is paid."""
+    return (
+        f"The folder {folder} cannot be written ({error.strerror}), so nothing was sent or paid. "
+        "Make it writable, or set SONG_MCP_HOME to another folder."
+    )
+
+
+def plan_full(error: Exception, running: Sequence[Task]) -> str:
+    """Say that the plan allows no further song just now, and which are running."""
+    names = [f"{task.public_id} ({task.title or task.description[:40]})" for task in running]
+    return f"{error} Running now: {', '.join(names)}." if names else str(error)
+
+
+def in_doubt(task: Task, why: str) -> str:
+    """Say when a submission was sent, and that nobody knows what became of it."""
+    return f"Sent at {task.created_at:%H:%M} UTC, no usable answer. {why}"
+
+
+def abandoned() -> str:
+    """Say what abandoning a doubt does to the money."""
+    return "Closed by the user; nothing was sent, and if it was charged that stays so."
+
+
+def submitted_again(task: Task) -> str:
+    """Say what submitting again does to the money."""
+    return (
+        f"Submitted again for {task.linked_to}, which is closed: this is a new payment, and the "
+        "first one may have been charged too."
+    )

@@ -1,0 +1,389 @@
+"""The one place that decides what an answer means for the money.
+
+Invariant: a submission counts as refused only where the service itself says no in its own words,
+so nothing that may have been accepted is ever called free. An id wins over every status; known
+refusals win over the status they come with, because services send them with odd ones; and what no
+rule below knows is in doubt. Sources: `docs/providers.md` 2.6 and 3.3.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from song_mcp.errors import (
+    BadKeyError,
+    BusyError,
+    MisdirectedError,
+    NoAnswerError,
+    NotFoundError,
+    OutOfCreditsError,
+    PlanLimitError,
+    RefusedError,
+    ServiceError,
+    StoppedError,
+    UnknownTaskError,
+    UnreadableAnswerError,
+)
+from song_mcp.providers.names import NAMES
+from song_mcp.providers.redaction import without_named
+from song_mcp.songs import Service
+from song_mcp.text import quoted
+
+SUCCESS_CODES = frozenset({"", "0", "1", "200", "ok", "success"})
+QUOTA_CODES = frozenset(
+    {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
+)
+STOPPED_CODES = frozenset({"model_not_found"})
+UNKNOWN_TASK_CODES = frozenset({"task_not_exist"})
+PASSED_ON_CODES = frozenset({"fail_to_fetch_task"})
+"""The gateway's upstream said no: its status is not about our key."""
+CRASHED = "panic"
+"""Our own code for a gateway that crashed half-way through a request."""
+DOUBTFUL_CODES = frozenset(
+    {"do_request_failed", "unmarshal_response_body_failed", "10000", CRASHED}
+)
+"""The service lost its own upstream's answer, or something inside broke (code 10000)."""
+
+QUOTA_TEXTS = (
+    "insufficient credits",
+    "doesn't have enough credits",
+    "quota is not enough",
+    "额度不足",
+)
+STOPPED_TEXTS = (
+    "service is under maintenance",
+    "service stopped",
+    "no available channel",
+    "无可用渠道",
+)
+PLAN_LIMIT = re.compile(r"active task count \d+ has reached the plan limit")
+UNKNOWN_TASK = re.compile(r"\b(?:no such task|(?:task|record)[ _](?:does )?not[ _](?:found|exist))")
+
+REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
+    400: RefusedError,
+    401: BadKeyError,
+    402: OutOfCreditsError,
+    403: BadKeyError,
+    404: RefusedError,
+    422: RefusedError,
+}
+RAW = re.compile(r"[<>{}\[\]]|\"\s*[:,]")
+"""What words do not have, but pages and pieces of JSON do."""
+NESTING = 3
+"""How often an error may be wrapped as JSON inside a message."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What an adapter reads off an answer, as far as sorting needs it.
+
+    `task_id` is a usable id or ""; `code` and `message` are the service's own, redacted;
+    `is_service` tells whether the answer has the form of the service's answers at all, and
+    `is_gate` whether it comes from what stands before all that takes submissions.
+    """
+
+    task_id: str = ""
+    code: str = ""
+    message: str = ""
+    is_service: bool = False
+    is_gate: bool = False
+
+
+class Received(Protocol):
+    """The part of `song_mcp.providers.http.Answer` that sorting looks at."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def text(self) -> str:
+        """The cleaned start of a body that is not JSON."""
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long the service asked to wait, in seconds."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the body was JSON."""
+
+
+def accepted_id(service: Service, received: Received, envelope: Envelope) -> str:
+    """Give the id of the task that a submission made.
+
+    Raises RefusedError or one of its kind where nothing was charged, and NoAnswerError or
+    UnreadableAnswerError where the service may have accepted the submission all the same.
+    """
+    if envelope.is_service and envelope.task_id:
+        return envelope.task_id
+    case = _Case(received, envelope)
+    kind = _first(SUBMISSION_RULES, case) or case.doubt
+    raise _error(kind, SUBMISSION_TEXTS[kind], service, received, envelope)
+
+
+def check_look(
+    service: Service, received: Received, envelope: Envelope, *, task_id: str = ""
+) -> None:
+    """Come back where a look succeeded; `task_id` is the one task that was looked at, or "".
+
+    Raises UnknownTaskError where the service does not know that task, else a ServiceError.
+    """
+    case = _Case(received, envelope, is_of_one_task=bool(task_id))
+    if case.is_fine:
+        return
+    kind = _first(LOOK_RULES, case) or case.doubt
+    error = _error(kind, LOOK_TEXTS[kind], service, received, envelope, task_id)
+    error.charged = "no"
+    raise error
+
+
+def unknown_task(service: Service, task_id: str) -> UnknownTaskError:
+    """Make the error for a task that the service does not know, where it says nothing else."""
+    label = NAMES[service].label
+    return UnknownTaskError(UNKNOWN_TASK_TEXT.format(label=label, task=quoted(task_id), said=""))
+
+
+# The rules -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Case:
+    received: Received
+    envelope: Envelope
+    is_of_one_task: bool = False
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, or the body's code where HTTP says 2xx or the code is a 5xx."""
+        code = self.envelope.code
+        if not self.envelope.is_service or not re.fullmatch("[45][0-9][0-9]", code):
+            return self.received.status
+        return int(code) if self.is_2xx or code.startswith("5") else self.received.status
+
+    @property
+    def is_2xx(self) -> bool:
+        return 200 <= self.received.status < 300  # noqa: PLR2004 - HTTP's own numbers
+
+    @property
+    def is_error_code(self) -> bool:
+        return self.envelope.code.casefold() not in SUCCESS_CODES
+
+    @property
+    def is_fine(self) -> bool:
+        return self.is_2xx and self.envelope.is_service and not self.is_error_code
+
+    @property
+    def doubt(self) -> type[ServiceError]:
+        """An error in the service's own form that no rule knows, or no usable answer at all."""
+        is_own = self.envelope.is_service and not self.is_fine
+        return NoAnswerError if is_own else UnreadableAnswerError
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The code, and those of errors wrapped inside the message."""
+        return frozenset(code for code, _ in _unwrapped(self.envelope.code, self.envelope.message))
+
+    @property
+    def words(self) -> str:
+        """Everything that was said, for searching; the body of an error that is no JSON as well."""
+        texts = [text for _, text in _unwrapped(self.envelope.code, self.envelope.message)]
+        if not self.received.is_json and not self.is_2xx:
+            texts.append(self.received.text)
+        return "\n".join(texts).casefold().replace("\u2019", "'")
+
+    def says(self, codes: frozenset[str], texts: tuple[str, ...]) -> bool:
+        return bool(self.codes & codes) or any(text in self.words for text in texts)
+
+
+Rule = Callable[[_Case], type[ServiceError | NotFoundError] | None]
+
+
+def _known_refusal(case: _Case) -> type[ServiceError] | None:
+    """Whatever the status: stopped, out of credits, or too many songs at once."""
+    if case.is_2xx and not case.envelope.is_service:
+        return None
+    if case.says(QUOTA_CODES, QUOTA_TEXTS):
+        return OutOfCreditsError
+    if case.says(STOPPED_CODES, STOPPED_TEXTS):
+        return StoppedError
+    return PlanLimitError if PLAN_LIMIT.search(case.words) else None
+
+
+def _redirected(case: _Case) -> type[ServiceError] | None:
+    return MisdirectedError if 300 <= case.received.status < 400 else None  # noqa: PLR2004
+
+
+def _too_many(case: _Case) -> type[ServiceError] | None:
+    """HTTP 429, with or without an envelope: whoever limits, did not let the request pass."""
+    return BusyError if case.status == 429 else None  # noqa: PLR2004
+
+
+def _refused(case: _Case) -> type[ServiceError] | None:
+    """A refusal in the service's own form: by status, or an error code within HTTP 2xx.
+
+    A status of a network in front of the service, and an error of the service's upstream or
+    inside (5xx), prove no refusal. gpt.ge's gate does, whatever the status: what it turns away
+    never reached the task layer, where tasks are made and charged. But a crash that is reported
+    in the gate's form may have come after the task layer had taken the request, and a lost
+    answer of the upstream certainly did: those stay in doubt.
+    """
+    if not case.envelope.is_service or case.codes & DOUBTFUL_CODES:
+        return None
+    by_status = REFUSALS_BY_STATUS.get(case.status)
+    if case.codes & PASSED_ON_CODES:
+        return RefusedError if by_status else None
+    if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
+        return StoppedError  # nothing about the request is wrong: later it may pass
+    is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
+    return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
+
+
+def _unknown(case: _Case) -> type[NotFoundError] | None:
+    """A look at one task that the service does not know (`docs/providers.md` 2.6, 3.3).
+
+    The id is all that such a look can have wrong, so 400 and 404 mean the same.
+    """
+    if not case.is_of_one_task or not case.envelope.is_service:
+        return None
+    is_named = case.codes & UNKNOWN_TASK_CODES or UNKNOWN_TASK.search(case.words)
+    return UnknownTaskError if is_named or case.status in {400, 404} else None
+
+
+SUBMISSION_RULES: tuple[Rule, ...] = (_known_refusal, _redirected, _too_many, _refused)
+LOOK_RULES: tuple[Rule, ...] = (_known_refusal, _unknown, _redirected, _too_many, _refused)
+
+
+def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFoundError] | None:
+    return next((kind for rule in rules if (kind := rule(case))), None)
+
+
+def _unwrapped(code: str, message: str, depth: int = NESTING) -> Iterator[tuple[str, str]]:
+    """Give code and text of an error, and of the errors that its message holds as JSON."""
+    yield code.strip().casefold().removeprefix("local:"), message
+    inner = _object_in(message) if depth else None
+    if inner is None:
+        return
+    for value in (inner, inner.get("error")):
+        if isinstance(value, dict):
+            yield from _unwrapped(_str(value.get("code")), _str(value.get("message")), depth - 1)
+
+
+def _object_in(message: str) -> dict[str, object] | None:
+    try:
+        inner = json.loads(message[message.index("{") : message.rindex("}") + 1])
+    except (ValueError, RecursionError):
+        return None
+    return inner if isinstance(inner, dict) else None
+
+
+def _str(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# The messages ---------------------------------------------------------------------------------
+
+SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
+    BadKeyError: "{label} does not accept the key{said}. Nothing was charged. Check {key}.",
+    OutOfCreditsError: "The account or key at {label} has no credits left{said}. Nothing was "
+    "charged. Top up {shop}, then ask again.",
+    PlanLimitError: "{label} makes no more songs at the same time on this plan{said}. Nothing was "
+    "charged. Wait until a running song is done (list_songs shows them), then ask again.",
+    BusyError: "{label} takes no more requests just now{said}. Nothing was charged. "
+    "Ask again {later}.",
+    StoppedError: "{label} has stopped this model or is under maintenance{said}. Nothing was "
+    "charged. Try another model, or ask again later.",
+    MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
+    "with a key. Nothing was charged. Check {base_url}.",
+    RefusedError: "{label} refused the request{said}. Nothing was charged. Change the request, "
+    "then ask again.",
+    NoAnswerError: "{label} failed while it took the request{said}. It may have been "
+    "accepted and charged all the same: do not repeat it, look with list_songs or get_task "
+    "first.",
+    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). The "
+    "request may have been accepted and charged all the same: do not repeat it, look with "
+    "list_songs or get_task first.",
+}
+UNKNOWN_TASK_TEXT = (
+    "{label} knows no task {task}{said}. Check the id; tasks of another account cannot be seen."
+)
+LOOK_TEXTS: Mapping[type[Exception], str] = {
+    BadKeyError: "{label} does not accept the key{said}. {unharmed} Check {key}.",
+    OutOfCreditsError: "{label} refuses to look, for the account or key has no credits left{said}. "
+    "{unharmed} Top up {shop}.",
+    PlanLimitError: "{label} refuses to look because of the plan's limit{said}. {unharmed} Ask "
+    "again later.",
+    BusyError: "{label} takes no more requests just now{said}. {unharmed} Ask again {later}.",
+    StoppedError: "{label} is under maintenance or has stopped this model{said}. {unharmed} Ask "
+    "again later.",
+    MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
+    "with a key. {unharmed} Check {base_url}.",
+    RefusedError: "{label} refused to look{said}. {unharmed} Ask again later.",
+    NoAnswerError: "{label} failed to answer{said}. {unharmed} Ask again later.",
+    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
+    "{unharmed} Ask again later, and check {base_url} if this stays.",
+    UnknownTaskError: UNKNOWN_TASK_TEXT,
+}
+
+
+def _error(
+    kind: type[ServiceError | NotFoundError],
+    sentence: str,
+    service: Service,
+    received: Received,
+    envelope: Envelope,
+    task_id: str = "",
+) -> ServiceError | NotFoundError:
+    names = NAMES[service]
+    text = sentence.format(
+        label=names.label,
+        key=names.key_variable,
+        base_url=names.base_url_variable,
+        shop=names.shop,
+        status=received.status,
+        said=_said(envelope, received, [f"HTTP {received.status}"] * (kind is NoAnswerError)),
+        what=_what(envelope, received),
+        later=_later(received.retry_after_s),
+        task=quoted(task_id),
+        unharmed=_unharmed(task_id),
+    )
+    if issubclass(kind, BusyError):
+        return kind(text, retry_after_s=received.retry_after_s)
+    return kind(text)
+
+
+def _said(envelope: Envelope, received: Received, before: list[str]) -> str:
+    """Quote the innermost words of the service, or else its code or the start of the body."""
+    texts = [text for _, text in _unwrapped(envelope.code, envelope.message) if text.strip()]
+    words = texts[-1] if texts else envelope.code or _plain_words(received)
+    parts = [*before, f"it said {quoted(words)}"] if words else before
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _what(envelope: Envelope, received: Received) -> str:
+    if envelope.is_service:
+        return "an answer without a task id"
+    if received.is_json:
+        return "JSON of another form"
+    if not received.text:
+        return "nothing, or far too much"
+    if received.text.startswith("<"):
+        return "a web page"
+    words = _plain_words(received)
+    return f"the text {quoted(words)}" if words else "something broken or cut off"
+
+
+def _plain_words(received: Received) -> str:
+    """Give a body that is no JSON where it is plain words: pieces of others may hold secrets."""
+    return "" if RAW.search(received.text) else without_named(received.text)
+
+
+def _later(retry_after_s: float | None) -> str:
+    return "in a minute" if retry_after_s is None else f"in {max(1.0, retry_after_s):.0f} s"
+
+
+def _unharmed(task_id: str) -> str:
+    task = f"task {quoted(task_id)}" if task_id else "any task"
+    return f"Looking cost nothing and changed nothing about {task}."

@@ -1,0 +1,160 @@
+"""The catalog: what was made, found by whatever a person calls it, and read.
+
+Invariant: nothing here asks a service or costs anything, and a name means one clip or is refused:
+what is paid for is never guessed.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from song_mcp import messages
+from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
+from song_mcp.journal import lookup
+from song_mcp.journal.lookup import LAST, Offer, Pair, Place
+from song_mcp.journal.store import Journal
+from song_mcp.library.store import Library, Part
+from song_mcp.songs import Clip, Task
+from song_mcp.studio.saver import Saver
+from song_mcp.text import clean
+
+LONGEST_NAME = 1000
+"""More than any title has, and than most paths of a file have."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The one clip that a name means, its task, and what the person should know of the choice.
+
+    `untold` is an extension whose end no client was told: before it, the name may have meant
+    another clip, and a call that is repeated would then be another one.
+    """
+
+    task: Task
+    clip: Clip
+    note: str = ""
+    untold: Task | None = None
+
+
+class Catalog:
+    """Finds in the `journal` and reads from the `library`; `saver` says when a clip is saved.
+
+    A clip's name is its id, a short id (the beginning of its id, 6 characters or more, or what
+    stands before the extension of its file), its exact title, or `last`; a task's name is its id,
+    a service's or ours, the id of one of its clips, or `last`. Every method may raise JournalError.
+    """
+
+    def __init__(self, journal: Journal, library: Library, saver: Saver) -> None:
+        """Remember where to look."""
+        self._journal = journal
+        self._library = library
+        self._saver = saver
+
+    # Finding ---------------------------------------------------------------------------
+
+    async def find(self, name: str) -> Found:
+        """Give the one clip that `name` means, with a note where `last` chose among takes.
+
+        Raises UnknownClipError where it means none, and InvalidRequestError where it means several
+        or a task.
+        """
+        name = clean(name, limit=LONGEST_NAME, lines=False)
+        if not name:
+            raise InvalidRequestError(messages.unknown_clip(name))
+        meaning = await self._journal.read(partial(lookup.meaning, name=name))
+        if meaning.task is not None:
+            raise InvalidRequestError(messages.task_for_clip(meaning.task))
+        if meaning.total > 1:
+            raise InvalidRequestError(messages.which_clip(name, meaning.clips, meaning.total))
+        if not meaning.clips:
+            is_last = name.casefold() == LAST
+            text = messages.no_last_clip() if is_last else messages.unknown_clip(name)
+            raise UnknownClipError(text)
+        task, clip = meaning.clips[0]
+        note = messages.last_clip(task, clip, meaning.running) if meaning.is_last else ""
+        return Found(task, clip, note, meaning.untold)
+
+    async def clip(self, name: str) -> tuple[Task, Clip]:
+        """Give the one clip that `name` means, and its task; raises as `find` does."""
+        found = await self.find(name)
+        return found.task, found.clip
+
+    async def known_task(self, name: str) -> Task | None:
+        """Give the task that `name` means, or None; `last` is the newest, whatever became of it."""
+        name = clean(name, limit=LONGEST_NAME, lines=False)
+        return await self._journal.read(partial(lookup.task, name=name))
+
+    async def task(self, name: str) -> Task:
+        """Give the task that `name` means; raises UnknownTaskError where there is none."""
+        task = await self.known_task(name)
+        if task is None:
+            raise UnknownTaskError(messages.unknown_task(name))
+        return task
+
+    async def page(self, after: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
+        """Give up to `limit` completed clips, newest task first, and the place where more follow.
+
+        None as place is the beginning, and in the answer the end.
+        """
+        question = partial(lookup.page, after=after, limit=limit + 1)
+        clips, places = await self._journal.read(question)
+        return clips[:limit], places[limit - 1] if len(clips) > limit else None
+
+    async def clip_names(self, begun: str, limit: int) -> Offer:
+        """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+
+        Each name can be read, and means one clip.
+        """
+        return await self._journal.read(partial(lookup.clip_names, begun=begun, limit=limit))
+
+    async def task_ids(self, begun: str, limit: int) -> Offer:
+        """Give the ids of the tasks that somebody who typed `begun` can mean, newest first."""
+        return await self._journal.read(partial(lookup.task_ids, begun=begun, limit=limit))
+
+    async def expected_s(self, task: Task) -> float | None:
+        """Give how many seconds such a task usually takes from being asked for to its end.
+
+        That is the median of the last 20 completed ones of its kind and model, else of its kind and
+        service; None where fewer than three of those are known.
+        """
+        return await self._journal.read(partial(lookup.expected_s, task=task))
+
+    # Reading ---------------------------------------------------------------------------
+
+    async def audio(self, name: str) -> tuple[bytes, str]:
+        """Give a completed clip's audio bytes and MIME type, waiting while it is being saved.
+
+        Raises as `find` does, or LibraryError where there is no audio to be read.
+        """
+        clip = await self._kept(name)
+        return await self._library.read(clip), clip.mime_type
+
+    async def part(self, name: str, offset: int, size: int) -> Part:
+        """Give up to `size` bytes (1 or more) of a clip's audio from `offset` on (0 or more).
+
+        No other bytes of the file are read. Raises as `audio` does, and LibraryError where the
+        file ends before `offset`.
+        """
+        if offset < 0 or size < 1:
+            msg = f"A part starts at 0 or later and has a byte or more, not {size} at {offset}."
+            raise InvalidRequestError(msg)
+        return await self._library.part(await self._kept(name), offset, size)
+
+    async def cover(self, name: str) -> tuple[bytes, str]:
+        """Give the bytes and MIME type of a clip's picture in the library.
+
+        Raises as `find` does, or NotFoundError where there is none.
+        """
+        clip = await self._kept(name)
+        picture = await self._library.cover(clip)
+        if picture is None:
+            raise NotFoundError(messages.no_cover(clip))
+        return picture
+
+    async def _kept(self, name: str) -> Clip:
+        """Give the clip as it is when nobody is saving it any more."""
+        task, clip = await self.clip(name)
+        if clip.is_saved:
+            return clip
+        await self._saver.kept(task, clip)
+        _, clip = await self.clip(clip.clip_id)
+        return clip

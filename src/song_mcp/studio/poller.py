@@ -1,0 +1,247 @@
+"""The poller: follows open tasks at their services, and knows when to ask whom.
+
+Invariant: a look that is due is claimed in the journal before it is made, so of all processes on
+one journal exactly one makes it, and another makes the next where that one died; at most one look
+at a task is under way in this process, whoever wants it; a failed look never changes a task; and
+every look that succeeds is in the journal before anyone hears of it.
+
+The pace is by age, not exponential: 2, 10 and 20 s after submission (refusals and quick failures
+show early), then every 5 s, after five minutes of age every 5 % of the age, at most 30 s. For a
+steady pace requests per minute times mean delay is constant, so growing intervals only lose.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+from anyio.abc import TaskGroup
+
+from song_mcp.clock import Clock
+from song_mcp.errors import NotFoundError, ServiceError, SongError
+from song_mcp.journal.rows import Recorded
+from song_mcp.journal.store import Journal
+from song_mcp.providers.base import Provider
+from song_mcp.songs import SERVICE_LABELS, Report, Service, Task
+from song_mcp.studio.breaker import Breaker
+from song_mcp.studio.supervise import going_on
+
+logger = logging.getLogger(__name__)
+
+FIRST_LOOKS_S = (2.0, 10.0, 20.0)
+STEADY_S = 5.0
+SLOWING_AFTER_S = 300.0
+SLOWEST_S = 30.0
+SHARED_FOR_S = 2.0
+AT_ONCE = 8
+BATCH_SIZE = 50
+SLACK_S = 1.0
+"""Looks that are due so soon after one of the same batch are made with it."""
+IDLE_S = 5.0
+"""How often the journal is read for tasks that other processes left."""
+
+Ended = Callable[[Task], Awaitable[None]]
+
+
+def next_look_s(age_s: float) -> float:
+    """Give the age, in seconds, at which a task of age `age_s` is looked at next."""
+    for first in FIRST_LOOKS_S:
+        if age_s < first:
+            return first
+    pace = STEADY_S if age_s < SLOWING_AFTER_S else min(SLOWEST_S, max(STEADY_S, age_s * 0.05))
+    return age_s + pace
+
+
+class _Flight:
+    """A look under way: those who want the same one wait for it."""
+
+    def __init__(self) -> None:
+        self.landed = anyio.Event()
+        self.error: SongError | None = None
+
+
+class Poller:
+    """Follows tasks in the background of `run` and looks at single ones on request."""
+
+    def __init__(
+        self, providers: Mapping[Service, Provider], journal: Journal, clock: Clock, on_end: Ended
+    ) -> None:
+        """Start with nothing under way; `on_end` is awaited for each task that a look ended."""
+        self._providers = providers
+        self._journal = journal
+        self._clock = clock
+        self._on_end = on_end
+        self._flights: dict[str, _Flight] = {}
+        self._woken: dict[Service, anyio.Event] = {}
+        self._changed: dict[str, anyio.Event] = {}
+        self._breakers = {service: Breaker(SERVICE_LABELS[service], clock) for service in providers}
+        self._work: TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Follow until cancelled: one loop per service, so that a slow one delays no other."""
+        async with anyio.create_task_group() as work:
+            self._work = work
+            for service in self._providers:
+                work.start_soon(self._follow_service, service, work)
+            await anyio.sleep_forever()
+
+    def follow(self, task: Task) -> None:
+        """Take note that there is a task to be looked at, sooner than the journal is next read."""
+        self._wake(task.service)
+
+    def changed(self, local_id: str) -> anyio.Event:
+        """Give an event that is set when something about the task is next written."""
+        return self._changed.setdefault(local_id, anyio.Event())
+
+    def announce(self, local_id: str) -> None:
+        """Tell those who wait that something about the task was written."""
+        event = self._changed.pop(local_id, None)
+        if event is not None:
+            event.set()
+
+    async def look(self, task: Task) -> None:
+        """Look at an open task now, unless a look is under way or under 2 s old.
+
+        The result is in the journal afterwards. Raises what the service's `fetch` raised, and
+        PausedError where the service is left alone.
+        """
+        if self._is_fresh(task) or self._work is None:
+            return
+        flight = self._flights.get(task.local_id)
+        if flight is None:
+            self._breakers[task.service].check()
+            flight = self._takeoff(task)
+            self._work.start_soon(self._look_at_one, task)
+        await flight.landed.wait()
+        if flight.error is not None:
+            raise flight.error
+
+    # Following -------------------------------------------------------------------------
+
+    async def _follow_service(self, service: Service, work: TaskGroup) -> None:
+        limit = anyio.CapacityLimiter(AT_ONCE)
+        while True:
+            woken = self._woken[service] = anyio.Event()
+            idle_s = IDLE_S
+            with going_on(f"following at {service}"):
+                await self._start_due_looks(service, work, limit)
+                idle_s = await self._idle_s(service)
+            await self._clock.wait(woken, idle_s)
+
+    async def _start_due_looks(
+        self, service: Service, work: TaskGroup, limit: anyio.CapacityLimiter
+    ) -> None:
+        due = await self._claimed(service)
+        for task in due:
+            self._takeoff(task)
+        if self._providers[service].batches and len(due) > 1:
+            work.start_soon(self._look_at_many, due)
+            return
+        if len(due) == 1 and self._breakers[service].is_broken:
+            work.start_soon(self._look_at_one, due[0])  # the probe, which ends the pause
+            return
+        for task in due:
+            work.start_soon(self._look_in_turn, task, limit)
+
+    async def _claimed(self, service: Service) -> list[Task]:
+        """Give the tasks whose looks are due and ours to make; while a service fails, a probe."""
+        provider, breaker = self._providers[service], self._breakers[service]
+        seconds = await self._journal.next_look_s(provider.account_tag)
+        if breaker.left_s or seconds is None or seconds > 0:
+            return []
+        slack_s = SLACK_S if provider.batches else 0.0
+        limit = 1 if breaker.is_broken else BATCH_SIZE
+        tasks = await self._journal.claim_looks(provider.account_tag, slack_s, limit, next_look_s)
+        if tasks and breaker.is_broken:
+            breaker.probe()
+        return [task for task in tasks if task.local_id not in self._flights]
+
+    async def _idle_s(self, service: Service) -> float:
+        """How long nothing is to be done, in seconds: the next look, or other processes' tasks."""
+        seconds = await self._journal.next_look_s(self._providers[service].account_tag)
+        due_s = IDLE_S if seconds is None else min(IDLE_S, max(0.02, seconds))
+        return max(due_s, self._breakers[service].left_s)
+
+    async def _look_in_turn(self, task: Task, limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            if self._breakers[task.service].left_s:
+                self._land(task, None)  # the service began to fail, or asked for time, meanwhile
+            else:
+                await self._look_at_one(task)
+
+    async def _look_at_one(self, task: Task) -> None:
+        """Fetch, record, land: whatever happens, those who wait for the flight are told."""
+        error: SongError | None = None
+        try:
+            report = await self._providers[task.service].fetch(task.task_id)
+            self._succeeded(task.service)
+            await self._record({task.local_id: report})
+        except SongError as failure:
+            error = self._failed(task.service, failure)
+        except Exception:  # a mistake of our own must not end the server
+            logger.exception("a look at %s failed inside", task.public_id)
+        finally:
+            self._land(task, error)
+
+    async def _look_at_many(self, tasks: Sequence[Task]) -> None:
+        service, by_id = tasks[0].service, {task.task_id: task for task in tasks}
+        error: SongError | None = None
+        try:
+            reports = await self._providers[service].fetch_many(list(by_id))
+            self._succeeded(service)
+            known = {by_id[key].local_id: reports[key] for key in reports if key in by_id}
+            await self._record(known)
+        except SongError as failure:
+            error = self._failed(service, failure)
+        except Exception:  # the same
+            logger.exception("a look at %d tasks failed inside", len(tasks))
+        finally:
+            for task in tasks:
+                self._land(task, error)
+
+    def _succeeded(self, service: Service) -> None:
+        """End the service's pause: what waited for that is looked at now, not when it was over."""
+        was_left_alone = self._breakers[service].left_s > 0
+        self._breakers[service].succeeded()
+        if was_left_alone:
+            self._wake(service)
+
+    def _wake(self, service: Service) -> None:
+        """Have the service's loop see now what is due."""
+        event = self._woken.get(service)
+        if event is not None:
+            event.set()
+
+    def _failed(self, service: Service, error: SongError) -> SongError:
+        """Lengthen the service's pause where it was the service that failed."""
+        if isinstance(error, ServiceError):
+            self._breakers[service].failed(error)
+        elif isinstance(error, NotFoundError):
+            self._succeeded(service)
+        logger.info("a look at %s failed: %s", service, type(error).__name__)
+        return error
+
+    async def _record(self, reports: Mapping[str, Report]) -> None:
+        for recorded in await self._journal.record_all(reports):
+            await self.took_note(recorded)
+
+    async def took_note(self, recorded: Recorded) -> None:
+        """Tell everyone concerned what was just recorded of a task."""
+        if recorded.ended_now:
+            await self._on_end(recorded.task)
+        self.announce(recorded.task.local_id)
+
+    # Flights -----------------------------------------------------------------------------
+
+    def _takeoff(self, task: Task) -> _Flight:
+        flight = self._flights[task.local_id] = _Flight()
+        return flight
+
+    def _land(self, task: Task, error: SongError | None) -> None:
+        flight = self._flights.pop(task.local_id)
+        flight.error = error
+        flight.landed.set()
+
+    def _is_fresh(self, task: Task) -> bool:
+        if task.looked_at is None:
+            return False
+        return 0 <= (self._clock.now() - task.looked_at).total_seconds() < SHARED_FOR_S

@@ -1,0 +1,240 @@
+"""The submitter: everything between "the user asked" and "the task id is on disk".
+
+Invariant of the money path: nothing is sent before its row is in the journal and this process shows
+that it lives; a submission is sent at most once, by a task of the submitter's own that no caller's
+cancellation reaches; and what came of it is in the journal before anyone is told.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import chain, repeat
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from song_mcp import messages
+from song_mcp.clock import Clock
+from song_mcp.errors import (
+    InvalidRequestError,
+    JournalError,
+    NoAnswerError,
+    PlanLimitError,
+    SongError,
+)
+from song_mcp.journal.failpoints import Failpoint, reach
+from song_mcp.journal.liveness import Liveness
+from song_mcp.journal.rows import NewTask, Prepared, Recorded
+from song_mcp.journal.store import Journal
+from song_mcp.providers.base import Accepted, Account, Provider, Submission
+from song_mcp.songs import RANDOM_SEED, Request, Task
+from song_mcp.studio.supervise import going_on
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+TookNote = Callable[[str, Recorded | None], Awaitable[None]]
+"""Is told the task's id of ours, and what was recorded where the service took the submission."""
+
+BALANCE_S = 3.0
+"""How long a submission waits for the account's balance, which only helps to settle a doubt."""
+INSIST_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""The pauses between tries to write a service's answer to a failing disk; the last repeats."""
+
+
+class Submitter:
+    """Pays for submissions in the task group `work`, at most `daily_limit` in 24 hours."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        work: TaskGroup,
+        daily_limit: int,
+        took_note: TookNote,
+    ) -> None:
+        self.liveness = Liveness(journal.path.parent / "processes")
+        self._journal = journal
+        self._clock = clock
+        self._work = work
+        self._daily_limit = daily_limit
+        self._took_note = took_note
+        self._sending: dict[str, anyio.Event] = {}
+        self._closing = anyio.Event()
+
+    async def pay(self, request: Request, provider: Provider, *, join: bool) -> Prepared:
+        """Write the task and begin to send it, or with `join` give one that the request joins.
+
+        Comes back before the service has answered. Raises InvalidRequestError, LimitReachedError
+        or JournalError before anything is sent; what happens afterwards is told by the journal.
+        """
+        submission = provider.prepare(request)
+        await self._show_life()
+        new = _new_task(request, submission, provider.account_tag, self.liveness.token)
+        prepared = await self._journal.prepare(new, join=join, daily_limit=self._daily_limit)
+        if not prepared.joined:  # nothing is awaited between the row and its sending
+            self._start(_Sending(prepared.task, new, submission), provider)
+        return prepared
+
+    async def pay_again(self, task: Task, provider: Provider) -> Task | None:
+        """Close a doubt and begin to send the very same submission as a new, linked task.
+
+        Gives None where the doubt was settled meanwhile. Raises as `pay` does.
+        """
+        wire = await self._journal.wire(task.local_id)
+        if not wire:
+            raise InvalidRequestError(messages.NOT_KEPT)
+        submission = Submission(task.service, wire["path"], wire["body"], wire["deadline_s"])
+        await self._show_life()
+        written = await self._journal.submit_again(
+            task.local_id, provider.account_tag, self.liveness.token, self._daily_limit
+        )
+        if written is None:
+            return None
+        again, new = written  # nothing is awaited between the row and its sending
+        self._start(_Sending(again, new, submission), provider)
+        return again
+
+    def is_sending(self, local_id: str) -> bool:
+        """Whether this process is sending the task with this id of ours."""
+        return local_id in self._sending
+
+    async def settled(self) -> None:
+        """Come back when no submission is in flight, and this process need not be seen to live."""
+        self._closing.set()
+        for sent in list(self._sending.values()):
+            await sent.wait()
+        await anyio.to_thread.run_sync(self.liveness.leave)
+
+    async def _show_life(self) -> None:
+        """Show that this process lives, before anything is written in its name."""
+        try:
+            await self.liveness.show()
+        except OSError as error:
+            raise JournalError(messages.no_presence(self._journal.path.parent, error)) from error
+
+    def _start(self, sending: "_Sending", provider: Provider) -> None:
+        self._sending[sending.local_id] = anyio.Event()
+        self._work.start_soon(self._send, sending, provider)
+
+    async def _send(self, sending: "_Sending", provider: Provider) -> None:
+        """Make the one POST and write what came of it; nothing cancels this half-way."""
+        with anyio.CancelScope(shield=True):
+            try:
+                with going_on(f"recording what became of {sending.local_id}"):
+                    await self._send_and_record(sending, provider)
+            finally:
+                self._sending.pop(sending.local_id).set()
+                await self._took_note(sending.local_id, None)
+
+    async def _send_and_record(self, sending: "_Sending", provider: Provider) -> None:
+        local_id, new = sending.local_id, sending.new
+        try:
+            accepted = await self._begin_and_post(sending, provider)
+        except NoAnswerError as error:
+            doubt = messages.in_doubt(sending.task, str(error))
+            await self._insist(lambda: self._journal.doubt(local_id, new, doubt))
+        except SongError as error:  # refused, or the journal failed before the POST
+            refusal = await self._explained(sending.task, error)
+            await self._insist(lambda: self._journal.reject(local_id, new, refusal))
+        else:
+            if accepted is not None:
+                await self._accept(sending, accepted)
+
+    async def _begin_and_post(self, sending: "_Sending", provider: Provider) -> Accepted | None:
+        """Make the POST, or give None where the task is not ours to send any more.
+
+        A mistake of our own while the answer is read is a doubt like any other.
+        """
+        balance_usd = await self._balance(provider)
+        owner = self.liveness.token
+        if not await self._journal.begin(sending.local_id, owner, balance_usd):
+            return None
+        reach(Failpoint.BEFORE_POST)
+        try:
+            return await provider.submit(sending.submission)
+        except SongError:
+            raise
+        except Exception as error:
+            logger.exception("the adapter of %s failed", sending.task.service)
+            raise NoAnswerError(messages.OUR_MISTAKE) from error
+        finally:
+            reach(Failpoint.AFTER_POST)
+
+    async def _accept(self, sending: "_Sending", accepted: Accepted) -> None:
+        local_id, key = sending.local_id, accepted.task_id
+        logger.info("task %s was accepted as %s", local_id, key)
+        recorded = await self._insist(
+            lambda: self._journal.accept(local_id, sending.new, key, accepted.report)
+        )
+        await self._took_note(local_id, recorded)
+
+    async def _balance(self, provider: Provider) -> float | None:
+        """Give what the account holds before the POST, where the service tells it quickly."""
+        account: Account | None = None
+        with anyio.move_on_after(BALANCE_S), going_on("reading the balance"), suppress(SongError):
+            account = await provider.account()
+        return account.balance_usd if account else None
+
+    async def _explained(self, task: Task, error: SongError) -> str:
+        """Give the refusal's sentence, with the songs that fill the account's plan."""
+        if not isinstance(error, PlanLimitError):
+            return str(error)
+        with suppress(JournalError):
+            return messages.plan_full(error, await self._journal.running(task.service))
+        return str(error)
+
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write what the service answered; where the disk fails, again and again.
+
+        Only when this process is to end is it given up; then the recovery of another one finds
+        the row, and it is in doubt.
+        """
+        for pause_s in chain(INSIST_S, repeat(INSIST_S[-1])):
+            try:
+                return await write()
+            except JournalError as error:
+                logger.error("the answer to a submission cannot be written yet: %s", error)  # noqa: TRY400
+                if self._closing.is_set():
+                    break
+            await self._clock.wait(self._closing, pause_s)
+        return await write()
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """A submission under way: its row as written, as it would be written anew, and what is sent."""
+
+    task: Task
+    new: NewTask
+    submission: Submission
+
+    @property
+    def local_id(self) -> str:
+        return self.task.local_id
+
+
+def _new_task(request: Request, submission: Submission, account: str, owner: str) -> NewTask:
+    wire = {"path": submission.path, "body": submission.body, "deadline_s": submission.deadline_s}
+    return NewTask(
+        service=submission.service,
+        model=request.model.name,
+        kind=request.kind,
+        fingerprint=submission.fingerprint,
+        title=request.title,
+        description=request.description,
+        request=_as_json(request),
+        wire=wire,
+        account=account,
+        owner=owner,
+    )
+
+
+def _as_json(request: Request) -> dict[str, Any]:
+    """Give what the user asked for as JSON values, without what was not given."""
+    values = asdict(request) | {"model": request.model.name}
+    defaults = ("", None, False, RANDOM_SEED)
+    return {name: value for name, value in values.items() if value not in defaults}

@@ -1,0 +1,504 @@
+"""What a real socket did, and what that means for the money: the table, a row for a behaviour.
+
+Each row goes through the real adapter, the submitter and the journal, over a real connection.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from song_mcp.clock import Clock
+from song_mcp.journal.rows import Recorded
+from song_mcp.journal.store import Journal
+from song_mcp.providers import http
+from song_mcp.providers.base import Submission
+from song_mcp.providers.gptge import Gptge
+from song_mcp.providers.piapi import Piapi
+from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, Service, SongRequest, Task
+from song_mcp.studio.submitter import Submitter
+from tests.faults.scale import report, scaled
+from tests.faults.sockets import (
+    BareService,
+    Script,
+    chunked,
+    ignoring,
+    playing,
+    refusing,
+    response,
+)
+
+SERVICES: tuple[Service, ...] = ("piapi", "gptge")
+TASK_ID = "11111111-2222-4333-8444-555555555555"
+ENDLESS_S = 60.0
+SHORT_S = 0.3
+ROUNDS = scaled(3)
+
+ACCEPTED = "accepted, charged: yes"
+REJECTED = "rejected, charged: no"
+IN_DOUBT = "in_doubt, charged: unknown"
+
+
+# What the services say -------------------------------------------------------------------------
+
+
+def told(piapi: object, gptge: object, status: int = 200, *headers: str) -> Script:
+    """Answer each service's client with JSON of its own."""
+    bodies: Mapping[Service, object] = {"piapi": piapi, "gptge": gptge}
+    return Script(
+        sends={name: response(status, json.dumps(bodies[name]), *headers) for name in SERVICES}
+    )
+
+
+def taken(status: int = 200, *headers: str) -> Script:
+    """Say that the submission was taken, with an id."""
+    return told(TAKEN["piapi"], TAKEN["gptge"], status, *headers)
+
+
+def said(status: int, message: str, code: str = "", *headers: str) -> Script:
+    """Say no in each service's form; `code` is gpt.ge's."""
+    piapi = {"code": status, "data": None, "message": message}
+    gptge = {"code": code or "invalid_request", "data": None, "message": message}
+    return told(piapi, gptge, status, *headers)
+
+
+def within_200(code: int | str, message: str = "no") -> Script:
+    """Say no while HTTP says yes; gpt.ge's codes are texts."""
+    body = {"code": code, "data": None, "message": message}
+    return told(body, body | {"code": str(code)})
+
+
+def gate(status: int, message: str, code: str = "", kind: str = "new_api_error") -> Script:
+    body = {"error": {"message": message, "type": kind, "code": code}}
+    return told(body, body, status)
+
+
+def page(status: int, text: str = "<html>Bad gateway</html>", *headers: str) -> Script:
+    return Script(sends=response(status, text, "Content-Type: text/html", *headers))
+
+
+def raw(sends: bytes, ends: Any = "close") -> Script:  # noqa: ANN401 - one of the literals
+    return Script(sends=sends, ends=ends)
+
+
+TAKEN: Mapping[Service, dict[str, object]] = {
+    "piapi": {
+        "code": 200,
+        "data": {"task_id": TASK_ID, "model": "music-u", "status": "pending", "output": None},
+        "message": "success",
+    },
+    "gptge": {"code": "success", "message": "", "data": TASK_ID},
+}
+FAILED_TASK = {"task_id": TASK_ID, "status": "failed", "error": {"message": "failed to do request"}}
+BYTES: Mapping[Service, bytes] = {name: json.dumps(TAKEN[name]).encode() for name in SERVICES}
+WHOLE: Mapping[Service, bytes] = {name: response(200, BYTES[name]) for name in SERVICES}
+
+
+def whole(change: Callable[[bytes], bytes]) -> Mapping[Service, bytes]:
+    """Give the good answer's body, changed into what is sent, for each service."""
+    return {name: change(body) for name, body in BYTES.items()}
+
+
+# The table -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A behaviour and what comes of it: how often the request arrived, and how often it was tried.
+
+    `piapi` and `gptge` are the outcomes, `says` a part of the sentence that the person reads.
+    """
+
+    name: str
+    script: Script
+    piapi: str
+    gptge: str
+    says: str = ""
+    deadline_s: float = ENDLESS_S
+    arrived: int = 1
+    tried: int = 1
+
+
+def row(name: str, script: Script, outcome: str, says: str = "", **more: Any) -> Row:  # noqa: ANN401
+    return Row(name, script, outcome, outcome, says, **more)
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+CONNECTIONS = [
+    row("closed unread", Script("nothing"), IN_DOUBT, "connection broke"),
+    row("reset unread", Script("nothing", ends="reset"), IN_DOUBT, "connection broke"),
+    row("closed after half the request", Script("half"), IN_DOUBT),
+    row("reset after half the request", Script("half", ends="reset"), IN_DOUBT),
+    row("closed without an answer", Script(), IN_DOUBT, "may have been accepted"),
+    row("reset without an answer", Script(ends="reset"), IN_DOUBT),
+    row("no answer until the deadline", Script(ends="hold"), IN_DOUBT, deadline_s=SHORT_S),
+    row("never read until the deadline", Script("nothing", ends="hold"), IN_DOUBT, deadline_s=0.2),
+    row("refused without being read", Script("nothing", said(400, "no").sends), IN_DOUBT),
+]
+BROKEN_ANSWERS = [
+    row("half a head", raw(HEAD), IN_DOUBT),
+    row("half a head, then reset", raw(HEAD, "reset"), IN_DOUBT),
+    row("half a head, then nothing", raw(HEAD, "hold"), IN_DOUBT, deadline_s=SHORT_S),
+    row("half a status line", raw(b"HTTP/1.1 20"), IN_DOUBT),
+    row(
+        "half a body",
+        Script(sends=whole(lambda body: response(200, body[:30], length=90))),
+        IN_DOUBT,
+    ),
+    row(
+        "half a body, then reset",
+        Script(sends=whole(lambda body: response(200, body[:30], length=90)), ends="reset"),
+        IN_DOUBT,
+    ),
+    row(
+        "half a body, then nothing",
+        Script(sends=whole(lambda body: response(200, body[:30], length=90)), ends="hold"),
+        IN_DOUBT,
+        deadline_s=SHORT_S,
+    ),
+    row(
+        "a whole body that claims to be longer",
+        Script(sends=whole(lambda body: response(200, body, length=len(body) + 9))),
+        IN_DOUBT,
+    ),
+    row(
+        "a body that claims to be shorter",
+        Script(sends=whole(lambda body: response(200, body, length=len(body) - 9))),
+        IN_DOUBT,
+    ),
+    row("a length that is no number", raw(HEAD + b"Content-Length: x\r\n\r\n{}"), IN_DOUBT),
+    row("a negative length", raw(HEAD + b"Content-Length: -5\r\n\r\n{}"), IN_DOUBT),
+    row(
+        "two lengths",
+        raw(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}}"),
+        IN_DOUBT,
+    ),
+    row(
+        "chunks cut off", Script(sends=whole(lambda b: chunked(b[:30], last=b"40\r\n{"))), IN_DOUBT
+    ),
+    row("chunks without an end", Script(sends=whole(lambda b: chunked(b, last=b""))), IN_DOUBT),
+    row(
+        "a chunk of odd size",
+        Script(sends=whole(lambda b: chunked(b[:30], last=b"zz\r\n"))),
+        IN_DOUBT,
+    ),
+    row("a refusal cut off", raw(response(400, b'{"code":"invalid_re', length=90)), IN_DOUBT),
+    row("garbage", raw(bytes(range(256)) * 4), IN_DOUBT),
+    row("zeros", raw(b"\x00" * 300), IN_DOUBT),
+    row("the greeting of another protocol", raw(b"SSH-2.0-OpenSSH_9.7\r\n"), IN_DOUBT),
+    row("HTTP/0.9: a bare body", Script(sends=BYTES), IN_DOUBT),
+    row("a status of two digits", raw(b"HTTP/1.1 20 OK\r\n\r\n{}"), IN_DOUBT),
+    row("an endless head", raw(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000), IN_DOUBT),
+    row("a body of more than 4 MB", raw(response(200, b'"' + b"x" * 5_000_000 + b'"')), IN_DOUBT),
+    row("plain that claims to be gzip", taken(200, "Content-Encoding: gzip"), IN_DOUBT),
+    row("only 100 Continue", raw(CONTINUE), IN_DOUBT),
+    row("100 Continue without end", raw(CONTINUE * 9, "hold"), IN_DOUBT, deadline_s=SHORT_S),
+    row("101 to another protocol", raw(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n"), IN_DOUBT),
+]
+TAKEN_ANSWERS = [
+    row("an id", taken(), ACCEPTED),
+    *[row(f"an id with HTTP {s}", taken(s), ACCEPTED) for s in (201, 202, 302, 400, 401, 404, 429)],
+    *[row(f"an id with HTTP {s}", taken(s), ACCEPTED) for s in (408, 409, 500, 502, 503, 504, 524)],
+    row(
+        "an id after 100 Continue",
+        Script(sends=whole(lambda b: CONTINUE + response(200, b))),
+        ACCEPTED,
+    ),
+    row(
+        "an id after early hints",
+        Script(sends=whole(lambda b: HINTS * 3 + response(200, b))),
+        ACCEPTED,
+    ),
+    row("an id in chunks", Script(sends=whole(lambda b: chunked(b[:9], b[9:]))), ACCEPTED),
+    row("an id until the end", Script(sends=whole(lambda b: HEAD + b"\r\n" + b)), ACCEPTED),
+    row(
+        "an id behind a mark of byte order",
+        Script(sends=whole(lambda b: response(200, b"\xef\xbb\xbf" + b))),
+        ACCEPTED,
+    ),
+    row("an id, then a reset connection", Script(sends=WHOLE, ends="hold"), ACCEPTED),
+    row("an id before the request was read", Script("half", WHOLE, "hold"), ACCEPTED),
+    Row(
+        "a failed task with HTTP 500",
+        told({"code": 500, "data": FAILED_TASK, "message": "failed"}, TAKEN["gptge"], 500),
+        ACCEPTED,
+        ACCEPTED,
+    ),
+]
+REFUSALS = [
+    row("HTTP 400 in the service's form", said(400, "too long"), REJECTED, "too long"),
+    row(
+        "HTTP 401 in the service's form", said(401, "bad key"), REJECTED, "does not accept the key"
+    ),
+    row("HTTP 402 in the service's form", said(402, "no money"), REJECTED, "Top up"),
+    row("HTTP 403 in the service's form", said(403, "banned"), REJECTED),
+    row("HTTP 404 in the service's form", said(404, "no such path"), REJECTED),
+    row("HTTP 422 in the service's form", said(422, "not like this"), REJECTED),
+    row("an error code within HTTP 200", within_200(400), REJECTED),
+    row("code 401 within HTTP 200", within_200(401, "bad key"), REJECTED),
+    row("maintenance", said(503, "Service is under maintenance"), REJECTED, "maintenance"),
+    row("maintenance on a page", page(503, "Service is under maintenance"), REJECTED),
+    row("a stopped model", said(500, "this model: service stopped"), REJECTED),
+    row("no money with HTTP 500", said(500, "insufficient credits", "quota_not_enough"), REJECTED),
+    row("no money with HTTP 200", within_200(402, "insufficient credits"), REJECTED, "Top up"),
+    row(
+        "plan limit",
+        said(429, "active task count 2 has reached the plan limit"),
+        REJECTED,
+        "list_songs",
+    ),
+    row(
+        "plan limit with HTTP 400",
+        said(400, "active task count 2 has reached the plan limit"),
+        REJECTED,
+    ),
+    row(
+        "plan limit with HTTP 500",
+        said(500, "active task count 2 has reached the plan limit"),
+        REJECTED,
+    ),
+    Row("no channel", gate(503, "无可用渠道", "model_not_found"), REJECTED, REJECTED, "stopped"),
+    Row("the gate: bad key", gate(401, "无效的令牌"), IN_DOUBT, REJECTED),
+    Row("the gate: banned", gate(403, "用户已被封禁"), IN_DOUBT, REJECTED),
+    Row("the gate: database", gate(500, "数据库错误"), IN_DOUBT, REJECTED),
+    Row("the gate with HTTP 502", gate(502, "bad gateway"), IN_DOUBT, REJECTED),
+    Row("the gate with HTTP 503", gate(503, "later"), IN_DOUBT, REJECTED),
+    Row("the gate with HTTP 200", gate(200, "no"), IN_DOUBT, REJECTED),
+    Row("the gate with HTTP 409", gate(409, "no"), IN_DOUBT, REJECTED),
+]
+TOO_MANY = [
+    row("429 in the service's form", said(429, "slow down"), REJECTED, "in a minute"),
+    row("429 on a page", page(429), REJECTED, "in a minute"),
+    row("429 and nothing", page(429, ""), REJECTED, "in a minute"),
+    row("429 with seconds", said(429, "slow", "", "Retry-After: 30"), REJECTED, "in 30 s"),
+    row("429 with far too many seconds", page(429, "", "Retry-After: 86400"), REJECTED, "in 120 s"),
+    row(
+        "429 with a date",
+        page(
+            429,
+            "",
+            "Date: Wed, 01 Jul 2026 10:00:00 GMT",
+            "Retry-After: Wed, 01 Jul 2026 10:00:45 GMT",
+        ),
+        REJECTED,
+        "in 45 s",
+    ),
+    row("429 with nonsense", page(429, "", "Retry-After: soon"), REJECTED, "in a minute"),
+    row("429 within HTTP 200", within_200(429), REJECTED, "in a minute"),
+    row(
+        "429 with a quota code",
+        said(429, "quota is not enough", "local:quota_not_enough"),
+        REJECTED,
+        "no credits left",
+    ),
+]
+REDIRECTS = [
+    *[
+        row(f"HTTP {s} to elsewhere", page(s, "", "Location: /x"), REJECTED)
+        for s in (300, 301, 303)
+    ],
+    *[
+        row(f"HTTP {s} to elsewhere", page(s, "", "Location: /x"), REJECTED)
+        for s in (302, 307, 308)
+    ],
+    row("HTTP 302 to another host", page(302, "", "Location: https://a.example/"), REJECTED),
+    row("HTTP 307 without a place", page(307, ""), REJECTED, "redirect (HTTP 307)"),
+    row("HTTP 302 to nonsense", page(302, "", "Location: http://[:::"), REJECTED),
+    row("HTTP 304", page(304, ""), REJECTED),
+]
+DOUBTS = [
+    *[row(f"HTTP {s} in the form", said(s, "hm", "hm"), IN_DOUBT) for s in (405, 408, 409, 418)],
+    *[
+        row(f"HTTP {s} in the form", said(s, "hm", "hm"), IN_DOUBT)
+        for s in (500, 502, 503, 504, 524)
+    ],
+    *[row(f"HTTP {s} on a page", page(s), IN_DOUBT) for s in (400, 401, 402, 403, 404, 408, 409)],
+    *[row(f"HTTP {s} on a page", page(s), IN_DOUBT) for s in (422, 500, 502, 503, 504, 524)],
+    row("HTML with HTTP 200", page(200, "<!doctype html><title>x"), IN_DOUBT, "a web page"),
+    row("nothing with HTTP 200", page(200, ""), IN_DOUBT, "nothing"),
+    row("HTTP 204", raw(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"), IN_DOUBT),
+    row("null", page(200, "null"), IN_DOUBT),
+    row("an empty object", page(200, "{}"), IN_DOUBT),
+    row("a bare id", page(200, f'"{TASK_ID}"'), IN_DOUBT),
+    row("success without an id", within_200(200, "success"), IN_DOUBT, "without a task id"),
+    row("code 500 within HTTP 200", within_200(500), IN_DOUBT),
+    row("code 10000 within HTTP 200", within_200(10000), IN_DOUBT),
+    row("maintenance on a page with HTTP 200", page(200, "Service is under maintenance"), IN_DOUBT),
+    row("the upstream was lost", said(500, "dial tcp: i/o timeout", "do_request_failed"), IN_DOUBT),
+    row("a crash in the gate's form", gate(500, "x", kind="new_api_panic"), IN_DOUBT),
+    row("a crash that only the text tells", gate(500, "Panic detected, error: x"), IN_DOUBT),
+    row("an error that is a text", page(403, '{"error": "Forbidden"}'), IN_DOUBT),
+]
+ROWS = [
+    *CONNECTIONS,
+    *BROKEN_ANSWERS,
+    *TAKEN_ANSWERS,
+    *REFUSALS,
+    *TOO_MANY,
+    *REDIRECTS,
+    *DOUBTS,
+]
+
+
+# The bench -------------------------------------------------------------------------------------
+
+
+class _Hurried:
+    """An adapter whose every submission must be answered within `deadline_s`."""
+
+    deadline_s = ENDLESS_S
+
+    def prepare(self, request: Request) -> Submission:
+        prepared: Submission = super().prepare(request)  # type: ignore[misc]  # the adapter's
+        return replace(prepared, deadline_s=self.deadline_s)
+
+
+class HurriedPiapi(_Hurried, Piapi):
+    pass
+
+
+class HurriedGptge(_Hurried, Gptge):
+    pass
+
+
+@dataclass
+class Bench:
+    """A submitter with its journal, and the end of each submission."""
+
+    submitter: Submitter
+    journal: Journal
+    settled: dict[str, anyio.Event] = field(default_factory=dict)
+
+    async def submitted(
+        self, service: Service, base_url: str, deadline_s: float
+    ) -> tuple[Task, int]:
+        """Pay once at `base_url`; gives what the journal says in the end, and the tries."""
+        adapter = (
+            HurriedPiapi("key-1234", base_url)
+            if service == "piapi"
+            else HurriedGptge("key-1234", base_url)
+        )
+        adapter.deadline_s = deadline_s
+        pauses: list[float] = []
+        adapter._http._pause = _noting(pauses)  # noqa: SLF001 - the pauses are real time
+        request = SongRequest(UDIO if service == "piapi" else DEFAULT_SUNO, "slow harbour waltz")
+        prepared = await self.submitter.pay(request, adapter, join=False)
+        await self.settled.setdefault(prepared.task.local_id, anyio.Event()).wait()
+        await adapter.close()
+        task = await self.journal.find(prepared.task.local_id)
+        assert task is not None
+        return task, 1 + len(pauses)
+
+    async def took_note(self, local_id: str, recorded: Recorded | None) -> None:
+        if recorded is None:
+            self.settled.setdefault(local_id, anyio.Event()).set()
+
+
+def _noting(pauses: list[float]) -> Callable[[float], Awaitable[None]]:
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    return pause
+
+
+@asynccontextmanager
+async def open_bench(folder: Path) -> AsyncIterator[Bench]:
+    clock = Clock()
+    journal = Journal(folder / "journal.sqlite3", clock.now)
+    async with anyio.create_task_group() as work:
+        settled: list[Bench] = []
+
+        async def took_note(local_id: str, recorded: Recorded | None) -> None:
+            await settled[0].took_note(local_id, recorded)
+
+        bench = Bench(Submitter(journal, clock, work, 1_000_000, took_note), journal)
+        settled.append(bench)
+        yield bench
+        await bench.submitter.settled()
+    await journal.close()
+
+
+def outcome(task: Task) -> str:
+    """Say what became of the submission: with an id it was accepted, whatever came later."""
+    status = "accepted" if task.task_id else task.status
+    assert task.task_id in {"", TASK_ID}
+    return f"{status}, charged: {task.charged}"
+
+
+# The tests -------------------------------------------------------------------------------------
+
+
+async def difference(bench: Bench, service: Service, r: Row) -> str:
+    """Play a row's script to the service's client; gives how that was not what the row says."""
+    async with playing(service, r.script) as played:
+        url = f"http://127.0.0.1:{played.port}"
+        task, tried = await bench.submitted(service, url, r.deadline_s)
+    expected = (r.piapi if service == "piapi" else r.gptge, r.arrived, r.tried)
+    found = (outcome(task), played.arrived, tried)
+    if found == expected and r.says in task.error:
+        return ""
+    return f"{r.name}: expected {expected} {r.says!r}, found {found} {task.error!r}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_whatever_a_socket_does_is_sorted_by_the_table(
+    service: Service, tmp_path: Path
+) -> None:
+    assert len({r.name for r in ROWS}) == len(ROWS) >= 25
+    async with open_bench(tmp_path) as bench:
+        found = [await difference(bench, service, r) for r in ROWS * ROUNDS]
+    report(f"{service}: {len(ROWS)} behaviours of a socket, {len(found)} submissions")
+    assert list(filter(None, found)) == []
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """A connection that is never made."""
+
+    name: str
+    place: Callable[[Service], AbstractAsyncContextManager[BareService]]
+    scheme: str = "http"
+
+
+NOT_MADE = [
+    NotMade("refused", lambda _: refusing()),
+    NotMade("never taken", lambda _: ignoring()),
+    NotMade("plain where TLS is asked for", lambda s: playing(s, page(400)), "https"),
+    NotMade("closed at the TLS greeting", lambda s: playing(s, Script()), "https"),
+    NotMade("reset at the TLS greeting", lambda s: playing(s, Script(ends="reset")), "https"),
+    NotMade("closed before the TLS greeting", lambda s: playing(s, Script("nothing")), "https"),
+]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("case", NOT_MADE, ids=lambda case: case.name)
+async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at_most(
+    service: Service, case: NotMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "CONNECT_S", 0.2)
+    async with open_bench(tmp_path) as bench, case.place(service) as played:
+        url = f"{case.scheme}://127.0.0.1:{played.port}"
+        task, tried = await bench.submitted(service, url, ENDLESS_S)
+    assert (outcome(task), tried) == (REJECTED, 3)
+    assert "Nothing was sent or charged" in task.error
+    assert played.arrived == (3 if case.scheme == "https" else 0)
+    report(f"{service}: {case.name}: {tried} tries, none of them a request")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://", "ftp://127.0.0.1", "x"])
+async def test_an_address_that_cannot_be_used_is_rejected(
+    service: Service, url: str, tmp_path: Path
+) -> None:
+    async with open_bench(tmp_path) as bench:
+        task, tried = await bench.submitted(service, url, ENDLESS_S)
+    assert outcome(task) == REJECTED
+    assert tried <= 3

@@ -1,0 +1,633 @@
+"""The library: whole files under safe names, saved once, and nothing left of what failed."""
+
+import asyncio
+import errno
+import os
+import resource
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+from mutagen.mp3 import MP3
+
+from song_mcp.errors import LibraryError
+from song_mcp.library import formats, tags
+from song_mcp.library.atomic import AtomicFile
+from song_mcp.library.store import Library, Saved
+from song_mcp.songs import Clip, Task
+from tests import recordings
+
+AUDIO = "https://cdn.example/The%2520Untitled.mp3"
+COVER = "https://images.example/c1"
+TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
+CLIP = Clip("c1", "completed", title="Harbour Lights", audio_url=AUDIO)
+COVERED = replace(CLIP, image_url=COVER)
+SONG = recordings.mp3(2)
+KEY = tags.key_of(TASK, CLIP)
+NAME = f"Harbour Lights {KEY[:8]}.mp3"
+LONGER = f"Harbour Lights {KEY[:16]}.mp3"
+PAGE = b"<!DOCTYPE html><title>Expired</title>"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    mime_type: str
+
+
+class Web:
+    """What is behind the links: bytes by URL, poured in chunks. Errors are raised half-way."""
+
+    def __init__(self, pages: dict[str, bytes], error: Exception | None = None) -> None:
+        self.pages = pages
+        self.error = error
+        self.asked: list[str] = []
+
+    async def __call__(self, url: str, sink: Callable[[bytes], None]) -> Fetched:
+        self.asked.append(url)
+        if url not in self.pages:
+            raise LibraryError("There is nothing behind the link.")
+        content = self.pages[url]
+        for start in range(0, len(content), 1000):
+            await anyio.lowlevel.checkpoint()
+            sink(content[start : start + 1000])
+            if self.error:
+                raise self.error
+        return Fetched("audio/mpeg")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "Music" / "song-mcp"
+
+
+def library(folder: Path, content: bytes = SONG, cover: bytes | None = None) -> Library:
+    covers = {} if cover is None else {COVER: cover}
+    return Library(folder, Web({AUDIO: content, **covers}))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def refusal(library: Library, clip: Clip = CLIP) -> str:
+    with pytest.raises(LibraryError) as caught:
+        await library.save(TASK, clip)
+    return str(caught.value)
+
+
+# Saving ------------------------------------------------------------------------------------
+
+
+async def test_a_saved_clip_is_a_tagged_file_with_the_songs_name(folder: Path) -> None:
+    saved = await library(folder).save(TASK, CLIP)
+    assert saved == Saved(
+        folder / NAME, None, "audio/mpeg", saved.file.stat().st_size, saved.duration_s
+    )
+    assert saved.duration_s == pytest.approx(2, abs=0.1)
+    assert saved.file.read_bytes().endswith(SONG)
+    assert str(MP3(saved.file)["TIT2"]) == "Harbour Lights"  # type: ignore[no-untyped-call]
+    assert names(folder) == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("content", "extension", "mime_type"),
+    [
+        (recordings.wav(), ".wav", "audio/wav"),
+        (recordings.flac(), ".flac", "audio/flac"),
+        (recordings.opus(), ".opus", "audio/ogg"),
+        (recordings.vorbis(), ".ogg", "audio/ogg"),
+        (recordings.m4a(), ".m4a", "audio/mp4"),
+    ],
+)
+async def test_the_bytes_decide_extension_and_type(
+    folder: Path, content: bytes, extension: str, mime_type: str
+) -> None:
+    saved = await library(folder, content).save(TASK, CLIP)
+    assert (saved.file.suffix, saved.mime_type) == (extension, mime_type)
+    assert saved.duration_s == pytest.approx(1, abs=0.1)
+
+
+async def test_making_a_library_touches_nothing_and_the_first_clip_makes_the_folder(
+    folder: Path,
+) -> None:
+    catalog = library(folder)
+    assert not folder.parent.exists()
+    saved = await catalog.save(TASK, CLIP)
+    assert stat.S_IMODE(folder.stat().st_mode) & 0o022 == 0
+    assert stat.S_IMODE(saved.file.stat().st_mode) & 0o600 == 0o600
+
+
+async def test_audio_that_cannot_be_tagged_is_kept_as_it_came(folder: Path) -> None:
+    content = recordings.m4a().replace(b"mdhd", b"mdhx")
+    saved = await library(folder, content).save(TASK, CLIP)
+    assert saved.file.read_bytes() == content
+    assert saved.duration_s is None
+
+
+async def test_a_folder_that_is_a_symlink_of_the_user_is_used(folder: Path, tmp_path: Path) -> None:
+    real = tmp_path / "elsewhere"
+    real.mkdir()
+    folder.parent.mkdir()
+    folder.symlink_to(real, target_is_directory=True)
+    saved = await library(folder).save(TASK, CLIP)
+    assert saved.file == folder / NAME
+    assert names(real) == [NAME]
+
+
+# Once, and never over another --------------------------------------------------------------
+
+
+async def test_a_clip_saved_twice_is_one_file_downloaded_once(folder: Path) -> None:
+    web = Web({AUDIO: SONG})
+    first = await Library(folder, web).save(TASK, CLIP)
+    assert await Library(folder, web).save(TASK, CLIP) == first
+    assert web.asked == [AUDIO]
+
+
+async def test_a_clip_whose_title_changed_is_still_the_same_file(folder: Path) -> None:
+    first = await library(folder).save(TASK, CLIP)
+    renamed = replace(CLIP, title="Quay", audio_url="")
+    assert await library(folder).save(TASK, renamed) == first
+
+
+async def test_a_clip_that_knows_its_file_keeps_it_wherever_it_is(
+    folder: Path, tmp_path: Path
+) -> None:
+    first = await library(folder).save(TASK, CLIP)
+    moved = first.file.rename(tmp_path / "mine.mp3")
+    again = await library(folder).save(TASK, replace(CLIP, file=moved))
+    assert again == replace(first, file=moved)
+    assert names(folder) == []
+
+
+async def test_a_clip_whose_file_is_gone_is_saved_anew(folder: Path) -> None:
+    first = await library(folder).save(TASK, CLIP)
+    first.file.unlink()
+    assert await library(folder).save(TASK, replace(CLIP, file=first.file)) == first
+
+
+async def test_an_untagged_clip_saved_twice_is_one_file(folder: Path) -> None:
+    catalog = library(folder, recordings.wav())
+    assert await catalog.save(TASK, CLIP) == await catalog.save(TASK, CLIP)
+    assert len(names(folder)) == 1
+
+
+async def test_two_clips_with_one_title_are_two_files(folder: Path) -> None:
+    catalog = library(folder)
+    first = await catalog.save(TASK, CLIP)
+    second = await catalog.save(TASK, replace(CLIP, clip_id="c2"))
+    assert first.file != second.file
+    assert len(names(folder)) == 2
+
+
+async def test_another_clip_of_the_same_name_and_short_id_is_not_overwritten(folder: Path) -> None:
+    other = tags.Tags("Theirs", "udio", "song-mcp", "", "", KEY[:8] + "x" * 44)
+    theirs = tags.tagged(recordings.mp3(1, 880), formats.MP3, other) or b""
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(theirs)
+    first = await library(folder).save(TASK, CLIP)
+    assert first.file.name == LONGER
+    assert (folder / NAME).read_bytes() == theirs
+    assert await library(folder).save(TASK, CLIP) == first
+
+
+@pytest.mark.parametrize("content", [b"", b"my notes", recordings.mp3(1, 880)])
+async def test_a_foreign_file_of_the_same_name_is_not_overwritten(
+    folder: Path, content: bytes
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(content)
+    saved = await library(folder).save(TASK, CLIP)
+    assert saved.file.name == LONGER
+    assert (folder / NAME).read_bytes() == content
+
+
+async def test_a_symlink_planted_at_the_name_is_neither_followed_nor_replaced(
+    folder: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim.mp3"
+    victim.write_bytes(SONG)
+    folder.mkdir(parents=True)
+    (folder / NAME).symlink_to(victim)
+    (folder / LONGER).symlink_to(tmp_path / "nowhere")
+    saved = await library(folder).save(TASK, CLIP)
+    assert len(saved.file.stem) > len(LONGER)
+    assert victim.read_bytes() == SONG
+    assert not (tmp_path / "nowhere").exists()
+    assert (folder / NAME).is_symlink()
+
+
+@pytest.mark.parametrize("swapped", ["song-mcp", "Music"])
+async def test_a_symlink_swapped_in_during_the_download_leads_nothing_astray(
+    folder: Path, tmp_path: Path, swapped: str
+) -> None:
+    """The song goes where its hidden file is; the cover, which comes later, nowhere."""
+    victim, aside = tmp_path / "victim", tmp_path / "aside"
+    (victim / "song-mcp").mkdir(parents=True)
+    path = folder if swapped == folder.name else folder.parent
+
+    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG if url == AUDIO else recordings.PNG)
+        if url == AUDIO:
+            path.rename(aside)
+            path.symlink_to(victim)
+        return Fetched("")
+
+    await Library(folder, download).save(TASK, COVERED)
+    assert [each for each in victim.rglob("*") if each.is_file()] == []
+    assert [each.name for each in aside.rglob("*.*")] == [NAME]
+
+
+async def test_a_hidden_file_that_was_exchanged_gets_no_final_name(
+    folder: Path, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"not yours")
+
+    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG)
+        (partial,) = folder.iterdir()
+        partial.unlink()
+        partial.symlink_to(victim)
+        return Fetched("")
+
+    assert "exchanged" in await refusal(Library(folder, download))
+    assert names(folder) == []
+    assert victim.read_bytes() == b"not yours"
+
+
+async def test_folders_and_pipes_at_the_name_are_left_alone(folder: Path) -> None:
+    (folder / NAME).mkdir(parents=True)
+    os.mkfifo(folder / LONGER)
+    with anyio.fail_after(5):
+        saved = await library(folder).save(TASK, CLIP)
+    assert stat.S_ISREG(saved.file.stat().st_mode)
+
+
+async def test_a_clip_for_which_every_name_is_taken_is_refused(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for name in tags.file_names(TASK, CLIP, ".mp3"):
+        (folder / name).write_bytes(b"taken")
+    before = names(folder)
+    assert "Every name" in await refusal(library(folder))
+    assert names(folder) == before
+
+
+async def test_racing_saves_of_one_clip_leave_one_file(folder: Path) -> None:
+    shelves = [library(folder, cover=recordings.PNG) for _ in range(8)]
+    saved: list[Saved] = []
+
+    async def save(catalog: Library) -> None:
+        saved.append(await catalog.save(TASK, COVERED))
+
+    async with anyio.create_task_group() as group:
+        for catalog in shelves:
+            group.start_soon(save, catalog)
+    assert {one.file for one in saved} == {folder / NAME}
+    assert names(folder) == sorted([NAME, NAME.replace(".mp3", ".png")])
+
+
+async def test_racing_saves_of_different_clips_lose_none(folder: Path) -> None:
+    clips = [replace(CLIP, clip_id=f"c{number}") for number in range(8)]
+    async with anyio.create_task_group() as group:
+        for clip in clips:
+            group.start_soon(library(folder).save, TASK, clip)
+    assert len(names(folder)) == 8
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+async def test_a_file_system_without_hard_links_gets_whole_files_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_taken: bool
+) -> None:
+    """The system's call is replaced, for want of such a file system on every machine."""
+
+    def no_links(*args: object, **options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    if is_taken:
+        folder.mkdir(parents=True)
+        (folder / NAME).write_bytes(b"taken")
+    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
+    assert saved.file.name == (LONGER if is_taken else NAME)
+    assert saved.file.read_bytes().endswith(SONG)
+    assert len(names(folder)) == 2 + is_taken
+    assert await library(folder).save(TASK, CLIP) == saved
+
+
+async def test_a_system_without_descriptors_of_folders_saves_just_as_well(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("song_mcp.library.atomic.HAS_DIR_FD", False)
+    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
+    assert saved.file.read_bytes().endswith(SONG)
+    assert len(names(folder)) == 2
+    assert "web page" in await refusal(library(folder, PAGE), replace(CLIP, clip_id="c2"))
+    assert len(names(folder)) == 2
+
+
+async def test_a_name_that_was_reserved_in_vain_is_given_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **options: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "link", broken)
+    monkeypatch.setattr(os, "replace", broken)
+    assert "cannot be used" in await refusal(library(folder))
+    assert names(folder) == []
+
+
+# Failing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (PAGE, "web page"),
+        (b'{"detail": "gone"}', "message of the host"),
+        (b"", "empty"),
+        (recordings.wav()[:5000], "cut off"),
+        (recordings.m4a(codec=b"enca"), "encrypted"),
+    ],
+)
+async def test_what_is_no_audio_is_refused_whatever_its_type_says(
+    folder: Path, content: bytes, said: str
+) -> None:
+    text = await refusal(library(folder, content))
+    assert said in text
+    assert "The clip keeps its link" in text
+    assert names(folder) == []
+
+
+async def test_a_download_over_the_cap_is_refused(folder: Path) -> None:
+    catalog = Library(folder, Web({AUDIO: SONG}), cap_bytes=len(SONG) - 1)
+    assert f"longer than {len(SONG) - 1} bytes" in await refusal(catalog)
+    assert names(folder) == []
+    catalog = Library(folder, Web({AUDIO: SONG}), cap_bytes=len(SONG))
+    assert (await catalog.save(TASK, CLIP)).file.name == NAME
+
+
+@pytest.mark.parametrize("error", [LibraryError("It broke."), ZeroDivisionError("a bug")])
+async def test_a_download_that_breaks_leaves_nothing(folder: Path, error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        await Library(folder, Web({AUDIO: SONG}, error)).save(TASK, CLIP)
+    assert names(folder) == []
+
+
+async def test_a_clip_without_a_link_is_not_looked_for(folder: Path) -> None:
+    web = Web({})
+    assert "no link" in await refusal(Library(folder, web), replace(CLIP, audio_url=""))
+    assert web.asked == []
+    assert not folder.exists()
+
+
+class Slow:
+    """A download that stops half-way and waits for ever."""
+
+    def __init__(self) -> None:
+        self.is_waiting = anyio.Event()
+
+    async def __call__(self, url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG[:1000])
+        self.is_waiting.set()
+        await anyio.sleep_forever()
+        raise NotImplementedError
+
+
+async def test_a_download_under_way_has_a_hidden_name_and_cancelling_removes_it(
+    folder: Path,
+) -> None:
+    slow = Slow()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(Library(folder, slow).save, TASK, CLIP)
+            await slow.is_waiting.wait()
+            (partial,) = names(folder)
+            group.cancel_scope.cancel()
+    assert partial.startswith(".partial-")
+    assert names(folder) == []
+
+
+async def test_a_task_cancelled_by_the_event_loop_itself_leaves_nothing(folder: Path) -> None:
+    slow = Slow()
+    with anyio.fail_after(5):
+        task = asyncio.ensure_future(Library(folder, slow).save(TASK, CLIP))
+        await slow.is_waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert names(folder) == []
+
+
+async def test_cancelling_at_any_moment_leaves_a_whole_file_or_nothing(folder: Path) -> None:
+    """All ways of cancelling, after as many steps of the event loop as a save may take."""
+    for steps in range(0, 400, 8):
+        for way in (cancel_scope, cancel_task, cancel_task_twice):
+            await way(library(folder, recordings.mp3(0.5)), steps)
+            left = names(folder) if folder.exists() else []
+            assert left in ([], [NAME])
+            if left:
+                assert (await library(folder).save(TASK, CLIP)).duration_s == pytest.approx(
+                    0.5, abs=0.1
+                )
+                (folder / NAME).unlink()
+
+
+async def cancel_scope(catalog: Library, steps: int) -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(catalog.save, TASK, CLIP)
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+
+async def cancel_task(catalog: Library, steps: int) -> None:
+    task = asyncio.ensure_future(catalog.save(TASK, CLIP))
+    for _ in range(steps):
+        await anyio.lowlevel.checkpoint()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def cancel_task_twice(catalog: Library, steps: int) -> None:
+    task = asyncio.ensure_future(catalog.save(TASK, CLIP))
+    for _ in range(steps):
+        await anyio.lowlevel.checkpoint()
+    task.cancel()
+    await anyio.lowlevel.checkpoint()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_a_step_that_comes_after_its_draft_was_discarded_does_nothing(folder: Path) -> None:
+    """Such a step is left over in its thread where the event loop itself cancelled the save."""
+    draft = AtomicFile(folder)
+    draft.discard()
+    draft.open()
+    assert not folder.exists()
+    with pytest.raises(LibraryError, match="given up"):
+        draft.write(SONG)
+
+
+async def test_partial_files_of_killed_processes_go_after_a_day(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    old, new, mine = folder / ".partial-old", folder / ".partial-new", folder / "old notes"
+    for path in (old, new, mine):
+        path.write_bytes(b"half")
+    for path in (old, mine):
+        os.utime(path, (1_000_000, 1_000_000))
+    await library(folder).save(TASK, CLIP)
+    assert names(folder) == sorted([new.name, mine.name, NAME])
+
+
+# Folders that cannot be used ---------------------------------------------------------------
+
+
+async def test_a_file_in_the_place_of_the_folder_is_explained(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.write_bytes(b"not a folder")
+    text = await refusal(library(folder))
+    assert "is no folder" in text
+    assert "The clip keeps its link" in text
+    assert folder.read_bytes() == b"not a folder"
+
+
+async def test_a_folder_below_a_file_is_explained(folder: Path) -> None:
+    folder.parent.write_bytes(b"not a folder")
+    assert "is no folder" in await refusal(library(folder))
+
+
+async def test_a_dangling_symlink_as_the_folder_is_explained(folder: Path, tmp_path: Path) -> None:
+    folder.parent.mkdir()
+    folder.symlink_to(tmp_path / "nowhere")
+    assert "is no folder" in await refusal(library(folder))
+
+
+async def test_a_folder_that_may_not_be_written_is_explained(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("who runs this may write anywhere")
+    assert "cannot be written" in await refusal(library(folder))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+async def test_a_full_disk_is_explained(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is always full stands in for the disk; the system's call opens it."""
+    opened = os.open
+
+    def open_full(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if ".partial-" in str(path):
+            return opened("/dev/full", os.O_RDWR)
+        return opened(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", open_full)
+    text = await refusal(library(folder))
+    assert "no room left" in text
+    assert "Free some space" in text
+    assert names(folder) == []
+
+
+async def test_audio_that_has_room_only_without_its_tags_is_kept_without(folder: Path) -> None:
+    """The system's limit on the length of a file stands in for a disk that is nearly full."""
+    cover = recordings.PNG + bytes(100_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(SONG) + 1000, limits[1]))
+    try:
+        saved = await library(folder, cover=cover).save(TASK, COVERED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert saved.file.read_bytes() == SONG
+    assert saved.cover is None
+    assert names(folder) == [NAME]
+
+
+async def test_a_folder_that_goes_during_the_download_is_explained(folder: Path) -> None:
+    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+        sink(SONG)
+        (partial,) = folder.iterdir()
+        partial.unlink()
+        folder.rmdir()
+        return Fetched("audio/mpeg")
+
+    assert "is gone" in await refusal(Library(folder, download))
+
+
+# Covers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cover", "extension", "is_embedded"),
+    [
+        (recordings.PNG, ".png", True),
+        (recordings.JPEG, ".jpg", True),
+        (recordings.WEBP, ".webp", False),
+    ],
+)
+async def test_a_cover_is_kept_beside_the_song_and_inside_it(
+    folder: Path, cover: bytes, extension: str, *, is_embedded: bool
+) -> None:
+    saved = await library(folder, cover=cover).save(TASK, COVERED)
+    assert saved.cover == saved.file.with_suffix(extension)
+    assert saved.cover.read_bytes() == cover
+    assert (cover in saved.file.read_bytes()) == is_embedded
+    assert await library(folder).save(TASK, COVERED) == saved
+
+
+@pytest.mark.parametrize(
+    "cover",
+    [None, b"", PAGE, b"<svg/>", recordings.PNG + bytes(5 * 2**20)],
+    ids=["missing", "empty", "page", "svg", "too large"],
+)
+async def test_a_cover_that_fails_is_left_out(folder: Path, cover: bytes | None) -> None:
+    saved = await library(folder, cover=cover).save(TASK, COVERED)
+    assert saved.cover is None
+    assert names(folder) == [NAME]
+
+
+async def test_a_cover_replaces_no_file_and_follows_no_symlink(
+    folder: Path, tmp_path: Path
+) -> None:
+    folder.mkdir(parents=True)
+    beside = folder / NAME.replace(".mp3", ".png")
+    beside.symlink_to(tmp_path / "nowhere")
+    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
+    assert saved.cover is None
+    assert beside.is_symlink()
+    assert not (tmp_path / "nowhere").exists()
+
+
+# Reading -----------------------------------------------------------------------------------
+
+
+async def test_reading_gives_the_bytes_of_the_file(folder: Path) -> None:
+    catalog = library(folder)
+    saved = await catalog.save(TASK, CLIP)
+    assert await catalog.read(replace(CLIP, file=saved.file)) == saved.file.read_bytes()
+
+
+async def test_a_clip_that_was_never_saved_says_why(folder: Path) -> None:
+    with pytest.raises(LibraryError, match=r"is not in the library\. It broke\.$"):
+        await library(folder).read(replace(CLIP, save_error="It broke."))
+
+
+@pytest.mark.parametrize("other", [None, b"notes", Path("target"), "folder"])
+async def test_a_file_that_is_gone_or_replaced_is_not_read(
+    folder: Path, other: bytes | Path | str | None
+) -> None:
+    folder.mkdir(parents=True)
+    file = folder / NAME
+    if isinstance(other, bytes):
+        file.write_bytes(other)
+    elif isinstance(other, Path):
+        (folder / other).write_bytes(SONG)
+        file.symlink_to(folder / other)
+    elif other:
+        file.mkdir()
+    with pytest.raises(LibraryError, match=f"'{NAME}' of clip c1 is gone"):
+        await library(folder).read(replace(CLIP, file=file))

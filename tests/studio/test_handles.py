@@ -1,0 +1,158 @@
+"""What the holder of a handle is told as time goes by, with services and a clock in memory."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from song_mcp.journal.store import Journal
+from song_mcp.library.store import Library, Media
+from song_mcp.providers.base import Provider
+from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task
+from song_mcp.studio.handles import SAVED_WITHIN_S
+from song_mcp.studio.poller import SLOWEST_S
+from song_mcp.studio.studio import Studio, running
+from tests.manual_clock import ManualClock
+from tests.memory_services import MemoryServices, spare_the_disk
+
+HOUR_S = 3600.0
+WALTZ = SongRequest(UDIO, "waltz")
+
+
+async def never(_url: str, _sink: Callable[[bytes], None]) -> Media:
+    """Download for ever."""
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
+@dataclass
+class World:
+    """A journal in `folder`, services in memory, and a clock that stands still."""
+
+    folder: Path
+    clock: ManualClock
+    services: MemoryServices
+
+    @asynccontextmanager
+    async def process(
+        self, providers: Mapping[Service, Provider] | None = None
+    ) -> AsyncIterator[Studio]:
+        """Run a studio, as a process of its own would; nothing that it saves ever arrives."""
+        journal = Journal(self.folder / "journal.sqlite3", self.clock.now)
+
+        async with running(
+            lambda work: Studio(
+                providers=self.services.providers() if providers is None else providers,
+                journal=journal,
+                library=Library(self.folder / "library", never, cap_bytes=1),
+                clock=self.clock,
+                default_model=None,
+                default_wait_s=0.0,
+                daily_limit=10,
+                blob_cap_bytes=1,
+                work=work,
+            )
+        ) as studio:
+            yield studio
+        await journal.close()
+
+    async def begun(self, by: Studio) -> str:
+        """Have a song taken by its service; gives its handle."""
+        task = (await by.begin(WALTZ, another_take=False)).task
+        await self.clock.run(5.0)
+        return task.local_id
+
+    async def end_with_a_clip(self, task: Task) -> None:
+        """Have another process write that the song has ended."""
+        clip = Clip("c1", "completed", audio_url="https://media.example/c1.mp3")
+        report = Report(task.task_id, "completed", "completed", clips=(clip,))
+        other = Journal(self.folder / "journal.sqlite3", self.clock.now)
+        await other.record_all({task.local_id: report})
+        await other.close()
+
+    async def asked(self, by: Studio, handle: str, seconds: float) -> str:
+        """Ask every 5 s for so long; gives the phase in the end."""
+        for _ in range(round(seconds / 5)):
+            await by.handles.standing(handle)
+            await self.clock.run(5.0)
+        return (await by.handles.standing(handle)).phase
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    spare_the_disk(monkeypatch)
+    clock = ManualClock()
+    return World(tmp_path, clock, MemoryServices(clock))
+
+
+async def test_a_process_that_comes_much_later_learns_the_end_without_being_asked(
+    world: World,
+) -> None:
+    async with world.process() as first:
+        handle = await world.begun(first)
+    await world.clock.run(5 * HOUR_S)
+    async with world.process() as second:
+        await world.clock.run(6.0)
+        assert (await second.handles.standing(handle)).phase == "ended"
+
+
+async def test_a_song_that_takes_hours_is_looked_at_for_those_who_ask_and_not_too_often(
+    world: World,
+) -> None:
+    world.services.song_s = 3 * HOUR_S
+    async with world.process() as first:
+        handle = await world.begun(first)
+    await world.clock.run(2 * HOUR_S)
+    async with world.process() as second:
+        await world.clock.run(60.0)
+        before = world.services.looks["piapi"]
+        await world.clock.run(600.0)
+        assert world.services.looks["piapi"] == before, "nobody asked"
+        standing = await second.handles.standing(handle)
+        assert "over an hour" in standing.message
+        assert await world.asked(second, handle, 600.0) == "working"
+        looks = world.services.looks["piapi"] - before
+        assert 15 <= looks <= 600 / SLOWEST_S + 1
+        await world.clock.run(HOUR_S)
+        assert await world.asked(second, handle, 60.0) == "ended"
+
+
+async def test_looks_that_fail_are_not_made_more_often(world: World) -> None:
+    world.services.song_s = 3 * HOUR_S
+    async with world.process() as first:
+        handle = await world.begun(first)
+        await world.clock.run(2 * HOUR_S)
+        before = world.services.looks["piapi"]
+        world.services.look_fault = "half an answer"
+        assert await world.asked(first, handle, 600.0) == "working"
+        assert world.services.looks["piapi"] - before <= 600 / SLOWEST_S + 1
+
+
+async def test_without_its_key_a_task_is_told_as_last_known(world: World) -> None:
+    async with world.process() as first:
+        handle = await world.begun(first)
+    async with world.process({}) as keyless:
+        standing = await keyless.handles.standing(handle)
+        assert standing.phase == "working"
+        assert "PIAPI_API_KEY is not set" in standing.message
+
+
+async def test_an_end_is_held_back_for_its_audio_but_not_for_ever(world: World) -> None:
+    async with world.process() as studio:
+        handle = await world.begun(studio)
+        await world.end_with_a_clip(await studio.task(handle))
+        held = await studio.handles.standing(handle)
+        assert (held.phase, held.message) == ("working", "It is made; its audio is being saved.")
+        await world.clock.run(SAVED_WITHIN_S)
+        assert (await studio.handles.standing(handle)).phase == "ended"
+
+
+async def test_a_clock_that_was_set_back_holds_no_end_back(world: World) -> None:
+    async with world.process() as studio:
+        handle = await world.begun(studio)
+        await world.end_with_a_clip(await studio.task(handle))
+        world.clock.jumped_s -= HOUR_S
+        assert (await studio.handles.standing(handle)).phase == "ended"

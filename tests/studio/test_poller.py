@@ -1,0 +1,385 @@
+"""Following: the pace of looks, who makes them, and what is made of their answers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import pytest
+
+from song_mcp.errors import NoAnswerError, PausedError
+from song_mcp.journal.rows import NewTask
+from song_mcp.journal.store import Journal
+from song_mcp.songs import Service, Task
+from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
+from song_mcp.studio.poller import AT_ONCE, Poller, next_look_s
+from tests.manual_clock import ManualClock
+from tests.memory_services import Fault, MemoryServices, spare_the_disk
+
+HOUR_S = 3600.0
+BROKEN_AFTER_S = 150.0
+"""By then the pauses between five failures, at most 4, 8, 16 and 32 s, are over."""
+
+
+def looks(until_s: float) -> list[float]:
+    ages = [0.0]
+    while ages[-1] < until_s:
+        ages.append(next_look_s(ages[-1]))
+    return ages[1:]
+
+
+def test_the_first_looks_are_at_2_10_and_20_seconds_then_every_five() -> None:
+    assert looks(35) == [2, 10, 20, 25, 30, 35]
+
+
+def test_after_five_minutes_the_pace_is_a_twentieth_of_the_age() -> None:
+    assert next_look_s(295) == 300
+    assert next_look_s(300) == 315
+    assert next_look_s(400) == 420
+
+
+def test_the_slowest_pace_is_thirty_seconds() -> None:
+    assert next_look_s(3000) == 3030
+
+
+# One journal, some processes -------------------------------------------------------------------
+
+
+@dataclass
+class Follower:
+    """What follows tasks in one process, and the tasks whose end it learnt."""
+
+    journal: Journal
+    poller: Poller
+    accounts: dict[Service, str]
+    work: anyio.abc.TaskGroup
+    ended: list[Task] = field(default_factory=list)
+
+    def die(self) -> None:
+        self.work.cancel_scope.cancel()
+
+
+@dataclass
+class World:
+    """A journal in `folder`, services in memory, and a clock that stands still."""
+
+    folder: Path
+    clock: ManualClock
+    services: MemoryServices
+
+    @asynccontextmanager
+    async def follower(self) -> AsyncIterator[Follower]:
+        journal = Journal(self.folder / "j.sqlite3", self.clock.now)
+        providers = self.services.providers()
+        ended: list[Task] = []
+
+        async def on_end(task: Task) -> None:
+            ended.append(task)
+
+        poller = Poller(providers, journal, self.clock, on_end)
+        accounts = {name: provider.account_tag for name, provider in providers.items()}
+        async with anyio.create_task_group() as work:
+            work.start_soon(poller.run)
+            yield Follower(journal, poller, accounts, work, ended)
+            work.cancel_scope.cancel()
+        await journal.close()
+
+    async def submitted(
+        self, by: Follower, service: Service = "gptge", *, song_s: float = 100.0
+    ) -> Task:
+        """Have a task accepted and written, as the submitter does."""
+        number = len(self.services.made)
+        new = NewTask(service, "", "song", f"{number}", "", "", {}, account=by.accounts[service])
+        task = (await by.journal.prepare(new, join=True)).task
+        made = self.services.accept(service, song_s=song_s)
+        recorded = await by.journal.accept(task.local_id, new, made.task_id, None)
+        by.poller.follow(recorded.task)
+        return recorded.task
+
+    async def known(self, by: Follower, task: Task) -> Task:
+        found = await by.journal.find(task.local_id)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    spare_the_disk(monkeypatch)
+    clock = ManualClock()
+    return World(tmp_path, clock, MemoryServices(clock, latency_s=0.2))
+
+
+async def test_of_several_processes_one_makes_the_look_that_is_due(world: World) -> None:
+    async with world.follower() as one, world.follower() as two, world.follower() as three:
+        task = await world.submitted(one, "piapi", song_s=32.0)
+        await world.clock.run(60.0)
+        assert world.services.looks == {"piapi": 6}, "at 2, 10, 20, 25, 30 and 35 s"
+        assert world.services.most_at_once[task.task_id] == 1
+        assert [t.task_id for f in (one, two, three) for t in f.ended] == [task.task_id]
+
+
+async def test_the_open_tasks_of_gptge_go_in_one_request(world: World) -> None:
+    async with world.follower() as follower:
+        tasks = [await world.submitted(follower) for _ in range(30)]
+        await world.clock.run(3.0)
+        assert world.services.looks == {"gptge": 1}
+        assert sorted(world.services.asked_ids[0]) == sorted(task.task_id for task in tasks)
+        await world.clock.run(120.0)
+        assert {task.status for task in follower.ended} == {"completed"}
+        assert len(follower.ended) == 30
+
+
+async def test_the_tasks_of_piapi_are_looked_at_one_by_one(world: World) -> None:
+    async with world.follower() as follower:
+        tasks = [await world.submitted(follower, "piapi") for _ in range(12)]
+        await world.clock.run(5.0)
+        assert sorted(ids[0] for ids in world.services.asked_ids) == sorted(
+            task.task_id for task in tasks
+        )
+
+
+async def test_what_a_batch_leaves_out_stays_as_it_was_and_is_asked_for_again(
+    world: World,
+) -> None:
+    async with world.follower() as follower:
+        lost, kept = [await world.submitted(follower) for _ in range(2)]
+        made = world.services.made.pop(lost.task_id)
+        await world.clock.run(15.0)
+        assert (await world.known(follower, lost)).status == "pending"
+        assert (await world.known(follower, kept)).status == "processing"
+        world.services.made[lost.task_id] = made
+        await world.clock.run(8.0)
+        assert (await world.known(follower, lost)).status == "processing"
+
+
+@pytest.mark.parametrize("fault", ["not reached", "half an answer", "failed", "too many", "page"])
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_no_error_of_a_look_changes_a_status(
+    world: World, fault: Fault, service: Service
+) -> None:
+    async with world.follower() as follower:
+        tasks = [await world.submitted(follower, service) for _ in range(3)]
+        await world.clock.run(4.0)
+        world.services.look_fault = fault
+        await world.clock.run(200.0)
+        assert [(await world.known(follower, task)).status for task in tasks] == ["processing"] * 3
+        world.services.look_fault = "none"
+        await world.clock.run(100.0)
+        assert {task.status for task in follower.ended} == {"completed"}
+
+
+async def test_a_task_is_failed_only_when_the_service_says_so(world: World) -> None:
+    async with world.follower() as follower:
+        task = await world.submitted(follower, song_s=30.0)
+        world.services.made[task.task_id].fails = True
+        await world.clock.run(29.0)
+        assert (await world.known(follower, task)).status == "processing"
+        await world.clock.run(10.0)
+        assert (await world.known(follower, task)).status == "failed"
+
+
+async def test_after_an_hour_a_task_is_followed_no_longer_and_can_still_be_asked_for(
+    world: World,
+) -> None:
+    async with world.follower() as follower:
+        task = await world.submitted(follower, "piapi", song_s=HOUR_S + 600.0)
+        await world.clock.run(HOUR_S + 60.0)
+        made_so_far = world.services.looks["piapi"]
+        await world.clock.run(HOUR_S)
+        assert world.services.looks["piapi"] == made_so_far
+        known = await world.known(follower, task)
+        assert known.status == "processing"
+        await world.clock.result(follower.poller.look(known))
+        assert (await world.known(follower, task)).status == "completed"
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_task_that_nobody_followed_for_hours_gets_one_last_look(
+    world: World, service: Service
+) -> None:
+    async with world.follower() as gone:
+        done = await world.submitted(gone, service, song_s=100.0)
+        endless = await world.submitted(gone, service, song_s=9 * HOUR_S)
+        gone.die()
+    await world.clock.run(3 * HOUR_S)
+    async with world.follower() as follower:
+        await world.clock.run(HOUR_S)
+        assert (await world.known(follower, done)).status == "completed"
+        assert (await world.known(follower, endless)).status == "processing"
+        asked = [ids for ids in world.services.asked_ids if endless.task_id in ids]
+        assert len(asked) == 1
+
+
+async def test_those_who_want_the_same_look_share_one_flight(world: World) -> None:
+    world.services.latency_s = 1.0
+    async with world.follower() as follower:
+        task = await world.submitted(follower, "piapi")
+        async with anyio.create_task_group() as waiters:
+            for _ in range(20):
+                waiters.start_soon(follower.poller.look, task)
+            await world.clock.run(1.5)
+        assert world.services.looks["piapi"] == 1
+
+
+async def test_those_who_share_a_flight_that_fails_are_all_told(world: World) -> None:
+    world.services.look_fault = "page"
+    told: list[str] = []
+    async with world.follower() as follower:
+        task = await world.submitted(follower, "piapi")
+
+        async def look() -> None:
+            with pytest.raises(NoAnswerError):
+                await follower.poller.look(task)
+            told.append("failed")
+
+        async with anyio.create_task_group() as waiters:
+            for _ in range(5):
+                waiters.start_soon(look)
+    assert told == ["failed"] * 5
+    assert world.services.looks["piapi"] == 1
+
+
+async def test_a_look_of_a_moment_ago_is_not_made_again(world: World) -> None:
+    async with world.follower() as follower:
+        task = await world.submitted(follower, "piapi")
+        await world.clock.run(2.5)
+        await follower.poller.look(await world.known(follower, task))
+        assert world.services.looks["piapi"] == 1
+
+
+async def test_a_task_is_adopted_when_the_process_that_submitted_it_is_dead(world: World) -> None:
+    async with world.follower() as other:
+        async with world.follower() as gone:
+            task = await world.submitted(gone, song_s=50.0)
+            await world.clock.run(12.0)
+            gone.die()
+        await world.clock.run(60.0)
+        assert [ended.task_id for ended in other.ended] == [task.task_id]
+
+
+async def test_open_tasks_are_taken_up_again_on_start(world: World) -> None:
+    async with world.follower() as gone:
+        tasks = [await world.submitted(gone, "piapi", song_s=20.0) for _ in range(5)]
+        gone.die()
+    await world.clock.run(60.0)
+    async with world.follower() as follower:
+        await world.clock.run(2.0)
+        assert len(follower.ended) == len(tasks)
+
+
+async def test_a_look_that_died_with_its_process_is_made_by_another(world: World) -> None:
+    world.services.look_fault = "hangs"
+    async with world.follower() as gone:
+        await world.submitted(gone, "piapi", song_s=1.0)
+        await world.clock.run(2.5)
+        assert world.services.looks == {"piapi": 1}
+        gone.die()
+    world.services.look_fault = "none"
+    async with world.follower() as other:
+        await world.clock.run(10.0)
+        assert len(other.ended) == 1
+
+
+# When a service fails --------------------------------------------------------------------------
+
+
+async def test_retry_after_is_kept_by_following_and_by_those_who_ask(world: World) -> None:
+    world.services.look_fault, world.services.retry_after = "too many", "90"
+    async with world.follower() as follower:
+        task = await world.submitted(follower, "piapi", song_s=20.0)
+        await world.clock.run(60.0)
+        assert world.services.looks["piapi"] == 1
+        with pytest.raises(PausedError, match="asked for time"):
+            await follower.poller.look(task)
+        world.services.look_fault = "none"
+        await world.clock.run(40.0)
+        assert world.services.looks["piapi"] == 2
+        assert len(follower.ended) == 1
+
+
+async def test_a_service_that_fails_is_probed_by_one_look_at_a_time(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        tasks = [await world.submitted(follower, "piapi") for _ in range(8)]
+        await world.clock.run(BROKEN_AFTER_S)
+        made_so_far = world.services.looks["piapi"]
+        assert made_so_far >= BREAKS_AFTER
+        await world.clock.run(600.0)
+        probes = world.services.looks["piapi"] - made_so_far
+        assert 600.0 / (2 * OPEN_S) - 2 <= probes <= 600.0 / OPEN_S
+        assert (await world.known(follower, tasks[0])).status == "pending"
+
+
+async def test_a_burst_of_looks_ends_with_the_first_that_fails(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        for _ in range(40):
+            await world.submitted(follower, "piapi")
+        await world.clock.run(2.5)
+        assert world.services.looks["piapi"] <= AT_ONCE
+
+
+async def test_the_journal_answers_while_a_service_is_left_alone(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        tasks = [await world.submitted(follower, "piapi") for _ in range(6)]
+        await world.clock.run(BROKEN_AFTER_S)
+        with pytest.raises(PausedError, match="Looking costs nothing"):
+            await follower.poller.look(tasks[0])
+        assert (await world.known(follower, tasks[0])).status == "pending"
+
+
+async def test_one_success_ends_the_pause_for_every_task_at_once(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        for _ in range(8):
+            await world.submitted(follower, "piapi", song_s=20.0)
+        await world.clock.run(BROKEN_AFTER_S)
+        world.services.look_fault = "none"
+        await world.clock.until(lambda: len(follower.ended) > 0, 2 * OPEN_S)
+        await world.clock.run(2.0)
+        assert len(follower.ended) == 8
+
+
+async def test_a_service_that_fails_delays_no_other(world: World) -> None:
+    async with world.follower() as follower:
+        world.services.look_fault = "hangs"
+        stuck = await world.submitted(follower, "piapi")
+        await world.clock.run(3.0)
+        world.services.look_fault = "none"
+        quick = await world.submitted(follower, "gptge", song_s=5.0)
+        await world.clock.run(15.0)
+        assert [task.task_id for task in follower.ended] == [quick.task_id]
+        assert (await world.known(follower, stuck)).status == "pending"
+
+
+# When the clock of the system is set -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [-2.0, -0.2, 2.0])
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_clock_that_is_set_neither_stops_following_nor_makes_it_hurry(
+    world: World, service: Service, hours: float
+) -> None:
+    async with world.follower() as follower:
+        await world.submitted(follower, service, song_s=100.0)
+        await world.clock.run(12.0)
+        made_so_far = world.services.looks[service]
+        world.clock.jumped_s = hours * HOUR_S
+        await world.clock.run(88.0)
+        assert world.services.looks[service] - made_so_far <= 88.0 / 5.0 + 3
+
+
+async def test_a_clock_that_jumps_and_comes_back_leaves_a_young_task_followed(
+    world: World,
+) -> None:
+    async with world.follower() as follower:
+        task = await world.submitted(follower, song_s=200.0)
+        await world.clock.run(12.0)
+        world.clock.jumped_s = 2 * HOUR_S
+        await world.clock.run(30.0)
+        world.clock.jumped_s = 0.0
+        await world.clock.run(200.0)
+        assert [ended.task_id for ended in follower.ended] == [task.task_id]
