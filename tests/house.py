@@ -19,7 +19,7 @@ from mcp.types import CallToolResult, TextContent
 
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
 from song_mcp.downloads.download import Reach, download
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge

@@ -25,7 +25,6 @@ ORPHANED = (
     "have been charged."
 )
 OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have been charged."
-NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
 UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
 NOT_THE_LAST = (

@@ -26,8 +26,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 import song_mcp
 from song_mcp.compose import open_studio
 from song_mcp.errors import SongError
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.messages import JOINED
 from song_mcp.settings import Settings
 from song_mcp.songs import MODELS, Clip, Report, SongRequest, Task

@@ -10,8 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import Service, Task
 from song_mcp.studio.poller import Poller
 from tests.faults.scale import report, scaled

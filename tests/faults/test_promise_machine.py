@@ -38,10 +38,9 @@ from hypothesis.stateful import (
 from song_mcp.clock import Clock, Waitable
 from song_mcp.downloads.download import download
 from song_mcp.errors import SongError
-from song_mcp.journal import failpoints
-from song_mcp.journal.claims import DAY_S, FOLLOWED_FOR_S
+from song_mcp.journal import Journal, failpoints
+from song_mcp.journal.claims import DAY_S, POLLED_FOR_S
 from song_mcp.journal.failpoints import Failpoint
-from song_mcp.journal.store import Journal
 from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
@@ -514,7 +513,7 @@ class Promise(RuleBasedStateMachine):
         await self._pass(200.0)
         for row in self._with_status("pending", "processing"):
             age_s = self.clock.now().timestamp() - row["created_at"]
-            assert age_s > FOLLOWED_FOR_S or age_s < 0, "an open task is followed no longer"
+            assert age_s > POLLED_FOR_S or age_s < 0, "an open task is followed no longer"
             await self._look(self.processes[-1], row)
 
     def _check_the_end(self) -> None:

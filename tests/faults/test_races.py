@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox

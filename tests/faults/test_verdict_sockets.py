@@ -14,8 +14,7 @@ import anyio
 import pytest
 
 from song_mcp.clock import Clock
-from song_mcp.journal.rows import Recorded
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, Recorded
 from song_mcp.providers import http
 from song_mcp.providers.base import Submission
 from song_mcp.providers.gptge import Gptge

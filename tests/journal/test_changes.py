@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from song_mcp.journal.changes import Change, News, since
-from song_mcp.journal.claims import SaveClaim
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Change, Journal, News, NewTask, SaveClaim
 from song_mcp.songs import Clip, Report, Task
 
 NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"})
@@ -31,7 +28,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
 
 
 async def news(journal: Journal, number: int | None = None) -> News:
-    return await journal.read(lambda db: since(db, number))
+    return await journal.changes_since(number)
 
 
 async def begun(journal: Journal) -> Task:
@@ -59,7 +56,7 @@ async def test_a_clip_that_lands_and_one_that_is_saved_change_the_list(journal: 
     task = (await journal.record(task.local_id, DONE)).task
     landed = await news(journal, before.number)
     assert landed.is_list_changed
-    await journal.keep(task.local_id, replace(task.clips[1], file=Path("/music/a.mp3")))
+    await journal.save_clip(task.local_id, replace(task.clips[1], file=Path("/music/a.mp3")))
     saved = await news(journal, landed.number)
     assert saved.is_list_changed
     assert saved.changes == (Change((task.local_id, "t1"), ("c2",)),)

@@ -16,12 +16,9 @@ from typing import Any
 import pytest
 
 from song_mcp.errors import JournalError
-from song_mcp.journal import file
-from song_mcp.journal.changes import News, since
+from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.rows import NewTask
 from song_mcp.journal.schema import FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
-from song_mcp.journal.store import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
@@ -123,9 +120,9 @@ async def test_the_third_version_keeps_its_rows_and_counts_changes_from_now_on(
     with closing(sqlite3.connect(journal.path)) as db:
         db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
     assert await titles(journal) == ["Ended", "Open"]
-    assert await journal.read(lambda db: since(db, 0)) == News(0)
+    assert await journal.changes_since(0) == News(0)
     await write(journal, "New")
-    assert (await journal.read(lambda db: since(db, 0))).number == 1
+    assert (await journal.changes_since(0)).number == 1
 
 
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:

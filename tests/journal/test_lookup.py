@@ -5,18 +5,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from song_mcp.journal import lookup, rows
-from song_mcp.journal.lookup import Meaning
-from song_mcp.journal.rows import NewTask
+from song_mcp.journal import Journal, NewTask, claims, lookup
 from song_mcp.journal.schema import MIGRATIONS
-from song_mcp.journal.store import Journal
+from song_mcp.journal.values import Meaning
 from song_mcp.library.tags import digest
 from song_mcp.songs import Clip, ClipStatus, Report, ServiceStatus, Task
 from song_mcp.text import clean
@@ -57,7 +54,7 @@ async def made(
 
 
 async def meaning(journal: Journal, name: str) -> Meaning:
-    return await journal.read(partial(lookup.meaning, name=name))
+    return await journal.meaning(name)
 
 
 async def meant(journal: Journal, name: str) -> list[str]:
@@ -230,12 +227,12 @@ async def test_a_task_is_found_by_its_ids_a_clips_id_and_as_the_last(
     task = await journal.find(task_id)
     assert task is not None
     for name in (task_id, task.local_id, FIRST, "LAST"):
-        assert await journal.read(partial(lookup.task, name=name)) == task
+        assert await journal.named_task(name) == task
     wall.now += timedelta(minutes=1)
     new = NewTask("gptge", "suno-v5", "lyrics", "", "", "x", {})
     newest = (await journal.prepare(new, join=False)).task
-    assert await journal.read(partial(lookup.task, name="last")) == newest
-    assert await journal.read(partial(lookup.task, name="nobody")) is None
+    assert await journal.named_task("last") == newest
+    assert await journal.named_task("nobody") is None
 
 
 # What is offered ---------------------------------------------------------------------------
@@ -269,13 +266,13 @@ def written(titles: Sequence[str]) -> sqlite3.Connection:
     for number, title in enumerate(titles):
         stamp = NOON.timestamp() + number
         new = replace(NEW, title=clean(title, lines=False))
-        task = rows.inserted(db, new, stamp)
+        task = claims.written(db, new, stamp, daily_limit=None)
         update = "UPDATE tasks SET status = 'pending', task_id = ? WHERE local_id = ?"
         db.execute(update, (f"task-{number}", task.local_id))
         clip_id = f"5b1f0c{number:02}-0000-4000-8000-000000000000"
         clip = Clip(clip_id, "completed", service_title=clean(title[::-1], lines=False))
         report = Report(f"task-{number}", "completed", "completed", clips=(clip,))
-        rows.record(db, task.local_id, report, stamp)
+        claims.record(db, task.local_id, report, stamp)
     return db
 
 
@@ -305,7 +302,7 @@ async def expected_s(journal: Journal, **changes: str) -> float | None:
     new = NewTask("piapi", "udio", "song", "", "", "x", {})
     task = (await journal.prepare(new, join=False)).task
     asked = replace(task, **changes)  # type: ignore[arg-type]  # names of its text fields
-    return await journal.read(partial(lookup.expected_s, task=asked))
+    return await journal.expected_s(asked)
 
 
 async def test_the_median_of_three_tells_how_long_it_takes(journal: Journal, wall: Wall) -> None:

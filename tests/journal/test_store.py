@@ -11,14 +11,13 @@ import anyio
 import pytest
 
 from song_mcp.errors import JournalError
-from song_mcp.journal.claims import SaveClaim
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask, SaveClaim
 from song_mcp.songs import Clip, Lyrics, Report
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NEW = NewTask("piapi", "udio", "song", "print-1", "Quay", "slow waltz", {"lyrics": "Lamps"})
 CLIP = Clip("c1", "completed", service_title="Theirs", duration_s=9.5, audio_url="https://x/a.mp3")
+SAVED = replace(CLIP, file=Path("/music/a.mp3"), mime_type="audio/mpeg")
 DONE = Report("t1", "completed", "completed", clips=(CLIP,), charged="yes", cost_usd=0.05)
 
 
@@ -163,7 +162,7 @@ async def test_a_later_report_keeps_where_a_clip_was_saved(journal: Journal) -> 
     local_id = await accepted(journal)
     part = replace(DONE, status="processing")
     await journal.record(local_id, part)
-    await journal.keep(local_id, replace(CLIP, file=Path("/music/a.mp3"), mime_type="audio/mpeg"))
+    await journal.save_clip(local_id, SAVED)
     task = (await journal.record(local_id, DONE)).task
     assert task.clips[0].file == Path("/music/a.mp3")
 
@@ -253,7 +252,7 @@ async def test_what_a_dead_saver_left_is_due_at_once_and_what_is_saved_never(
     heir = SaveClaim("", "heir", tries=3, dead=["dead"])
     assert len(await journal.claim_saves(heir)) == 1
     assert await journal.claim_saves(heir) == []
-    await journal.keep(local_id, replace(CLIP, file=Path("/music/a.mp3"), mime_type="audio/mpeg"))
+    await journal.save_clip(local_id, SAVED)
     assert await journal.savers() == []
 
 

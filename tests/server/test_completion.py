@@ -8,7 +8,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import Completion, PromptReference, ResourceTemplateReference, TextResourceContents
 
-from song_mcp.journal.rows import NewTask
+from song_mcp.journal import NewTask
 from song_mcp.songs import MODELS, Clip, Report
 from tests.house import House, open_house
 

@@ -9,8 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.server.paging import PAGE
 from song_mcp.songs import Clip, Report
 from tests.house import House, open_house

@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -60,7 +59,7 @@ async def result_of(journal: Journal, service: Service, file: str) -> TaskResult
     task = (await journal.accept(task.local_id, new, report.task_id, report)).task
     for clip in task.clips:
         saved = replace(clip, file=FILE, mime_type="audio/mpeg")
-        task = await journal.keep(task.local_id, saved)
+        task = await journal.save_clip(task.local_id, saved)
     await provider.close()
     return task_result(Answer(task))
 

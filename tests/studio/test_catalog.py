@@ -10,8 +10,7 @@ import pytest
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.settings import Settings
 from song_mcp.songs import Clip, Report
 from song_mcp.studio.catalog import Catalog
@@ -34,7 +33,7 @@ class Room:
     file: Path
 
     async def keep(self, **changes: object) -> None:
-        await self.journal.keep(self.local_id, replace(CLIP, **changes))  # type: ignore[arg-type]
+        await self.journal.save_clip(self.local_id, replace(CLIP, **changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture

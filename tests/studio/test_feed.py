@@ -8,9 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from song_mcp.journal.changes import News
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, News, NewTask
 from song_mcp.studio.feed import ROUND_S, Feed
 from tests.manual_clock import ManualClock, quiet
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.library.store import Library, Media
 from song_mcp.providers.base import Provider
 from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task

@@ -10,8 +10,7 @@ import anyio.abc
 import pytest
 
 from song_mcp.errors import NoAnswerError, PausedError
-from song_mcp.journal.rows import NewTask
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import Service, Task
 from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
 from song_mcp.studio.poller import AT_ONCE, Poller, next_look_s

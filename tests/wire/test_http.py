@@ -18,7 +18,7 @@ from mcp.types import BlobResourceContents
 
 from song_mcp import __version__
 from song_mcp.clock import Clock
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox

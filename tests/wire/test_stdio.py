@@ -20,7 +20,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.types import INVALID_PARAMS, METHOD_NOT_FOUND, BlobResourceContents, TextResourceContents
 
 from song_mcp.clock import Clock
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox

@@ -1,1 +1,59 @@
-"""The file that knows every task and clip."""
+"""The journal: what is known of every task and clip, on disk and shared by all processes.
+
+It promises that a task is on disk before its request is sent, that a status only moves forward,
+that of several processes exactly one does what is to be done once, and that nothing which was
+written is lost. `Journal` is all that others need; it takes and returns plain values, and nobody
+outside this package knows that SQLite is behind it. A second engine is a second class with the same
+methods.
+
+`Liveness` tells which processes live: rows name the process that works on them. `failpoints` are
+the places at which a test may end the process.
+
+    store        the class Journal: one method, one transaction
+    transitions  the state machine of a task
+    writes       every statement that changes something
+    claims       joining, the daily limit, and who does what is due
+    rows         reading tasks and clips
+    lookup       what a name can mean
+    changes      the change feed
+    file         opening, locking, transactions, migrations
+    schema       the tables, as numbered migrations
+"""
+
+from song_mcp.journal import failpoints
+from song_mcp.journal.claims import POLLED_FOR_S
+from song_mcp.journal.liveness import Liveness
+from song_mcp.journal.lookup import LAST
+from song_mcp.journal.store import Journal
+from song_mcp.journal.values import (
+    Change,
+    News,
+    NewTask,
+    Offer,
+    Page,
+    Pair,
+    Place,
+    Prepared,
+    Recorded,
+    SaveClaim,
+    Submitting,
+)
+
+__all__ = [
+    "LAST",
+    "POLLED_FOR_S",
+    "Change",
+    "Journal",
+    "Liveness",
+    "NewTask",
+    "News",
+    "Offer",
+    "Page",
+    "Pair",
+    "Place",
+    "Prepared",
+    "Recorded",
+    "SaveClaim",
+    "Submitting",
+    "failpoints",
+]

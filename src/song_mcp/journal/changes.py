@@ -1,12 +1,13 @@
-"""What changed in the journal, whoever changed it: read from the numbers that its triggers keep.
+"""The change feed: what changed in the journal, whoever changed it, from its triggers' numbers.
 
-Invariant: `since` runs inside the read transaction of its caller and gives every change after a
-number once, so a reader that remembers the number it was given misses nothing. Where nothing
-changed it is one look at the end of one index, so asking every second costs next to nothing.
+`since` runs inside the read transaction of its caller. It returns every change after a number once,
+so a reader that remembers the number it was given misses nothing. If nothing changed it is one
+lookup at the end of one index, so asking every second costs next to nothing.
 """
 
 import sqlite3
-from dataclasses import dataclass
+
+from song_mcp.journal.values import Change, News
 
 NEWEST = "SELECT max(number) FROM changes"
 SINCE = "SELECT local_id, clip_id FROM changes WHERE number > ? ORDER BY number"
@@ -16,25 +17,8 @@ THE_LIST = ""
 """The local id of a change to the list of finished clips."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """What changed of one task: the ids that it has, and its clips that are not as they were."""
-
-    task_ids: tuple[str, ...]
-    clip_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class News:
-    """The changes up to `number`, oldest first; whether the list of finished clips is another."""
-
-    number: int
-    changes: tuple[Change, ...] = ()
-    is_list_changed: bool = False
-
-
 def since(db: sqlite3.Connection, number: int | None) -> News:
-    """Give what changed after change `number`; None gives the newest number and no changes."""
+    """Return what changed after change `number`; for None the newest number and no changes."""
     newest = int(db.execute(NEWEST).fetchone()[0] or 0)
     if number is None or newest == number:
         return News(newest)

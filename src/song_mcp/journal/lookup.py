@@ -16,9 +16,10 @@ from functools import cached_property, partial
 from typing import get_args
 
 from song_mcp.journal import rows
+from song_mcp.journal.values import Meaning, Offer, Pair, Place
 from song_mcp.library import formats
 from song_mcp.library.tags import ID_LENGTHS, digest
-from song_mcp.songs import Clip, Kind, Service, Task, completed
+from song_mcp.songs import Kind, Service, Task, completed
 from song_mcp.text import clean
 
 LAST = "last"
@@ -84,10 +85,6 @@ BASE32 = re.compile(r"[a-z2-7]+")
 FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 EXTENSIONS = tuple(kind.extension for kind in formats.AUDIO)
 
-Pair = tuple[Task, Clip]
-Place = tuple[float, int, int, int]
-"""Where a clip stands in the list of all: the age and row of its task, its position and row."""
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -109,23 +106,6 @@ class Entry:
     def short_id(self) -> str:
         """What of the digest stands there."""
         return self.digest[: ID_LENGTHS[0]]
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
-
-    `task` is set, and nothing else, where the name is a task's id. For the name `last` there is
-    one clip, `is_last`, and `running` is a newer song that is still being made. `untold` is an
-    extension whose end no client was told, and which may have changed what the name means.
-    """
-
-    clips: tuple[Pair, ...] = ()
-    total: int = 0
-    task: Task | None = None
-    is_last: bool = False
-    running: Task | None = None
-    untold: Task | None = None
 
 
 # Clips -------------------------------------------------------------------------------------
@@ -249,14 +229,6 @@ def _is_title(entry: Entry, name: str) -> bool:
 
 
 # Names -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Offer:
-    """The first of the values that somebody who types can mean, and how many there are in all."""
-
-    values: tuple[str, ...]
-    total: int
 
 
 def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:

@@ -40,7 +40,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from song_mcp.journal.changes import Change, News
+from song_mcp.journal import Change, News
 from song_mcp.studio.studio import Studio
 
 Ctx = ServerRequestContext[Studio, Any]

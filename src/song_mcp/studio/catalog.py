@@ -5,13 +5,10 @@ what is paid for is never guessed.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 from song_mcp import messages
 from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
-from song_mcp.journal import lookup
-from song_mcp.journal.lookup import LAST, Offer, Pair, Place
-from song_mcp.journal.store import Journal
+from song_mcp.journal import LAST, Journal, Offer, Pair, Place
 from song_mcp.library.store import Library, Part
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.saver import Saver
@@ -60,7 +57,7 @@ class Catalog:
         name = clean(name, limit=LONGEST_NAME, lines=False)
         if not name:
             raise InvalidRequestError(messages.unknown_clip(name))
-        meaning = await self._journal.read(partial(lookup.meaning, name=name))
+        meaning = await self._journal.meaning(name)
         if meaning.task is not None:
             raise InvalidRequestError(messages.task_for_clip(meaning.task))
         if meaning.total > 1:
@@ -81,7 +78,7 @@ class Catalog:
     async def known_task(self, name: str) -> Task | None:
         """Give the task that `name` means, or None; `last` is the newest, whatever became of it."""
         name = clean(name, limit=LONGEST_NAME, lines=False)
-        return await self._journal.read(partial(lookup.task, name=name))
+        return await self._journal.named_task(name)
 
     async def task(self, name: str) -> Task:
         """Give the task that `name` means; raises UnknownTaskError where there is none."""
@@ -95,8 +92,7 @@ class Catalog:
 
         None as place is the beginning, and in the answer the end.
         """
-        question = partial(lookup.page, after=after, limit=limit + 1)
-        clips, places = await self._journal.read(question)
+        clips, places = await self._journal.page(after, limit + 1)
         return clips[:limit], places[limit - 1] if len(clips) > limit else None
 
     async def clip_names(self, begun: str, limit: int) -> Offer:
@@ -104,11 +100,11 @@ class Catalog:
 
         Each name can be read, and means one clip.
         """
-        return await self._journal.read(partial(lookup.clip_names, begun=begun, limit=limit))
+        return await self._journal.clip_names(begun, limit)
 
     async def task_ids(self, begun: str, limit: int) -> Offer:
         """Give the ids of the tasks that somebody who typed `begun` can mean, newest first."""
-        return await self._journal.read(partial(lookup.task_ids, begun=begun, limit=limit))
+        return await self._journal.task_ids(begun, limit)
 
     async def expected_s(self, task: Task) -> float | None:
         """Give how many seconds such a task usually takes from being asked for to its end.
@@ -116,7 +112,7 @@ class Catalog:
         That is the median of the last 20 completed ones of its kind and model, else of its kind and
         service; None where fewer than three of those are known.
         """
-        return await self._journal.read(partial(lookup.expected_s, task=task))
+        return await self._journal.expected_s(task)
 
     # Reading ---------------------------------------------------------------------------
 

@@ -13,8 +13,7 @@ import anyio
 
 from song_mcp.clock import Clock
 from song_mcp.errors import JournalError
-from song_mcp.journal.changes import News, since
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, News
 from song_mcp.studio.supervise import going_on
 
 ROUND_S = 1.0
@@ -69,7 +68,7 @@ class Feed:
 
     async def _news(self) -> News:
         number = self._number
-        news = await self._journal.read(lambda db: since(db, number))
+        news = await self._journal.changes_since(number)
         self._number = news.number
         return news
 

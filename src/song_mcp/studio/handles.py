@@ -15,8 +15,7 @@ from anyio.abc import TaskGroup
 from song_mcp import messages
 from song_mcp.clock import Clock
 from song_mcp.errors import UnknownTaskError
-from song_mcp.journal.claims import FOLLOWED_FOR_S
-from song_mcp.journal.store import Journal
+from song_mcp.journal import POLLED_FOR_S, Journal
 from song_mcp.songs import Service, Task
 from song_mcp.studio.poller import SLOWEST_S
 from song_mcp.studio.supervise import going_on
@@ -79,7 +78,7 @@ class Handles:
             return "" if self.phase(task) == "ended" else messages.SAVING
         if task.service not in self._services:
             return messages.as_last_known(task.service)
-        is_old = self._age_s(task) > FOLLOWED_FOR_S
+        is_old = self._age_s(task) > POLLED_FOR_S
         return messages.NOT_FOLLOWED if is_old else messages.going(task)
 
     def phase(self, task: Task) -> Phase:
@@ -118,7 +117,7 @@ class Handles:
         if not (task.is_open and task.task_id) or task.local_id in self._looked_after:
             return False
         seen_s = (self._clock.now() - (task.looked_at or task.created_at)).total_seconds()
-        return self._age_s(task) > FOLLOWED_FOR_S and not 0 <= seen_s < SLOWEST_S
+        return self._age_s(task) > POLLED_FOR_S and not 0 <= seen_s < SLOWEST_S
 
     async def _look_once(self, task: Task) -> None:
         """Look at the task, and for a while at most this once, however often somebody asks."""

@@ -8,8 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from song_mcp.clock import Clock
-from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.store import Journal, Submitting
+from song_mcp.journal import Journal, Liveness, Submitting
 from song_mcp.messages import ORPHANED
 from song_mcp.studio.supervise import going_on
 

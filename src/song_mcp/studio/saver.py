@@ -14,9 +14,7 @@ from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError
-from song_mcp.journal.claims import SaveClaim
-from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.store import Journal
+from song_mcp.journal import Journal, Liveness, SaveClaim
 from song_mcp.library.store import Library
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.supervise import going_on
@@ -96,7 +94,7 @@ class Saver:
         try:
             async with self._limit:
                 kept = await self._kept(task, clip)
-            await self._journal.keep(task.local_id, kept)
+            await self._journal.save_clip(task.local_id, kept)
         except Exception:  # a mistake of our own must not end the server
             logger.exception("clip %s could not be kept", clip.clip_id)
         finally:

@@ -26,10 +26,7 @@ from song_mcp.errors import (
     UnknownTaskError,
 )
 from song_mcp.ids import is_uuid
-from song_mcp.journal.claims import FOLLOWED_FOR_S
-from song_mcp.journal.lookup import LAST
-from song_mcp.journal.rows import Recorded
-from song_mcp.journal.store import Journal, Page
+from song_mcp.journal import LAST, POLLED_FOR_S, Journal, Page, Recorded
 from song_mcp.library.store import Library
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers.base import Account, Provider
@@ -255,7 +252,7 @@ class Studio:
     def _no_longer_followed(self, task: Task) -> str:
         if task.is_open and task.unfollowed_at is not None:
             return messages.UNFOLLOWED
-        is_old = self.age_s(task) > FOLLOWED_FOR_S
+        is_old = self.age_s(task) > POLLED_FOR_S
         return messages.NOT_FOLLOWED if task.is_open and is_old else ""
 
     def age_s(self, task: Task) -> float:

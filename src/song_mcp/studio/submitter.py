@@ -19,16 +19,13 @@ from anyio.abc import TaskGroup
 from song_mcp import messages
 from song_mcp.clock import Clock
 from song_mcp.errors import (
-    InvalidRequestError,
     JournalError,
     NoAnswerError,
     PlanLimitError,
     SongError,
 )
+from song_mcp.journal import Journal, Liveness, NewTask, Prepared, Recorded
 from song_mcp.journal.failpoints import Failpoint, reach
-from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.rows import NewTask, Prepared, Recorded
-from song_mcp.journal.store import Journal
 from song_mcp.providers.base import Accepted, Account, Provider, Submission
 from song_mcp.songs import RANDOM_SEED, Request, Task
 from song_mcp.studio.supervise import going_on
@@ -84,10 +81,6 @@ class Submitter:
 
         Gives None where the doubt was settled meanwhile. Raises as `pay` does.
         """
-        wire = await self._journal.wire(task.local_id)
-        if not wire:
-            raise InvalidRequestError(messages.NOT_KEPT)
-        submission = Submission(task.service, wire["path"], wire["body"], wire["deadline_s"])
         await self._show_life()
         written = await self._journal.submit_again(
             task.local_id, provider.account_tag, self.liveness.token, self._daily_limit
@@ -95,6 +88,9 @@ class Submitter:
         if written is None:
             return None
         again, new = written  # nothing is awaited between the row and its sending
+        submission = Submission(
+            task.service, new.wire["path"], new.wire["body"], new.wire["deadline_s"]
+        )
         self._start(_Sending(again, new, submission), provider)
         return again
 

@@ -1,0 +1,44 @@
+"""The state machine of a task: which event may move it from which status to which.
+
+Promise: a status only moves forward, so late or repeated news from any process changes nothing.
+`writes.move` is the only statement that changes a status, and it takes its conditions from here.
+
+A new row begins as `submitting`. A task that was made elsewhere begins as `pending`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from song_mcp.songs import Status
+
+Event = Literal["accept", "reject", "doubt", "abandon", "report", "merge"]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """From any status in `sources` to any status in `targets`."""
+
+    sources: tuple[Status, ...]
+    targets: tuple[Status, ...]
+
+
+AT_SERVICE: tuple[Status, ...] = ("pending", "processing")
+"""The statuses of a task that its service is still working on."""
+REPORTED: tuple[Status, ...] = ("pending", "processing", "completed", "failed")
+"""The statuses that a service can report."""
+
+TRANSITIONS: Mapping[Event, Transition] = {
+    # The service took the submission. That is a fact, whatever became of the row meanwhile.
+    "accept": Transition(("submitting", "in_doubt", "abandoned"), ("pending",)),
+    # The service refused the submission.
+    "reject": Transition(("submitting", "in_doubt"), ("rejected",)),
+    # Nobody knows whether the service took the submission.
+    "doubt": Transition(("submitting",), ("in_doubt",)),
+    # The user closed the doubt.
+    "abandon": Transition(("in_doubt",), ("abandoned",)),
+    # The service reported how the task stands.
+    "report": Transition(AT_SERVICE, REPORTED),
+    # A task that was found at the service is what became of the doubt.
+    "merge": Transition(("in_doubt",), REPORTED),
+}

@@ -1,0 +1,140 @@
+"""The values that go into the journal and come out of it, beside the domain's own.
+
+They say nothing about SQLite: another engine would take and return the same ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from song_mcp.songs import Clip, Kind, Service, Task
+
+Pace = Callable[[float], float]
+"""From the age of a task to the age at which it is polled next, in seconds."""
+Pair = tuple[Task, Clip]
+"""A clip behind the task that made it."""
+Place = tuple[float, int, int, int]
+"""Where a clip stands in the list of all: the age and row of its task, its position and row."""
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """What is written of a task before its request is sent; `request` holds JSON values.
+
+    `wire` is the submission itself, so that the very same one can be sent again. `account` tells
+    the accounts at a service apart without telling the key. `owner` is the process that submits.
+    `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
+    """
+
+    service: Service
+    model: str
+    kind: Kind
+    fingerprint: str
+    title: str
+    description: str
+    request: Mapping[str, Any]
+    wire: Mapping[str, Any] = field(default_factory=dict)
+    account: str = ""
+    owner: str = ""
+    linked_to: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task that is ready to be submitted, or, if `joined`, an earlier one with equal request."""
+
+    task: Task
+    joined: bool
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A task after a report was written; `ended_now` if this very report ended it."""
+
+    task: Task
+    ended_now: bool
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """A task that is being submitted: by which process, and since when (Unix seconds)."""
+
+    local_id: str
+    owner: str
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some tasks, newest first, and how many match in all."""
+
+    tasks: tuple[Task, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class SaveClaim:
+    """Who claims which clips: those of task `local_id` ("": of all), up to `tries` times each.
+
+    `owner` is the process that claims. `dead` are the processes whose claims it takes over.
+    """
+
+    local_id: str
+    owner: str
+    tries: int
+    dead: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The paid submissions of the last 24 hours, and what is known of their cost in US dollars."""
+
+    paid: int
+    cost_usd: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed of one task: its ids, ours first, and its clips that are not as they were."""
+
+    task_ids: tuple[str, ...]
+    clip_ids: tuple[str, ...]
+
+    @property
+    def local_id(self) -> str:
+        """The task's id of ours."""
+        return self.task_ids[0]
+
+
+@dataclass(frozen=True)
+class News:
+    """The changes up to `number`, oldest first; whether the list of finished clips changed."""
+
+    number: int
+    changes: tuple[Change, ...] = ()
+    is_list_changed: bool = False
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
+
+    `task` is set, and nothing else, if the name is a task's id. For the name `last` there is one
+    clip, `is_last` is true, and `running` is a newer song that is still being made. `untold` is an
+    extension whose end no client was told, and which may have changed what the name means.
+    """
+
+    clips: tuple[Pair, ...] = ()
+    total: int = 0
+    task: Task | None = None
+    is_last: bool = False
+    running: Task | None = None
+    untold: Task | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The first of the values that somebody who types can mean, and how many there are in all."""
+
+    values: tuple[str, ...]
+    total: int

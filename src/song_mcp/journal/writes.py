@@ -1,0 +1,293 @@
+"""Every statement that changes the journal's tables.
+
+These functions run inside the write transaction of their caller. A task's status changes in `move`
+alone, and only along `transitions.TRANSITIONS`. Times are Unix seconds.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Sequence
+
+from song_mcp.journal.rows import task_row
+from song_mcp.journal.transitions import TRANSITIONS, Event
+from song_mcp.journal.values import NewTask
+from song_mcp.songs import Clip, Lyrics, Report, Service, Status
+
+MERGED = (
+    "task_id",
+    "provider_status",
+    "progress_percent",
+    "lyrics_title",
+    "lyrics_text",
+    "error",
+    "charged",
+    "cost_usd",
+    "finished_at",
+    "ended_at",
+    "delivered_at",
+    "looked_at",
+    "next_look_at",
+    "asked",
+)
+"""The columns that a task in doubt takes, beside the status, from the one it turns out to be."""
+
+INSERT_NEW = """
+INSERT OR IGNORE INTO tasks (
+    local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
+    owner, linked_to, created_at, next_look_at
+) VALUES (
+    :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
+    :wire, :account, :owner, :linked_to, :created_at, :created_at + 2
+)
+"""
+INSERT_FOREIGN = """
+INSERT INTO tasks (local_id, service, task_id, account, model, kind, status, created_at)
+VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)
+"""
+BEGIN = """
+UPDATE tasks SET sent_at = ?, balance_usd = ?
+WHERE local_id = ? AND status = 'submitting' AND owner = ?
+"""
+UNFOLLOW = """
+UPDATE tasks SET unfollowed_at = ?
+WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pending', 'processing')
+"""
+DELIVER = """
+UPDATE tasks SET delivered_at = ? WHERE ? IN (task_id, local_id)
+    AND delivered_at IS NULL AND status IN ('completed', 'failed')
+"""
+UPSERT_CLIP = """
+INSERT INTO clips (
+    local_id, clip_id, position, status, title, service_title, duration_s, audio_url, image_url,
+    video_url, tags, lyrics, error, made_with
+) VALUES (
+    :local_id, :clip_id, :position, :status, :title, :service_title, :duration_s, :audio_url,
+    :image_url, :video_url, :tags, :lyrics, :error, :made_with
+) ON CONFLICT (local_id, clip_id) DO UPDATE SET
+    position = excluded.position, status = excluded.status, title = excluded.title,
+    service_title = excluded.service_title, duration_s = excluded.duration_s, audio_url =
+    excluded.audio_url, image_url = excluded.image_url, video_url = excluded.video_url, tags
+    = excluded.tags, lyrics = excluded.lyrics, error = excluded.error, made_with =
+    excluded.made_with
+"""
+SAVE_CLIP = """
+UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?,
+    duration_s = COALESCE(duration_s, ?)
+WHERE local_id = ? AND clip_id = ?
+"""
+CLAIM_SAVE = """
+UPDATE clips SET save_tries = save_tries + 1, save_after = ?, save_owner = ?
+WHERE local_id = ? AND clip_id = ?
+"""
+
+
+def new_local_id() -> str:
+    """Return an id of ours that nobody can guess."""
+    return f"local-{secrets.token_hex(10)}"
+
+
+# A task's status ----------------------------------------------------------------------------
+
+
+def move(
+    db: sqlite3.Connection, local_id: str, event: Event, to: Status, **columns: object
+) -> bool:
+    """Move a task to a status, and set `columns` with it; return whether the event allows that.
+
+    A task whose status the event does not start from stays as it is. Raises ValueError if the event
+    never leads to this status: that is a mistake of ours.
+    """
+    allowed = TRANSITIONS[event]
+    if to not in allowed.targets:
+        raise ValueError(f"{event} leads to no task that is {to}")
+    changes = ", ".join(f"{name} = :{name}" for name in ("status", *columns))
+    update = (
+        f"UPDATE tasks SET {changes} WHERE local_id = :local_id "  # noqa: S608 - names of ours # nosec B608
+        "AND status IN (SELECT value FROM json_each(:sources))"
+    )
+    values = {**columns, "status": to, "local_id": local_id}
+    moved = db.execute(update, values | {"sources": json.dumps(allowed.sources)})
+    return moved.rowcount == 1
+
+
+def accept(db: sqlite3.Connection, local_id: str, task_id: str) -> None:
+    """Write that the service took the submission as `task_id`: it is charged, unless told else."""
+    move(
+        db, local_id, "accept", "pending",
+        task_id=task_id, charged="yes", error="", finished_at=None,
+    )  # fmt: skip
+
+
+def reject(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
+    """Write that the service refused the submission: nothing was charged."""
+    move(db, local_id, "reject", "rejected", charged="no", error=error, finished_at=stamp)
+
+
+def doubt(db: sqlite3.Connection, local_id: str, error: str) -> None:
+    """Write that nobody knows whether the service took the submission."""
+    move(db, local_id, "doubt", "in_doubt", charged="unknown", error=error)
+
+
+def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
+    """Close a task in doubt; what was said of the doubt stays."""
+    said = task_row(db, local_id)["error"]
+    move(db, local_id, "abandon", "abandoned", error=f"{said} {error}", finished_at=stamp)
+
+
+def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float) -> None:
+    """Write what a service said at `stamp` over a task that it still works on, and its clips."""
+    lyrics = told.lyrics or Lyrics(row["lyrics_title"], row["lyrics_text"])
+    finished_at = told.finished_at.timestamp() if told.finished_at else stamp
+    moved = move(
+        db,
+        row["local_id"],
+        "report",
+        told.status,
+        provider_status=told.provider_status,
+        progress_percent=told.progress_percent,
+        error=told.error,
+        charged=row["charged"] if told.charged == "unknown" else told.charged,
+        cost_usd=row["cost_usd"] if told.cost_usd is None else told.cost_usd,
+        lyrics_title=lyrics.title,
+        lyrics_text=lyrics.text,
+        finished_at=finished_at if told.is_ended else None,
+        ended_at=stamp if told.is_ended else None,
+        model=row["model"] or told.model,
+        asked=told.asked or row["asked"],
+    )
+    if moved:
+        _report_clips(db, row, told)
+
+
+def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
+    """Let a task in doubt become the `found` one, which was made elsewhere and goes into it."""
+    row = task_row(db, found)
+    taken = {name: row[name] for name in MERGED}
+    if move(db, doubtful, "merge", row["status"], **taken, unfollowed_at=None):
+        db.execute("UPDATE clips SET local_id = ? WHERE local_id = ?", (doubtful, found))
+        db.execute("DELETE FROM tasks WHERE local_id = ?", (found,))
+
+
+# A task's other columns ---------------------------------------------------------------------
+
+
+def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float) -> None:
+    """Write a task as `submitting`, before its request is sent; one that is there stays."""
+    values = {
+        "local_id": local_id,
+        "service": new.service,
+        "model": new.model,
+        "kind": new.kind,
+        "fingerprint": new.fingerprint,
+        "title": new.title,
+        "description": new.description,
+        "request": json.dumps(new.request),
+        "wire": json.dumps(new.wire),
+        "account": new.account,
+        "owner": new.owner,
+        "linked_to": new.linked_to,
+        "created_at": stamp,
+    }
+    db.execute(INSERT_NEW, values)
+
+
+def insert_foreign(
+    db: sqlite3.Connection, service: Service, account: str, told: Report, stamp: float
+) -> str:
+    """Write a task that was made elsewhere, without its report; return its new id of ours."""
+    local_id = new_local_id()
+    created_at = told.created_at.timestamp() if told.created_at else stamp
+    values = (local_id, service, told.task_id, account, told.model, told.kind, created_at)
+    db.execute(INSERT_FOREIGN, values)
+    return local_id
+
+
+def absorb(db: sqlite3.Connection, local_id: str, service: Service, task_id: str) -> None:
+    """Forget a task made elsewhere that, as its id shows, is the one that was just accepted."""
+    found = db.execute(
+        "SELECT local_id FROM tasks WHERE service = ? AND task_id = ? AND wire = '' "
+        "AND local_id != ?",
+        (service, task_id, local_id),
+    ).fetchall()
+    for row in found:
+        db.execute("DELETE FROM clips WHERE local_id = ?", (row["local_id"],))
+        db.execute("DELETE FROM tasks WHERE local_id = ?", (row["local_id"],))
+
+
+def begin(
+    db: sqlite3.Connection, local_id: str, owner: str, balance_usd: float | None, stamp: float
+) -> bool:
+    """Write that `owner` sends the task at `stamp`; return whether it is still its to send."""
+    return db.execute(BEGIN, (stamp, balance_usd, local_id, owner)).rowcount == 1
+
+
+def looked(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
+    """Write when the service was last asked about a task."""
+    db.execute("UPDATE tasks SET looked_at = ? WHERE local_id = ?", (stamp, local_id))
+
+
+def plan_look(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
+    """Write when a task is polled next."""
+    db.execute("UPDATE tasks SET next_look_at = ? WHERE local_id = ?", (stamp, local_id))
+
+
+def unfollow(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
+    """Write that an open task is polled no more, unless somebody asks."""
+    db.execute(UNFOLLOW, (stamp, local_id))
+
+
+def follow_again(db: sqlite3.Connection, local_id: str) -> None:
+    """Write that a task is polled again."""
+    db.execute("UPDATE tasks SET unfollowed_at = NULL WHERE local_id = ?", (local_id,))
+
+
+def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
+    """Write that the end of these tasks, by any of their ids, reached a client."""
+    db.executemany(DELIVER, [(stamp, task_id) for task_id in task_ids])
+
+
+# Clips --------------------------------------------------------------------------------------
+
+
+def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> None:
+    """Write the report's clips over those known; where a clip is saved stays as it is."""
+    for position, clip in enumerate(told.clips):
+        values = {
+            "local_id": row["local_id"],
+            "clip_id": clip.clip_id,
+            "position": position,
+            "status": clip.status,
+            "title": row["title"] or clip.service_title,
+            "service_title": clip.service_title,
+            "duration_s": clip.duration_s,
+            "audio_url": clip.audio_url,
+            "image_url": clip.image_url,
+            "video_url": clip.video_url,
+            "tags": json.dumps(clip.tags),
+            "lyrics": clip.lyrics,
+            "error": clip.error,
+            "made_with": clip.made_with,
+        }
+        db.execute(UPSERT_CLIP, values)
+
+
+def save_clip(db: sqlite3.Connection, local_id: str, clip: Clip) -> None:
+    """Write where the library has a clip, and its measured duration if none was known."""
+    values = (
+        str(clip.file or ""),
+        str(clip.cover or ""),
+        clip.mime_type,
+        clip.save_error,
+        clip.duration_s,
+        local_id,
+        clip.clip_id,
+    )
+    db.execute(SAVE_CLIP, values)
+
+
+def claim_save(
+    db: sqlite3.Connection, local_id: str, clip_id: str, owner: str, next_at: float
+) -> None:
+    """Write that `owner` tries to save a clip now, and when the next try is due."""
+    db.execute(CLAIM_SAVE, (next_at, owner, local_id, clip_id))
