@@ -1,27 +1,36 @@
-"""Settings in, studio out: the only module that names the concrete services.
+"""Settings in, studio out: the one place at which the parts of the program are joined.
 
-Invariant: nothing is opened here before the studio is entered, and a service without a key does
-not exist for the rest of the program.
+Nothing is opened before the studio is entered. A service without a key does not exist for the rest
+of the program.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
 
 import anyio
-from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
 from song_mcp.downloads.download import Reach, download
-from song_mcp.journal import Journal
+from song_mcp.journal import Journal, Liveness
 from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.settings import LOOPBACK, Settings
 from song_mcp.songs import Service
-from song_mcp.studio.studio import Studio, running
+from song_mcp.studio import (
+    Catalog,
+    Feed,
+    Handles,
+    Options,
+    Poller,
+    Recovery,
+    Saver,
+    Studio,
+    Submitter,
+)
 
 SAVE_DEADLINE_S = 300.0
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -31,33 +40,73 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Studio]:
     """Build the studio from the settings, run it, and let everything go in the end.
 
-    `clock` is real time where it is not given.
+    `clock` is real time if it is not given.
     """
     clock = clock or Clock()
     journal = Journal(settings.journal_path, clock.now)
     providers = _providers(settings)
-
-    def make(work: TaskGroup) -> Studio:
-        return Studio(
-            providers=providers,
-            journal=journal,
-            library=_library(settings),
-            clock=clock,
-            default_model=settings.default_model,
-            default_wait_s=settings.wait_seconds,
-            daily_limit=settings.daily_limit,
-            blob_cap_bytes=settings.blob_bytes,
-            work=work,
-        )
-
+    library = _library(settings)
+    options = Options(
+        default_model=settings.default_model,
+        default_wait_s=settings.wait_seconds,
+        daily_limit=settings.daily_limit,
+        blob_cap_bytes=settings.blob_bytes,
+        library=library.folder,
+    )
     try:
-        async with running(make) as studio:
+        async with running(options, providers, journal, library, clock) as studio:
             yield studio
     finally:
         with anyio.CancelScope(shield=True):
             for provider in providers.values():
                 await provider.close()
             await journal.close()
+
+
+@asynccontextmanager
+async def running(
+    options: Options,
+    providers: Mapping[Service, Provider],
+    journal: Journal,
+    library: Library,
+    clock: Clock,
+) -> AsyncIterator[Studio]:
+    """Join the parts and run them; on leaving, only submissions in flight are waited for."""
+    liveness = Liveness(journal.path.parent / "processes")
+    async with anyio.create_task_group() as work:
+        saver = Saver(journal, library, liveness, clock, work)
+        poller = Poller(providers, journal, clock, saver)
+        submitter = Submitter(
+            journal=journal,
+            liveness=liveness,
+            clock=clock,
+            work=work,
+            poller=poller,
+            daily_limit=options.daily_limit,
+        )
+        recovery = Recovery(journal, liveness, clock, submitter)
+        feed = Feed(journal, clock)
+        studio = Studio(
+            options=options,
+            providers=providers,
+            journal=journal,
+            clock=clock,
+            work=work,
+            submitter=submitter,
+            poller=poller,
+            saver=saver,
+            feed=feed,
+            catalog=Catalog(journal, library, saver),
+            handles=Handles(journal, clock, work, providers, poller),
+        )
+        for part in (saver, recovery, feed, poller):
+            work.start_soon(part.run)
+        try:
+            yield studio
+        finally:
+            with anyio.CancelScope(shield=True):
+                await studio.settled()
+            work.cancel_scope.cancel()
 
 
 def _providers(settings: Settings) -> dict[Service, Provider]:

@@ -378,10 +378,14 @@ class Task:
         return self.status in OPEN
 
     @property
-    def is_kept(self) -> bool:
-        """Whether nothing is left to be saved: each finished clip has a file, or a reason."""
+    def has_nothing_to_save(self) -> bool:
+        """Whether each finished clip has a file, or a reason why there is none."""
         finished = (clip for clip in completed(self.clips) if clip.audio_url)
         return all(clip.is_saved or clip.save_error for clip in finished)
+
+    def age_s(self, now: datetime) -> float:
+        """Return how many seconds before `now` the task was written."""
+        return (now - self.created_at).total_seconds()
 
     def clip(self, clip_id: str) -> Clip | None:
         """Give the task's clip with this id."""

@@ -2,17 +2,18 @@
 
 import random
 import statistics
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
 
 from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import Service, Task
-from song_mcp.studio.poller import Poller
+from song_mcp.studio import Poller, Saver
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock
 from tests.memory_services import MemoryServices, spare_the_disk
@@ -65,13 +66,10 @@ async def followed(folder: Path, processes: int, seed: int) -> Followed:
     clock, seen = ManualClock(), Followed()
     services = MemoryServices(clock, latency_s=LATENCY_S)
 
-    async def on_end(task: Task) -> None:
-        seen.delays_s.append(clock.monotonic() - services.made[task.task_id].ends_at_s)
-
     async with AsyncExitStack() as stack:
         folder.mkdir()
         running = [
-            await stack.enter_async_context(process(folder, clock, services, on_end))
+            await stack.enter_async_context(process(folder, clock, services, seen))
             for _ in range(processes)
         ]
         for number, plan in enumerate(plans(seed)):
@@ -80,6 +78,19 @@ async def followed(folder: Path, processes: int, seed: int) -> Followed:
         await clock.until(lambda: len(seen.delays_s) == len(services.made), LONGEST_S)
         seen.requests = dict(services.looks)
     return seen
+
+
+@dataclass
+class Ends:
+    """Stands in for the saver: notes how long after the end of each task it is given that."""
+
+    seen: Followed
+    clock: ManualClock
+    services: MemoryServices
+
+    async def save_due(self, task: Task) -> None:
+        ended_at_s = self.services.made[task.task_id].ends_at_s
+        self.seen.delays_s.append(self.clock.monotonic() - ended_at_s)
 
 
 @dataclass
@@ -93,10 +104,10 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    folder: Path, clock: ManualClock, services: MemoryServices, on_end: Callable[..., object]
+    folder: Path, clock: ManualClock, services: MemoryServices, seen: Followed
 ) -> AsyncIterator[Process]:
     journal, providers = Journal(folder / "journal.sqlite3", clock.now), services.providers()
-    poller = Poller(providers, journal, clock, on_end)  # type: ignore[arg-type]  # an Ended
+    poller = Poller(providers, journal, clock, cast("Saver", Ends(seen, clock, services)))
     async with anyio.create_task_group() as work:
         work.start_soon(poller.run)
         yield Process(journal, poller, {name: p.account_tag for name, p in providers.items()})
@@ -112,7 +123,7 @@ async def submit(to: Process, services: MemoryServices, plan: Plan, number: int)
     task = (await to.journal.prepare(new, join=True)).task
     made = services.accept(plan.service, song_s=plan.song_s)
     recorded = await to.journal.accept(task.local_id, new, made.task_id, None)
-    to.poller.follow(recorded.task)
+    await to.poller.recorded(recorded)
 
 
 async def test_four_processes_ask_as_little_as_one_and_news_is_known_within_seconds(

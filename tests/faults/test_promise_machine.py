@@ -36,6 +36,7 @@ from hypothesis.stateful import (
 )
 
 from song_mcp.clock import Clock, Waitable
+from song_mcp.compose import running
 from song_mcp.downloads.download import download
 from song_mcp.errors import SongError
 from song_mcp.journal import Journal, failpoints
@@ -44,8 +45,8 @@ from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
 from song_mcp.providers.base import Provider
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
+from song_mcp.studio import Options, Studio
 from song_mcp.studio.results import Action, Answer
-from song_mcp.studio.studio import Studio, running
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
@@ -175,8 +176,7 @@ class Process:
         file.write = self._mortal(file.write)  # type: ignore[method-assign, assignment]
         file.read = self._mortal(file.read)  # type: ignore[method-assign, assignment]
         try:
-            async with running(self._make):
-                await self._left.wait()
+            await self._open()
         except BaseExceptionGroup as group:
             other = group.split(Died)[1]
             if other is not None:
@@ -184,22 +184,15 @@ class Process:
         except Died:
             pass
 
-    def _make(self, work: Any) -> Studio:  # noqa: ANN401 - anyio's task group
-        self.work = work
-        self.studio = Studio(
-            providers=self._providers(),
-            journal=self.journal,
-            library=Library(self._folder / "library", cast("Any", download), cap_bytes=1),
-            clock=self._clock,
-            default_model=None,
-            default_wait_s=0.0,
-            daily_limit=LIMIT,
-            blob_cap_bytes=1,
-            work=work,
-        )
-        self.liveness = self.studio._submitter.liveness  # noqa: SLF001 - the dead let go in `die`
-        self.studio.settled = self._settled  # type: ignore[method-assign]
-        return self.studio
+    async def _open(self) -> None:
+        library = Library(self._folder / "library", cast("Any", download), cap_bytes=1)
+        options = Options(None, 0.0, LIMIT, 1, library.folder)
+        opened = running(options, self._providers(), self.journal, library, self._clock)
+        async with opened as self.studio:
+            self.work = self.studio._work  # noqa: SLF001 - the dead let go of both in `die`
+            self.liveness = self.studio._submitter._liveness  # noqa: SLF001
+            self.studio.settled = self._settled  # type: ignore[method-assign]
+            await self._left.wait()
 
     async def _settled(self) -> None:
         """Wait for submissions in flight, which only the living do."""

@@ -54,7 +54,9 @@ async def test_open_songs_of_a_killed_server_reach_their_end_unpaid(tmp_path: Pa
 
 async def all_kept(folder: Path, size: int) -> bool:
     found = await tasks_in(folder)
-    return len(found) == size and all(not task.is_open and task.is_kept for task in found)
+    return len(found) == size and all(
+        not task.is_open and task.has_nothing_to_save for task in found
+    )
 
 
 async def tasks_in(folder: Path) -> tuple[Task, ...]:

@@ -6,21 +6,21 @@ Each row goes through the real adapter, the submitter and the journal, over a re
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from song_mcp.clock import Clock
-from song_mcp.journal import Journal, Recorded
+from song_mcp.journal import Journal, Liveness
 from song_mcp.providers import http
 from song_mcp.providers.base import Submission
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, Service, SongRequest, Task
-from song_mcp.studio.submitter import Submitter
+from song_mcp.studio import Poller, Saver, Submitter
 from tests.faults.scale import report, scaled
 from tests.faults.sockets import (
     BareService,
@@ -374,7 +374,6 @@ class Bench:
 
     submitter: Submitter
     journal: Journal
-    settled: dict[str, anyio.Event] = field(default_factory=dict)
 
     async def submitted(
         self, service: Service, base_url: str, deadline_s: float
@@ -390,15 +389,19 @@ class Bench:
         adapter._http._pause = _noting(pauses)  # noqa: SLF001 - the pauses are real time
         request = SongRequest(UDIO if service == "piapi" else DEFAULT_SUNO, "slow harbour waltz")
         prepared = await self.submitter.pay(request, adapter, join=False)
-        await self.settled.setdefault(prepared.task.local_id, anyio.Event()).wait()
+        task = await self._decided(prepared.task)
         await adapter.close()
-        task = await self.journal.find(prepared.task.local_id)
-        assert task is not None
         return task, 1 + len(pauses)
 
-    async def took_note(self, local_id: str, recorded: Recorded | None) -> None:
-        if recorded is None:
-            self.settled.setdefault(local_id, anyio.Event()).set()
+    async def _decided(self, task: Task) -> Task:
+        while task.status == "submitting":
+            written = self.journal.written
+            found = await self.journal.find(task.local_id)
+            assert found is not None
+            task = found
+            if task.status == "submitting":
+                await written.wait()
+        return task
 
 
 def _noting(pauses: list[float]) -> Callable[[float], Awaitable[None]]:
@@ -413,13 +416,15 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
     clock = Clock()
     journal = Journal(folder / "journal.sqlite3", clock.now)
     async with anyio.create_task_group() as work:
-        settled: list[Bench] = []
-
-        async def took_note(local_id: str, recorded: Recorded | None) -> None:
-            await settled[0].took_note(local_id, recorded)
-
-        bench = Bench(Submitter(journal, clock, work, 1_000_000, took_note), journal)
-        settled.append(bench)
+        submitter = Submitter(
+            journal=journal,
+            liveness=Liveness(folder / "processes"),
+            clock=clock,
+            work=work,
+            poller=Poller({}, journal, clock, cast("Saver", None)),
+            daily_limit=1_000_000,
+        )
+        bench = Bench(submitter, journal)
         yield bench
         await bench.submitter.settled()
     await journal.close()

@@ -1,4 +1,4 @@
-"""The watch on a journal that two processes share: what it tells, when, and what it leaves."""
+"""The feed of a journal that two processes share: what it tells, when, and what it leaves."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -9,7 +9,8 @@ import anyio
 import pytest
 
 from song_mcp.journal import Journal, News, NewTask
-from song_mcp.studio.feed import ROUND_S, Feed
+from song_mcp.songs import Report
+from song_mcp.studio.feed import OTHERS_S, Feed
 from tests.manual_clock import ManualClock, quiet
 
 NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"})
@@ -29,14 +30,14 @@ class Listener:
         self.told.append(news)
 
     def tasks(self) -> list[str]:
-        return [change.task_ids[0] for news in self.told for change in news.changes]
+        return [change.local_id for news in self.told for change in news.changes]
 
 
 @dataclass
 class Desk:
-    """A watch that runs, its listener, our journal, and another process's on the same file."""
+    """A feed that runs, its listener, our journal, and another process's on the same file."""
 
-    watch: Feed
+    feed: Feed
     clock: ManualClock
     listener: Listener
     ours: Journal
@@ -47,12 +48,12 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     clock, path = ManualClock(), tmp_path / "home" / "journal.sqlite3"
     ours, theirs = Journal(path, clock.now), Journal(path, clock.now)
-    watch, listener = Feed(ours, clock), Listener()
-    watch.listen(listener)
+    feed, listener = Feed(ours, clock), Listener()
+    feed.listen(listener)
     async with anyio.create_task_group() as group:
-        group.start_soon(watch.run)
+        group.start_soon(feed.run)
         await quiet()
-        yield Desk(watch, clock, listener, ours, theirs)
+        yield Desk(feed, clock, listener, ours, theirs)
         group.cancel_scope.cancel()
     await ours.close()
     await theirs.close()
@@ -74,24 +75,24 @@ async def test_what_another_process_writes_is_told_within_a_second(desk: Desk) -
     task = await written(desk.theirs, "theirs")
     await quiet()
     assert desk.listener.tasks() == []
-    await desk.clock.run(ROUND_S)
+    await desk.clock.run(OTHERS_S)
     assert desk.listener.tasks() == [task]
 
 
 async def test_each_change_is_told_once_in_its_order(desk: Desk) -> None:
     tasks = [await written(desk.theirs, title) for title in ("one", "two")]
     tasks.append(await written(desk.ours, "three"))
-    await desk.clock.run(5 * ROUND_S)
+    await desk.clock.run(5 * OTHERS_S)
     assert desk.listener.tasks() == tasks
 
 
 async def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
     clock, path = ManualClock(), tmp_path / "home" / "journal.sqlite3"
-    watch, listener = Feed(Journal(path, clock.now), clock), Listener(heard=False)
-    watch.listen(listener)
+    feed, listener = Feed(Journal(path, clock.now), clock), Listener(heard=False)
+    feed.listen(listener)
     async with anyio.create_task_group() as group:
-        group.start_soon(watch.run)
-        await clock.run(60 * ROUND_S)
+        group.start_soon(feed.run)
+        await clock.run(60 * OTHERS_S)
         group.cancel_scope.cancel()
     assert not path.exists(), "a first read would have made it"
 
@@ -99,12 +100,12 @@ async def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
 async def test_what_changed_while_nobody_listened_is_passed_over(desk: Desk) -> None:
     desk.listener.heard = False
     await written(desk.theirs, "unheard")
-    await desk.clock.run(3 * ROUND_S)
-    catch_up = desk.watch.listen(desk.listener)
+    await desk.clock.run(3 * OTHERS_S)
+    catch_up = desk.feed.listen(desk.listener)
     await catch_up()
     desk.listener.heard = True
     task = await written(desk.theirs, "heard")
-    await desk.clock.run(2 * ROUND_S)
+    await desk.clock.run(2 * OTHERS_S)
     assert desk.listener.tasks() == [task]
 
 
@@ -116,10 +117,52 @@ async def test_what_could_not_be_read_is_told_when_it_can(
     await desk.theirs.close()
     home.rename(aside)
     home.write_text("a file in its place", encoding="utf-8")
-    await desk.clock.run(3 * ROUND_S)
+    await desk.clock.run(3 * OTHERS_S)
     assert desk.listener.tasks() == []
     home.unlink()
     aside.rename(home)
-    await desk.clock.run(2 * ROUND_S)
+    await desk.clock.run(2 * OTHERS_S)
     assert desk.listener.tasks() == [task]
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+# Who waits ---------------------------------------------------------------------------------
+
+
+async def test_a_waiter_is_woken_by_every_change_of_its_task_and_by_no_other(desk: Desk) -> None:
+    desk.listener.heard = False
+    mine, other = await written(desk.ours, "mine"), await written(desk.ours, "other")
+    with desk.feed.waiting(mine) as waiter:
+        await desk.feed.look()  # the first look of all wakes everybody
+        for journal in (desk.ours, desk.theirs):
+            change = waiter.next_change()
+            await journal.doubt(other, NEW, "no answer")
+            await desk.clock.run(2 * OTHERS_S)
+            assert not change.is_set()
+            await journal.record(mine, Report("t1", "pending", "pending"))
+        change = waiter.next_change()
+        await desk.theirs.reject(mine, NEW, "no credits")
+        await desk.clock.run(OTHERS_S)
+        assert change.is_set()
+
+
+async def test_what_changed_before_the_first_look_wakes_whoever_waited_by_then(desk: Desk) -> None:
+    desk.listener.heard = False
+    mine = await written(desk.theirs, "mine")
+    with desk.feed.waiting(mine) as waiter:
+        change = waiter.next_change()
+        await desk.theirs.reject(mine, NEW, "no credits")
+        await desk.clock.run(OTHERS_S)
+        assert change.is_set()
+
+
+async def test_once_nobody_waits_any_more_nothing_is_read(tmp_path: Path) -> None:
+    clock, path = ManualClock(), tmp_path / "home" / "journal.sqlite3"
+    feed = Feed(Journal(path, clock.now), clock)
+    async with anyio.create_task_group() as group:
+        group.start_soon(feed.run)
+        with feed.waiting("local-1"):
+            pass
+        await clock.run(60 * OTHERS_S)
+        group.cancel_scope.cancel()
+    assert not path.exists(), "a first read would have made it"

@@ -8,13 +8,14 @@ from pathlib import Path
 import anyio
 import pytest
 
+from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library.store import Library, Media
 from song_mcp.providers.base import Provider
 from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task
-from song_mcp.studio.handles import SAVED_WITHIN_S
+from song_mcp.studio import Options, Studio
+from song_mcp.studio.phase import SAVED_WITHIN_S
 from song_mcp.studio.poller import SLOWEST_S
-from song_mcp.studio.studio import Studio, running
 from tests.manual_clock import ManualClock
 from tests.memory_services import MemoryServices, spare_the_disk
 
@@ -43,19 +44,10 @@ class World:
         """Run a studio, as a process of its own would; nothing that it saves ever arrives."""
         journal = Journal(self.folder / "journal.sqlite3", self.clock.now)
 
-        async with running(
-            lambda work: Studio(
-                providers=self.services.providers() if providers is None else providers,
-                journal=journal,
-                library=Library(self.folder / "library", never, cap_bytes=1),
-                clock=self.clock,
-                default_model=None,
-                default_wait_s=0.0,
-                daily_limit=10,
-                blob_cap_bytes=1,
-                work=work,
-            )
-        ) as studio:
+        providers = self.services.providers() if providers is None else providers
+        library = Library(self.folder / "library", never, cap_bytes=1)
+        options = Options(None, 0.0, 10, 1, library.folder)
+        async with running(options, providers, journal, library, self.clock) as studio:
             yield studio
         await journal.close()
 
@@ -113,7 +105,7 @@ async def test_a_song_that_takes_hours_is_looked_at_for_those_who_ask_and_not_to
         assert world.services.looks["piapi"] == before, "nobody asked"
         standing = await second.handles.standing(handle)
         assert "over an hour" in standing.message
-        assert await world.asked(second, handle, 600.0) == "working"
+        assert await world.asked(second, handle, 600.0) == "left"
         looks = world.services.looks["piapi"] - before
         assert 15 <= looks <= 600 / SLOWEST_S + 1
         await world.clock.run(HOUR_S)
@@ -127,7 +119,7 @@ async def test_looks_that_fail_are_not_made_more_often(world: World) -> None:
         await world.clock.run(2 * HOUR_S)
         before = world.services.looks["piapi"]
         world.services.look_fault = "half an answer"
-        assert await world.asked(first, handle, 600.0) == "working"
+        assert await world.asked(first, handle, 600.0) == "left"
         assert world.services.looks["piapi"] - before <= 600 / SLOWEST_S + 1
 
 
@@ -136,7 +128,7 @@ async def test_without_its_key_a_task_is_told_as_last_known(world: World) -> Non
         handle = await world.begun(first)
     async with world.process({}) as keyless:
         standing = await keyless.handles.standing(handle)
-        assert standing.phase == "working"
+        assert standing.phase == "polled"
         assert "PIAPI_API_KEY is not set" in standing.message
 
 
@@ -145,7 +137,7 @@ async def test_an_end_is_held_back_for_its_audio_but_not_for_ever(world: World) 
         handle = await world.begun(studio)
         await world.end_with_a_clip(await studio.task(handle))
         held = await studio.handles.standing(handle)
-        assert (held.phase, held.message) == ("working", "It is made; its audio is being saved.")
+        assert (held.phase, held.message) == ("saving", "It is made; its audio is being saved.")
         await world.clock.run(SAVED_WITHIN_S)
         assert (await studio.handles.standing(handle)).phase == "ended"
 

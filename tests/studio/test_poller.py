@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import anyio
 import anyio.abc
@@ -12,6 +13,7 @@ import pytest
 from song_mcp.errors import NoAnswerError, PausedError
 from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import Service, Task
+from song_mcp.studio import Saver
 from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
 from song_mcp.studio.poller import AT_ONCE, Poller, next_look_s
 from tests.manual_clock import ManualClock
@@ -47,6 +49,16 @@ def test_the_slowest_pace_is_thirty_seconds() -> None:
 
 
 @dataclass
+class Ended:
+    """Stands in for the saver: keeps the tasks whose end it is given."""
+
+    tasks: list[Task] = field(default_factory=list)
+
+    async def save_due(self, task: Task) -> None:
+        self.tasks.append(task)
+
+
+@dataclass
 class Follower:
     """What follows tasks in one process, and the tasks whose end it learnt."""
 
@@ -72,16 +84,12 @@ class World:
     async def follower(self) -> AsyncIterator[Follower]:
         journal = Journal(self.folder / "j.sqlite3", self.clock.now)
         providers = self.services.providers()
-        ended: list[Task] = []
-
-        async def on_end(task: Task) -> None:
-            ended.append(task)
-
-        poller = Poller(providers, journal, self.clock, on_end)
+        ended = Ended()
+        poller = Poller(providers, journal, self.clock, cast("Saver", ended))
         accounts = {name: provider.account_tag for name, provider in providers.items()}
         async with anyio.create_task_group() as work:
             work.start_soon(poller.run)
-            yield Follower(journal, poller, accounts, work, ended)
+            yield Follower(journal, poller, accounts, work, ended.tasks)
             work.cancel_scope.cancel()
         await journal.close()
 
@@ -94,7 +102,7 @@ class World:
         task = (await by.journal.prepare(new, join=True)).task
         made = self.services.accept(service, song_s=song_s)
         recorded = await by.journal.accept(task.local_id, new, made.task_id, None)
-        by.poller.follow(recorded.task)
+        await by.poller.recorded(recorded)
         return recorded.task
 
     async def known(self, by: Follower, task: Task) -> Task:

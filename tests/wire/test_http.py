@@ -319,7 +319,7 @@ async def until_kept(web: Web, words: str) -> None:
     """Wait until the task made from this description has ended and its audio is saved."""
     while True:
         tasks = [task for task in await journal(web.log.parent) if task.description == words]
-        if [task.is_kept and not task.is_open for task in tasks] == [True]:
+        if [task.has_nothing_to_save and not task.is_open for task in tasks] == [True]:
             return
         await anyio.lowlevel.checkpoint()
 

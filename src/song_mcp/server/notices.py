@@ -40,8 +40,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from song_mcp.journal import Change, News
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Change, News, Studio
 
 Ctx = ServerRequestContext[Studio, Any]
 

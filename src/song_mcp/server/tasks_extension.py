@@ -7,6 +7,7 @@ every process and after any crash; and it never claims more than the journal kno
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +29,8 @@ from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.server.begun import by_handle
 from song_mcp.server.task_answers import task_answer
 from song_mcp.songs import Task
-from song_mcp.studio.handles import Handles, Phase, Standing
+from song_mcp.studio.handles import Handles, Standing
+from song_mcp.studio.phase import Phase
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
 
@@ -168,9 +170,9 @@ async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
 def _handle(handles: Handles, begun: Answer) -> dict[str, Any]:
     """Give the handle of a task, with what the person should know about this very call."""
     task = begun.task
-    message = " ".join(filter(None, (handles.message(task), begun.note)))
-    standing = Standing(task, handles.phase(task), message)
-    return _fields(standing) | {"resultType": "task"}
+    standing = handles.standing_of(task)
+    message = " ".join(filter(None, (standing.message, begun.note)))
+    return _fields(replace(standing, message=message)) | {"resultType": "task"}
 
 
 def _fields(standing: Standing) -> dict[str, Any]:
@@ -188,7 +190,7 @@ def _fields(standing: Standing) -> dict[str, Any]:
 
 
 def _status(phase: Phase) -> str:
-    return {"working": "working", "ended": "completed", "unfollowed": "cancelled"}[phase]
+    return {"ended": "completed", "unfollowed": "cancelled"}.get(phase, "working")
 
 
 async def _result(studio: Studio, task: Task) -> CallToolResult:

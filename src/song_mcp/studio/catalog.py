@@ -121,7 +121,7 @@ class Catalog:
 
         Raises as `find` does, or LibraryError where there is no audio to be read.
         """
-        clip = await self._kept(name)
+        clip = await self._saved(name)
         return await self._library.read(clip), clip.mime_type
 
     async def part(self, name: str, offset: int, size: int) -> Part:
@@ -133,24 +133,24 @@ class Catalog:
         if offset < 0 or size < 1:
             msg = f"A part starts at 0 or later and has a byte or more, not {size} at {offset}."
             raise InvalidRequestError(msg)
-        return await self._library.part(await self._kept(name), offset, size)
+        return await self._library.part(await self._saved(name), offset, size)
 
     async def cover(self, name: str) -> tuple[bytes, str]:
         """Give the bytes and MIME type of a clip's picture in the library.
 
         Raises as `find` does, or NotFoundError where there is none.
         """
-        clip = await self._kept(name)
+        clip = await self._saved(name)
         picture = await self._library.cover(clip)
         if picture is None:
             raise NotFoundError(messages.no_cover(clip))
         return picture
 
-    async def _kept(self, name: str) -> Clip:
+    async def _saved(self, name: str) -> Clip:
         """Give the clip as it is when nobody is saving it any more."""
         task, clip = await self.clip(name)
         if clip.is_saved:
             return clip
-        await self._saver.kept(task, clip)
+        await self._saver.save_now(task, clip)
         _, clip = await self.clip(clip.clip_id)
         return clip

@@ -1,9 +1,9 @@
-"""The poller: follows open tasks at their services, and knows when to ask whom.
+"""The poller: asks the services about open tasks, and knows when to ask whom.
 
-Invariant: a look that is due is claimed in the journal before it is made, so of all processes on
-one journal exactly one makes it, and another makes the next where that one died; at most one look
-at a task is under way in this process, whoever wants it; a failed look never changes a task; and
-every look that succeeds is in the journal before anyone hears of it.
+A look that is due is claimed in the journal before it is made. So of all processes on one journal
+exactly one makes it, and another makes the next one if that process died. At most one look at a
+task is under way in this process, whoever wants it. A failed look never changes a task, and every
+look that succeeds is in the journal before anyone hears of it.
 
 The pace is by age, not exponential: 2, 10 and 20 s after submission (refusals and quick failures
 show early), then every 5 s, after five minutes of age every 5 % of the age, at most 30 s. For a
@@ -11,7 +11,7 @@ steady pace requests per minute times mean delay is constant, so growing interva
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -22,6 +22,7 @@ from song_mcp.journal import Journal, Recorded
 from song_mcp.providers.base import Provider
 from song_mcp.songs import SERVICE_LABELS, Report, Service, Task
 from song_mcp.studio.breaker import Breaker
+from song_mcp.studio.saver import Saver
 from song_mcp.studio.supervise import going_on
 
 logger = logging.getLogger(__name__)
@@ -35,14 +36,14 @@ AT_ONCE = 8
 BATCH_SIZE = 50
 SLACK_S = 1.0
 """Looks that are due so soon after one of the same batch are made with it."""
-IDLE_S = 5.0
-"""How often the journal is read for tasks that other processes left."""
-
-Ended = Callable[[Task], Awaitable[None]]
+OTHERS_S = 5.0
+"""How often, in seconds, the journal is read for tasks that other processes left."""
+SOONEST_S = 0.02
+"""The shortest pause, in seconds, before a look that is due now."""
 
 
 def next_look_s(age_s: float) -> float:
-    """Give the age, in seconds, at which a task of age `age_s` is looked at next."""
+    """Return the age, in seconds, at which a task of age `age_s` is looked at next."""
     for first in FIRST_LOOKS_S:
         if age_s < first:
             return first
@@ -59,49 +60,47 @@ class _Flight:
 
 
 class Poller:
-    """Follows tasks in the background of `run` and looks at single ones on request."""
+    """Polls open tasks in the background of `run`, and looks at single ones on request."""
 
     def __init__(
-        self, providers: Mapping[Service, Provider], journal: Journal, clock: Clock, on_end: Ended
+        self, providers: Mapping[Service, Provider], journal: Journal, clock: Clock, saver: Saver
     ) -> None:
-        """Start with nothing under way; `on_end` is awaited for each task that a look ended."""
+        """Start with nothing under way; `saver` is given each task that a look ended."""
         self._providers = providers
         self._journal = journal
         self._clock = clock
-        self._on_end = on_end
+        self._saver = saver
         self._flights: dict[str, _Flight] = {}
         self._woken: dict[Service, anyio.Event] = {}
-        self._changed: dict[str, anyio.Event] = {}
         self._breakers = {service: Breaker(SERVICE_LABELS[service], clock) for service in providers}
         self._work: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Follow until cancelled: one loop per service, so that a slow one delays no other."""
+        """Poll until cancelled: one loop per service, so that a slow one delays no other."""
         async with anyio.create_task_group() as work:
             self._work = work
             for service in self._providers:
-                work.start_soon(self._follow_service, service, work)
+                work.start_soon(self._poll_service, service, work)
             await anyio.sleep_forever()
 
-    def follow(self, task: Task) -> None:
-        """Take note that there is a task to be looked at, sooner than the journal is next read."""
-        self._wake(task.service)
+    async def recorded(self, recorded: Recorded) -> None:
+        """See to a task that was just written: save what ended, and poll what is open."""
+        if recorded.ended_now:
+            await self._saver.save_due(recorded.task)
+        elif recorded.task.is_open:
+            self.wake(recorded.task.service)
 
-    def changed(self, local_id: str) -> anyio.Event:
-        """Give an event that is set when something about the task is next written."""
-        return self._changed.setdefault(local_id, anyio.Event())
-
-    def announce(self, local_id: str) -> None:
-        """Tell those who wait that something about the task was written."""
-        event = self._changed.pop(local_id, None)
+    def wake(self, service: Service) -> None:
+        """Have the service's loop see now what is due, sooner than it next reads the journal."""
+        event = self._woken.get(service)
         if event is not None:
             event.set()
 
     async def look(self, task: Task) -> None:
-        """Look at an open task now, unless a look is under way or under 2 s old.
+        """Look at an open task now, unless a look is under way or less than 2 s old.
 
         The result is in the journal afterwards. Raises what the service's `fetch` raised, and
-        PausedError where the service is left alone.
+        PausedError while the service is left alone.
         """
         if self._is_fresh(task) or self._work is None:
             return
@@ -114,14 +113,14 @@ class Poller:
         if flight.error is not None:
             raise flight.error
 
-    # Following -------------------------------------------------------------------------
+    # Polling ---------------------------------------------------------------------------
 
-    async def _follow_service(self, service: Service, work: TaskGroup) -> None:
+    async def _poll_service(self, service: Service, work: TaskGroup) -> None:
         limit = anyio.CapacityLimiter(AT_ONCE)
         while True:
             woken = self._woken[service] = anyio.Event()
-            idle_s = IDLE_S
-            with going_on(f"following at {service}"):
+            idle_s = OTHERS_S
+            with going_on(f"polling {service}"):
                 await self._start_due_looks(service, work, limit)
                 idle_s = await self._idle_s(service)
             await self._clock.wait(woken, idle_s)
@@ -142,7 +141,7 @@ class Poller:
             work.start_soon(self._look_in_turn, task, limit)
 
     async def _claimed(self, service: Service) -> list[Task]:
-        """Give the tasks whose looks are due and ours to make; while a service fails, a probe."""
+        """Return the tasks whose looks are due and ours to make; while a service fails, a probe."""
         provider, breaker = self._providers[service], self._breakers[service]
         seconds = await self._journal.next_look_s(provider.account_tag)
         if breaker.left_s or seconds is None or seconds > 0:
@@ -155,9 +154,9 @@ class Poller:
         return [task for task in tasks if task.local_id not in self._flights]
 
     async def _idle_s(self, service: Service) -> float:
-        """How long nothing is to be done, in seconds: the next look, or other processes' tasks."""
+        """Return how long nothing is to be done, in seconds: until a look, or others' tasks."""
         seconds = await self._journal.next_look_s(self._providers[service].account_tag)
-        due_s = IDLE_S if seconds is None else min(IDLE_S, max(0.02, seconds))
+        due_s = OTHERS_S if seconds is None else min(OTHERS_S, max(SOONEST_S, seconds))
         return max(due_s, self._breakers[service].left_s)
 
     async def _look_in_turn(self, task: Task, limit: anyio.CapacityLimiter) -> None:
@@ -177,7 +176,7 @@ class Poller:
         except SongError as failure:
             error = self._failed(task.service, failure)
         except Exception:  # a mistake of our own must not end the server
-            logger.exception("a look at %s failed inside", task.public_id)
+            logger.exception("a look at %s failed", task.public_id)
         finally:
             self._land(task, error)
 
@@ -192,26 +191,20 @@ class Poller:
         except SongError as failure:
             error = self._failed(service, failure)
         except Exception:  # the same
-            logger.exception("a look at %d tasks failed inside", len(tasks))
+            logger.exception("a look at %d tasks failed", len(tasks))
         finally:
             for task in tasks:
                 self._land(task, error)
 
     def _succeeded(self, service: Service) -> None:
-        """End the service's pause: what waited for that is looked at now, not when it was over."""
+        """End the service's pause: what waited for that is looked at now, not when it would end."""
         was_left_alone = self._breakers[service].left_s > 0
         self._breakers[service].succeeded()
         if was_left_alone:
-            self._wake(service)
-
-    def _wake(self, service: Service) -> None:
-        """Have the service's loop see now what is due."""
-        event = self._woken.get(service)
-        if event is not None:
-            event.set()
+            self.wake(service)
 
     def _failed(self, service: Service, error: SongError) -> SongError:
-        """Lengthen the service's pause where it was the service that failed."""
+        """Lengthen the service's pause if it was the service that failed."""
         if isinstance(error, ServiceError):
             self._breakers[service].failed(error)
         elif isinstance(error, NotFoundError):
@@ -221,13 +214,8 @@ class Poller:
 
     async def _record(self, reports: Mapping[str, Report]) -> None:
         for recorded in await self._journal.record_all(reports):
-            await self.took_note(recorded)
-
-    async def took_note(self, recorded: Recorded) -> None:
-        """Tell everyone concerned what was just recorded of a task."""
-        if recorded.ended_now:
-            await self._on_end(recorded.task)
-        self.announce(recorded.task.local_id)
+            if recorded.ended_now:
+                await self._saver.save_due(recorded.task)
 
     # Flights -----------------------------------------------------------------------------
 

@@ -1,12 +1,11 @@
 """The saver: brings finished clips from where the services have them into the library.
 
-Invariant: a try to save a clip is claimed in the journal before it is made, so of all processes
-one makes it; what came of it is in the journal: a file, or the reason why there is none. A clip
-that could not be saved is tried again later, a few times.
+A try to save a clip is claimed in the journal before it is made, so of all processes one makes it.
+What came of it is in the journal: a file, or the reason why there is none. A clip that could not be
+saved is tried again later, a few times.
 """
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 import anyio
@@ -22,15 +21,16 @@ from song_mcp.studio.supervise import going_on
 logger = logging.getLogger(__name__)
 
 TRIES = 5
+"""How often a clip is tried to be saved without anyone asking for it."""
 AT_ONCE = 4
 """How many clips are saved at the same time: each takes a connection and open files."""
-ROUND_S = 20.0
-"""How often the journal is read for clips whose next try is due, or that a dead process left."""
+DUE_S = 20.0
+"""How often, in seconds, the journal is read for clips whose next try is due."""
 EVERY_TASK = ""
 
 
 class Saver:
-    """Saves clips in the task group `work`, and calls `announce` with the task's id of ours."""
+    """Saves clips in the task group `work`."""
 
     def __init__(
         self,
@@ -39,31 +39,29 @@ class Saver:
         liveness: Liveness,
         clock: Clock,
         work: TaskGroup,
-        announce: Callable[[str], None],
     ) -> None:
         self._journal = journal
         self._library = library
         self._liveness = liveness
         self._clock = clock
         self._work = work
-        self._announce = announce
         self._saving: dict[tuple[str, str], anyio.Event] = {}
         self._limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def run(self) -> None:
         """Save what is due, again and again, until cancelled."""
         while True:
-            await self._start_due_quietly(EVERY_TASK)
-            await self._clock.sleep(ROUND_S)
+            await self._start_due(EVERY_TASK)
+            await self._clock.sleep(DUE_S)
 
-    async def keep(self, task: Task) -> None:
-        """Start saving the finished clips of a task whose time it is."""
-        if not task.is_kept:
-            await self._start_due_quietly(task.local_id)
+    async def save_due(self, task: Task) -> None:
+        """Start to save the finished clips of a task whose next try is due."""
+        if not task.has_nothing_to_save:
+            await self._start_due(task.local_id)
 
-    async def kept(self, task: Task, clip: Clip) -> None:
-        """Come back when the clip is not being saved any more, trying at once where nobody does."""
-        await self.keep(task)
+    async def save_now(self, task: Task, clip: Clip) -> None:
+        """Return when the clip is not being saved any more; if nobody is saving it, try now."""
+        await self.save_due(task)
         key = (task.local_id, clip.clip_id)
         if key not in self._saving and not clip.is_saved and clip.audio_url:
             self._start(task, clip)
@@ -71,15 +69,12 @@ class Saver:
         if under_way is not None:
             await under_way.wait()
 
-    async def _start_due_quietly(self, local_id: str) -> None:
-        """Start what is due; where that fails, a later round does."""
-        with going_on("saving what is due"):
-            await self._start_due(local_id)
-
     async def _start_due(self, local_id: str) -> None:
-        for task, clip in await self._journal.claim_saves(await self._claim(local_id)):
-            if (task.local_id, clip.clip_id) not in self._saving:
-                self._start(task, clip)
+        """Claim and start what is due; if that fails, a later round does."""
+        with going_on("saving what is due"):
+            for task, clip in await self._journal.claim_saves(await self._claim(local_id)):
+                if (task.local_id, clip.clip_id) not in self._saving:
+                    self._start(task, clip)
 
     async def _claim(self, local_id: str) -> SaveClaim:
         await self._liveness.show()
@@ -93,15 +88,15 @@ class Saver:
     async def _save(self, task: Task, clip: Clip) -> None:
         try:
             async with self._limit:
-                kept = await self._kept(task, clip)
-            await self._journal.save_clip(task.local_id, kept)
+                saved = await self._saved(task, clip)
+            await self._journal.save_clip(task.local_id, saved)
         except Exception:  # a mistake of our own must not end the server
-            logger.exception("clip %s could not be kept", clip.clip_id)
+            logger.exception("clip %s could not be saved", clip.clip_id)
         finally:
             self._saving.pop((task.local_id, clip.clip_id)).set()
-            self._announce(task.local_id)
 
-    async def _kept(self, task: Task, clip: Clip) -> Clip:
+    async def _saved(self, task: Task, clip: Clip) -> Clip:
+        """Return the clip with its file in the library, or with the reason why there is none."""
         try:
             saved = await self._library.save(task, clip)
         except LibraryError as error:

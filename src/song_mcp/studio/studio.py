@@ -1,17 +1,16 @@
-"""The studio: the use cases, and the only place where services, journal and library meet.
+"""The studio: the use cases, and the only place at which services, journal and library meet.
 
-Invariant: a use case decides what is asked of whom and what is answered, and nothing else. What
-costs money is left to the submitter, following to the poller, saving to the saver, the dead to
-the recovery.
+A use case decides what is asked of whom and what is answered, and nothing else. What costs money
+is left to the submitter, polling to the poller, saving to the saver.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from song_mcp import messages
@@ -26,8 +25,7 @@ from song_mcp.errors import (
     UnknownTaskError,
 )
 from song_mcp.ids import is_uuid
-from song_mcp.journal import LAST, POLLED_FOR_S, Journal, Page, Recorded
-from song_mcp.library.store import Library
+from song_mcp.journal import LAST, Journal, Page
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers.base import Account, Provider
 from song_mcp.songs import (
@@ -47,8 +45,8 @@ from song_mcp.studio import reconcile
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles
+from song_mcp.studio.phase import phase_of
 from song_mcp.studio.poller import Poller
-from song_mcp.studio.recovery import Recovery
 from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter
@@ -56,53 +54,60 @@ from song_mcp.studio.supervise import going_on
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 SUBMIT_GRACE_S = 5.0
-"""How long even a call that does not wait gives the service to take or refuse a submission."""
-GLANCE_S = 1.0
-"""How often a waiting call reads the journal, where another process may have written."""
+"""How long, in seconds, even a call that does not wait gives the service to take or refuse a
+submission."""
 PROGRESS_S = 4.0
-"""How often a waiting call tells how it stands; clients were promised every 5 s."""
+"""How often, in seconds, a waiting call tells how it stands; clients were promised every 5 s."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user set: see the settings of the same names.
+
+    Audio of more than `blob_cap_bytes` is read from its file alone.
+    """
+
+    default_model: Model | None
+    default_wait_s: float
+    daily_limit: int
+    blob_cap_bytes: int
+    library: Path
 
 
 class Studio:
-    """Makes songs with the `providers` that have a key. Use it inside `open_studio`."""
+    """Makes songs with the `providers` that have a key; `compose` joins its parts."""
 
     def __init__(  # noqa: PLR0913 - the parts of the house, joined by name in `compose` alone
         self,
         *,
+        options: Options,
         providers: Mapping[Service, Provider],
         journal: Journal,
-        library: Library,
         clock: Clock,
-        default_model: Model | None,
-        default_wait_s: float,
-        daily_limit: int,
-        blob_cap_bytes: int,
         work: TaskGroup,
+        submitter: Submitter,
+        poller: Poller,
+        saver: Saver,
+        feed: Feed,
+        catalog: Catalog,
+        handles: Handles,
     ) -> None:
-        """Join the parts; `work` is the group in which submissions, looks and saves run.
-
-        Audio of more than `blob_cap_bytes` is read from its file alone.
-        """
-        self.default_wait_s = default_wait_s
-        self.blob_cap_bytes = blob_cap_bytes
+        """Take the parts; `work` is the group in which deliveries are noted."""
+        self.default_wait_s = options.default_wait_s
+        self.blob_cap_bytes = options.blob_cap_bytes
+        self.feed = feed
+        self.catalog = catalog
+        self.handles = handles
+        self._options = options
         self._providers = providers
         self._journal = journal
-        self._library = library
         self._clock = clock
-        self._default_model = default_model
+        self._default_model = options.default_model
         self._work = work
-        self._daily_limit = daily_limit
-        self._submitter = Submitter(journal, clock, work, daily_limit, self._took_note)
-        liveness = self._submitter.liveness
-        self._recovery = Recovery(journal, liveness, clock, self._submitter.is_sending)
-        self._saver = Saver(journal, library, liveness, clock, work, self._announce)
-        self._poller = Poller(providers, journal, clock, self._saver.keep)
-        self.feed = Feed(journal, clock)
-        self.catalog = Catalog(journal, library, self._saver)
-        self.handles = Handles(journal, clock, work, providers, self._look_now)
+        self._submitter = submitter
+        self._poller = poller
+        self._saver = saver
 
     # Choosing --------------------------------------------------------------------------
 
@@ -183,7 +188,7 @@ class Studio:
             checked, found = await reconcile.check(
                 self._journal, self._providers.get(task.service), task
             )
-            await self._saver.keep(checked)
+            await self._saver.save_due(checked)
             return Answer(checked, found)
         if action == "abandon":
             closed = await self._journal.abandon(task.local_id, messages.abandoned())
@@ -205,10 +210,10 @@ class Studio:
             default_model=self.model("").name,
             paid=spending.paid,
             cost_usd=spending.cost_usd,
-            daily_limit=self._daily_limit,
+            daily_limit=self._options.daily_limit,
             in_doubt=tuple(await self._journal.in_doubt()),
             journal=self._journal.path,
-            library=self._library.folder,
+            library=self._options.library,
         )
 
     async def _account(self, service: Service) -> AccountState:
@@ -244,20 +249,19 @@ class Studio:
         if task is None:
             task = await self._look_elsewhere(task_id, service)
         note = await self._look_now(task)
-        self._poller.follow(task)
-        await self._saver.keep(task)
+        self._poller.wake(task.service)
+        await self._saver.save_due(task)
         task = await self._wait(task, wait)
-        return Answer(task, " ".join(filter(None, (note, self._no_longer_followed(task)))))
+        return Answer(task, " ".join(filter(None, (note, self._not_polled(task)))))
 
-    def _no_longer_followed(self, task: Task) -> str:
-        if task.is_open and task.unfollowed_at is not None:
-            return messages.UNFOLLOWED
-        is_old = self.age_s(task) > POLLED_FOR_S
-        return messages.NOT_FOLLOWED if task.is_open and is_old else ""
+    def _not_polled(self, task: Task) -> str:
+        """Return the sentence on an open task that is not polled by itself, "" for any other."""
+        notes = {"unfollowed": messages.UNFOLLOWED, "left": messages.NOT_FOLLOWED}
+        return notes.get(phase_of(task, self._clock.now()), "") if task.is_open else ""
 
     def age_s(self, task: Task) -> float:
-        """Give for how many seconds there has been this task."""
-        return (self._clock.now() - task.created_at).total_seconds()
+        """Return for how many seconds there has been this task."""
+        return task.age_s(self._clock.now())
 
     async def _look_elsewhere(self, task_id: str, service: Service) -> Task:
         if task_id.startswith("local-") or task_id.casefold() == LAST:
@@ -269,7 +273,7 @@ class Studio:
         except UnknownTaskError as error:
             raise UnknownTaskError(f"{error} {messages.WHERE_ELSE[service]}") from None
         recorded = await self._journal.adopt(service, self._providers[service].account_tag, report)
-        await self._poller.took_note(recorded)
+        await self._poller.recorded(recorded)
         return recorded.task
 
     async def _look_now(self, task: Task) -> str:
@@ -295,23 +299,25 @@ class Studio:
     # Waiting ---------------------------------------------------------------------------
 
     async def _wait(self, task: Task, wait: Wait) -> Task:
-        """Give the task when it has ended and its audio is kept, or as it stands in the end."""
+        """Return the task when it has ended and its audio is saved, or as it stands in the end."""
         start = self._clock.monotonic()
-        told_at: float | None = None
-        while True:
-            change = self._poller.changed(task.local_id)
-            task = await self._as_written(task)
-            elapsed = self._clock.monotonic() - start
-            patience = max(wait.seconds, SUBMIT_GRACE_S if task.status == "submitting" else 0.0)
-            if self._is_settled(task) or elapsed >= patience:
-                return task
-            if told_at is None or elapsed - told_at >= PROGRESS_S:
-                await wait.tell(elapsed, task)
-                told_at = elapsed
-            await self._clock.wait(change, min(GLANCE_S, patience - elapsed))
+        tell_at_s = 0.0
+        with self.feed.waiting(task.local_id) as waiter:
+            while True:
+                change = waiter.next_change()
+                task = await self._as_written(task)
+                elapsed = self._clock.monotonic() - start
+                grace_s = SUBMIT_GRACE_S if task.status == "submitting" else 0.0
+                patience_s = max(wait.seconds, grace_s)
+                if self._is_settled(task) or elapsed >= patience_s:
+                    return task
+                if elapsed >= tell_at_s:
+                    await wait.tell(elapsed, task)
+                    tell_at_s = elapsed + PROGRESS_S
+                await self._clock.wait(change, min(tell_at_s, patience_s) - elapsed)
 
     async def _as_written(self, task: Task) -> Task:
-        """Give the task as the journal has it, or as last known where that cannot be read.
+        """Return the task as the journal has it, or as last known if that cannot be read.
 
         It may just have been paid for: an error of the journal says that nothing was.
         """
@@ -320,44 +326,11 @@ class Studio:
         return task
 
     def _is_settled(self, task: Task) -> bool:
-        """Whether waiting brings nothing: ended, and its audio kept or not to be; or unfollowed."""
+        """Whether waiting brings nothing: ended with nothing left to save, or unfollowed."""
         if task.is_open:
             return task.unfollowed_at is not None and task.status != "submitting"
-        return task.is_kept
-
-    # Opening and closing ---------------------------------------------------------------
-
-    async def run(self) -> None:
-        """Follow tasks, save clips, tell changes, look after dead processes, until cancelled."""
-        self._work.start_soon(self._saver.run)
-        self._work.start_soon(self._recovery.run)
-        self._work.start_soon(self.feed.run)
-        await self._poller.run()
-
-    def _announce(self, local_id: str) -> None:
-        self._poller.announce(local_id)
-
-    async def _took_note(self, local_id: str, recorded: Recorded | None) -> None:
-        """Pass on what came of a submission: `recorded` is what was accepted."""
-        if recorded is not None:
-            await self._poller.took_note(recorded)
-            self._poller.follow(recorded.task)
-        self._poller.announce(local_id)
+        return task.has_nothing_to_save
 
     async def settled(self) -> None:
-        """Come back when no submission is in flight."""
+        """Return when no submission is in flight."""
         await self._submitter.settled()
-
-
-@asynccontextmanager
-async def running(make: Callable[[TaskGroup], Studio]) -> AsyncIterator[Studio]:
-    """Run the studio that `make` builds; on leaving, only submissions in flight are waited for."""
-    async with anyio.create_task_group() as work:
-        studio = make(work)
-        work.start_soon(studio.run)
-        try:
-            yield studio
-        finally:
-            with anyio.CancelScope(shield=True):
-                await studio.settled()
-            work.cancel_scope.cancel()

@@ -1,8 +1,8 @@
 """The submitter: everything between "the user asked" and "the task id is on disk".
 
-Invariant of the money path: nothing is sent before its row is in the journal and this process shows
-that it lives; a submission is sent at most once, by a task of the submitter's own that no caller's
-cancellation reaches; and what came of it is in the journal before anyone is told.
+The promise of the money path: nothing is sent before its row is in the journal and this process
+shows that it lives. A submission is sent at most once, by a task of the submitter's own that no
+caller's cancellation reaches. What came of it is in the journal before anyone is told.
 """
 
 import logging
@@ -18,28 +18,24 @@ from anyio.abc import TaskGroup
 
 from song_mcp import messages
 from song_mcp.clock import Clock
-from song_mcp.errors import (
-    JournalError,
-    NoAnswerError,
-    PlanLimitError,
-    SongError,
-)
-from song_mcp.journal import Journal, Liveness, NewTask, Prepared, Recorded
+from song_mcp.errors import JournalError, NoAnswerError, PlanLimitError, SongError
+from song_mcp.journal import Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
 from song_mcp.providers.base import Accepted, Account, Provider, Submission
 from song_mcp.songs import RANDOM_SEED, Request, Task
+from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-TookNote = Callable[[str, Recorded | None], Awaitable[None]]
-"""Is told the task's id of ours, and what was recorded where the service took the submission."""
 
 BALANCE_S = 3.0
-"""How long a submission waits for the account's balance, which only helps to settle a doubt."""
+"""How long, in seconds, a submission waits for the account's balance, which only helps to settle a
+doubt."""
 INSIST_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""The pauses between tries to write a service's answer to a failing disk; the last repeats."""
+"""The pauses, in seconds, between tries to write a service's answer to a failing disk; the last one
+repeats."""
 
 
 class Submitter:
@@ -47,51 +43,52 @@ class Submitter:
 
     def __init__(
         self,
+        *,
         journal: Journal,
+        liveness: Liveness,
         clock: Clock,
         work: TaskGroup,
+        poller: Poller,
         daily_limit: int,
-        took_note: TookNote,
     ) -> None:
-        self.liveness = Liveness(journal.path.parent / "processes")
+        """Start with nothing in flight; `poller` is given each task that a service accepted."""
         self._journal = journal
+        self._liveness = liveness
         self._clock = clock
         self._work = work
+        self._poller = poller
         self._daily_limit = daily_limit
-        self._took_note = took_note
         self._sending: dict[str, anyio.Event] = {}
         self._closing = anyio.Event()
 
     async def pay(self, request: Request, provider: Provider, *, join: bool) -> Prepared:
-        """Write the task and begin to send it, or with `join` give one that the request joins.
+        """Write the task and begin to send it, or with `join` return one that the request joins.
 
-        Comes back before the service has answered. Raises InvalidRequestError, LimitReachedError
-        or JournalError before anything is sent; what happens afterwards is told by the journal.
+        Returns before the service has answered. Raises InvalidRequestError, LimitReachedError or
+        JournalError before anything is sent; what happens afterwards is told by the journal.
         """
         submission = provider.prepare(request)
         await self._show_life()
-        new = _new_task(request, submission, provider.account_tag, self.liveness.token)
+        new = _new_task(request, submission, provider.account_tag, self._liveness.token)
         prepared = await self._journal.prepare(new, join=join, daily_limit=self._daily_limit)
         if not prepared.joined:  # nothing is awaited between the row and its sending
-            self._start(_Sending(prepared.task, new, submission), provider)
+            self._start(_Sending(prepared.task, new), provider)
         return prepared
 
     async def pay_again(self, task: Task, provider: Provider) -> Task | None:
         """Close a doubt and begin to send the very same submission as a new, linked task.
 
-        Gives None where the doubt was settled meanwhile. Raises as `pay` does.
+        Returns None if the doubt was settled meanwhile. Raises as `pay` does, and
+        InvalidRequestError if the journal does not know what was sent.
         """
         await self._show_life()
         written = await self._journal.submit_again(
-            task.local_id, provider.account_tag, self.liveness.token, self._daily_limit
+            task.local_id, provider.account_tag, self._liveness.token, self._daily_limit
         )
         if written is None:
             return None
         again, new = written  # nothing is awaited between the row and its sending
-        submission = Submission(
-            task.service, new.wire["path"], new.wire["body"], new.wire["deadline_s"]
-        )
-        self._start(_Sending(again, new, submission), provider)
+        self._start(_Sending(again, new), provider)
         return again
 
     def is_sending(self, local_id: str) -> bool:
@@ -99,16 +96,16 @@ class Submitter:
         return local_id in self._sending
 
     async def settled(self) -> None:
-        """Come back when no submission is in flight, and this process need not be seen to live."""
+        """Return when no submission is in flight, and this process need not be seen to live."""
         self._closing.set()
         for sent in list(self._sending.values()):
             await sent.wait()
-        await anyio.to_thread.run_sync(self.liveness.leave)
+        await anyio.to_thread.run_sync(self._liveness.leave)
 
     async def _show_life(self) -> None:
         """Show that this process lives, before anything is written in its name."""
         try:
-            await self.liveness.show()
+            await self._liveness.show()
         except OSError as error:
             raise JournalError(messages.no_presence(self._journal.path.parent, error)) from error
 
@@ -124,7 +121,6 @@ class Submitter:
                     await self._send_and_record(sending, provider)
             finally:
                 self._sending.pop(sending.local_id).set()
-                await self._took_note(sending.local_id, None)
 
     async def _send_and_record(self, sending: "_Sending", provider: Provider) -> None:
         local_id, new = sending.local_id, sending.new
@@ -141,17 +137,17 @@ class Submitter:
                 await self._accept(sending, accepted)
 
     async def _begin_and_post(self, sending: "_Sending", provider: Provider) -> Accepted | None:
-        """Make the POST, or give None where the task is not ours to send any more.
+        """Make the POST, or return None if the task is not ours to send any more.
 
         A mistake of our own while the answer is read is a doubt like any other.
         """
+        submission, owner = sending.submission, self._liveness.token
         balance_usd = await self._balance(provider)
-        owner = self.liveness.token
         if not await self._journal.begin(sending.local_id, owner, balance_usd):
             return None
         reach(Failpoint.BEFORE_POST)
         try:
-            return await provider.submit(sending.submission)
+            return await provider.submit(submission)
         except SongError:
             raise
         except Exception as error:
@@ -166,17 +162,17 @@ class Submitter:
         recorded = await self._insist(
             lambda: self._journal.accept(local_id, sending.new, key, accepted.report)
         )
-        await self._took_note(local_id, recorded)
+        await self._poller.recorded(recorded)
 
     async def _balance(self, provider: Provider) -> float | None:
-        """Give what the account holds before the POST, where the service tells it quickly."""
+        """Return what the account holds before the POST, if the service tells it quickly."""
         account: Account | None = None
         with anyio.move_on_after(BALANCE_S), going_on("reading the balance"), suppress(SongError):
             account = await provider.account()
         return account.balance_usd if account else None
 
     async def _explained(self, task: Task, error: SongError) -> str:
-        """Give the refusal's sentence, with the songs that fill the account's plan."""
+        """Return the refusal's sentence, with the songs that fill the account's plan."""
         if not isinstance(error, PlanLimitError):
             return str(error)
         with suppress(JournalError):
@@ -184,10 +180,10 @@ class Submitter:
         return str(error)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the service answered; where the disk fails, again and again.
+        """Write what the service answered; if the disk fails, again and again.
 
-        Only when this process is to end is it given up; then the recovery of another one finds
-        the row, and it is in doubt.
+        It is given up only when this process is to end. Then the recovery of another one finds the
+        row, and it is in doubt.
         """
         for pause_s in chain(INSIST_S, repeat(INSIST_S[-1])):
             try:
@@ -202,15 +198,20 @@ class Submitter:
 
 @dataclass(frozen=True)
 class _Sending:
-    """A submission under way: its row as written, as it would be written anew, and what is sent."""
+    """A submission under way: its row as written, and as it would be written anew."""
 
     task: Task
     new: NewTask
-    submission: Submission
 
     @property
     def local_id(self) -> str:
         return self.task.local_id
+
+    @property
+    def submission(self) -> Submission:
+        """What is sent: exactly what the journal has of it."""
+        wire = self.new.wire
+        return Submission(self.new.service, wire["path"], wire["body"], wire["deadline_s"])
 
 
 def _new_task(request: Request, submission: Submission, account: str, owner: str) -> NewTask:

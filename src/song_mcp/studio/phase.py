@@ -1,0 +1,35 @@
+"""How far a task has come, derived in one place for all who wait for it or speak of it."""
+
+from datetime import datetime
+from typing import Literal
+
+from song_mcp.journal import POLLED_FOR_S
+from song_mcp.songs import Task
+
+Phase = Literal["unfollowed", "polled", "left", "saving", "ended"]
+"""What goes on with a task.
+
+    unfollowed   somebody asked to have it polled no more; it may have ended since
+    polled       open, and polled by itself
+    left         open, and too old to be polled by itself: a look is made for whoever asks
+    saving       ended, and its audio is being saved
+    ended        ended, and nothing more happens by itself
+"""
+
+SAVED_WITHIN_S = 60.0
+"""How long, in seconds, an end is held back for its audio to be saved."""
+
+
+def phase_of(task: Task, now: datetime) -> Phase:
+    """Return the phase that a task is in at the time `now`."""
+    if task.unfollowed_at is not None:
+        return "unfollowed"
+    if task.is_open:
+        return "left" if task.age_s(now) > POLLED_FOR_S else "polled"
+    return "saving" if _is_being_saved(task, now) else "ended"
+
+
+def _is_being_saved(task: Task, now: datetime) -> bool:
+    if task.has_nothing_to_save or task.looked_at is None:
+        return False
+    return 0 <= (now - task.looked_at).total_seconds() < SAVED_WITHIN_S
