@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from song_mcp.errors import LibraryError
+from song_mcp.library.names import file_names
 from song_mcp.library.store import Library
-from song_mcp.library.tags import file_names
 from tests.faults.names import AUDIO, CLIP, COVER, PICTURE, SONG, TASK, Web, is_whole, snapshot
 from tests.faults.scale import scaled
 

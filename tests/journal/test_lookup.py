@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from song_mcp.journal import Journal, NewTask, claims, lookup
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.journal.values import Meaning
-from song_mcp.library.tags import digest
+from song_mcp.library.names import digest
 from song_mcp.songs import Clip, ClipStatus, Report, ServiceStatus, Task
 from song_mcp.text import clean
 from tests.journal.test_store import NEW, NOON, Wall

@@ -17,6 +17,7 @@ from mutagen.mp3 import MP3
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, tags
 from song_mcp.library.atomic import AtomicFile
+from song_mcp.library.names import file_names, key_of
 from song_mcp.library.store import Library, Saved
 from song_mcp.songs import Clip, Task
 from tests import recordings
@@ -27,7 +28,7 @@ TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, t
 CLIP = Clip("c1", "completed", title="Harbour Lights", audio_url=AUDIO)
 COVERED = replace(CLIP, image_url=COVER)
 SONG = recordings.mp3(2)
-KEY = tags.key_of(TASK, CLIP)
+KEY = key_of(TASK, CLIP)
 NAME = f"Harbour Lights {KEY[:8]}.mp3"
 LONGER = f"Harbour Lights {KEY[:16]}.mp3"
 PAGE = b"<!DOCTYPE html><title>Expired</title>"
@@ -270,7 +271,7 @@ async def test_folders_and_pipes_at_the_name_are_left_alone(folder: Path) -> Non
 
 async def test_a_clip_for_which_every_name_is_taken_is_refused(folder: Path) -> None:
     folder.mkdir(parents=True)
-    for name in tags.file_names(TASK, CLIP, ".mp3"):
+    for name in file_names(TASK, CLIP, ".mp3"):
         (folder / name).write_bytes(b"taken")
     before = names(folder)
     assert "Every name" in await refusal(library(folder))

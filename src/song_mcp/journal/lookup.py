@@ -17,8 +17,7 @@ from typing import get_args
 
 from song_mcp.journal import rows
 from song_mcp.journal.values import Meaning, Offer, Pair, Place
-from song_mcp.library import formats
-from song_mcp.library.tags import ID_LENGTHS, digest
+from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest
 from song_mcp.songs import Kind, Service, Task, completed
 from song_mcp.text import clean
 
@@ -83,7 +82,6 @@ ORDER BY created_at DESC, rowid DESC LIMIT :recent
 """
 BASE32 = re.compile(r"[a-z2-7]+")
 FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
-EXTENSIONS = tuple(kind.extension for kind in formats.AUDIO)
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _by_title(clips: Sequence[Entry], name: str, title_of: Callable[[Entry], str
 def _by_file_name(clips: Sequence[Entry], name: str) -> list[Entry]:
     """Give the clip whose file has this name, with or without its folder and extension."""
     stem = FOLDERS.sub("", name).casefold()
-    for extension in EXTENSIONS:
+    for extension in AUDIO_EXTENSIONS:
         stem = stem.removesuffix(extension)
     return _by_digest(clips, stem.rpartition(" ")[2])
 

@@ -26,15 +26,8 @@ from anyio.to_thread import run_sync
 from song_mcp.errors import LibraryError, SongError
 from song_mcp.library import formats
 from song_mcp.library.atomic import NO_FOLLOW, AtomicFile, content_of, explained, pinned
-from song_mcp.library.tags import (
-    Tags,
-    clip_key,
-    file_names,
-    is_named_for,
-    key_of,
-    measured_s,
-    tagged,
-)
+from song_mcp.library.names import file_names, is_named_for, key_of
+from song_mcp.library.tags import Tags, clip_key, measured_s, tagged
 from song_mcp.songs import Clip, Task
 
 CAP_BYTES = 64 * 2**20

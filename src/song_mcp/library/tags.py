@@ -1,7 +1,7 @@
-"""What a saved clip is called: its file name, and the tags inside.
+"""The tags inside a file: written, read back, and the length of its audio measured.
 
 Invariant: tagging makes new bytes and never touches old ones, so audio that cannot be tagged
-is kept as it came. Names are made of letters and digits alone, whatever a title holds.
+is saved as it came.
 
 Mutagen is imported when the first clip is tagged: starting is paid by every chat, saving by
 few. It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives
@@ -9,106 +9,21 @@ with are left behind unread: their frames may be compressed, and nothing limits 
 Ogg and WAV files are not tagged.
 """
 
-import base64
-import hashlib
 import math
-import re
 import struct
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from io import SEEK_END, BytesIO
-from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
 
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats
 from song_mcp.library.formats import Format
-from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Service, Task
+from song_mcp.library.names import key_of
+from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Task
 from song_mcp.text import clean
-
-# Names -------------------------------------------------------------------------------------
-
-TITLE_CHARACTERS, TITLE_BYTES = 60, 120
-"""The most of a title in a file name; with id and extension that is short enough anywhere."""
-MARKS = 8
-"""The most marks on one letter: Tibetan and Hebrew need fewer, towers of them are no title."""
-INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
-APOSTROPHES = "'\u2018\u2019"
-"""Signs inside words, which go without leaving a space."""
-ID_LENGTHS = (8, 16, 32, 52)
-"""How much of a clip's key stands in its file name: more only where the name is taken."""
-
-
-def key_of(task: Task, clip: Clip) -> str:
-    """Give 52 letters and digits that stand for this clip of this service, and no other."""
-    return digest(task.service, clip.clip_id)
-
-
-def digest(service: Service, clip_id: str) -> str:
-    """Give the key of the clip with this id at this service."""
-    name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
-    return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()
-
-
-def short_id(task: Task, clip: Clip) -> str:
-    """Give the part of the key that stands in the file's name: what people call the clip by."""
-    return key_of(task, clip)[: ID_LENGTHS[0]]
-
-
-def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
-    """Give the names that the clip's file may have, best first.
-
-    The part of the key also keeps a title from being a name with a meaning, as NUL on Windows.
-    """
-    stem = file_stem(clip.title or task.title) or file_stem(task.model) or "song"
-    key = key_of(task, clip)
-    return (f"{stem} {key[:length]}{extension}" for length in ID_LENGTHS)
-
-
-def is_named_for(path: Path, key: str) -> bool:
-    """Tell whether it is an audio file whose name ends with the key's beginning."""
-    ending = path.stem.rpartition(" ")[2]
-    is_audio = path.suffix in {kind.extension for kind in formats.AUDIO}
-    return is_audio and len(ending) >= ID_LENGTHS[0] and key.startswith(ending)
-
-
-def file_stem(title: str) -> str:
-    """Give the letters, marks and digits of a title as words, "" where it has none.
-
-    At most 60 characters and 120 bytes of UTF-8 in NFC, never cut between a letter and its
-    marks. A dash stays between two words that it joins; other signs become one space.
-    """
-    text = unicodedata.normalize("NFC", clean(title, limit=1000, lines=False))
-    text = re.sub(r" [ -]*|-[ -]+", " ", "".join(_clusters(text))).strip(" -")
-    stem = ""
-    for cluster in _clusters(text):
-        longer = stem + cluster
-        if len(longer) > TITLE_CHARACTERS or len(longer.encode()) > TITLE_BYTES:
-            break
-        stem = longer
-    return stem.strip(" -")
-
-
-def _clusters(text: str) -> list[str]:
-    """Split into letters with their marks; signs become a space, dashes a plain dash."""
-    clusters: list[str] = []
-    for char in text:
-        category = unicodedata.category(char)
-        if category[0] in "LN":
-            clusters.append(char)
-        elif category[0] == "M":
-            is_placed = bool(clusters) and clusters[-1] not in {" ", "-"}
-            if is_placed and len(clusters[-1]) <= MARKS and not INVISIBLE_MARK.match(char):
-                clusters[-1] += char
-        elif char not in APOSTROPHES and category != "Cf":
-            clusters.append("-" if category == "Pd" else " ")
-    return clusters
-
-
-# Tags --------------------------------------------------------------------------------------
 
 OWNER = "song-mcp"
 VORBIS_KEY = "SONG_MCP_CLIP"

@@ -1,0 +1,93 @@
+"""What the file of a clip is called.
+
+Invariant: a name is made of letters, marks, digits, dashes and single spaces alone, whatever the
+title holds, and ends with the beginning of a key that stands for this clip and no other.
+"""
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from song_mcp.library import formats
+from song_mcp.songs import Clip, Service, Task
+from song_mcp.text import clean
+
+TITLE_CHARACTERS, TITLE_BYTES = 60, 120
+"""The most of a title in a file name; with id and extension that is short enough anywhere."""
+MARKS = 8
+"""The most marks on one letter: Tibetan and Hebrew need fewer, towers of them are no title."""
+INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
+APOSTROPHES = "'\u2018\u2019"
+"""Signs inside words, which go without leaving a space."""
+ID_LENGTHS = (8, 16, 32, 52)
+"""How much of a clip's key stands in its file name: more only if the name is taken."""
+AUDIO_EXTENSIONS = tuple(kind.extension for kind in formats.AUDIO)
+
+
+def key_of(task: Task, clip: Clip) -> str:
+    """Give 52 letters and digits that stand for this clip of this service, and no other."""
+    return digest(task.service, clip.clip_id)
+
+
+def digest(service: Service, clip_id: str) -> str:
+    """Give the key of the clip with this id at this service."""
+    name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
+    return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()
+
+
+def short_id(task: Task, clip: Clip) -> str:
+    """Give the part of the key that stands in the file's name: what people call the clip by."""
+    return key_of(task, clip)[: ID_LENGTHS[0]]
+
+
+def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
+    """Give the names that the clip's file may have, best first.
+
+    The part of the key also keeps a title from being a name with a meaning, as NUL on Windows.
+    """
+    stem = file_stem(clip.title or task.title) or file_stem(task.model) or "song"
+    key = key_of(task, clip)
+    return (f"{stem} {key[:length]}{extension}" for length in ID_LENGTHS)
+
+
+def is_named_for(path: Path, key: str) -> bool:
+    """Tell whether it is an audio file whose name ends with the key's beginning."""
+    ending = path.stem.rpartition(" ")[2]
+    is_long_enough = len(ending) >= ID_LENGTHS[0]
+    return path.suffix in AUDIO_EXTENSIONS and is_long_enough and key.startswith(ending)
+
+
+def file_stem(title: str) -> str:
+    """Give the letters, marks and digits of a title as words, "" where it has none.
+
+    At most 60 characters and 120 bytes of UTF-8 in NFC, never cut between a letter and its
+    marks. A dash stays between two words that it joins; other signs become one space.
+    """
+    text = unicodedata.normalize("NFC", clean(title, limit=1000, lines=False))
+    text = re.sub(r" [ -]*|-[ -]+", " ", "".join(_clusters(text))).strip(" -")
+    stem = ""
+    for cluster in _clusters(text):
+        longer = stem + cluster
+        if len(longer) > TITLE_CHARACTERS or len(longer.encode()) > TITLE_BYTES:
+            break
+        stem = longer
+    return stem.strip(" -")
+
+
+def _clusters(text: str) -> list[str]:
+    """Split into letters with their marks; signs become a space, dashes a plain dash."""
+    clusters: list[str] = []
+    for char in text:
+        category = unicodedata.category(char)
+        if category[0] in "LN":
+            clusters.append(char)
+        elif category[0] == "M":
+            is_placed = bool(clusters) and clusters[-1] not in {" ", "-"}
+            if is_placed and len(clusters[-1]) <= MARKS and not INVISIBLE_MARK.match(char):
+                clusters[-1] += char
+        elif char not in APOSTROPHES and category != "Cf":
+            clusters.append("-" if category == "Pd" else " ")
+    return clusters
