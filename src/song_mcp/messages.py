@@ -6,7 +6,7 @@ Invariant: each sentence says what happened, whether it cost anything, and what 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from song_mcp.library.names import short_id
+from song_mcp.library import short_id
 from song_mcp.songs import SERVICE_LABELS, Clip, ExtensionRequest, Request, Service, Task
 from song_mcp.text import quoted
 

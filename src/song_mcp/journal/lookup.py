@@ -17,7 +17,7 @@ from typing import get_args
 
 from song_mcp.journal import rows
 from song_mcp.journal.values import Meaning, Offer, Pair, Place
-from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest
+from song_mcp.library import AUDIO_EXTENSIONS, ID_LENGTHS, digest
 from song_mcp.songs import Kind, Service, Task, completed
 from song_mcp.text import clean
 

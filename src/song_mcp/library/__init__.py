@@ -1,1 +1,30 @@
-"""Saved audio files."""
+"""The library: every finished clip as an audio file in one folder, which is the user's.
+
+What it promises: a file with a final name is whole, was recognised as audio by its bytes, and
+replaced nothing. What is unfinished has a hidden name and is removed with the attempt. A clip that
+is saved twice, even by two servers at once, is one file. A file name is made of letters and digits
+of the title and of a key that stands for the clip; nothing of a URL or a header gets into it.
+
+What others use: `Library`, with `Part` and `Saved` as its results and a `Download` as what it
+fetches with; `short_id`, `digest`, `ID_LENGTHS` and `AUDIO_EXTENSIONS` for what a clip's file is
+called. Nobody else reads or writes the files.
+
+Another engine, such as an object store, has to offer what `Library` offers: `save`, `read`, `part`,
+`cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned are
+written into the journal and come back in a `Clip`. Others show them and never open them. The name
+at the end of `file` must end with the short id, because people ask for a clip by it.
+"""
+
+from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id
+from song_mcp.library.store import Download, Library, Part, Saved
+
+__all__ = [
+    "AUDIO_EXTENSIONS",
+    "ID_LENGTHS",
+    "Download",
+    "Library",
+    "Part",
+    "Saved",
+    "digest",
+    "short_id",
+]

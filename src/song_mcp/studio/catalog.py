@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from song_mcp import messages
 from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
 from song_mcp.journal import LAST, Journal, Offer, Pair, Place
-from song_mcp.library.store import Library, Part
+from song_mcp.library import Library, Part
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.saver import Saver
 from song_mcp.text import clean

@@ -14,7 +14,7 @@ from anyio.abc import TaskGroup
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError
 from song_mcp.journal import Journal, Liveness, SaveClaim
-from song_mcp.library.store import Library
+from song_mcp.library import Library
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.supervise import going_on
 
