@@ -320,17 +320,6 @@ async def test_a_file_system_without_hard_links_gets_whole_files_too(
     assert await library(folder).save(TASK, CLIP) == saved
 
 
-async def test_a_system_without_descriptors_of_folders_saves_just_as_well(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("song_mcp.library.atomic.HAS_DIR_FD", False)
-    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
-    assert saved.file.read_bytes().endswith(SONG)
-    assert len(names(folder)) == 2
-    assert "web page" in await refusal(library(folder, PAGE), replace(CLIP, clip_id="c2"))
-    assert len(names(folder)) == 2
-
-
 async def test_a_name_that_was_reserved_in_vain_is_given_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,8 @@
 """Drafts: files that are written under a hidden name, and placed whole under a final one.
 
 Invariant: a file gets a final name when all of it is on the disk, in the folder that was meant,
-and in the place of nothing. Every step goes by the folder's own descriptor where the system has
-them, and that is found without following a symlink, so that nobody leads it elsewhere.
+and in the place of nothing. Every step goes by the folder's own descriptor, which is found without
+following a symlink, so that nobody leads it elsewhere.
 """
 
 import errno
@@ -22,12 +22,12 @@ PARTIAL = ".partial-"
 STALE_S = 24 * 3600
 """The age in seconds at which a partial file belongs to no living download."""
 
-HAS_DIR_FD = {os.open, os.link, os.unlink, os.stat, os.mkdir} <= os.supports_dir_fd
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | getattr(os, "O_BINARY", 0)
-FOLDER = os.O_RDONLY | NO_FOLLOW | getattr(os, "O_DIRECTORY", 0)
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
 PASSED = FOLDER | getattr(os, "O_PATH", 0)
-"""For the folders on the way: where the system can, without asking to read what is in them."""
+"""For the folders on the way: on Linux, without asking to read what is in them."""
+NOT_OPEN = -1
+"""Instead of a descriptor: the system refuses it, but takes None for the working folder."""
 
 
 def pinned(folder: Path) -> Path:
@@ -39,15 +39,15 @@ def pinned(folder: Path) -> Path:
 class AtomicFile:
     """A hidden file in the `pinned` folder, which is placed under a final name or discarded.
 
-    Every step holds the lock and goes by the folder's descriptor where the system has them: a
-    step that its cancelled caller left running is over before `discard`, or finds it done.
+    Every step holds the lock: a step that its cancelled caller left running is over before
+    `discard`, or finds it done.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._name = PARTIAL + secrets.token_hex(8)
         self._lock = threading.Lock()
-        self._dir_fd: int | None = None
+        self._dir_fd = NOT_OPEN
         self._file: FileIO | None = None
         self._is_discarded = False
 
@@ -56,13 +56,10 @@ class AtomicFile:
         with self._lock, explained(self._folder):
             if self._is_discarded:
                 return
-            if HAS_DIR_FD:
-                self._dir_fd = _opened_folder(self._folder)
-            else:
-                self._folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            descriptor = os.open(self._at(self._name), NEW, 0o644, dir_fd=self._dir_fd)
+            self._dir_fd = _opened_folder(self._folder)
+            descriptor = os.open(self._name, NEW, 0o644, dir_fd=self._dir_fd)
             self._file = os.fdopen(descriptor, "w+b", buffering=0)
-            self._sweep(os.fstat(descriptor).st_mtime - STALE_S)
+            _sweep(self._dir_fd, os.fstat(descriptor).st_mtime - STALE_S)
 
     def write(self, chunk: bytes) -> None:
         """Add `chunk` at the end."""
@@ -101,10 +98,10 @@ class AtomicFile:
             if self._file is not None:
                 with suppress(OSError):
                     self._file.close()
-                self._unlink(self._name)
-            if self._dir_fd is not None:
+                _unlink(self._name, self._dir_fd)
+            if self._dir_fd != NOT_OPEN:
                 os.close(self._dir_fd)
-            self._file = self._dir_fd = None
+            self._file, self._dir_fd = None, NOT_OPEN
 
     @contextmanager
     def _step(self) -> Iterator[FileIO]:
@@ -113,54 +110,37 @@ class AtomicFile:
                 raise LibraryError("Saving the clip was given up. The clip keeps its link.")
             yield self._file
 
-    def _at(self, name: str) -> str:
-        return name if HAS_DIR_FD else str(self._folder / name)
-
-    def _unlink(self, name: str) -> None:
-        with suppress(OSError):
-            os.unlink(self._at(name), dir_fd=self._dir_fd)
-
     def _take(self, name: str, size: int) -> bool:
         """Give the file this name and say so, unless something has it."""
-        old, new, fd = self._at(self._name), self._at(name), self._dir_fd
+        fd = self._dir_fd
         try:
-            os.link(old, new, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=not HAS_DIR_FD)
+            os.link(self._name, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError:
             return False
         except OSError:  # no hard links here; or a fault that comes again
-            if not self._take_reserved(old, new):
+            if not self._take_reserved(name):
                 return False
-        placed = os.stat(new, dir_fd=fd, follow_symlinks=False)
+        placed = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
-            self._unlink(name)  # somebody put something else in the place of the hidden file
+            _unlink(name, fd)  # somebody put something else in the place of the hidden file
             raise LibraryError("The clip's file was exchanged by others. The clip keeps its link.")
-        if fd is not None:
-            with suppress(OSError):  # not every file system can
-                os.fsync(fd)
+        with suppress(OSError):  # not every file system can
+            os.fsync(fd)
         return True
 
-    def _take_reserved(self, old: str, new: str) -> bool:
+    def _take_reserved(self, name: str) -> bool:
         """Take a name with an empty file first, so that nothing of others is ever replaced."""
         fd = self._dir_fd
         try:
-            os.close(os.open(new, NEW, 0o644, dir_fd=fd))
+            os.close(os.open(name, NEW, 0o644, dir_fd=fd))
         except FileExistsError:
             return False
         try:
-            os.replace(old, new, src_dir_fd=fd, dst_dir_fd=fd)
+            os.replace(self._name, name, src_dir_fd=fd, dst_dir_fd=fd)
         except OSError:
-            os.unlink(new, dir_fd=fd)
+            os.unlink(name, dir_fd=fd)
             raise
         return True
-
-    def _sweep(self, oldest: float) -> None:
-        """Remove the partial files of processes that were killed, older than `oldest`."""
-        with os.scandir(self._folder if self._dir_fd is None else self._dir_fd) as entries:
-            for entry in entries:
-                if entry.name.startswith(PARTIAL):
-                    with suppress(OSError):
-                        if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                            self._unlink(entry.name)
 
 
 def _opened_folder(folder: Path) -> int:
@@ -182,6 +162,21 @@ def _entered(way: int, name: str, flags: int) -> int:
         return os.open(name, flags, dir_fd=way)
     finally:
         os.close(way)
+
+
+def _unlink(name: str, dir_fd: int) -> None:
+    with suppress(OSError):
+        os.unlink(name, dir_fd=dir_fd)
+
+
+def _sweep(dir_fd: int, oldest: float) -> None:
+    """Remove the partial files of processes that were killed, older than `oldest`."""
+    with os.scandir(dir_fd) as entries:
+        for entry in entries:
+            if entry.name.startswith(PARTIAL):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                        os.unlink(entry.name, dir_fd=dir_fd)
 
 
 def content_of(file: IO[bytes]) -> bytes:

@@ -25,14 +25,14 @@ from anyio.to_thread import run_sync
 
 from song_mcp.errors import LibraryError, SongError
 from song_mcp.library import formats
-from song_mcp.library.atomic import NO_FOLLOW, AtomicFile, content_of, explained, pinned
+from song_mcp.library.atomic import AtomicFile, content_of, explained, pinned
 from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, clip_key, measured_s, tagged
 from song_mcp.songs import Clip, Task
 
 CAP_BYTES = 64 * 2**20
 COVER_CAP_BYTES = 5 * 2**20
-PLAIN = NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
+PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Media(Protocol):
