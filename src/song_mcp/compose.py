@@ -129,12 +129,7 @@ def _providers(settings: Settings) -> dict[Service, Provider]:
 
 
 def _library(settings: Settings) -> Library:
-    fetch = partial(
-        download,
-        cap_bytes=settings.clip_bytes,
-        deadline_s=SAVE_DEADLINE_S,
-        reach=_reach(settings),
-    )
+    fetch = partial(download, deadline_s=SAVE_DEADLINE_S, reach=_reach(settings))
     return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +13,9 @@ from tests import recordings
 AUDIO, COVER = "https://cdn.example/a.mp3", "https://cdn.example/a.png"
 SONG = recordings.mp3(0.3)
 PICTURE = recordings.PNG
+CAP = 2**20
 TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
 CLIP = Clip("c1", "completed", title="Harbour Lights", audio_url=AUDIO)
-
-
-@dataclass(frozen=True)
-class Fetched:
-    mime_type: str = "audio/mpeg"
 
 
 class Web:
@@ -30,14 +25,13 @@ class Web:
         self._pages = pages
         self._between = between
 
-    async def __call__(self, url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def __call__(self, url: str, sink: Callable[[bytes], None], **_: int) -> None:
         content = self._pages[url]
         for start in range(0, len(content), 500):
             await anyio.lowlevel.checkpoint()
             if self._between:
                 self._between()
             sink(content[start : start + 500])
-        return Fetched()
 
 
 def snapshot(folder: Path) -> dict[str, str]:

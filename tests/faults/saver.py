@@ -10,11 +10,11 @@ from pathlib import Path
 import anyio
 
 from song_mcp.library.store import Library
-from tests.faults.names import AUDIO, CLIP, COVER, PICTURE, SONG, TASK, Web
+from tests.faults.names import AUDIO, CAP, CLIP, COVER, PICTURE, SONG, TASK, Web
 
 
 async def save_for_ever(folder: Path, run: str) -> None:
-    library = Library(folder, Web({AUDIO: SONG, COVER: PICTURE}))
+    library = Library(folder, Web({AUDIO: SONG, COVER: PICTURE}), cap_bytes=CAP)
     number = 0
     while True:
         number += 1

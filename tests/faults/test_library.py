@@ -18,7 +18,7 @@ import pytest
 from song_mcp.errors import LibraryError
 from song_mcp.library.names import file_names
 from song_mcp.library.store import Library
-from tests.faults.names import AUDIO, CLIP, COVER, PICTURE, SONG, TASK, Web, is_whole, snapshot
+from tests.faults.names import AUDIO, CAP, CLIP, COVER, PICTURE, SONG, TASK, Web, is_whole, snapshot
 from tests.faults.scale import scaled
 
 ROOT = Path(__file__).parent.parent.parent
@@ -74,7 +74,7 @@ async def _fill(folder: Path, number: int) -> set[str]:
     for clip_id in ids:
         task = replace(TASK, title=hostile(), model=hostile())
         clip = replace(CLIP, clip_id=clip_id, title=DICE.choice((hostile(), "")))
-        await Library(folder, Web({AUDIO: SONG})).save(task, clip)
+        await Library(folder, Web({AUDIO: SONG}), cap_bytes=CAP).save(task, clip)
     return ids
 
 
@@ -174,7 +174,7 @@ def attacking(attack: Attack) -> Iterator[None]:
 
 async def _save(attack: Attack, between: Callable[[], None] | None) -> str:
     web = Web({AUDIO: SONG, COVER: PICTURE}, between)
-    library = Library(attack.folder, web)
+    library = Library(attack.folder, web, cap_bytes=CAP)
     try:
         with attacking(attack) if between is None else nullcontext():
             await library.save(TASK, replace(CLIP, image_url=COVER))

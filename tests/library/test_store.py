@@ -6,14 +6,17 @@ import os
 import resource
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 from mutagen.mp3 import MP3
 
+from song_mcp.downloads.download import download
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, tags
 from song_mcp.library.atomic import AtomicFile
@@ -26,17 +29,13 @@ AUDIO = "https://cdn.example/The%2520Untitled.mp3"
 COVER = "https://images.example/c1"
 TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
 CLIP = Clip("c1", "completed", title="Harbour Lights", audio_url=AUDIO)
+CAP = 64 * 2**20
 COVERED = replace(CLIP, image_url=COVER)
 SONG = recordings.mp3(2)
 KEY = key_of(TASK, CLIP)
 NAME = f"Harbour Lights {KEY[:8]}.mp3"
 LONGER = f"Harbour Lights {KEY[:16]}.mp3"
 PAGE = b"<!DOCTYPE html><title>Expired</title>"
-
-
-@dataclass(frozen=True)
-class Fetched:
-    mime_type: str
 
 
 class Web:
@@ -47,17 +46,19 @@ class Web:
         self.error = error
         self.asked: list[str] = []
 
-    async def __call__(self, url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def __call__(self, url: str, sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
         self.asked.append(url)
         if url not in self.pages:
             raise LibraryError("There is nothing behind the link.")
         content = self.pages[url]
         for start in range(0, len(content), 1000):
             await anyio.lowlevel.checkpoint()
-            sink(content[start : start + 1000])
+            chunk = content[start : start + 1000]
+            if start + len(chunk) > cap_bytes:
+                raise LibraryError("There is more behind the link than is allowed.")
+            sink(chunk)
             if self.error:
                 raise self.error
-        return Fetched("audio/mpeg")
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def folder(tmp_path: Path) -> Path:
 
 def library(folder: Path, content: bytes = SONG, cover: bytes | None = None) -> Library:
     covers = {} if cover is None else {COVER: cover}
-    return Library(folder, Web({AUDIO: content, **covers}))
+    return Library(folder, Web({AUDIO: content, **covers}), cap_bytes=CAP)
 
 
 def names(folder: Path) -> list[str]:
@@ -144,8 +145,8 @@ async def test_a_folder_that_is_a_symlink_of_the_user_is_used(folder: Path, tmp_
 
 async def test_a_clip_saved_twice_is_one_file_downloaded_once(folder: Path) -> None:
     web = Web({AUDIO: SONG})
-    first = await Library(folder, web).save(TASK, CLIP)
-    assert await Library(folder, web).save(TASK, CLIP) == first
+    first = await Library(folder, web, cap_bytes=CAP).save(TASK, CLIP)
+    assert await Library(folder, web, cap_bytes=CAP).save(TASK, CLIP) == first
     assert web.asked == [AUDIO]
 
 
@@ -231,14 +232,13 @@ async def test_a_symlink_swapped_in_during_the_download_leads_nothing_astray(
     (victim / "song-mcp").mkdir(parents=True)
     path = folder if swapped == folder.name else folder.parent
 
-    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def fetch(url: str, sink: Callable[[bytes], None], **_: int) -> None:
         sink(SONG if url == AUDIO else recordings.PNG)
         if url == AUDIO:
             path.rename(aside)
             path.symlink_to(victim)
-        return Fetched("")
 
-    await Library(folder, download).save(TASK, COVERED)
+    await Library(folder, fetch, cap_bytes=CAP).save(TASK, COVERED)
     assert [each for each in victim.rglob("*") if each.is_file()] == []
     assert [each.name for each in aside.rglob("*.*")] == [NAME]
 
@@ -249,14 +249,13 @@ async def test_a_hidden_file_that_was_exchanged_gets_no_final_name(
     victim = tmp_path / "victim"
     victim.write_bytes(b"not yours")
 
-    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def fetch(url: str, sink: Callable[[bytes], None], **_: int) -> None:
         sink(SONG)
-        (partial,) = folder.iterdir()
-        partial.unlink()
-        partial.symlink_to(victim)
-        return Fetched("")
+        (hidden,) = folder.iterdir()
+        hidden.unlink()
+        hidden.symlink_to(victim)
 
-    assert "exchanged" in await refusal(Library(folder, download))
+    assert "exchanged" in await refusal(Library(folder, fetch, cap_bytes=CAP))
     assert names(folder) == []
     assert victim.read_bytes() == b"not yours"
 
@@ -355,23 +354,28 @@ async def test_what_is_no_audio_is_refused_whatever_its_type_says(
 
 
 async def test_a_download_over_the_cap_is_refused(folder: Path) -> None:
-    catalog = Library(folder, Web({AUDIO: SONG}), cap_bytes=len(SONG) - 1)
-    assert f"longer than {len(SONG) - 1} bytes" in await refusal(catalog)
+    """With the real download, which is what keeps the cap."""
+    answers = httpx.MockTransport(lambda _: httpx.Response(200, content=SONG))
+    fetch = partial(download, deadline_s=60, transport=answers)
+    catalog = Library(folder, fetch, cap_bytes=len(SONG) - 1)
+    assert f"more than the {len(SONG) - 1} bytes" in await refusal(catalog)
     assert names(folder) == []
-    catalog = Library(folder, Web({AUDIO: SONG}), cap_bytes=len(SONG))
+    catalog = Library(folder, fetch, cap_bytes=len(SONG))
     assert (await catalog.save(TASK, CLIP)).file.name == NAME
 
 
 @pytest.mark.parametrize("error", [LibraryError("It broke."), ZeroDivisionError("a bug")])
 async def test_a_download_that_breaks_leaves_nothing(folder: Path, error: Exception) -> None:
     with pytest.raises(type(error), match=str(error)):
-        await Library(folder, Web({AUDIO: SONG}, error)).save(TASK, CLIP)
+        await Library(folder, Web({AUDIO: SONG}, error), cap_bytes=CAP).save(TASK, CLIP)
     assert names(folder) == []
 
 
 async def test_a_clip_without_a_link_is_not_looked_for(folder: Path) -> None:
     web = Web({})
-    assert "no link" in await refusal(Library(folder, web), replace(CLIP, audio_url=""))
+    assert "no link" in await refusal(
+        Library(folder, web, cap_bytes=CAP), replace(CLIP, audio_url="")
+    )
     assert web.asked == []
     assert not folder.exists()
 
@@ -382,11 +386,10 @@ class Slow:
     def __init__(self) -> None:
         self.is_waiting = anyio.Event()
 
-    async def __call__(self, url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def __call__(self, url: str, sink: Callable[[bytes], None], **_: int) -> None:
         sink(SONG[:1000])
         self.is_waiting.set()
         await anyio.sleep_forever()
-        raise NotImplementedError
 
 
 async def test_a_download_under_way_has_a_hidden_name_and_cancelling_removes_it(
@@ -395,18 +398,18 @@ async def test_a_download_under_way_has_a_hidden_name_and_cancelling_removes_it(
     slow = Slow()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as group:
-            group.start_soon(Library(folder, slow).save, TASK, CLIP)
+            group.start_soon(Library(folder, slow, cap_bytes=CAP).save, TASK, CLIP)
             await slow.is_waiting.wait()
-            (partial,) = names(folder)
+            (hidden,) = names(folder)
             group.cancel_scope.cancel()
-    assert partial.startswith(".partial-")
+    assert hidden.startswith(".partial-")
     assert names(folder) == []
 
 
 async def test_a_task_cancelled_by_the_event_loop_itself_leaves_nothing(folder: Path) -> None:
     slow = Slow()
     with anyio.fail_after(5):
-        task = asyncio.ensure_future(Library(folder, slow).save(TASK, CLIP))
+        task = asyncio.ensure_future(Library(folder, slow, cap_bytes=CAP).save(TASK, CLIP))
         await slow.is_waiting.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -538,14 +541,13 @@ async def test_audio_that_has_room_only_without_its_tags_is_kept_without(folder:
 
 
 async def test_a_folder_that_goes_during_the_download_is_explained(folder: Path) -> None:
-    async def download(url: str, sink: Callable[[bytes], None]) -> Fetched:
+    async def fetch(url: str, sink: Callable[[bytes], None], **_: int) -> None:
         sink(SONG)
-        (partial,) = folder.iterdir()
-        partial.unlink()
+        (hidden,) = folder.iterdir()
+        hidden.unlink()
         folder.rmdir()
-        return Fetched("audio/mpeg")
 
-    assert "is gone" in await refusal(Library(folder, download))
+    assert "is gone" in await refusal(Library(folder, fetch, cap_bytes=CAP))
 
 
 # Covers ------------------------------------------------------------------------------------

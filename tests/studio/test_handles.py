@@ -10,7 +10,7 @@ import pytest
 
 from song_mcp.compose import running
 from song_mcp.journal import Journal
-from song_mcp.library.store import Library, Media
+from song_mcp.library import Library
 from song_mcp.providers.base import Provider
 from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task
 from song_mcp.studio import Options, Studio
@@ -23,10 +23,9 @@ HOUR_S = 3600.0
 WALTZ = SongRequest(UDIO, "waltz")
 
 
-async def never(_url: str, _sink: Callable[[bytes], None]) -> Media:
+async def never(_url: str, _sink: Callable[[bytes], None], **_: int) -> None:
     """Download for ever."""
     await anyio.sleep_forever()
-    raise AssertionError
 
 
 @dataclass

@@ -30,17 +30,20 @@ from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, clip_key, measured_s, tagged
 from song_mcp.songs import Clip, Task
 
-CAP_BYTES = 64 * 2**20
 COVER_CAP_BYTES = 5 * 2**20
 PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class Media(Protocol):
-    """What a download tells of itself; the library believes none of it."""
+class Download(Protocol):
+    """Fetches what is behind a URL; what it returns is not looked at."""
 
-    @property
-    def mime_type(self) -> str:
-        """The MIME type that the host gave."""
+    def __call__(
+        self, url: str, sink: Callable[[bytes], None], /, *, cap_bytes: int
+    ) -> Awaitable[object]:
+        """Feed the bytes at `url` to `sink`.
+
+        Raises LibraryError, before `sink` had more than `cap_bytes`, and what `sink` raises.
+        """
         ...
 
 
@@ -51,10 +54,6 @@ class Part:
     content: bytes
     total_bytes: int
     mime_type: str
-
-
-Download = Callable[[str, Callable[[bytes], None]], Awaitable[Media]]
-"""Fetches a URL and feeds its bytes to a sink; raises LibraryError, and what the sink raises."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Library:
     really is, is settled here once: a symlink that comes into its path later leads nowhere.
     """
 
-    def __init__(self, folder: Path, download: Download, *, cap_bytes: int = CAP_BYTES) -> None:
+    def __init__(self, folder: Path, download: Download, *, cap_bytes: int) -> None:
         self._folder = self.folder = folder
         self._pinned = pinned(folder)
         self._download = download
@@ -98,7 +97,7 @@ class Library:
         draft = AtomicFile(self._pinned)
         try:
             await run_sync(draft.open)
-            await self._download(clip.audio_url, _capped(draft.write, self._cap_bytes))
+            await self._download(clip.audio_url, draft.write, cap_bytes=self._cap_bytes)
             cover = await self._fetch_cover(clip)
             return await run_sync(self._keep, draft, task, clip, cover)
         finally:
@@ -140,7 +139,7 @@ class Library:
         picture = bytearray()
         with suppress(SongError):
             if clip.image_url:
-                await self._download(clip.image_url, _capped(picture.extend, COVER_CAP_BYTES))
+                await self._download(clip.image_url, picture.extend, cap_bytes=COVER_CAP_BYTES)
                 return bytes(picture)
         return b""
 
@@ -190,21 +189,6 @@ class Library:
 
 
 # Files -------------------------------------------------------------------------------------
-
-
-def _capped(write: Callable[[bytes], object], cap_bytes: int) -> Callable[[bytes], None]:
-    """Give a sink that hands on to `write`, and raises LibraryError after `cap_bytes`."""
-    total = 0
-
-    def sink(chunk: bytes) -> None:
-        nonlocal total
-        total += len(chunk)
-        if total > cap_bytes:
-            text = f"The clip was not saved: it is longer than {cap_bytes} bytes."
-            raise LibraryError(f"{text} The clip keeps its link.")
-        write(chunk)
-
-    return sink
 
 
 def _saved(path: Path) -> Saved | None:
