@@ -66,7 +66,6 @@ class Saved:
     file: Path
     cover: Path | None
     mime_type: str
-    size_bytes: int
     duration_s: float | None
 
 
@@ -155,7 +154,7 @@ class Library:
         is_same = partial(_holds, key=key_of(task, clip), content=kept)
         path = self._folder / draft.place(file_names(task, clip, kind.extension), is_same).name
         self._keep_cover(path, cover)
-        return _saved(path) or Saved(path, None, kind.mime_type, len(kept), None)
+        return _saved(path) or Saved(path, None, kind.mime_type, None)
 
     def _keep_cover(self, song: Path, cover: bytes) -> None:
         kind = formats.picture_format(cover)
@@ -196,8 +195,7 @@ def _saved(path: Path) -> Saved | None:
     try:
         with _opened(path) as file:
             kind = formats.recognise(file)
-            length_s = measured_s(file, kind)
-            return Saved(path, _cover(path), kind.mime_type, file.seek(0, SEEK_END), length_s)
+            return Saved(path, _cover(path), kind.mime_type, measured_s(file, kind))
     except (OSError, LibraryError):
         return None
 
