@@ -121,7 +121,7 @@ async def test_making_a_library_touches_nothing_and_the_first_clip_makes_the_fol
     assert stat.S_IMODE(saved.file.stat().st_mode) & 0o600 == 0o600
 
 
-async def test_audio_that_cannot_be_tagged_is_kept_as_it_came(folder: Path) -> None:
+async def test_audio_that_cannot_be_tagged_is_saved_as_it_came(folder: Path) -> None:
     content = recordings.m4a().replace(b"mdhd", b"mdhx")
     saved = await library(folder, content).save(TASK, CLIP)
     assert saved.file.read_bytes() == content
@@ -455,14 +455,14 @@ async def cancel_task_twice(catalog: Library, steps: int) -> None:
     await asyncio.wait([task])
 
 
-def test_a_step_that_comes_after_its_draft_was_discarded_does_nothing(folder: Path) -> None:
+def test_a_step_that_comes_after_its_file_was_discarded_does_nothing(folder: Path) -> None:
     """Such a step is left over in its thread where the event loop itself cancelled the save."""
-    draft = AtomicFile(folder)
-    draft.discard()
-    draft.open()
+    file = AtomicFile(folder)
+    file.discard()
+    file.open()
     assert not folder.exists()
     with pytest.raises(LibraryError, match="given up"):
-        draft.write(SONG)
+        file.write(SONG)
 
 
 async def test_partial_files_of_killed_processes_go_after_a_day(folder: Path) -> None:
@@ -524,7 +524,7 @@ async def test_a_full_disk_is_explained(folder: Path, monkeypatch: pytest.Monkey
     assert names(folder) == []
 
 
-async def test_audio_that_has_room_only_without_its_tags_is_kept_without(folder: Path) -> None:
+async def test_audio_that_has_room_only_without_its_tags_is_saved_without(folder: Path) -> None:
     """The system's limit on the length of a file stands in for a disk that is nearly full."""
     cover = recordings.PNG + bytes(100_000)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -559,7 +559,7 @@ async def test_a_folder_that_goes_during_the_download_is_explained(folder: Path)
         (recordings.WEBP, ".webp", False),
     ],
 )
-async def test_a_cover_is_kept_beside_the_song_and_inside_it(
+async def test_a_cover_is_saved_beside_the_song_and_inside_it(
     folder: Path, cover: bytes, extension: str, *, is_embedded: bool
 ) -> None:
     saved = await library(folder, cover=cover).save(TASK, COVERED)

@@ -1,9 +1,10 @@
 """The library: every finished clip as an audio file in one folder, which is the user's.
 
 What it promises: a file with a final name is whole, was recognised as audio by its bytes, and
-replaced nothing. What is unfinished has a hidden name and is removed with the attempt. A clip that
-is saved twice, even by two servers at once, is one file. A file name is made of letters and digits
-of the title and of a key that stands for the clip; nothing of a URL or a header gets into it.
+replaced nothing. What is unfinished has a hidden name, and is removed when the attempt ends (after
+a day, if the process was killed). A clip that is saved twice, even by two servers at once, is one
+file. A file name is made of letters and digits of the title and of a key that stands for the clip;
+nothing of a URL or a header gets into it.
 
 What others use: `Library`, with `Part` and `Saved` as its results and a `Download` as what it
 fetches with; `short_id`, `digest`, `ID_LENGTHS` and `AUDIO_EXTENSIONS` for what a clip's file is

@@ -1,8 +1,8 @@
-"""Drafts: files that are written under a hidden name, and placed whole under a final one.
+"""Files that are written under a hidden name and placed whole under a final one.
 
-Invariant: a file gets a final name when all of it is on the disk, in the folder that was meant,
-and in the place of nothing. Every step goes by the folder's own descriptor, which is found without
-following a symlink, so that nobody leads it elsewhere.
+Invariant: a file gets its final name when all of it is on the disk. It is then in the intended
+folder, and it replaced nothing. Every step uses the descriptor of the folder, which is opened
+without following a symlink, so a symlink that somebody plants later redirects nothing.
 """
 
 import errno
@@ -25,13 +25,13 @@ STALE_S = 24 * 3600
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
 PASSED = FOLDER | getattr(os, "O_PATH", 0)
-"""For the folders on the way: on Linux, without asking to read what is in them."""
+"""For the parent folders: on Linux, opening them needs no permission to read what is in them."""
 NOT_OPEN = -1
 """Instead of a descriptor: the system refuses it, but takes None for the working folder."""
 
 
 def pinned(folder: Path) -> Path:
-    """Give where the folder really is, symlinks of the user's own followed now."""
+    """Return where the folder really is: symlinks that the user has made are followed now."""
     is_dangling = folder.is_symlink() and not folder.exists()
     return folder if is_dangling else folder.resolve()
 
@@ -39,8 +39,8 @@ def pinned(folder: Path) -> Path:
 class AtomicFile:
     """A hidden file in the `pinned` folder, which is placed under a final name or discarded.
 
-    Every step holds the lock: a step that its cancelled caller left running is over before
-    `discard`, or finds it done.
+    Each step holds the lock, and raises LibraryError if it fails. A cancelled caller may leave a
+    step running in its thread: that step has ended before `discard`, or does nothing after it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,7 +52,7 @@ class AtomicFile:
         self._is_discarded = False
 
     def open(self) -> None:
-        """Make the folder if need be, and the file in it; raises LibraryError as all steps do."""
+        """Make the folder if it is missing, and the hidden file in it."""
         with self._lock, explained(self._folder):
             if self._is_discarded:
                 return
@@ -67,19 +67,22 @@ class AtomicFile:
             _pour(file, chunk)
 
     def content(self) -> bytes:
-        """Give all that was written."""
+        """Return all that was written."""
         with self._step() as file:
             return content_of(file)
 
     def rewrite(self, content: bytes) -> None:
-        """Put `content` in the place of all that was written."""
+        """Replace all that was written by `content`."""
         with self._step() as file:
             file.seek(0)
             _pour(file, content)
             file.truncate()
 
     def place(self, names: Iterable[str], is_same: Callable[[Path], bool]) -> Path:
-        """Give the file the first of `names` that is free, or the file there that `is_same`."""
+        """Name the file by the first of `names` that is free, and return its path.
+
+        A file that has the name already is left as it is. If it `is_same`, its path is returned.
+        """
         with self._step() as file:
             os.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
@@ -92,7 +95,7 @@ class AtomicFile:
         raise LibraryError(f"{msg} Move those files away. The clip keeps its link.")
 
     def discard(self) -> None:
-        """Remove the hidden file and let go of everything; never fails."""
+        """Remove the hidden file and close everything; never raises."""
         with self._lock:
             self._is_discarded = True
             if self._file is not None:
@@ -111,25 +114,25 @@ class AtomicFile:
             yield self._file
 
     def _take(self, name: str, size: int) -> bool:
-        """Give the file this name and say so, unless something has it."""
+        """Name the file `name`; return False if something has that name."""
         fd = self._dir_fd
         try:
             os.link(self._name, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
         except FileExistsError:
             return False
-        except OSError:  # no hard links here; or a fault that comes again
+        except OSError:  # no hard links here, or a fault that the next step meets too
             if not self._take_reserved(name):
                 return False
         placed = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
-            _unlink(name, fd)  # somebody put something else in the place of the hidden file
+            _unlink(name, fd)  # somebody replaced the hidden file
             raise LibraryError("The clip's file was exchanged by others. The clip keeps its link.")
-        with suppress(OSError):  # not every file system can
+        with suppress(OSError):  # some file systems refuse it
             os.fsync(fd)
         return True
 
     def _take_reserved(self, name: str) -> bool:
-        """Take a name with an empty file first, so that nothing of others is ever replaced."""
+        """Take the name with an empty file first, so that no other file is ever replaced."""
         fd = self._dir_fd
         try:
             os.close(os.open(name, NEW, 0o644, dir_fd=fd))
@@ -144,24 +147,27 @@ class AtomicFile:
 
 
 def _opened_folder(folder: Path) -> int:
-    """Give a descriptor of the folder, making it and its parents; a symlink on the way raises."""
+    """Return a descriptor of the folder; it and its parents are made if they are missing.
+
+    Raises OSError if one of them is a symlink.
+    """
     *parents, last = folder.parts
-    way = os.open(parents[0] if parents else last, PASSED)
+    parent = os.open(parents[0] if parents else last, PASSED)
     for name in parents[1:]:
-        way = _entered(way, name, PASSED)
-    return _entered(way, last if parents else ".", FOLDER)
+        parent = _entered(parent, name, PASSED)
+    return _entered(parent, last if parents else ".", FOLDER)
 
 
-def _entered(way: int, name: str, flags: int) -> int:
-    """Open the folder in the one that is `way`, which is closed; it is made where it is missing."""
+def _entered(parent: int, name: str, flags: int) -> int:
+    """Open the folder `name` in `parent`, and close `parent`; make it if it is missing."""
     try:
         with suppress(FileNotFoundError):
-            return os.open(name, flags, dir_fd=way)
+            return os.open(name, flags, dir_fd=parent)
         with suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=way)
-        return os.open(name, flags, dir_fd=way)
+            os.mkdir(name, 0o755, dir_fd=parent)
+        return os.open(name, flags, dir_fd=parent)
     finally:
-        os.close(way)
+        os.close(parent)
 
 
 def _unlink(name: str, dir_fd: int) -> None:
@@ -180,13 +186,13 @@ def _sweep(dir_fd: int, oldest: float) -> None:
 
 
 def content_of(file: IO[bytes]) -> bytes:
-    """Give all that is in the file."""
+    """Return all that is in the file."""
     file.seek(0)
     return file.read()
 
 
 def _pour(file: IO[bytes], content: bytes) -> None:
-    """Write everything, at once: what does not fit is known here, and not kept for later."""
+    """Write everything now, without a buffer: a full disk raises here and not when closing."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
@@ -212,7 +218,7 @@ FAULTS = {
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Raise LibraryError, with what to do, for whatever the system says of the folder."""
+    """Turn any error of the system into a LibraryError that says what to do."""
     try:
         yield
     except (OSError, UnicodeError) as error:

@@ -1,8 +1,8 @@
-"""What kind of audio a download is, told from its bytes alone.
+"""What kind of audio a file is, recognised by its bytes alone.
 
-Invariant: what `recognise` accepts begins as one of five kinds of audio and is as long as it
-says it is. What the host, the URL or the MIME type claim is never believed: an expired link
-answers 200 with a page of HTML, and a player would take that for a song.
+Invariant: what `recognise` accepts begins as one of five kinds of audio and is as long as it says.
+Host, URL and MIME type are never believed: an expired link can answer 200 with an HTML page,
+which a player would take for a song.
 """
 
 import struct
@@ -36,13 +36,14 @@ WEBP = Format("image/webp", ".webp")
 PICTURES = (PNG, JPEG, WEBP)
 
 PARTS_LIMIT = 100_000
-"""The most tags, chunks, pages or boxes looked at in one file; a song has some thousand."""
+"""The most tags, chunks, pages or boxes read in one file; a song has a few thousand."""
 
 
 def recognise(file: BinaryIO) -> Format:
-    """Give the format of the audio in `file`, which must be seekable.
+    """Return the format of the audio in `file`, which must be seekable.
 
-    Raises LibraryError, saying what it is instead, for anything else and for audio that is cut.
+    Raises LibraryError, which says what the file is instead, for anything else and for audio that
+    is cut off.
     """
     size = file.seek(0, SEEK_END)
     start = _at(file, 0, 12)
@@ -60,7 +61,7 @@ def recognise(file: BinaryIO) -> Format:
 
 
 def picture_format(picture: bytes) -> Format | None:
-    """Give the format of a cover by its first bytes, or None where it is none we keep."""
+    """Return the format of a cover by its first bytes, or None if it is none of `PICTURES`."""
     if picture.startswith(b"\x89PNG\r\n\x1a\n"):
         return PNG
     if picture.startswith(b"\xff\xd8\xff"):
@@ -99,15 +100,15 @@ SAMPLE_RATES = {
 """Hertz by the header's number of the MPEG version: 3 is 1, 2 is 2, 0 is 2.5."""
 FRAMES_IN_A_ROW = 3
 SEARCHED_BYTES = 4096
-"""How far behind an ID3 tag the first frame may begin: encoders pad, and some count wrongly."""
+"""How far after an ID3 tag the first frame may begin: encoders pad, and some count wrongly."""
 PROMISE_KEPT = 0.95
-"""The part of the length in a Xing header that must be there: encoders count a little apart."""
+"""How much of the length in a Xing header must be there: encoders count slightly differently."""
 HAS_FRAMES, HAS_BYTES = 1, 2
-"""What the flags of a Xing header say of the numbers behind them."""
+"""What the flags of a Xing header say about the numbers after them."""
 
 
 def mp3_start(file: BinaryIO) -> int:
-    """Give the position behind the ID3v2 tags (there may be several) that begin an MP3 file."""
+    """Return the position after the ID3v2 tags (there may be several) that begin an MP3 file."""
     offset = 0
     for _ in range(PARTS_LIMIT):
         header = _at(file, offset, 10)
@@ -125,7 +126,7 @@ def _mp3(file: BinaryIO, size: int) -> Format:
     window = _at(file, start, SEARCHED_BYTES if start else 1)
     for offset in (start + index for index, byte in enumerate(window) if byte == 0xFF):
         if _is_mp3(file, offset):
-            _check_promise(file, offset, size)
+            _check_length(file, offset, size)
             return MP3
     raise _refusal(_other(_at(file, 0, 64)))
 
@@ -140,7 +141,7 @@ def _is_mp3(file: BinaryIO, offset: int) -> bool:
 
 
 def _frame_bytes(header: bytes) -> int:
-    """Give the length in bytes of the Layer III frame with this header, 0 where it is none."""
+    """Return the length in bytes of the Layer III frame with this header, 0 if it is none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return 0
     version, bitrate, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
@@ -151,8 +152,8 @@ def _frame_bytes(header: bytes) -> int:
     return kilobits * bits_per_hertz // SAMPLE_RATES[version][rate] + (header[2] >> 1 & 1)
 
 
-def _check_promise(file: BinaryIO, offset: int, size: int) -> None:
-    """Hold an MP3 to the number of bytes in the Xing header of its first frame, if it has one."""
+def _check_length(file: BinaryIO, offset: int, size: int) -> None:
+    """Raise unless an MP3 has the bytes that the Xing header of its first frame announces."""
     frame = _at(file, offset, 48)
     mark = max(frame.find(b"Xing"), frame.find(b"Info"))
     if mark < 0:
@@ -175,7 +176,7 @@ def _other(start: bytes) -> str:
 # WAV, FLAC, Ogg ----------------------------------------------------------------------------
 
 UNKNOWN_SIZES = {0, 0xFFFFFFFF}
-"""What a WAV writer that streams puts where the length belongs."""
+"""What a WAV writer that streams puts in place of the length."""
 FLAC_FRAME_STARTS = {b"\xff\xf8", b"\xff\xf9"}
 
 
@@ -249,7 +250,7 @@ def _m4a(file: BinaryIO, size: int, brand: bytes) -> Format:
 
 
 def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Give kind, start and end of each box on the top level; raise where one is cut."""
+    """Yield kind, start and end of each box on the top level; raise if one is cut off."""
     offset = 0
     for _ in range(PARTS_LIMIT):
         header = _at(file, offset, 16)
@@ -266,7 +267,7 @@ def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give kind and content of each box in the content of another."""
+    """Yield kind and content of each box in the content of another."""
     offset = 0
     while (length := int.from_bytes(content[offset : offset + 4], "big")) >= 8:
         yield content[offset + 4 : offset + 8], content[offset + 8 : offset + length]
@@ -280,6 +281,6 @@ def _inside(content: bytes, *path: bytes) -> bytes:
 
 
 def _track(trak: bytes) -> tuple[bytes, bytes]:
-    """Give the handler ("soun", "vide"...) and the codec of a track."""
+    """Return the handler ("soun", "vide"...) and the codec of a track."""
     handler = _inside(trak, b"mdia", b"hdlr")[8:12]
     return handler, _inside(trak, b"mdia", b"minf", b"stbl", b"stsd")[12:16]

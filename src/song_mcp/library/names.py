@@ -16,37 +16,37 @@ from song_mcp.songs import Clip, Service, Task
 from song_mcp.text import clean
 
 TITLE_CHARACTERS, TITLE_BYTES = 60, 120
-"""The most of a title in a file name; with id and extension that is short enough anywhere."""
+"""The most of a title in a file name: short enough on every system with key and extension."""
 MARKS = 8
-"""The most marks on one letter: Tibetan and Hebrew need fewer, towers of them are no title."""
+"""The most marks on one letter: Tibetan and Hebrew need fewer, and piles of them are noise."""
 INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
 APOSTROPHES = "'\u2018\u2019"
-"""Signs inside words, which go without leaving a space."""
+"""Signs inside words, which are removed without leaving a space."""
 ID_LENGTHS = (8, 16, 32, 52)
-"""How much of a clip's key stands in its file name: more only if the name is taken."""
+"""How many characters of a clip's key its file name has: more only if the name is taken."""
 AUDIO_EXTENSIONS = tuple(kind.extension for kind in formats.AUDIO)
 
 
 def key_of(task: Task, clip: Clip) -> str:
-    """Give 52 letters and digits that stand for this clip of this service, and no other."""
+    """Return the `digest` that stands for this clip, and no other."""
     return digest(task.service, clip.clip_id)
 
 
 def digest(service: Service, clip_id: str) -> str:
-    """Give the key of the clip with this id at this service."""
+    """Return 52 lower-case letters and digits that stand for the clip with this id at `service`."""
     name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
     return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()
 
 
 def short_id(task: Task, clip: Clip) -> str:
-    """Give the part of the key that stands in the file's name: what people call the clip by."""
+    """Return the beginning of the key, which ends the file's name: people call the clip by it."""
     return key_of(task, clip)[: ID_LENGTHS[0]]
 
 
 def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
-    """Give the names that the clip's file may have, best first.
+    """Return the names that the clip's file may have, best first.
 
-    The part of the key also keeps a title from being a name with a meaning, as NUL on Windows.
+    The part of the key also prevents names with a special meaning, such as NUL on Windows.
     """
     stem = file_stem(clip.title or task.title) or file_stem(task.model) or "song"
     key = key_of(task, clip)
@@ -54,14 +54,14 @@ def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
 
 
 def is_named_for(path: Path, key: str) -> bool:
-    """Tell whether it is an audio file whose name ends with the key's beginning."""
+    """Tell whether this is an audio file whose name ends with the beginning of `key`."""
     ending = path.stem.rpartition(" ")[2]
     is_long_enough = len(ending) >= ID_LENGTHS[0]
     return path.suffix in AUDIO_EXTENSIONS and is_long_enough and key.startswith(ending)
 
 
 def file_stem(title: str) -> str:
-    """Give the letters, marks and digits of a title as words, "" where it has none.
+    """Return the letters, marks and digits of a title as words, "" if it has none.
 
     At most 60 characters and 120 bytes of UTF-8 in NFC, never cut between a letter and its
     marks. A dash stays between two words that it joins; other signs become one space.

@@ -1,13 +1,9 @@
-"""The library: every finished clip as an audio file in one folder, which is the user's.
+"""Saving clips into the folder, and reading them back.
 
-Invariant: a file with a final name is whole, was recognised as audio by its bytes, and is never
-overwritten; what is not finished has a hidden name and disappears with the attempt. The names
-are ours alone: nothing of a URL or a header gets into them.
-
-A file says itself which clip it holds: a digest of the clip's id stands in its tags, and the
-digest's beginning in its name. So saving a clip again finds its file without any index, also
-when two servers save it at the same time. Where a name is taken by something else, it grows by
-more of the digest. Formats that are not tagged are told apart by their bytes.
+Each file says which clip it holds: its tags have the clip's key, and its name ends with the
+beginning of that key. So a clip that is saved again is found without an index, even if another
+server is saving it at the same time. If something else has the name, the next name has more of
+the key. Files of formats that are not tagged are told apart by their bytes.
 """
 
 import os
@@ -35,21 +31,21 @@ PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Download(Protocol):
-    """Fetches what is behind a URL; what it returns is not looked at."""
+    """Fetches what is behind a URL. What it returns is not used."""
 
     def __call__(
         self, url: str, sink: Callable[[bytes], None], /, *, cap_bytes: int
     ) -> Awaitable[object]:
-        """Feed the bytes at `url` to `sink`.
+        """Pass the bytes behind `url` to `sink`, at most `cap_bytes` of them.
 
-        Raises LibraryError, before `sink` had more than `cap_bytes`, and what `sink` raises.
+        Raises LibraryError if there are more, or if fetching fails; and whatever `sink` raises.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some bytes of a clip's file, how many it has in all, and what it holds."""
+    """Some bytes of a clip's file, how many bytes the file has, and its MIME type."""
 
     content: bytes
     total_bytes: int
@@ -58,9 +54,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Saved:
-    """A clip in the library: its file, the cover beside it, and what the file holds.
+    """A clip in the library: its file, the cover beside it, and the MIME type of its bytes.
 
-    `duration_s` is measured in seconds, None where that was not possible.
+    `duration_s` is measured in seconds, and None if that was not possible.
     """
 
     file: Path
@@ -70,22 +66,22 @@ class Saved:
 
 
 class Library:
-    """Saves clips to `folder` and reads them back; files are at most `cap_bytes` long.
+    """Saves clips to `folder` and reads them back; at most `cap_bytes` are fetched for a clip.
 
-    Nothing is touched before the first clip is saved; the folder is made then. Where the folder
-    really is, is settled here once: a symlink that comes into its path later leads nowhere.
+    The folder is made when the first clip is saved. Its real path is found once, here: a symlink
+    that is put into that path later is not followed when a file is written.
     """
 
     def __init__(self, folder: Path, download: Download, *, cap_bytes: int) -> None:
-        self._folder = self.folder = folder
+        self.folder = folder
         self._pinned = pinned(folder)
         self._download = download
         self._cap_bytes = cap_bytes
 
     async def save(self, task: Task, clip: Clip) -> Saved:
-        """Give the clip's file, downloading it if the library does not hold it yet.
+        """Return the clip's file; it is downloaded if the library does not have it yet.
 
-        Raises LibraryError where that did not work; then no file of the clip is there.
+        Raises LibraryError if that fails; then the library has no file of the clip.
         """
         known = await run_sync(self._find, task, clip)
         if known:
@@ -93,81 +89,84 @@ class Library:
         if not clip.audio_url:
             msg = f"Clip {clip.clip_id} has no link to its audio yet; look at the task again."
             raise LibraryError(msg)
-        draft = AtomicFile(self._pinned)
+        file = AtomicFile(self._pinned)
         try:
-            await run_sync(draft.open)
-            await self._download(clip.audio_url, draft.write, cap_bytes=self._cap_bytes)
+            await run_sync(file.open)
+            await self._download(clip.audio_url, file.write, cap_bytes=self._cap_bytes)
             cover = await self._fetch_cover(clip)
-            return await run_sync(self._keep, draft, task, clip, cover)
+            return await run_sync(self._place, file, task, clip, cover)
         finally:
             try:
                 with CancelScope(shield=True):
-                    await run_sync(draft.discard)
+                    await run_sync(file.discard)
             finally:
-                draft.discard()  # nothing more to do, unless even that was cut short
+                file.discard()  # does nothing, unless the event loop cancelled even that
 
     async def read(self, clip: Clip) -> bytes:
-        """Give the bytes of the clip's file.
+        """Return the bytes of the clip's file.
 
-        Raises LibraryError where the clip has none, or it is gone or no audio any more.
+        Raises LibraryError if the clip has no file, or the file is gone or is no longer audio.
         """
         return (await run_sync(self._read, clip, 0, None)).content
 
     async def part(self, clip: Clip, offset: int, size: int) -> Part:
-        """Give up to `size` bytes of the clip's file from `offset` on, reading no others.
+        """Return up to `size` bytes of the clip's file from `offset` on.
 
-        Raises LibraryError as `read` does, and where the file ends before `offset`.
+        Raises LibraryError as `read` does, and if the file ends before `offset`.
         """
         return await run_sync(self._read, clip, offset, size)
 
     async def cover(self, clip: Clip) -> tuple[bytes, str] | None:
-        """Give the bytes and MIME type of the picture beside the clip's file, or None."""
+        """Return the bytes and MIME type of the picture beside the clip's file, or None."""
         return await run_sync(_picture, clip.cover) if clip.cover else None
 
     def _find(self, task: Task, clip: Clip) -> Saved | None:
         if clip.file and (saved := _saved(clip.file)):
             return saved
         key = key_of(task, clip)
-        with explained(self._folder), suppress(FileNotFoundError):
-            paths = [path for path in self._folder.iterdir() if is_named_for(path, key)]
+        with explained(self.folder), suppress(FileNotFoundError):
+            paths = [path for path in self.folder.iterdir() if is_named_for(path, key)]
             return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
         return None
 
     async def _fetch_cover(self, clip: Clip) -> bytes:
-        """Give the picture's bytes, none where there is no picture to be had."""
+        """Return the picture's bytes, none if there is no picture or it cannot be fetched."""
+        if not clip.image_url:
+            return b""
         picture = bytearray()
-        with suppress(SongError):
-            if clip.image_url:
-                await self._download(clip.image_url, picture.extend, cap_bytes=COVER_CAP_BYTES)
-                return bytes(picture)
-        return b""
-
-    def _keep(self, draft: AtomicFile, task: Task, clip: Clip, cover: bytes) -> Saved:
-        content = draft.content()
-        kind = formats.recognise(BytesIO(content))
-        kept = tagged(content, kind, Tags.of(task, clip, cover)) or content
         try:
-            draft.rewrite(kept)
+            await self._download(clip.image_url, picture.extend, cap_bytes=COVER_CAP_BYTES)
+        except SongError:
+            return b""
+        return bytes(picture)
+
+    def _place(self, file: AtomicFile, task: Task, clip: Clip, cover: bytes) -> Saved:
+        """Tag the downloaded audio, and place it and its cover under their final names."""
+        audio = file.content()
+        kind = formats.recognise(BytesIO(audio))
+        content = tagged(audio, kind, Tags.of(task, clip, cover)) or audio
+        try:
+            file.rewrite(content)
         except LibraryError:  # no room for the tags, but there was for the audio
-            kept = content
-            draft.rewrite(kept)
-        is_same = partial(_holds, key=key_of(task, clip), content=kept)
-        path = self._folder / draft.place(file_names(task, clip, kind.extension), is_same).name
-        self._keep_cover(path, cover)
+            content = audio
+            file.rewrite(content)
+        is_same = partial(_holds, key=key_of(task, clip), content=content)
+        path = self.folder / file.place(file_names(task, clip, kind.extension), is_same).name
+        self._place_cover(path, cover)
         return _saved(path) or Saved(path, None, kind.mime_type, None)
 
-    def _keep_cover(self, song: Path, cover: bytes) -> None:
+    def _place_cover(self, song: Path, cover: bytes) -> None:
         kind = formats.picture_format(cover)
         if kind is None:
             return
-        draft = AtomicFile(self._pinned)
+        file = AtomicFile(self._pinned)
         with suppress(LibraryError):
             try:
-                draft.open()
-                draft.write(cover)
-                draft.place([song.stem + kind.extension], lambda _: False)
+                file.open()
+                file.write(cover)
+                file.place([song.stem + kind.extension], lambda _: False)
             finally:
-                draft.discard()
+                file.discard()
 
     def _read(self, clip: Clip, offset: int, size: int | None) -> Part:
         if clip.file is None:
@@ -191,7 +190,7 @@ class Library:
 
 
 def _saved(path: Path) -> Saved | None:
-    """Give what the file holds, or None where it is no audio that can be read."""
+    """Return the clip in this file, or None if the file cannot be read as audio."""
     try:
         with _opened(path) as file:
             kind = formats.recognise(file)
@@ -201,7 +200,7 @@ def _saved(path: Path) -> Saved | None:
 
 
 def _holds(path: Path, key: str, content: bytes) -> bool:
-    """Tell whether the file is of the clip with this key, or has this content and no key."""
+    """Tell whether the file has this key in its tags, or has no key and this content."""
     try:
         with _opened(path) as file:
             found = clip_key(file, formats.recognise(file))
@@ -211,7 +210,7 @@ def _holds(path: Path, key: str, content: bytes) -> bool:
 
 
 def _cover(song: Path) -> Path | None:
-    """Give the picture beside a song."""
+    """Return the path of the picture beside a song, or None."""
     for kind in formats.PICTURES:
         path = song.with_suffix(kind.extension)
         with suppress(OSError):
@@ -221,7 +220,7 @@ def _cover(song: Path) -> Path | None:
 
 
 def _picture(path: Path) -> tuple[bytes, str] | None:
-    """Give a picture's bytes and MIME type, or None where it is none, too large or gone."""
+    """Return a picture's bytes and MIME type, or None if it is gone, too large or no picture."""
     with suppress(OSError), _opened(path) as file:
         content = file.read(COVER_CAP_BYTES + 1)
         kind = formats.picture_format(content)
@@ -232,7 +231,7 @@ def _picture(path: Path) -> tuple[bytes, str] | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading; raises OSError for symlinks and what else is no file."""
+    """Open a regular file for reading; raises OSError for anything else, a symlink too."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | PLAIN)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FileNotFoundError(path)

@@ -3,10 +3,10 @@
 Invariant: tagging makes new bytes and never touches old ones, so audio that cannot be tagged
 is saved as it came.
 
-Mutagen is imported when the first clip is tagged: starting is paid by every chat, saving by
-few. It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives
-with are left behind unread: their frames may be compressed, and nothing limits what unpacks.
-Ogg and WAV files are not tagged.
+Mutagen is imported when the first clip is tagged: every chat starts the server, but few save.
+It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives with are
+dropped unread: their frames may be compressed, and nothing limits what they unpack to. Ogg and
+WAV files are not tagged.
 """
 
 import math
@@ -29,17 +29,17 @@ OWNER = "song-mcp"
 VORBIS_KEY = "SONG_MCP_CLIP"
 MP4_KEY = f"----:{OWNER}:clip"
 UNKNOWN_LANGUAGE = "XXX"
-"""ID3's word for a language that is not known: songs are in any, and nobody says which."""
+"""ID3's word for an unknown language: songs are in any, and no service says which."""
 FRONT_COVER, UTF_8 = 3, 3
 SAID_ELSEWHERE = {"model", "title", "description", "lyrics"}
-"""What of a request is not in the list of the comment."""
+"""The fields of a request that the comment does not list."""
 READERS = {
     formats.FLAC: ("flac", "FLAC"),
     formats.VORBIS: ("oggvorbis", "OggVorbis"),
     formats.OPUS: ("oggopus", "OggOpus"),
     formats.M4A: ("mp4", "MP4"),
 }
-"""Mutagen's module and class for each format whose length is read with the file's tags."""
+"""Mutagen's module and class for each format whose tags it reads to measure the length."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Tags:
     """What is written into a file: texts ("" for none), `clip_key` and the cover.
 
     `clip_key` tells which clip the file holds (ASCII, at most 64 characters). A `cover` that is
-    neither PNG nor JPEG is not written: few players show another.
+    neither PNG nor JPEG is not written: few players show other formats.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Tags:
 
     @classmethod
     def of(cls, task: Task, clip: Clip, cover: bytes = b"") -> "Tags":
-        """Give the tags of a clip: its texts, and the request as the comment."""
+        """Return the tags of a clip: its texts, and the request as the comment."""
         lyrics = clip.lyrics or str(task.request.get("lyrics") or "")
         return cls(
             title=clean(clip.title or task.title, limit=TITLE_LIMIT, lines=False),
@@ -74,13 +74,13 @@ class Tags:
 
     @property
     def picture(self) -> tuple[bytes, Format] | None:
-        """The cover and its format, where players show it."""
+        """The cover and its format, None if players do not show it."""
         kind = formats.picture_format(self.cover)
         return None if kind is None or kind == formats.WEBP else (self.cover, kind)
 
 
 def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
-    """Give `content` with `tags`, or None where that kind of file has none or it did not work."""
+    """Return `content` with `tags`, or None if such files are not tagged or tagging failed."""
     write = {formats.MP3: _tag_mp3, formats.FLAC: _tag_flac, formats.M4A: _tag_m4a}.get(kind)
     if write is None:
         return None
@@ -92,7 +92,7 @@ def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
 
 
 def clip_key(file: BinaryIO, kind: Format) -> str:
-    """Give the `clip_key` that the file was tagged with, "" where there is none."""
+    """Return the `clip_key` that the file was tagged with, "" if it has none."""
     read = {formats.MP3: _mp3_key, formats.FLAC: _flac_key, formats.M4A: _m4a_key}.get(kind)
     file.seek(0)
     try:
@@ -102,7 +102,7 @@ def clip_key(file: BinaryIO, kind: Format) -> str:
 
 
 def measured_s(file: BinaryIO, kind: Format) -> float | None:
-    """Give how long the audio plays, in seconds, or None where that cannot be measured."""
+    """Return how many seconds the audio plays, or None if that cannot be measured."""
     file.seek(0)
     try:
         length = float(_length(file, kind))
@@ -112,7 +112,7 @@ def measured_s(file: BinaryIO, kind: Format) -> float | None:
 
 
 def _comment(task: Task) -> str:
-    """Give the request as lines of text: the description, then what else was asked for."""
+    """Return the request as lines of text: the description, then what else was asked for."""
     others = {name: value for name, value in task.request.items() if name not in SAID_ELSEWHERE}
     if others.get("seed") == RANDOM_SEED:
         del others["seed"]
@@ -127,7 +127,7 @@ def _mutagen(module: str) -> ModuleType:
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """Give what mutagen raises for broken files: its own errors, and what slips through."""
+    """Return what mutagen raises for broken files: its own errors, and those it does not catch."""
     from mutagen import MutagenError
 
     return (
@@ -138,7 +138,7 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 
 def _length(file: BinaryIO, kind: Format) -> float:
-    """Ask mutagen for the seconds; of MP3 and WAV it reads no tags for that."""
+    """Ask mutagen for the seconds; it reads no tags of MP3 and WAV for that."""
     if kind == formats.MP3:
         return float(_mutagen("mp3").MPEGInfo(file).length)
     if kind == formats.WAV:
@@ -221,6 +221,6 @@ def _m4a_key(file: BinaryIO) -> bytes:
 
 
 def _texts(tags: Tags, *names: str) -> dict[str, str]:
-    """Give the texts that there are, by the format's names for the first five fields of `Tags`."""
+    """Return the texts that are not empty, by `names` for the first five fields of `Tags`."""
     texts = (tags.title, tags.artist, tags.album, tags.lyrics, tags.comment)
     return {name: text for name, text in zip(names, texts, strict=True) if text}
