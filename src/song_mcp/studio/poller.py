@@ -11,6 +11,7 @@ steady pace requests per minute times mean delay is constant, so growing interva
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -121,9 +122,17 @@ class Poller:
             woken = self._woken[service] = anyio.Event()
             idle_s = OTHERS_S
             with going_on(f"polling {service}"):
-                await self._start_due_looks(service, work, limit)
-                idle_s = await self._idle_s(service)
+                next_s = await self._next_look_s(service)
+                if next_s <= 0 and not self._breakers[service].left_s:
+                    await self._start_due_looks(service, work, limit)
+                    next_s = await self._next_look_s(service)
+                idle_s = max(min(OTHERS_S, next_s), SOONEST_S, self._breakers[service].left_s)
             await self._clock.wait(woken, idle_s)
+
+    async def _next_look_s(self, service: Service) -> float:
+        """Return the seconds until the service's next look is due; infinite if nothing is open."""
+        seconds = await self._journal.next_look_s(self._providers[service].account_tag)
+        return math.inf if seconds is None else seconds
 
     async def _start_due_looks(
         self, service: Service, work: TaskGroup, limit: anyio.CapacityLimiter
@@ -143,21 +152,12 @@ class Poller:
     async def _claimed(self, service: Service) -> list[Task]:
         """Return the tasks whose looks are due and ours to make; while a service fails, a probe."""
         provider, breaker = self._providers[service], self._breakers[service]
-        seconds = await self._journal.next_look_s(provider.account_tag)
-        if breaker.left_s or seconds is None or seconds > 0:
-            return []
         slack_s = SLACK_S if provider.batches else 0.0
         limit = 1 if breaker.is_broken else BATCH_SIZE
         tasks = await self._journal.claim_looks(provider.account_tag, slack_s, limit, next_look_s)
         if tasks and breaker.is_broken:
             breaker.probe()
         return [task for task in tasks if task.local_id not in self._flights]
-
-    async def _idle_s(self, service: Service) -> float:
-        """Return how long nothing is to be done, in seconds: until a look, or others' tasks."""
-        seconds = await self._journal.next_look_s(self._providers[service].account_tag)
-        due_s = OTHERS_S if seconds is None else min(OTHERS_S, max(SOONEST_S, seconds))
-        return max(due_s, self._breakers[service].left_s)
 
     async def _look_in_turn(self, task: Task, limit: anyio.CapacityLimiter) -> None:
         async with limit:
