@@ -1,10 +1,10 @@
-// What can be done beside playing. Invariant: nothing here costs money; a wish goes to the
-// conversation as a sentence, and what the host does not let the page do, the person can.
+// What can be done beside playing. Nothing here costs money: a wish goes to the conversation as a
+// sentence. What the host does not let the page do, the person can do.
 
 import { announce, h, icon, setText } from "./dom.ts";
 import type { Host } from "./host.ts";
 
-/** A line of text that can be copied; where copying is forbidden it is left selected. */
+/** A line of text that can be copied; if copying is forbidden it is left selected. */
 export function copyRow(label: string, content: string, atOnce = false): HTMLElement {
   const field = h("input", { readonly: true, value: content, "aria-label": label });
   const done = h("span", {}, "Copy");

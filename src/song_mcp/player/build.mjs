@@ -1,7 +1,7 @@
-// Makes player.html, the one file that the server hands out, from the sources beside this script.
-// Invariant: the same sources and the same locked packages give the same bytes. `--check` writes
-// nothing, and fails where player.html is not what would be written. `--bundle IN OUT` bundles another
-// script with the same packages, for the tests.
+// Builds player.html, the one file that the server returns, from the sources beside this script.
+// The same sources and the same locked packages give the same bytes. `--check` writes nothing, and
+// fails if player.html is not what would be written. `--bundle IN OUT` bundles another script with the
+// same packages, for the tests.
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ const MOST_BYTES = 400_000;
 
 const read = (name) => readFileSync(join(here, name), "utf8");
 
-/** What the page is made from; tests/test_player_file.py reads the same list. */
+/** A digest of the page's sources; tests/test_player_file.py reads the same list of files. */
 function digest() {
   const hash = createHash("sha256");
   const names = readdirSync(here).filter((name) => /\.(ts|css|mjs)$|^index\.html$|^package-lock\.json$/.test(name));
@@ -29,7 +29,7 @@ async function script(input) {
   const { output } = await bundle.generate({ format: "iife", minify: true, sourcemap: false, comments: false });
   await bundle.close();
   const modules = Object.keys(output[0].modules);
-  // Neither may stand in a script that stands in a page.
+  // A script inside a page must contain neither.
   const code = output[0].code.replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
   return { code, modules };
 }
@@ -38,7 +38,7 @@ function style() {
   return read("style.css").replace(/\/\*[^]*?\*\//g, "").replace(/\s*\n\s*/g, "").replace(/([{;,]) /g, "$1").trim();
 }
 
-/** The licences of the packages that are in the bundle; they ask to be handed on. */
+/** The licences of the packages in the bundle, which must be passed on with it. */
 function licences(modules) {
   const roots = modules.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path.replaceAll("\\", "/"))?.[0]);
   const texts = new Map();

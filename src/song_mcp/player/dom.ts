@@ -1,4 +1,4 @@
-// Making elements. Invariant: whatever comes from outside becomes text, never markup.
+// Making elements. Whatever comes from outside becomes text, never markup.
 
 type Child = Node | string | null | undefined | false;
 
@@ -48,7 +48,7 @@ export type Icon = keyof typeof ICONS;
 
 const FILLED: ReadonlySet<Icon> = new Set<Icon>(["play", "pause"]);
 
-/** A picture of 24 by 24 that says nothing to a screen reader. */
+/** A picture of 24 by 24 pixels that screen readers skip. */
 export function icon(name: Icon): SVGSVGElement {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
@@ -70,7 +70,7 @@ export function show(element: HTMLElement, isShown: boolean): void {
 
 const status = h("p", { class: "unseen", role: "status", "aria-live": "polite" });
 
-/** Tell people who listen instead of looking. */
+/** Tell users of screen readers. */
 export function announce(text: string): void {
   if (!status.isConnected) document.body.append(status);
   setText(status, text);

@@ -1,9 +1,9 @@
-// Following a task. Invariant: one look at a time, a rest between two, longer after each failure,
-// and none after the end, after the page was closed, or after too many failures.
+// Polling a task: one look at a time, with a pause between two that is longer after each failure.
+// There is no look after the end, after the page was closed, or after too many failures.
 
 import { type Host, Refusal, type Seen } from "./host.ts";
 
-const WAIT_S = 8; // the server answers sooner where the task ends
+const WAIT_S = 8; // the server answers sooner if the task ends
 const REST_MS = 2_000;
 const LONGEST_REST_MS = 30_000;
 const FAILURES = 6;
@@ -16,9 +16,9 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 export interface Follower {
-  /** Take what was seen; tells whether to look again. */
+  /** Take what was seen; returns whether to look again. */
   saw(seen: Seen): boolean;
-  /** Take that nothing more will come, and why. */
+  /** Take the reason why nothing more will come. */
   gaveUp(words: string): void;
 }
 

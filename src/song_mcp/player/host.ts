@@ -1,5 +1,5 @@
-// The host: the one way out of the page. Invariant: what is asked of the server is free of charge;
-// what costs money is only ever suggested to the conversation, as a message of the person.
+// The host: the page's only connection. What is asked of the server is free of charge. What costs
+// money is only suggested to the conversation, as a message of the person.
 
 import { App, applyDocumentTheme, applyHostFonts, applyHostStyleVariables } from "@modelcontextprotocol/ext-apps";
 import type { McpUiHostContext } from "@modelcontextprotocol/ext-apps";
@@ -19,7 +19,7 @@ export interface Chunk {
   readonly type: string;
 }
 
-/** The server answered, and the answer is no: asking again brings the same. */
+/** The server refused: asking again brings the same answer. */
 export class Refusal extends Error {}
 
 export interface Listener {
@@ -56,7 +56,7 @@ export class Host {
     { autoResize: true },
   );
 
-  /** Meet the host; what it tells goes to `listener`, from then on. */
+  /** Connect to the host; from then on `listener` is called with what it tells. */
   async meet(listener: Listener): Promise<void> {
     this.app.ontoolinput = (params) => listener.asked(values(params.arguments));
     this.app.ontoolinputpartial = (params) => listener.asked(values(params.arguments));
@@ -71,12 +71,12 @@ export class Host {
     this.dress(this.app.getHostContext() ?? {}, listener);
   }
 
-  /** Whether the host says that the page may ask the server; some that let it do not say so. */
+  /** Whether the host says that the page may call tools; some hosts allow it without saying so. */
   get asks(): boolean {
     return this.app.getHostCapabilities()?.serverTools !== undefined;
   }
 
-  /** Look at a task, waiting up to so many seconds for its end; free. */
+  /** Look at a task, waiting up to `waitSeconds` for its end; free. */
   async look(taskId: string, waitSeconds: number, withLyrics: boolean): Promise<Seen> {
     const seen = seenIn(
       await this.call("get_task", {
@@ -105,7 +105,7 @@ export class Host {
     };
   }
 
-  /** Hand a sentence to the conversation; tells whether the host took it. */
+  /** Hand a sentence to the conversation; resolves to whether the host took it. */
   async suggest(sentence: string): Promise<boolean> {
     try {
       const content = [{ type: "text" as const, text: sentence }];

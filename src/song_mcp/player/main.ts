@@ -1,5 +1,5 @@
-// The player: what the host tells becomes what the person sees. Invariant: there is one view at a
-// time, made for the state that was last told; takes that play are never made anew.
+// The player: turns what the host tells into what the person sees. There is one view at a time, made
+// for the last state that was told. A take that plays is never made anew.
 
 import "./quiet.ts";
 import { announce, h, setText, show } from "./dom.ts";
@@ -11,7 +11,7 @@ import { silence, Take } from "./take.ts";
 import { CANNOT_ASK, chip, doing, GAVE_UP, money, stopped, takeName } from "./words.ts";
 
 const TICK_MS = 1_000;
-const SAVING_LOOKS = 8; // how often a task that has ended is looked at until its files are there
+const SAVING_LOOKS = 8; // how many times an ended task is looked at until its files are saved
 
 class Player implements Listener {
   private readonly host = new Host();
@@ -92,7 +92,7 @@ class Player implements Listener {
     return goesOn;
   }
 
-  /** What is newly known for the page; what this result does not say stays as it was. */
+  /** The known facts with this result's; what it does not say stays as it was. */
   private merged(extra: Extra): Extra {
     const before = this.extra;
     return {
@@ -133,7 +133,7 @@ class Player implements Listener {
     return this.extra.description || text(this.args.description) || text(this.args.topic);
   }
 
-  /** The title that was asked for, or that all takes share, or what was wished for. */
+  /** The title that was asked for, else the one that all takes share, else the description. */
   private title(): string {
     const titles = new Set((this.task?.clips ?? []).map((clip) => clip.title).filter(Boolean));
     const [first] = titles;
@@ -167,7 +167,7 @@ class Player implements Listener {
       if (card && clip.file && (covers ? covers.includes(clip.id) : clip.picture)) void card.paint();
     }
     const failed = task.status === "failed" ? `${task.error} ${money(task)}.` : "";
-    // A note on what was asked for, or on what is not saved, is told by the takes themselves.
+    // The takes themselves say which one was asked for, and which is not saved.
     const isTold = this.extra.focus !== "" || clips.some((clip) => isUnsaved(task, clip));
     const words = [failed, !isTold && task.note].filter(Boolean).join(" ");
     setText(this.note, words);
@@ -210,7 +210,7 @@ class Player implements Listener {
     if (isOpen(task)) this.making.tell(doing(task), this.elapsed(task), this.extra.expected, task.percent);
   }
 
-  /** How long the task has taken, in seconds: as the server counts, and as its clock says else. */
+  /** How long the task has taken, in seconds: as the server counts, else since `created_at`. */
   private elapsed(task: Task): number {
     if (this.extra.elapsed !== undefined) return this.extra.elapsed + (Date.now() - this.seenAt) / 1000;
     return Number.isNaN(task.madeAt) ? 0 : Math.max(0, (Date.now() - task.madeAt) / 1000);

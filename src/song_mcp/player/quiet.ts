@@ -1,5 +1,5 @@
-// Comes before everything else. Invariant: the page never tries to make code from text, which the
-// policy of hosts forbids and reports, even where the attempt is only a probe.
+// Imported before everything else, so that the page never tries to evaluate text as code: the policy
+// of hosts forbids and reports that, even if the attempt is only a probe.
 
 import { config } from "zod/v4/core";
 

@@ -1,5 +1,5 @@
-// What the page knows of a task: read from results that anybody may have shortened, and nothing
-// else. Invariant: a value that is not what it should be counts as not given.
+// What the page knows about a task: read from results only, which a host may have shortened. A value
+// of the wrong type counts as not given.
 
 export interface Clip {
   readonly id: string;
@@ -79,7 +79,7 @@ function clip(of: unknown): Clip {
   };
 }
 
-/** The task in a tool's structured content, or undefined where there is none. */
+/** The task in a tool's structured content, or undefined if there is none. */
 export function taskIn(structured: unknown): Task | undefined {
   const from = values(structured);
   if (!text(from.task_id) || !text(from.status)) return undefined;

@@ -1,5 +1,5 @@
-// A clip's bytes and its shape. Invariant: everything comes from the library, in chunks, through
-// the host; nothing is fetched, and no more is held than the page can bear.
+// A clip's bytes and its waveform. Everything comes from the library, in chunks, through the host.
+// Nothing is fetched, and a clip too large for the page is refused.
 
 import { type Host, Refusal } from "./host.ts";
 import { pause } from "./follow.ts";
@@ -8,9 +8,9 @@ import { size } from "./words.ts";
 const TRIES = 4;
 const FIRST_REST_MS = 500;
 export const MOST_BYTES = 48 * 1024 * 1024;
-const LOW_RATES = [8_000, 22_050, 44_100]; // the lowest that this browser decodes to
+const LOW_RATES = [8_000, 22_050, 44_100]; // the lowest one that this browser can decode to is used
 
-/** The bytes of a clip's audio or cover; `progress` is told the part that has come, 0 to 1. */
+/** The bytes of a clip's audio or cover; `progress` is called with the part loaded so far, 0 to 1. */
 export async function whole(
   host: Host,
   clipId: string,
@@ -62,7 +62,7 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A `data:` URL, which the policy of hosts lets play; `blob:` it does not. */
+/** A `data:` URL, which the policy of hosts allows to play; it forbids `blob:`. */
 export function dataUrl(blob: Blob): Promise<string> {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
@@ -80,7 +80,7 @@ export interface Shape {
 
 const SLICES = 480;
 
-/** Decode once, at a low rate, and keep only how loud it is where. */
+/** Decode once, at a low rate, and keep only the loudness of each slice. */
 export async function shapeOf(blob: Blob): Promise<Shape> {
   const audio = await decoded(await blob.arrayBuffer());
   return { seconds: audio.duration, levels: levelsOf(audio.getChannelData(0)) };

@@ -1,5 +1,5 @@
-// What is shown before there is music, or instead of it. Invariant: progress is measured against
-// our own experience and never says that it is there before it is.
+// What is shown before there is music, or instead of it. Progress is measured against the usual time,
+// and never shows the end before it has come.
 
 import { h, icon, setText, show, type Icon } from "./dom.ts";
 import type { Host } from "./host.ts";
@@ -7,7 +7,7 @@ import { suggestion } from "./actions.ts";
 import { type Task, isPlain } from "./song.ts";
 import { anotherTake, chip, clock, expectation, haveChecked, heading, money, price, spoken } from "./words.ts";
 
-/** Title, wish and facts, above everything else. */
+/** Title, description and facts, above everything else. */
 export class Head {
   private readonly title = h("h1");
   private readonly wish = h("p", { class: "wish" });
@@ -40,7 +40,7 @@ export class Head {
 
 const BARS = 56;
 
-/** A song in the making: its waveform to be, filling as time goes by. */
+/** A song in the making: a stand-in for its waveform that fills as time goes by. */
 export class Making {
   private readonly bars = Array.from({ length: BARS }, (_, at) => {
     const bar = h("i");
@@ -67,7 +67,7 @@ export class Making {
     this.trouble,
   );
 
-  /** Show what is done now, and how long it has taken, in seconds of the usual ones. */
+  /** Show the current step, the seconds so far and how many are usual. */
   tell(what: string, elapsed: number | undefined, expected: number | undefined, percent?: number): void {
     setText(this.doing, what);
     setText(this.elapsed, elapsed === undefined ? "" : clock(elapsed));
@@ -102,7 +102,7 @@ export function partOf(elapsed: number, expected: number): number {
 
 const FACES: Record<string, Icon> = { failed: "cross", rejected: "cross", in_doubt: "question", abandoned: "dash" };
 
-/** A task that brought no music: why, in the words of whoever knows, and what it cost. */
+/** A task that brought no music: why, in the service's words or ours, and what it cost. */
 export function ending(host: Host, task: Task): HTMLElement {
   const answers = h("div", { class: "panels" });
   const wish = task.status === "in_doubt" ? haveChecked(task) : anotherTake(task);
@@ -129,13 +129,13 @@ export function ending(host: Host, task: Task): HTMLElement {
   );
 }
 
-/** What a service said, and that it did. */
+/** A quotation of a service, with its name. */
 function quote(words: string, service: string): HTMLElement[] {
   if (!words) return [];
   return [h("blockquote", {}, words), h("p", { class: "source" }, `in the words of ${service}`)];
 }
 
-/** A clip of a task that failed, beside one that did not. */
+/** A failed clip, beside one that did not fail. */
 export function failedTake(name: string, words: string, service: string): HTMLElement {
   const badge = h("p", { class: "badge" }, h("span", {}, name));
   const naming = h("div", { class: "naming" }, badge, h("h2", {}, "This take failed"));

@@ -1,5 +1,5 @@
-// One take: its cover, sound, words and what can be done with it. Invariant: of all takes on the
-// page at most one plays, and a take that cannot be played says why.
+// One take: its cover, sound, lyrics and what can be done with it. At most one take on the page plays,
+// and a take that cannot be played says why.
 
 import { announce, h, type Icon, icon, setText, show } from "./dom.ts";
 import { type Host, Refusal } from "./host.ts";
@@ -19,7 +19,7 @@ export interface Place {
 let playing: Take | undefined;
 let queue: Promise<unknown> = Promise.resolve();
 
-/** Let the loads of all takes follow one another, in the order in which they were asked for. */
+/** Load one take after the other, in the order in which they were asked for. */
 function inTurn<T>(load: () => Promise<T>): Promise<T> {
   const mine = queue.then(load);
   queue = mine.catch(() => undefined);
@@ -82,7 +82,7 @@ export class Take {
     signal.addEventListener("abort", () => this.dispose(), { once: true });
   }
 
-  /** Take the place among the takes, which shows only when all of them are there. */
+  /** Take the place among the takes, which is known only when all of them are. */
   move(place: Place): void {
     this.place = place;
     const name = this.spokenName();
@@ -93,7 +93,7 @@ export class Take {
     this.makeActions();
   }
 
-  /** Take what is newly known of the clip; `songTitle` stands above it already. */
+  /** Take new facts about the clip; `songTitle` is shown above it already. */
   update(clip: Clip, lyrics: string | undefined, songTitle: string): void {
     const wasSaved = Boolean(this.clip.file);
     this.clip = clip;
@@ -113,7 +113,7 @@ export class Take {
     }
   }
 
-  /** Show the picture, once it is known that there is one. */
+  /** Show the cover; call this once it is known that there is one. */
   async paint(): Promise<void> {
     if (this.hasCover) return;
     this.hasCover = true;
@@ -123,7 +123,7 @@ export class Take {
       await image.decode();
       this.art.replaceChildren(image);
     } catch {
-      // A song without a picture is a song all the same: the placeholder stays.
+      // A song can be played without a picture: the placeholder stays.
     }
   }
 
@@ -186,7 +186,7 @@ export class Take {
 
   // Acting -----------------------------------------------------------------------------------
 
-  /** Where an extension would start: the playhead, or the end where it was not moved. */
+  /** Where an extension would start: the playhead, or the end if it was not moved. */
   private extendAt(): number {
     const length = Math.floor((this.clip.seconds ?? this.seconds) * 10) / 10;
     const at = Math.round(this.audio.currentTime * 10) / 10;
@@ -349,7 +349,7 @@ export class Take {
       this.wave.shape(shape.levels);
       this.setLength(shape.seconds);
     } catch {
-      this.wave.arriving(1); // it may play even so; the bars stay flat
+      this.wave.arriving(1); // it may still play; the bars stay flat
     }
   }
 

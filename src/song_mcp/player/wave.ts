@@ -1,5 +1,5 @@
-// The waveform, which is the slider too. Invariant: what is drawn is the clip's own sound; where
-// that is not known yet, the bars are flat.
+// The waveform, which is the slider too. It shows the clip's own sound; until that is known, the bars
+// are flat.
 
 import { h } from "./dom.ts";
 import { clock, spoken } from "./words.ts";
@@ -42,12 +42,12 @@ export class Wave {
     this.tell();
   }
 
-  /** Say whose position this is. */
+  /** Set the slider's label for screen readers. */
   name(label: string): void {
     this.element.setAttribute("aria-label", label);
   }
 
-  /** Show where the clip is, in seconds of so many. */
+  /** Show the position in the clip; both are in seconds. */
   place(position: number, length: number): void {
     this.position = Math.min(position, length || position);
     this.length = length;
@@ -55,7 +55,7 @@ export class Wave {
     this.draw();
   }
 
-  /** Show how much of the clip has come, 0 to 1. */
+  /** Show how much of the clip is loaded, 0 to 1. */
   arriving(part: number): void {
     this.arrived = part;
     this.draw();
@@ -123,7 +123,7 @@ export class Wave {
     return steps[key];
   }
 
-  /** Draw the bars: played, come, and still to come. */
+  /** Draw the bars: played, loaded, and still to be loaded. */
   draw(): void {
     const { width, height } = this.element.getBoundingClientRect();
     const context = this.canvas.getContext("2d");
@@ -165,7 +165,7 @@ function averaged(levels: readonly number[], count: number): number[] {
   });
 }
 
-/** Spread levels over the height: music is made loud all along, and its shape is in the rest. */
+/** Spread the levels over the height: music is loud throughout, and differs little in loudness. */
 function spread(loud: readonly number[]): number[] {
   const sorted = [...loud].sort((a, b) => a - b);
   const at = (part: number) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0;

@@ -1,5 +1,5 @@
-// The sentences of the page. Invariant: each says what is known and no more; a sentence for the
-// conversation holds ids and numbers of ours, never a word that a service wrote.
+// The sentences of the page. Each says what is known and no more. A sentence for the conversation
+// holds ids and numbers, never a word that a service wrote.
 
 import type { Clip, Task } from "./song.ts";
 
@@ -72,7 +72,7 @@ export function money(task: Task): string {
   return task.cost === undefined ? "Charged" : `Cost $${task.cost}`;
 }
 
-/** The money of a task, where that is worth a place in the header. */
+/** What a task cost, for the header; "" if nothing was charged or that is not known. */
 export function price(task: Task): string {
   if (task.charged !== "yes") return "";
   return task.cost === undefined ? "charged" : `$${task.cost}`;
