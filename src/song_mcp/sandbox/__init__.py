@@ -1,1 +1,1 @@
-"""A stand-in for PiAPI and gpt.ge on loopback: both wire contracts, with real synthesised audio."""
+"""A stand-in for PiAPI and gpt.ge on loopback: both HTTP contracts, with real synthesised audio."""

@@ -1,8 +1,8 @@
-"""The sandbox as an ASGI app: both services on one origin, and the files they speak of.
+"""The sandbox as an ASGI app: both services on one origin, and the files that they link to.
 
-Invariant: a path belongs to one service. `/suno/...` and whatever no route knows is gpt.ge's,
-which serves its web page with HTTP 200 there; `/api/...` and `/account/...` is PiAPI's, `/v1/...`
-gpt.ge's again, and `/media/...` needs no key.
+Each path belongs to one service. `/api/...` and `/account/...` are PiAPI's. `/suno/...` and
+`/v1/...` are gpt.ge's, and so is every path without a route: it answers with the gateway's web page
+and HTTP 200. `/media/...` needs no key.
 """
 
 import time
@@ -53,7 +53,7 @@ def _noted(service: Asked, handler: _Handler) -> _Handler:
 
 
 async def _unknown(request: Request, _error: Exception) -> Response:
-    """Answer for a path that no route knows, or not with this method."""
+    """Answer for a path without a route, or with a method that its route does not take."""
     path = request.url.path
     if path.startswith(("/api/", "/account/")):
         await sandbox_of(request).note(request, "piapi")

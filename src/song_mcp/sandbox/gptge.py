@@ -1,8 +1,8 @@
-"""gpt.ge's side of the wire: submit music or lyrics, fetch one task or several.
+"""gpt.ge's endpoints: submit music or lyrics, fetch one task or several.
 
-Invariant: a submission is checked whole before anything is accepted, and what is accepted is in
-the catalog before the answer leaves, whatever then happens to the answer. Fields that the gateway
-does not know are dropped without a word, and so is a `continue_at` of 0.
+A submission is checked completely before anything is accepted. What is accepted is in the catalog
+before the answer leaves, whatever then happens to the answer. Fields that the gateway does not know
+are dropped silently, and so is a `continue_at` of 0.
 """
 
 from uuid import uuid4
@@ -47,7 +47,7 @@ def _invalid(message: str) -> RefusalError:
 
 
 def _decoder_text(raw: bytes, error: ValueError) -> str:
-    """Say what Go's JSON decoder says of text it cannot read."""
+    """Return what Go's JSON decoder says about text that it cannot parse."""
     place = getattr(error, "pos", 0)
     rest = raw.decode("utf-8", "replace")[place:]
     if not rest:
@@ -81,7 +81,7 @@ def _known(body: Json) -> Json:
 
 
 def _marks(given: Json) -> dict[str, str]:
-    """Find the markers of a submission, and let the first one that refuses do so."""
+    """Return the markers of a submission; the first one that refuses raises its refusal."""
     marks = markers.find(text for text in given.values() if isinstance(text, str))
     if name := markers.unknown(MARKERS, marks):
         raise _invalid(f"unknown sandbox marker {name!r}")

@@ -1,7 +1,7 @@
 """What gpt.ge answers: task objects, clips, two kinds of errors, and how markers change them.
 
-Invariant: shapes and texts are those of docs/providers.md, chapter 3; ids, titles and numbers are
-this sandbox's own.
+Shapes and texts are those of docs/providers.md, chapter 3. Ids, titles and numbers are this
+sandbox's own.
 """
 
 import json as jsonlib
@@ -37,7 +37,7 @@ _REASON = "flagged"
 
 
 def succeeded(data: object) -> Json:
-    """Wrap data the way every good answer is wrapped."""
+    """Wrap data as every successful answer does."""
     return {"code": "success", "message": "", "data": data}
 
 
@@ -185,7 +185,7 @@ def _null_data(json: Json, _view: View) -> Json:
 
 
 def _all_audible(json: Json, view: View) -> Json:
-    """Let every clip stream from the first look on."""
+    """Make every clip stream from the first look on."""
     if view.stage is Stage.ENDED:
         return json
     clips = [_streaming(view.task, clip, view.origin) for clip in view.task.clips]
@@ -228,7 +228,7 @@ def _unknown(json: Json, view: View) -> Json:
 
 
 def _extra_fields(json: Json, view: View) -> Json:
-    """Add what newer gateways say beside."""
+    """Add the fields that newer gateways add."""
     extra = {
         "id": 7,
         "created_at": json["submit_time"],

@@ -1,8 +1,8 @@
 """Instruments: how one note sounds.
 
-Invariant: every note begins and ends at silence (no clicks), holds no harmonic above half the
-sample rate (no aliasing), and instruments are about equally loud. A note is a loop of whole
-periods, repeated, times an envelope.
+Every note begins and ends at silence (no clicks) and has no harmonic above half the sample rate
+(no aliasing). All instruments are about equally loud. A note is a loop of whole periods, repeated,
+times an envelope.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ INSTRUMENTS: dict[str, Instrument] = {
 
 
 def frequency(pitch: int) -> float:
-    """Give the frequency in Hz of a MIDI pitch, 69 being 440 Hz."""
+    """Return the frequency in Hz of a MIDI pitch, 69 being 440 Hz."""
     return 440.0 * math.exp2((pitch - 69) / 12)
 
 
@@ -102,7 +102,7 @@ def _resonance(formants: Sequence[Formant], hertz: float) -> float:
 
 
 def _shaped(harmonics: tuple[float, ...], formants: Sequence[Formant], hertz: float) -> list[float]:
-    """Leave out what the sample rate cannot hold, and let the formants colour the rest."""
+    """Drop the harmonics that the sample rate cannot hold, and shape the rest by the formants."""
     heard = [gain for n, gain in enumerate(harmonics, 1) if n * hertz < RATE * 0.4]
     if not formants:
         return heard
@@ -144,7 +144,7 @@ def _loop(
 
 @lru_cache(maxsize=32)
 def _held(decay_s: float, length: int) -> array[int]:
-    """Give the level of a note while it is held, over `length` samples."""
+    """Return the level of a note while it is held, over `length` samples."""
     if not decay_s:
         return array("h", (_ENVELOPE_TOP,)) * length
     factor = math.exp(-1.1 / (decay_s * RATE))
@@ -190,7 +190,7 @@ def _noise(length: int) -> list[int]:
 
 
 def _drum(wave: Iterable[float], curve: array[int]) -> tape.Sound:
-    """Give a wave (effective value some hundreds) the shape of a stroke."""
+    """Shape a wave (effective value some hundreds) into a stroke."""
     return tape.record(array("i", (int(w) * c for w, c in zip(wave, curve, strict=False))))
 
 
@@ -227,7 +227,7 @@ def _rim() -> tape.Sound:
 
 @lru_cache(maxsize=1)
 def drums() -> dict[str, tape.Sound]:
-    """Give the drum kit; each drum lasts less than 0.3 s."""
+    """Return the drum kit; each drum lasts less than 0.3 s."""
     return {
         "kick": _kick(),
         "snare": _snare(),

@@ -1,15 +1,14 @@
 """Markers: `[[name]]` or `[[name:argument]]` in a text makes the sandbox misbehave on purpose.
 
-Invariant: what a marker does is a row of a table, never a branch, and depends on nothing but the
-request and how often its task was looked at. A marker that the service's table does not know is
-refused with 400, so that a misspelt one cannot pass for `ok`. Names are read without regard to
-case, blanks standing for hyphens.
+What a marker does is a row of a table, never a branch, and depends only on the request and on how
+many times its task was looked at. A marker that is not in the service's table is refused with 400,
+so that a misspelt one is never ignored. In names, case does not matter and a blank is a hyphen.
 
-Rows that refuse a submission do so before anything is accepted or paid; with the argument
-`accepted` (`[[html-502:accepted]]`) the task is made first and the answer is lost all the same.
-Every row that refuses or spoils the answer to a submission has a twin `fetch-<name>`, which does
-that to the first looks at the task instead: `[[fetch-html-502:2]]` the first two, without a number
-the first one.
+Rows that refuse a submission do so before anything is accepted or paid. With the argument
+`accepted` (`[[html-502:accepted]]`) the task is made first, and only the answer is lost.
+Every row that refuses a submission, or spoils the answer to it, has a twin `fetch-<name>`. The twin
+does the same to the first looks at the task: to the first two with `[[fetch-html-502:2]]`, to the
+first one without a number.
 """
 
 import re
@@ -30,7 +29,7 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a shape sees beside the JSON of the task."""
+    """What a shape gets beside the JSON of the task."""
 
     task: Task
     stage: Stage
@@ -43,25 +42,25 @@ class Row:
     """What one marker changes; each field is one moment of a task's life."""
 
     refuse: Callable[[str], Response] | None = None
-    """Argument to answer, in place of accepting."""
+    """From the argument to the answer, in place of accepting."""
     spoil: Callable[[Response, str], Response] | None = None
-    """The answer to an accepted submission and the argument, to what is sent."""
+    """From the answer to an accepted submission and the argument, to what is sent."""
     new_id: Callable[[str], str] | None = None
-    """A UUID to the id the task gets."""
+    """From a UUID to the id that the task gets."""
     fails: bool = False
-    """Ends in failure."""
+    """Whether the task ends in failure."""
     looks: int = 0
-    """How many looks find the task unfinished, when no argument says so; 0: time alone counts."""
+    """How many looks find the task unfinished, unless an argument says; 0: only time counts."""
     shape: Callable[[Json, View], Json] | None = None
-    """The task as JSON to the task as shown."""
+    """From the task as JSON to the task as shown."""
     fetch: Callable[[Response, int, int], Response] | None = None
-    """The answer to a look, which look it is, and how many to spoil; to what is sent."""
+    """From the answer to a look, its number, and how many looks to spoil, to what is sent."""
     batch: Callable[[list[Json], str], list[Json] | None] | None = None
-    """The tasks of a batch and the id of this one, to the tasks shown."""
+    """From the tasks of a batch and the id of this one, to the tasks shown."""
     media: Callable[[Response], Response] | None = None
-    """The answer with a file, to what is sent."""
+    """From the answer with a file to what is sent."""
     choices: tuple[str, ...] = ()
-    """Arguments beside numbers."""
+    """The arguments that are allowed beside numbers."""
 
 
 Table = Mapping[str, Row]
@@ -72,7 +71,7 @@ def _name(written: str) -> str:
 
 
 def find(texts: Iterable[str]) -> dict[str, str]:
-    """Give all markers of some texts, name to argument."""
+    """Return all markers in some texts, from name to argument."""
     found = (match for text in texts for match in _MARKER.finditer(text))
     return {_name(match[1]): (match[2] or "").strip() for match in found}
 
@@ -89,7 +88,7 @@ def _understood(row: Row, argument: str) -> bool:
 
 
 def unknown(table: Table, marks: Mapping[str, str]) -> str | None:
-    """Give the first marker that a table does not know or whose argument says nothing to it."""
+    """Return the first marker that a table does not know, or with an argument that it does not."""
     for name, argument in marks.items():
         if name not in table or not _understood(table[name], argument):
             return f"{name}:{argument}" if argument else name
@@ -99,13 +98,13 @@ def unknown(table: Table, marks: Mapping[str, str]) -> str | None:
 def parts(
     table: Table, marks: Mapping[str, str], pick: Callable[[Row], Part | None]
 ) -> list[tuple[Part, str]]:
-    """Give one field of each marker that has it, with the marker's argument."""
+    """Return one field of each marker that has it, with the marker's argument."""
     picked = ((pick(table[name]), argument) for name, argument in marks.items())
     return [(part, argument) for part, argument in picked if part is not None]
 
 
 def refusal(table: Table, marks: Mapping[str, str], *, accepted: bool) -> Response | None:
-    """Give the answer of the first marker that refuses before, or after, acceptance."""
+    """Return the answer of the first marker that refuses before, or after, acceptance."""
     for refuse, argument in parts(table, marks, lambda row: row.refuse):
         if (argument == ACCEPTED) is accepted:
             return refuse("" if accepted else argument)
@@ -120,13 +119,13 @@ def spoilt(table: Table, marks: Mapping[str, str], answer: Response) -> Response
 
 
 def least_looks(table: Table, marks: Mapping[str, str]) -> int:
-    """Say which look may be the first to find the task ended; 0 if any may."""
+    """Return the number of the first look that may find the task ended; 0 if any may."""
     named = parts(table, marks, lambda row: row.looks or None)
     return max((int(float(argument or looks)) + 1 for looks, argument in named), default=0)
 
 
 def shaped(table: Table, json: Json, view: View) -> Json:
-    """Show a task's JSON the way its markers want it."""
+    """Return a task's JSON as its markers want it."""
     for shape, _ in parts(table, view.task.marks, lambda row: row.shape):
         json = shape(json, view)
     return json

@@ -1,7 +1,7 @@
 """Audio and covers, made when somebody first asks for them.
 
-Invariant: a path is served under exactly the URL that an answer named, percent signs and all; it
-takes no key. Music is made in a worker thread, one clip at a time, and the last ones are kept.
+A file is served under exactly the URL that an answer named, percent signs included, and needs no
+key. Music is made in a worker thread, one clip at a time, and the last clips are cached.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Press:
         self._pressed = lru_cache(maxsize=_KEPT)(press)
 
     def __call__(self, tune: Tune) -> bytes:
-        """Give the MP3 of a tune, made once however many ask at the same time."""
+        """Return the MP3 of a tune, made once however many callers ask at the same time."""
         with self._lock:
             return self._pressed(tune)
 

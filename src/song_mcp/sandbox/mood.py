@@ -1,7 +1,7 @@
 """The mood of a song: tempo, metre, key and band, read from the words of its description.
 
-Invariant: a mood is a pure function of the text. What the words do not settle ("slow", "waltz",
-"piano", "sad", "120 bpm"), a hash of the whole text does, so any two descriptions part company.
+A mood is a pure function of the text. What words such as "slow", "waltz", "piano", "sad" or
+"120 bpm" do not settle, a hash of the whole text does, so any two descriptions differ.
 """
 
 import re

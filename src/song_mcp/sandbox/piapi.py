@@ -1,7 +1,7 @@
-"""PiAPI's side of the wire: create a task, look at it, and look at the account.
+"""PiAPI's endpoints: create a task, look at it, and look at the account.
 
-Invariant: a submission is checked whole before anything is accepted or frozen, and what is
-accepted is in the catalog before the answer leaves, whatever then happens to the answer.
+A submission is checked completely before anything is accepted or frozen. What is accepted is in the
+catalog before the answer leaves, whatever then happens to the answer.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def _text(given: Json, name: str) -> str:
 
 
 def _own_lyrics(given: Json) -> str:
-    """Give the words to sing, wherever they were put."""
+    """Return the lyrics, in whichever field they were sent."""
     return _text(given, "lyrics") or _text(given, "prompt")
 
 
@@ -113,7 +113,7 @@ def _authorise(request: Request) -> Sandbox:
 
 
 async def _body(request: Request) -> Json:
-    """Read the JSON of a submission; model, type and input are there."""
+    """Return the JSON of a submission; it has a model, a type and an input."""
     try:
         body = read_json(await request.body())
     except ValueError as error:
@@ -140,7 +140,7 @@ def _check(body: Json) -> None:
 
 
 def _marks(body: Json) -> dict[str, str]:
-    """Find the markers of a submission, and let the first one that refuses do so."""
+    """Return the markers of a submission; the first one that refuses raises its refusal."""
     marks = markers.find(text for text in body["input"].values() if isinstance(text, str))
     if name := markers.unknown(MARKERS, marks):
         raise RefusalError(refused(400, f"unknown sandbox marker {name!r}"))

@@ -1,7 +1,7 @@
 """What PiAPI answers: the envelope, the task object, and how its markers change them.
 
-Invariant: shapes and texts are those of docs/providers.md, chapters 1 and 2; ids, titles and
-numbers are this sandbox's own.
+Shapes and texts are those of docs/providers.md, chapters 1 and 2. Ids, titles and numbers are this
+sandbox's own.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from song_mcp.sandbox.wire import ODD_TEXT
 
 MODEL = "music-u"
 AUDIO_PATH = "/media/udio-artifacts-sandbox/samples/{clip_id}/{take}/The%20Untitled.mp3"
-"""Where the audio lies once the URL is unquoted, as every web server does once."""
+"""The path of the audio after one unquoting of the URL, as every web server does it."""
 
 _NEVER = "0001-01-01T00:00:00Z"
 _STATUS = {
@@ -40,7 +40,7 @@ _FAILED_LOGS = (
 
 
 def envelope(data: object, code: int = 200, message: str = "success") -> Json:
-    """Wrap data the way every answer is wrapped."""
+    """Wrap data as every answer does."""
     return {"code": code, "data": data, "message": message}
 
 
@@ -140,7 +140,7 @@ def task_json(view: View) -> Json:
 
 
 def account(points: int, spent: int, most_tasks: int) -> Json:
-    """Show what is left on the account."""
+    """Return the account with its balance."""
     return envelope(
         {
             "id": 4242,
@@ -186,7 +186,7 @@ def _failed_to_do_request(_argument: str) -> Response:
 
 
 def _ended_songs(json: Json) -> list[Json]:
-    """Give the songs of a completed task; none while it runs."""
+    """Return the songs of a completed task; none while it runs."""
     return (json["output"] or {}).get("songs") or []
 
 

@@ -1,7 +1,7 @@
 """The score: which note sounds when. A mood and a take become a list of notes and drum strokes.
 
-Invariant: all times are in bars' own beats until the end, when one factor turns them into seconds
-so that whole bars and a closing chord fill the piece exactly; nothing sounds past its end.
+All times are in beats of a bar until the end. Then one factor turns them into seconds, so that
+whole bars and a closing chord fill the piece exactly. Nothing sounds past its end.
 """
 
 import re
@@ -48,7 +48,7 @@ Pan = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One note or drum stroke; `instrument` names either, a drum having pitch 0."""
+    """One note or drum stroke; `instrument` names either, and a drum has pitch 0."""
 
     start_s: float
     length_s: float
@@ -60,7 +60,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The clockwork of a piece: whole bars of one length, then the closing chord."""
+    """The timing of a piece: whole bars of one length, then the closing chord."""
 
     mood: Mood
     bars: int
@@ -68,7 +68,7 @@ class _Frame:
     seconds: float
 
     def at(self, bar: int, beat: float) -> float:
-        """Give the second at which a beat of a bar falls; off-beats come late where it swings."""
+        """Return the second at which a beat of a bar falls; off-beats are late if it swings."""
         late = 0.16 if self.mood.swings and beat % 1 == 0.5 else 0.0
         return (bar * self.mood.beats + beat + late) * self.beat_s
 
@@ -78,14 +78,14 @@ class _Frame:
 
 
 def _frame(mood: Mood, seconds: float) -> _Frame:
-    """Bend the tempo a little, so that whole bars fit."""
+    """Adjust the tempo a little, so that whole bars fit."""
     playing = seconds - min(_CLOSING_S, seconds / 3)
     bars = max(1, round(playing * mood.bpm / 60 / mood.beats))
     return _Frame(mood, bars, playing / bars / mood.beats, seconds)
 
 
 def _pitch(mood: Mood, step: int) -> int:
-    """Give the MIDI pitch of a step of the scale, counted from the key note."""
+    """Return the MIDI pitch of a step of the scale, counted from the key note."""
     scale = SCALES[mood.scale]
     return mood.tonic + 12 * (step // len(scale)) + scale[step % len(scale)]
 
@@ -181,7 +181,7 @@ def _drums(frame: _Frame) -> Iterator[Note]:
 
 @dataclass(frozen=True, slots=True)
 class _Motif:
-    """A rhythm and the steps it walks up or down the scale: what a listener recognises."""
+    """A rhythm and its steps up or down the scale: what a listener recognises."""
 
     rhythm: tuple[tuple[float, float], ...]
     steps: tuple[int, ...]
@@ -221,12 +221,12 @@ def _walk(frame: _Frame, dice: Random) -> Iterator[tuple[int, float, float, int]
 
 
 def singers(lyrics: str) -> list[str]:
-    """Give the voices that sing the vowels of the lyrics, in order; at least one."""
+    """Return the voices that sing the vowels of the lyrics, in order; at least one."""
     return [f"voice-{vowel}" for vowel in re.findall("[aeiou]", lyrics.lower())] or ["voice-a"]
 
 
 def _lead(frame: _Frame, voices: Sequence[str], dice: Random) -> Iterator[Note]:
-    """Play or sing the melody, and let a quiet echo of it answer half a beat later."""
+    """Play or sing the melody, with a quiet echo of it half a beat later."""
     sung = voices[0].startswith("voice")
     lift = 0 if sung else _between(frame.mood.tonic, 50) - frame.mood.tonic
     for i, (bar, beat, length, step) in enumerate(_walk(frame, dice)):

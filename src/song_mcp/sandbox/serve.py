@@ -1,7 +1,7 @@
 """Serving the sandbox on a real socket, on loopback only.
 
-Invariant: nothing is printed and no logging is set up here; the socket is bound before anybody is
-told its address, and answers that are being held back do not hold up the end.
+Nothing is printed and no logging is set up here. The socket is bound before its address is told to
+anybody, and answers that are being held back do not delay the end.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ def _config(app: Starlette) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to others and lets go of held answers at its end."""
+    """A server that leaves signals to others and drops held answers at its end."""
 
     def __init__(self, app: Starlette) -> None:
         super().__init__(_config(app))
@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _stopped_by_signals(server: _Server) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the server; in a thread other than the main one, nothing does."""
+    """Make Ctrl-C and SIGTERM end the server, if this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -106,7 +106,7 @@ def run(
 async def running(
     app: Starlette | None = None, *, host: str = LOOPBACK, port: int = 0
 ) -> AsyncIterator[str]:
-    """Serve within the current event loop for as long as the block lasts; gives the base URL.
+    """Serve within the current event loop as long as the block lasts; yields the base URL.
 
     Raises:
         ValueError: `host` is not a loopback address.

@@ -1,7 +1,7 @@
-"""What is ordered and what comes out: an order becomes two clips, each with a tune of its own.
+"""Orders and the clips made from them: an order becomes two clips, each with a tune of its own.
 
-Invariant: a clip is complete from the moment its task is accepted; the contracts only choose when
-to show which part of it. The same order gives the same music, its identical successor another one.
+A clip is complete from the moment its task is accepted; the services only choose when to show which
+part of it. Equal orders give equal music; a repeated request differs in the seed of its order.
 """
 
 import re
@@ -30,17 +30,17 @@ class Clip:
 
     @property
     def duration_s(self) -> float:
-        """Give the length of the audio in seconds."""
+        """Return the length of the audio in seconds."""
         return self.tune.duration_s
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a service was asked for, in this package's own terms; texts without markers."""
+    """What a service was asked for, in this package's own terms; its texts have no markers."""
 
     style: str
     lyrics: str | None = None
-    """The words given; None lets the service write them."""
+    """The given lyrics; None lets the service write them."""
     instrumental: bool = False
     title: str = ""
     """A title to keep; empty lets the service invent one."""
@@ -48,11 +48,11 @@ class Order:
     source: Clip | None = None
     """The clip to continue."""
     continue_at: float = 0.0
-    """Seconds into the source; 0 stands for its end, as neither service says what else it means."""
+    """Seconds into the source; 0 stands for its end, because no service says what it means."""
 
 
 def sung(order: Order, take: int) -> str:
-    """Give the words of one take; empty for an instrumental."""
+    """Return the lyrics of one take; empty for an instrumental."""
     if order.instrumental:
         return ""
     return words.lyrics(order.style, take) if order.lyrics is None else order.lyrics
@@ -88,5 +88,5 @@ def make(order: Order, seconds: float) -> tuple[Clip, ...]:
 
 
 def plain(lyrics: str) -> str:
-    """Take section marks and line breaks out, as PiAPI does."""
+    """Remove section marks and line breaks, as PiAPI does."""
     return " ".join(re.sub(r"\[[^\]]*\]", " ", lyrics).split())

@@ -1,7 +1,7 @@
-"""The state of one sandbox, and the window through which a test looks at it.
+"""The state of one sandbox, which a test can look at too.
 
-Invariant: everything lives in this object, in memory and bounded; two sandboxes share nothing. No
-API key is kept: headers that carry one are stored as "[redacted]".
+All state is in this object, in memory and bounded. Two sandboxes share nothing. No API key is kept:
+headers with one are stored as "[redacted]".
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Service = Literal["piapi", "gptge"]
 Asked = Literal["piapi", "gptge", "media"]
 
 BAD_KEY = "bad-key"
-"""The one key that both services refuse when any other is welcome."""
+"""The one key that both services refuse if any other is accepted."""
 
 POINTS_PER_DOLLAR = 10_000_000
 SONG_POINTS = 500_000
@@ -32,16 +32,16 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How the sandbox behaves where the real services leave room."""
+    """How the sandbox behaves in what the real services leave open."""
 
     clip_seconds: float = 15.0
     """Length of a new song's audio."""
     extension_seconds: float = 8.0
     """Length of the new material in a continuation (PiAPI's real one: 32 s)."""
     hold_seconds: float = 150.0
-    """How long `[[timeout]]` holds an answer when its marker names no number."""
+    """How long `[[timeout]]` holds an answer if its marker names no number."""
     balance_usd: float = 10.0
-    """Credit at PiAPI to begin with."""
+    """Balance at PiAPI at the start."""
     max_concurrent: int = 100
     """PiAPI's plan limit on tasks that have not ended."""
     max_tasks: int = 10_000
@@ -114,13 +114,13 @@ class Sandbox:
 
     @property
     def points(self) -> int:
-        """Give the credit left at PiAPI; 10,000,000 points are a dollar."""
+        """Return the credit left at PiAPI; 10,000,000 points are a dollar."""
         self.active()
         return self._points
 
     @property
     def spent(self) -> int:
-        """Give the points spent or frozen at PiAPI so far."""
+        """Return the points spent or frozen at PiAPI so far."""
         return round(self.rules.balance_usd * POINTS_PER_DOLLAR) - self.points
 
     def count(self, service: Service, body: Json | None = None) -> int:
@@ -138,13 +138,13 @@ class Sandbox:
         )
 
     def welcomes(self, key: str) -> bool:
-        """Tell whether an API key is good."""
+        """Return whether an API key is accepted."""
         if self.rules.keys is not None:
             return key in self.rules.keys
         return key not in {"", BAD_KEY}
 
     def accept(self, service: Service, task: Task) -> None:
-        """Make a submission a task, and freeze its price."""
+        """Add the task of an accepted submission, and freeze its price."""
         catalog = self.piapi if service == "piapi" else self.gptge
         catalog.add(task)
         self.accepted.append(Accepted(service, task.body, _canonical(task.body), task.id))
@@ -153,7 +153,7 @@ class Sandbox:
             self._open[task.id] = task
 
     def active(self) -> list[Task]:
-        """Give PiAPI's tasks that have not ended, after settling those that have."""
+        """Return PiAPI's tasks that have not ended, after settling those that have."""
         now = self.clock()
         ended = [task for task in self._open.values() if task.stage(now) is Stage.ENDED]
         for task in ended:

@@ -1,10 +1,10 @@
 """Mixing: a stretch of sound is one big integer, and a mix is a sum.
 
-Invariant: a `Sound` is the exact integer sum of `sample[i] << (32 * i)`, samples signed. Adding two
-sounds therefore adds them sample by sample, shifting left by 32 bits delays by one sample, and
-multiplying by a small whole number is a gain, each in one pass of the interpreter's own C code
-however long the sound is. That is what lets pure Python mix a song in milliseconds. A note peaks
-below 2**23 and a song is a few dozen of them at once, so the sums stay well inside 32 bits.
+A `Sound` is the exact integer sum of `sample[i] << (32 * i)`, with signed samples. Adding two
+sounds therefore adds them sample by sample. Shifting left by 32 bits delays by one sample, and
+multiplying by a small integer is a gain. Each is one pass of the interpreter's own C code, however
+long the sound is, so pure Python can mix a song in milliseconds. A note peaks below 2**23 and a few
+dozen sound at once, so the sums stay well inside 32 bits.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def record(samples: array[int]) -> Sound:
 
 
 def play(sound: Sound, length: int) -> array[int]:
-    """Give back `length` 32-bit samples; the sound must not be longer than that."""
+    """Return `length` 32-bit samples; the sound must not be longer than that."""
     bias = _bias(length)
     return array("i", ((sound + bias) ^ bias).to_bytes(length * _BYTES, "little"))
 
 
 def delay(sound: Sound, samples: int) -> Sound:
-    """Make the sound begin so many samples later."""
+    """Make the sound begin `samples` samples later."""
     return sound << (_BITS * samples)
 
 
@@ -50,7 +50,7 @@ def _loudest(samples: array[int]) -> int:
 
 
 def master(left: Sound, right: Sound, length: int) -> array[int]:
-    """Bring both channels to one safe level; gives 16-bit samples, left and right by turns.
+    """Bring both channels to one safe level; returns 16-bit samples, left and right interleaved.
 
     Only the upper half of each 32-bit sample is kept, so the gain below it is all the rounding
     there is. `length` is in samples per channel and must be at least 1.

@@ -1,7 +1,7 @@
 """Tasks and the clock that moves them.
 
-Invariant: a task's stage is a function of the time since it was accepted and of how often it was
-looked at; it never goes back, and nothing runs in the background.
+A task's stage depends only on the time since it was accepted and on how many times it was looked
+at. It never goes back, and nothing runs in the background.
 """
 
 from collections.abc import Iterator, Mapping
@@ -50,7 +50,7 @@ class Task:
     span_s: float
     """Time from acceptance to the end."""
     points: int = 0
-    """Price, frozen at acceptance and given back on failure."""
+    """Price, frozen at acceptance and refunded on failure."""
     fails: bool = False
     least_looks: int = 0
     """How many looks it takes before the task may be seen ended."""
@@ -60,16 +60,16 @@ class Task:
 
     @property
     def kind(self) -> Literal["song", "lyrics"]:
-        """Tell what the task makes."""
+        """What the task makes."""
         return "song" if self.clips else "lyrics"
 
     @property
     def started_at(self) -> float:
-        """Give the Unix second at which work begins."""
+        """The Unix second at which work begins."""
         return self.submitted_at + _BEGINS[Stage.RUNNING] * self.span_s
 
     def stage(self, now: float) -> Stage:
-        """Say how far the task is at a Unix second."""
+        """Return how far the task is at a Unix second."""
         passed = now - self.submitted_at
         if self.ended_at is None and passed >= self.span_s and self.looks >= self.least_looks:
             self.ended_at = now if self.least_looks else self.submitted_at + self.span_s
@@ -79,7 +79,7 @@ class Task:
         return max(begun, default=Stage.NEW)
 
     def look(self, now: float) -> Stage:
-        """Say how far the task is, and remember that somebody asked."""
+        """Return how far the task is, and count the look."""
         self.looks += 1
         stage = self.stage(now)
         self.looks_after_end += stage is Stage.ENDED
@@ -87,7 +87,7 @@ class Task:
 
 
 class Catalog:
-    """The tasks of one service and their clips; past `most` tasks the oldest are forgotten."""
+    """The tasks of one service and their clips; above `most` tasks the oldest are dropped."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -98,7 +98,7 @@ class Catalog:
         return iter(self._tasks.values())
 
     def add(self, task: Task) -> None:
-        """Keep a task, and forget the oldest if there are too many."""
+        """Add a task, and drop the oldest if there are too many."""
         self._tasks[task.id] = task
         self._clips |= {clip.id: task for clip in task.clips}
         if len(self._tasks) > self._most:

@@ -1,7 +1,7 @@
-"""The synthesiser: a tune is a plan of what to play, and pressing it gives an MP3.
+"""The synthesiser: a tune is a plan of what to play, and pressing it makes an MP3.
 
-Invariant: the same tune always gives the same bytes, and they last exactly `duration_s`: the plan
-counts MP3 frames of 24 ms, and the pressed file holds just that many.
+The same tune always gives the same bytes, and they last exactly `duration_s`: the plan counts MP3
+frames of 24 ms, and the MP3 has exactly that many.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Tune:
 
     @property
     def duration_s(self) -> float:
-        """Give the length of the audio in seconds."""
+        """Return the length of the audio in seconds."""
         return self.frames * _FRAME / RATE
 
     def until(self, seconds: float) -> Tune:
@@ -71,7 +71,7 @@ class Tune:
 
 
 def compose(style: str, take: str, lyrics: str | None, seconds: float) -> Tune:
-    """Plan a tune of about so many seconds, at least one frame."""
+    """Plan a tune of about `seconds`, at least one frame."""
     kept = max(1, round(seconds * RATE / _FRAME))
     return Tune((Piece(style, take, lyrics, max(kept, _SHORTEST), kept),))
 
@@ -90,7 +90,7 @@ class _Band:
         return self._made[key]
 
     def play(self, played: Note) -> tuple[int, tape.Sound]:
-        """Give the sample at which the note starts, and its sound, never past the end."""
+        """Return the sample at which the note starts, and its sound, never past the end."""
         start = round(played.start_s * RATE)
         if played.instrument in drums():
             return min(start, self._length - RATE // 3), drums()[played.instrument]
@@ -125,9 +125,9 @@ def _faded(frames: array[int], fade: int, silence: int) -> array[int]:
 
 
 def perform(piece: Piece, silence: int = 0) -> array[int]:
-    """Play the kept part of a piece: 16-bit samples, left and right by turns.
+    """Play the kept part of a piece: 16-bit samples, left and right interleaved.
 
-    It fades out at its end, so many samples of silence included.
+    It fades out at its end, which includes `silence` samples of silence.
     """
     length = piece.frames * _FRAME
     notes = score(mood(piece.style), piece.take, length / RATE, piece.lyrics)
@@ -154,5 +154,5 @@ def press(tune: Tune) -> bytes:
 
 
 def excerpt(pressed: bytes, share: float) -> bytes:
-    """Give the first part of an MP3, cut between frames; `share` is between 0 and 1."""
+    """Return the first part of an MP3, cut between frames; `share` is between 0 and 1."""
     return pressed[: int(len(pressed) // _FRAME_BYTES * share) * _FRAME_BYTES]

@@ -1,9 +1,9 @@
-"""Answers that go wrong on the wire: closed, cut short, held back, or a web page in place of JSON.
+"""Answers that fail: closed, cut short, held back, or a web page in place of JSON.
 
-Invariant: each of them is an ordinary Starlette response, so a handler may return it for any other
-one. Closing the socket needs the connection itself, which `serve` puts into the ASGI state under
-`TRANSPORT`. Where there is none (an app called in-process), `Reset` raises ConnectionResetError
-and `Cut` ends the body early.
+Each of them is a Starlette response, so a handler may return it in place of any other one. To close
+the socket they need the connection itself, which `serve` puts into the ASGI state under
+`TRANSPORT`. If there is none (an app called in-process), `Reset` raises ConnectionResetError and
+`Cut` ends the body early.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 ODD_TEXT = "\u202eSand\u200bbox\x07\ud800 "
-"""What no title should hold: a bidi override, a zero-width space, a bell, half a surrogate."""
+"""What no title should have: a bidi override, a zero-width space, a bell, half a surrogate."""
 
 TRANSPORT = "sandbox_transport"
 """Key in the ASGI scope's state: the asyncio transport of the connection."""
@@ -71,10 +71,10 @@ class Cut(Response):
 
 
 class Held(Response):
-    """Another response, so many seconds later; nothing if the client hangs up before."""
+    """Another response, some seconds later; nothing if the client hangs up before."""
 
     def __init__(self, inner: Response, seconds: float | None) -> None:
-        """Hold `inner` back; None means as long as the sandbox's rules say."""
+        """Hold `inner` back; None: for the time in the sandbox's rules."""
         super().__init__()
         self._inner = inner
         self._seconds = seconds
@@ -85,7 +85,7 @@ class Held(Response):
             await self._inner(scope, receive, send)
 
     async def _waited(self, scope: Scope, receive: Receive) -> bool:
-        """Wait; tell whether the client is still there."""
+        """Wait; return whether the client is still connected."""
         sandbox, transport = scope["app"].state.sandbox, _transport(scope)
         held: set[asyncio.Transport | None] = sandbox.held
         seconds = sandbox.rules.hold_seconds if self._seconds is None else self._seconds
@@ -119,13 +119,13 @@ def read_json(raw: bytes) -> object:
 
 
 def half_of(whole: Response) -> Response:
-    """Give a complete HTTP answer whose body is only the first half of another's."""
+    """Return a complete HTTP answer whose body is only the first half of another's."""
     body = bytes(whole.body)
     return Response(body[: len(body) // 2], whole.status_code, media_type="application/json")
 
 
 def bad_gateway() -> Response:
-    """Give the page of a web server in front that cannot reach the service."""
+    """Return the error page of a proxy that cannot reach the service."""
     title = "502 Bad Gateway"
     return HTMLResponse(
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1>"
@@ -135,7 +135,7 @@ def bad_gateway() -> Response:
 
 
 def web_page() -> Response:
-    """Give the gateway's web page, which answers 200 for every path that no route knows."""
+    """Return the gateway's web page, its answer (with 200) for every path without a route."""
     return HTMLResponse(
         '<!doctype html><html lang="zh"><head><meta charset="utf-8"><title>New API</title></head>'
         '<body><noscript>You need to enable JavaScript to run this app.</noscript><div id="root">'

@@ -1,6 +1,6 @@
 """The service's own words: titles, tags and lyrics, made from the words of a description.
 
-Invariant: pure functions of their text, and what they make says that it comes from a sandbox.
+These are pure functions of their text, and what they make says that it comes from a sandbox.
 """
 
 from random import Random
@@ -31,13 +31,13 @@ _CHORUS = (
 
 
 def _meant(text: str) -> list[str]:
-    """Give the words that carry the meaning."""
+    """Return the words that carry the meaning."""
     large = (word for word in words(text) if word not in _SMALL and not word.isdigit())
     return [*dict.fromkeys(large)]
 
 
 def _themes(text: str) -> list[str]:
-    """Give two to six words to write about."""
+    """Return two to six words to write about."""
     meant = _meant(text)[:6]
     return meant if len(meant) > 1 else [*meant, "evening", "harbour"]
 
