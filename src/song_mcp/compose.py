@@ -97,7 +97,7 @@ async def running(
             saver=saver,
             feed=feed,
             catalog=Catalog(journal, library, saver),
-            handles=Handles(journal, clock, work, providers, poller),
+            handles=Handles(journal, clock, work, providers, poller, feed),
         )
         for part in (saver, recovery, feed, poller):
             work.start_soon(part.run)

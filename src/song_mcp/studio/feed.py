@@ -81,6 +81,11 @@ class Feed:
             if not self._waiters[local_id]:
                 del self._waiters[local_id]
 
+    def wake(self, local_id: str) -> None:
+        """Wake all who wait for changes of the task with this id of ours."""
+        for waiter in self._waiters.get(local_id, ()):
+            waiter.wake()
+
     async def run(self) -> None:
         """Look and tell, at once after each write of this process, until cancelled."""
         while True:
@@ -104,8 +109,7 @@ class Feed:
         self._number = news.number
         changed = list(self._waiters) if is_first else [each.local_id for each in news.changes]
         for local_id in changed:
-            for waiter in self._waiters.get(local_id, ()):
-                waiter.wake()
+            self.wake(local_id)
         return news
 
     async def _tell(self, news: News) -> None:

@@ -17,6 +17,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.journal import Journal
 from song_mcp.songs import Service, Task
+from song_mcp.studio.feed import Feed
 from song_mcp.studio.phase import Phase, phase_of
 from song_mcp.studio.poller import SLOWEST_S, Poller
 from song_mcp.studio.supervise import going_on
@@ -47,12 +48,14 @@ class Handles:
         work: TaskGroup,
         services: Container[Service],
         poller: Poller,
+        feed: Feed,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._work = work
         self._services = services
         self._poller = poller
+        self._feed = feed
         self._looked_after: set[str] = set()
 
     async def standing(self, handle: str) -> Standing:
@@ -86,6 +89,7 @@ class Handles:
         """Have an open task polled no more; one that has ended stays as it is."""
         task = await self._found(handle)
         await self._journal.unfollow(task.local_id)
+        self._feed.wake(task.local_id)  # no client sees a difference, so this is no change
 
     async def _found(self, handle: str) -> Task:
         task = await self._journal.find(handle) if HANDLE.fullmatch(handle) else None

@@ -299,7 +299,10 @@ class Studio:
     # Waiting ---------------------------------------------------------------------------
 
     async def _wait(self, task: Task, wait: Wait) -> Task:
-        """Return the task when it has ended and its audio is saved, or as it stands in the end."""
+        """Return the task when it has ended and its audio is saved, or as it stands in the end.
+
+        It is read at each change, and before each time of telling in case a change was missed.
+        """
         start = self._clock.monotonic()
         tell_at_s = 0.0
         with self.feed.waiting(task.local_id) as waiter:
