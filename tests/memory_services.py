@@ -66,6 +66,7 @@ class MemoryServices:
     faults: deque[Fault] = field(default_factory=deque)
     made: dict[str, Made] = field(default_factory=dict)
     posts: list[str] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     looks: Counter[Service] = field(default_factory=Counter)
     asked_ids: list[list[str]] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
@@ -106,6 +107,7 @@ class MemoryServices:
         if fault == "not reached":
             raise httpx.ConnectError("refused")
         self.posts.append(asked)
+        self.bodies.append(body)
         if fault == "lost before it was taken":
             raise httpx.ReadError("reset")
         if fault in {"none", "lost after it was taken", "half an answer", "hangs"}:

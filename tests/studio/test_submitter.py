@@ -1,0 +1,122 @@
+"""Paying: one POST for one wish, and what came of it is in the journal, whatever happens."""
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from functools import partial
+
+import anyio
+import pytest
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.songs import Task
+from song_mcp.studio import Studio
+from tests.manual_clock import quiet
+from tests.processes import WALTZ, Patience, World, submitting
+
+
+async def in_doubt(world: World, by: Studio) -> Task:
+    """Have a submission whose answer is lost."""
+    world.services.faults.append("lost after it was taken")
+    task = (await world.clock.result(by.submit(WALTZ, Patience(0.0), another_take=False))).task
+    assert task.status == "in_doubt"
+    return task
+
+
+def rewrite(world: World, wire: str) -> None:
+    """Have the journal's only task say that this was sent."""
+    with closing(sqlite3.connect(world.theirs.path)) as db, db:
+        db.execute("UPDATE tasks SET wire = ?", (wire,))
+
+
+def wires(world: World) -> list[object]:
+    with closing(sqlite3.connect(world.theirs.path)) as db:
+        return [json.loads(wire) for (wire,) in db.execute("SELECT wire FROM tasks")]
+
+
+async def test_what_is_submitted_again_is_what_was_submitted_before(world: World) -> None:
+    async with world.process() as studio:
+        doubtful = await in_doubt(world, studio)
+        again = studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
+        task = (await world.clock.result(again)).task
+        assert (task.status, task.linked_to) == ("processing", doubtful.local_id)
+        first, second = wires(world)
+        assert first == second
+        assert world.services.bodies[0] == world.services.bodies[1]
+
+
+@pytest.mark.parametrize("wire", ["", "{}", '{"path": "/api/v1/task", "deadline_s": 60}'])
+async def test_what_is_not_known_whole_is_not_submitted_again_and_stays_in_doubt(
+    world: World, wire: str
+) -> None:
+    async with world.process() as studio:
+        doubtful = await in_doubt(world, studio)
+        rewrite(world, wire)
+        with pytest.raises(InvalidRequestError, match="without what was sent"):
+            await studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
+        assert await world.only_task() == doubtful
+        assert len(world.services.posts) == 1
+
+
+async def test_a_doubt_is_submitted_again_once_however_many_ask_at_once(world: World) -> None:
+    answers: list[str] = []
+
+    async def ask(studio: Studio, doubtful: Task) -> None:
+        with suppress(InvalidRequestError):  # for those who come when it is settled
+            answer = await studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
+            answers.append(answer.task.status)
+
+    async with world.process() as one, world.process() as two:
+        doubtful = await in_doubt(world, one)
+        async with anyio.create_task_group() as group:
+            for studio in (one, two, one, two):
+                group.start_soon(ask, studio, doubtful)
+            await world.clock.run(10.0)
+        assert len(world.services.posts) == 2
+        assert answers.count("processing") == 1
+        assert set(answers) <= {"processing", "abandoned"}
+
+
+async def test_an_answer_that_cannot_be_written_for_long_is_written_in_the_end(
+    world: World,
+) -> None:
+    world.services.latency_s = 3.0
+    home, aside = world.theirs.path.parent, world.folder / "aside"
+    async with world.process() as studio, world.waiting(submitting(studio), 0.0) as (call,):
+        await world.clock.run(1.0)
+        home.rename(aside)
+        home.write_text("a file in its place", encoding="utf-8")
+        await world.clock.run(120.0)
+        assert call.end == ("submitting", 5.0)
+        home.unlink()
+        aside.rename(home)
+        await world.clock.run(20.0)
+        task = await world.only_task()
+        assert (task.status, task.charged) == ("processing", "yes")
+        assert len(world.services.posts) == 1
+
+
+async def test_leaving_waits_for_the_answer_to_a_submission_and_shows_life_till_then(
+    world: World,
+) -> None:
+    world.services.latency_s = 40.0
+    async with anyio.create_task_group() as group:
+        async with world.process() as studio:
+            await studio.begin(WALTZ, another_take=False)
+            await quiet()
+            group.start_soon(world.clock.run, 60.0)
+        assert world.clock.elapsed_s >= 40.0
+    task = await world.only_task()
+    assert (task.status, task.task_id) == ("processing", next(iter(world.services.made)))
+    assert list((world.theirs.path.parent / "processes").glob("*.lock")) == []
+
+
+async def test_a_call_that_is_given_up_pays_once_and_its_repetition_joins(world: World) -> None:
+    world.services.latency_s = 3.0
+    async with world.process() as studio:
+        async with world.waiting(submitting(studio), 60.0):
+            await world.clock.run(1.0)
+        repeated = partial(studio.submit, WALTZ, Patience(0.0), another_take=False)
+        task = (await world.clock.result(repeated())).task
+        assert task.status == "processing"
+        assert len(world.services.posts) == 1
