@@ -89,7 +89,7 @@ class Handles:
         """Have an open task polled no more; one that has ended stays as it is."""
         task = await self._found(handle)
         await self._journal.unfollow(task.local_id)
-        self._feed.wake(task.local_id)  # no client sees a difference, so this is no change
+        self._feed.wake(task.local_id)  # the change feed does not count this
 
     async def _found(self, handle: str) -> Task:
         task = await self._journal.find(handle) if HANDLE.fullmatch(handle) else None
