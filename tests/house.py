@@ -29,6 +29,7 @@ from tests import eras
 from tests.eras import Ear
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
+from tests.voice import beep
 
 Json = dict[str, Any]
 
@@ -123,7 +124,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Open a house in `folder`, with a client of the era that is being tested."""
     clock = Clock(SPEED)
-    app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp())
+    app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
         values = environment(folder, base_url, keys=keys) | dict(settings or {})
         async with _client(values, clock) as (client, ear):

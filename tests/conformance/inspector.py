@@ -16,6 +16,7 @@ from song_mcp.sandbox.serve import running
 from tests.conformance.node import inspected
 from tests.eras import LEGACY
 from tests.house import environment
+from tests.voice import beep
 
 Json = dict[str, Any]
 
@@ -26,7 +27,7 @@ ARGUMENTS = ["-W", "error", "-m", "song_mcp"]
 async def config(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
     """The Inspector's configuration for a server with the sandbox behind it."""
     folder = tmp_path_factory.mktemp("inspector")
-    async with running(build_app(0.5)) as base_url:
+    async with running(build_app(0.5, press=beep)) as base_url:
         variables = {"HOME": str(folder), **environment(folder, base_url)}
         entry = {"command": sys.executable, "args": ARGUMENTS, "env": variables}
         file = folder / "config.json"

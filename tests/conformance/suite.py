@@ -26,6 +26,7 @@ from tests.conformance.node import (
     listed,
 )
 from tests.house import environment
+from tests.voice import beep
 from tests.wire.web import SERVE, Web, serving
 
 OVERLAY = (sys.executable, "-m", "tests.conformance.overlay")
@@ -65,7 +66,7 @@ BASELINE = HERE / "baseline.yml"
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[str]:
     """The sandbox's address."""
-    async with running(build_app(0.5)) as base_url:
+    async with running(build_app(0.5, press=beep)) as base_url:
         yield base_url
 
 

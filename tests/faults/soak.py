@@ -27,10 +27,11 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.cover import cover
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
-from song_mcp.sandbox.tune import Tune
+from song_mcp.sandbox.tune import compose
 from tests.faults.scale import report
 from tests.faults.stdio import HELLO, Child
 from tests.house import environment
+from tests.voice import beep
 from tests.wire.child import started
 
 Json = dict[str, Any]
@@ -196,23 +197,11 @@ def compare(soak: Soak, sandbox: Sandbox, rows: list[tuple[str, str, str]]) -> C
 # The run -------------------------------------------------------------------------------------
 
 
-class OnePress(media.Press):
-    """Makes the first tune and gives it for every other: the sandbox is not what is measured."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._first: Tune | None = None
-
-    def __call__(self, tune: Tune) -> bytes:
-        self._first = self._first or tune
-        return super().__call__(self._first)
-
-
 @contextmanager
 def sandbox_with_cheap_media() -> Iterator[Starlette]:
-    """Build the sandbox; all clips have one audio and one cover."""
-    app = build_app(SONG_SECONDS, rules=RULES)
-    app.state.press = OnePress()
+    """Build the sandbox; all clips have one audio and one cover: it is not what is measured."""
+    audio = beep(compose("soak", "1", None, RULES.clip_seconds))
+    app = build_app(SONG_SECONDS, rules=RULES, press=lambda _tune: audio)
     with patch.object(media, "cover", return_value=cover("soak")):
         yield app
 

@@ -28,6 +28,7 @@ from tests.faults.canaries import (
 from tests.faults.scale import scaled
 from tests.faults.stdio import child
 from tests.house import environment
+from tests.voice import beep
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
 Read = Callable[[str], Awaitable[object]]
@@ -47,7 +48,7 @@ LOGGERS = ("httpx", "httpcore", "mcp", "song_mcp", "asyncio", "anyio")
 
 
 def sandbox(song_seconds: float, clock: Callable[[], float] | None = None) -> Starlette:
-    app = build_app(song_seconds, rules=RULES, **({"clock": clock} if clock else {}))
+    app = build_app(song_seconds, rules=RULES, **({"clock": clock} if clock else {}), press=beep)
     app.add_middleware(Echoing)
     return app
 

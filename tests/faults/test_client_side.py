@@ -26,6 +26,7 @@ from song_mcp.server.adapt import INTERNAL
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
+from tests.voice import beep
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
-    app = build_app(1.0, rules=RULES)
+    app = build_app(1.0, rules=RULES, press=beep)
     async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
 

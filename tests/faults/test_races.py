@@ -17,6 +17,7 @@ from tests.faults.racing import Worker, crew, paid_posts, race, song
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
+from tests.voice import beep
 
 Json = dict[str, Any]
 
@@ -36,7 +37,7 @@ async def workers() -> AsyncIterator[list[Worker]]:
 
 @asynccontextmanager
 async def services() -> AsyncIterator[tuple[Sandbox, str]]:
-    app = build_app(ENDLESS_S, rules=RICH)
+    app = build_app(ENDLESS_S, rules=RICH, press=beep)
     async with running(echoed(app)) as base_url:
         yield app.state.sandbox, base_url
 

@@ -13,6 +13,7 @@ from tests.faults.racing import crew, paid_posts, race, song, until
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
+from tests.voice import beep
 
 SHORT = Rules(clip_seconds=0.5, balance_usd=1000.0, max_concurrent=1000)
 
@@ -20,7 +21,7 @@ SHORT = Rules(clip_seconds=0.5, balance_usd=1000.0, max_concurrent=1000)
 async def test_open_songs_of_a_killed_server_reach_their_end_unpaid(tmp_path: Path) -> None:
     size = scaled(50, least=6)
     now = [datetime.now(UTC).timestamp()]
-    app = build_app(1.0, rules=SHORT, clock=lambda: now[0])
+    app = build_app(1.0, rules=SHORT, clock=lambda: now[0], press=beep)
     sandbox = app.state.sandbox
     async with running(echoed(app)) as base_url, crew(2) as (first, second):
         settings = environment(tmp_path, base_url) | {"SONG_MCP_DAILY_LIMIT": "1000"}

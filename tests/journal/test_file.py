@@ -25,6 +25,7 @@ from song_mcp.sandbox.state import Sandbox
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
 from tests.harvest import echoed
 from tests.house import environment
+from tests.voice import beep
 
 Json = dict[str, Any]
 
@@ -214,7 +215,7 @@ class Place:
 
 @asynccontextmanager
 async def a_place(folder: Path) -> AsyncIterator[Place]:
-    app = build_app(36_000.0)
+    app = build_app(36_000.0, press=beep)
     async with running(echoed(app)) as base_url, crew(1) as (worker,):
         yield Place(worker, app.state.sandbox, environment(folder, base_url))
 

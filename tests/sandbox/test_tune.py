@@ -1,5 +1,6 @@
 import math
 from array import array
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,8 +9,9 @@ import pytest
 from song_mcp.sandbox import instruments, tape
 from song_mcp.sandbox.mood import mood
 from song_mcp.sandbox.score import score
-from song_mcp.sandbox.tune import compose, excerpt, perform, press
+from song_mcp.sandbox.tune import Tune, compose, excerpt, perform, press
 from tests.sandbox.driving import heard
+from tests.voice import beep
 
 PROMPTS = ("slow harbour waltz, accordion", "fast techno 140 bpm", "jazz piano night", "ambient")
 
@@ -112,18 +114,30 @@ def test_the_two_channels_are_not_the_same() -> None:
     assert samples[0::2] != samples[1::2]
 
 
+@pytest.mark.parametrize("voice", [press, beep])
 @pytest.mark.parametrize("seconds", [0.1, 0.5, 1.0, 3.3])
-def test_a_pressed_tune_lasts_exactly_as_long_as_planned(seconds: float) -> None:
+def test_a_pressed_tune_lasts_exactly_as_long_as_planned(
+    voice: Callable[[Tune], bytes], seconds: float
+) -> None:
     tune = compose("folk", "1", None, seconds)
-    pressed = press(tune)
+    pressed = voice(tune)
     assert len(pressed) == tune.frames * 384
     assert heard(pressed).length == pytest.approx(tune.duration_s)
     assert tune.duration_s == pytest.approx(seconds, abs=0.024)
 
 
-def test_the_same_tune_is_always_pressed_to_the_same_bytes() -> None:
-    assert press(compose("folk", "1", "la", 1)) == press(compose("folk", "1", "la", 1))
-    assert press(compose("folk", "1", "la", 1)) != press(compose("folk", "2", "la", 1))
+@pytest.mark.parametrize("voice", [press, beep])
+def test_the_same_tune_is_always_pressed_to_the_same_bytes(voice: Callable[[Tune], bytes]) -> None:
+    assert voice(compose("folk", "1", "la", 1)) == voice(compose("folk", "1", "la", 1))
+    assert voice(compose("folk", "1", "la", 1)) != voice(compose("folk", "2", "la", 1))
+
+
+def test_a_continuation_differs_from_what_it_continues_in_the_cheap_voice_of_tests_too() -> None:
+    tune = compose("folk", "1", None, 0.5)
+    longer = tune.then(compose("folk", "2", None, 0.5))
+    assert len(beep(longer)) == longer.frames * 384
+    assert beep(longer)[: len(beep(tune)) // 2] == beep(tune)[: len(beep(tune)) // 2]
+    assert beep(longer) != beep(tune.then(tune))
 
 
 def test_a_tune_may_be_cut_and_continued_again_and_again() -> None:

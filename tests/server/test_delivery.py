@@ -21,6 +21,7 @@ from song_mcp.server.delivery import Deliveries
 from song_mcp.settings import Settings
 from tests.harvest import echoed
 from tests.house import QUICK, SPEED, environment
+from tests.voice import beep
 
 REQUESTS = 20
 
@@ -30,7 +31,7 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
 ) -> None:
     """On stdio a line can be under way while the server closes: its client has hung up."""
     clock = Clock(SPEED)
-    app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp())
+    app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
         server = build_server(lambda: open_studio(settings, clock))
@@ -49,7 +50,7 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
 ) -> None:
     """A client that has what it wanted hangs up at once."""
     clock = Clock(SPEED)
-    app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp())
+    app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
         held = FileLock(f"{settings.journal_path}.lock")

@@ -25,6 +25,7 @@ from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
 from tests.house import House, environment
+from tests.voice import beep
 from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]
@@ -48,7 +49,7 @@ COMPLETED = b'"status":"completed"'
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
     """The sandbox's address, and the sandbox that sees what arrives."""
-    app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5))
+    app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5), press=beep)
     async with running(app) as base_url:
         yield base_url, app.state.sandbox
 

@@ -29,6 +29,7 @@ from tests import eras
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
 from tests.house import House, environment
+from tests.voice import beep
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -42,7 +43,7 @@ SLOWLY_ACCEPTED = "[[timeout:1]]"
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
     """The sandbox's address, and the sandbox that sees what arrives."""
-    app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5))
+    app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5), press=beep)
     async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
 

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from song_mcp.sandbox import gptge, media, piapi, piapi_answers
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
+from song_mcp.sandbox.tune import Tune, press
 from song_mcp.sandbox.wire import web_page
 
 __all__ = ["Rules", "Sandbox", "build_app"]
@@ -74,12 +75,13 @@ def build_app(
     *,
     rules: Rules | None = None,
     clock: Callable[[], float] = time.time,
+    press: Callable[[Tune], bytes] = press,
 ) -> Starlette:
     """Build a sandbox of its own.
 
     `song_seconds` is the time from a submission to its end; lyrics take a quarter of it. `clock`
-    gives Unix seconds: states follow it, so a test may turn it by hand. The `Sandbox` object with
-    counters and received requests is at `app.state.sandbox`.
+    gives Unix seconds: states follow it, so a test may turn it by hand. `press` makes the MP3 of a
+    tune. The `Sandbox` object with counters and received requests is at `app.state.sandbox`.
     """
     app = Starlette(
         routes=[
@@ -90,5 +92,5 @@ def build_app(
     )
     app.router.redirect_slashes = False
     app.state.sandbox = Sandbox(song_seconds, rules or Rules(), clock)
-    app.state.press = media.Press()
+    app.state.press = media.Press(press)
     return app

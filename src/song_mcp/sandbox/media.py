@@ -17,7 +17,7 @@ from song_mcp.sandbox.cover import cover
 from song_mcp.sandbox.songs import Clip
 from song_mcp.sandbox.state import Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Task
-from song_mcp.sandbox.tune import Tune, excerpt, press
+from song_mcp.sandbox.tune import Tune, excerpt
 
 _KEPT = 64  # clips of a quarter of a megabyte
 _STREAMED = 0.4  # how much of a song can be heard while it is still being made
@@ -26,7 +26,7 @@ _STREAMED = 0.4  # how much of a song can be heard while it is still being made
 class Press:
     """Makes MP3s and remembers the last ones; may be used from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, press: Callable[[Tune], bytes]) -> None:
         self._lock = Lock()
         self._pressed = lru_cache(maxsize=_KEPT)(press)
 

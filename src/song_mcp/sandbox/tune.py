@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from math import ceil
 
 from song_mcp.sandbox import tape
@@ -16,12 +18,14 @@ from song_mcp.sandbox.instruments import INSTRUMENTS, RATE, drums, note
 from song_mcp.sandbox.mood import mood
 from song_mcp.sandbox.score import Note, score
 
-_FRAME = 1152  # samples in an MP3 frame: 24 ms at 48 kHz
+FRAME = 1152
+"""Samples in an MP3 frame: 24 ms at 48 kHz."""
+
 _KBITS = 128
-_FRAME_BYTES = _KBITS * 1000 // 8 * _FRAME // RATE  # 384, never padded at this rate
+_FRAME_BYTES = _KBITS * 1000 // 8 * FRAME // RATE  # 384, never padded at this rate
 _GRAIN = RATE // 100  # lengths of notes are rounded to 10 ms, so that more of them are the same
 _WINDOW_S = 2.0  # notes are summed in short stretches first: short integers add faster
-_SHORTEST = RATE // _FRAME  # a piece has room for a drum, which is why it is not cut from less
+_SHORTEST = RATE // FRAME  # a piece has room for a drum, which is why it is not cut from less
 _FADE = RATE // 25
 _DELAY = 1105  # samples by which encoding and decoding an MP3 puts everything later
 
@@ -54,11 +58,11 @@ class Tune:
     @property
     def duration_s(self) -> float:
         """Return the length of the audio in seconds."""
-        return self.frames * _FRAME / RATE
+        return self.frames * FRAME / RATE
 
     def until(self, seconds: float) -> Tune:
         """Keep the beginning only, to the nearest frame; all of it if `seconds` is past the end."""
-        left, kept = round(seconds * RATE / _FRAME), []
+        left, kept = round(seconds * RATE / FRAME), []
         for piece in self.pieces:
             if left > 0:
                 kept.append(replace(piece, kept=min(piece.kept, left)))
@@ -72,7 +76,7 @@ class Tune:
 
 def compose(style: str, take: str, lyrics: str | None, seconds: float) -> Tune:
     """Plan a tune of about `seconds`, at least one frame."""
-    kept = max(1, round(seconds * RATE / _FRAME))
+    kept = max(1, round(seconds * RATE / FRAME))
     return Tune((Piece(style, take, lyrics, max(kept, _SHORTEST), kept),))
 
 
@@ -129,14 +133,17 @@ def perform(piece: Piece, silence: int = 0) -> array[int]:
 
     It fades out at its end, which includes `silence` samples of silence.
     """
-    length = piece.frames * _FRAME
+    length = piece.frames * FRAME
     notes = score(mood(piece.style), piece.take, length / RATE, piece.lyrics)
     samples = tape.master(*_mix(notes, length), length)
-    return _faded(samples[: 2 * _FRAME * piece.kept], _FADE, silence)
+    return _faded(samples[: 2 * FRAME * piece.kept], _FADE, silence)
 
 
-def press(tune: Tune) -> bytes:
-    """Make the MP3: 48 kHz, stereo, 128 kbit/s, `duration_s` long to the frame."""
+def encode(tune: Tune, played: Iterable[array[int]]) -> bytes:
+    """Make the MP3 of a tune from its pieces as they were played.
+
+    It is 48 kHz, stereo, 128 kbit/s, and `duration_s` long to the frame.
+    """
     import lameenc
 
     encoder = lameenc.Encoder()
@@ -146,11 +153,16 @@ def press(tune: Tune) -> bytes:
     encoder.set_quality(7)
     encoder.silence()
     pressed = bytearray()
-    for piece in tune.pieces[:-1]:
-        pressed += encoder.encode(perform(piece).tobytes())
-    pressed += encoder.encode(perform(tune.pieces[-1], _DELAY).tobytes())
+    for samples in played:
+        pressed += encoder.encode(samples.tobytes())
     pressed += encoder.flush()
     return bytes(pressed[: tune.frames * _FRAME_BYTES])
+
+
+def press(tune: Tune) -> bytes:
+    """Play and encode a tune; it falls silent at its very end."""
+    *first, last = tune.pieces
+    return encode(tune, chain(map(perform, first), [perform(last, _DELAY)]))
 
 
 def excerpt(pressed: bytes, share: float) -> bytes:
