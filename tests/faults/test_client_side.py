@@ -16,7 +16,6 @@ from statistics import median
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from song_mcp.sandbox.app import build_app
@@ -27,6 +26,7 @@ from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
 from tests.voice import beep
+from tests.waiting import a_moment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -255,7 +255,7 @@ async def test_pings_are_answered_while_paid_calls_wait(
         arguments = {"description": f"ping {number} {NEVER_DONE}", "wait_seconds": 55}
         await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
     while len(sandbox.accepted) < before + PAID_AT_ONCE:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     took_ms = []
     for _ in range(PINGS):
         began = anyio.current_time()
@@ -368,7 +368,7 @@ async def test_a_paid_call_is_decided_although_its_client_hung_up_and_reads_noth
     before, held = len(sandbox.accepted), len(sandbox.held)
     await child.request("tools/call", paid_call(f"decided {DECIDED_LATE}"))
     while len(sandbox.held) == held:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     for _ in range(MORE_THAN_A_PIPE_TAKES):
         await child.request("tools/list", {})
     await child.request("initialize", HELLO)  # nothing is read until it is answered

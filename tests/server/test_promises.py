@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
+from tests.waiting import a_moment
 
 LOST = "slow waltz [[html-502:accepted]]"
 
@@ -44,14 +45,14 @@ async def in_doubt(house: House, description: str = LOST) -> dict[str, Any]:
 async def test_an_end_that_no_client_has_is_joined_and_then_delivered(house: House) -> None:
     await house.give_up("generate_song", description="x", wait_seconds=55)
     while column(house, "status") != ["completed"]:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     assert column(house, "delivered_at") == [None]
     again = await house.ok("generate_song", description="x")
     assert again["status"] == "completed"
     assert "paid nothing" in again["note"]
     with anyio.fail_after(10):
         while column(house, "delivered_at") == [None]:
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     assert len(house.posts()) == 1
 
 

@@ -28,6 +28,7 @@ from song_mcp.settings import Settings
 from tests.eras import LEGACY, MODERN
 from tests.holder import IDENTIFIER, Handle, Holder, Json, ask, begin, end_of
 from tests.house import House, environment, open_house, text
+from tests.waiting import a_moment
 from tests.wire.child import started
 
 pytestmark = pytest.mark.only_in(MODERN)  # an older protocol has no handles
@@ -70,7 +71,7 @@ def are_saved(house: House) -> bool:
 async def until(done: Callable[[], bool]) -> None:
     with anyio.fail_after(20):
         while not done():
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
 
 
 async def get(house: House, task_id: str) -> Json:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 from mcp import Client
@@ -26,6 +25,7 @@ from song_mcp.songs import Task
 from tests import eras
 from tests.house import House, environment
 from tests.voice import beep
+from tests.waiting import a_moment
 from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]
@@ -247,7 +247,7 @@ async def test_a_signal_ends_a_server_whose_clients_listen_and_wait(
         async with posted(web, listening(era, known)) as notices, posted(web, call) as answer:
             await until_heard(notices, b"text/event-stream")
             while len(services[1].accepted) == asked:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
             web.process.terminate()
             await until_hung_up(notices)
             await until_hung_up(answer)
@@ -268,7 +268,7 @@ async def test_signals_wait_for_the_answer_to_a_paid_call_over_http(
     with anyio.fail_after(20):
         async with posted(web, call) as stream:
             while len(services[1].held) == held:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
             web.process.send_signal(number)
             await until_hung_up(stream)
             web.process.send_signal(number)
@@ -296,7 +296,7 @@ async def test_nobody_is_answered_any_more_while_the_end_is_waited_for(
     with anyio.fail_after(20):
         async with posted(web, call) as stream:
             while len(services[1].held) == held:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
             web.process.terminate()
             await until_hung_up(stream)
             with pytest.raises(OSError, match="connect"):
@@ -322,7 +322,7 @@ async def until_kept(web: Web, words: str) -> None:
         tasks = [task for task in await journal(web.log.parent) if task.description == words]
         if [task.has_nothing_to_save and not task.is_open for task in tasks] == [True]:
             return
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
 
 
 STREAMED = pytest.mark.parametrize("progress", [False, True], ids=["plain", "streamed"])
@@ -357,7 +357,7 @@ async def test_a_client_that_left_before_the_answer_joins_with_the_same_request(
     with anyio.fail_after(30):
         async with posted(shared, call):
             while len(services[1].accepted) == paid:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
         await until_kept(shared, words)
         for _ in range(5):  # time for an answer that nobody reads to go nowhere
             await asked(shared, era, known, "tools/list", {})

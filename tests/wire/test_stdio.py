@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from mcp import StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -30,6 +29,7 @@ from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
 from tests.house import House, environment
 from tests.voice import beep
+from tests.waiting import a_moment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -293,7 +293,7 @@ async def submission_in_flight(child: Child, sandbox: Sandbox, marker: str) -> i
     arguments = {"description": f"x {marker}", "wait_seconds": 55}
     request = await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
     while len(sandbox.held) == held:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     return request
 
 
@@ -561,7 +561,7 @@ async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
 
 async def until_ended(folder: Path) -> None:
     while [task.is_open for task in await journal(folder)] != [False]:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
 
 
 def deliveries(folder: Path) -> list[bool]:
@@ -579,7 +579,7 @@ async def test_an_end_that_was_written_out_counts_as_delivered(
     assert song["structuredContent"]["status"] == "completed"
     with anyio.fail_after(10):
         while deliveries(tmp_path) != [True]:
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     again = await child.tool("generate_song", description="x", wait_seconds=0)
     assert again["structuredContent"]["task_id"] != song["structuredContent"]["task_id"]
 
@@ -592,7 +592,7 @@ async def test_a_cancelled_call_delivers_nothing_and_its_repetition_joins(
     params = {"name": "generate_song", "arguments": arguments}
     request = await child.request("tools/call", params)
     while len(services[1].accepted) == paid:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     await child.send({"method": "notifications/cancelled", "params": {"requestId": request}})
     with anyio.fail_after(20):
         await until_ended(tmp_path)
@@ -610,7 +610,7 @@ async def test_a_client_that_died_before_the_end_is_told_it_by_the_next_server(
     arguments = {"description": "z", "wait_seconds": 55}
     await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
     while len(services[1].accepted) == paid:
-        await anyio.lowlevel.checkpoint()
+        await a_moment()
     assert child.process.stdout is not None
     await child.process.stdout.aclose()
     with anyio.fail_after(30):
@@ -635,7 +635,7 @@ async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
         async with started(tmp_path, variables) as heir:
             await heir.hello()
             while [task.status for task in await journal(tmp_path)] != ["in_doubt"]:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
             (task,) = (await heir.tool("list_songs"))["structuredContent"]["tasks"]
     assert task["charged"] == "unknown"
     assert "may have been charged" in task["error"]

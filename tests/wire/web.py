@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 from anyio.abc import Process, SocketStream
 
 from tests.eras import MODERN
+from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ async def _where(process: Process, log: Path) -> tuple[str, int]:
     with anyio.fail_after(30):
         while (found := LISTENS.search(log.read_text(encoding="utf-8"))) is None:
             assert process.returncode is None, log.read_text(encoding="utf-8")
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     return found["host"], int(found["port"])
 
 
