@@ -19,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--harvest", type=Path, metavar="FOLDER", help="search what --canaries FOLDER gathered"
     )
 
+    parser.addoption(
+        "--every-era",
+        action="store_true",
+        help="run each test of a client in both protocol eras, also those marked one_era",
+    )
+
 
 def pytest_configure(config: pytest.Config) -> None:
     into: Path | None = config.getoption("--canaries")
@@ -31,6 +37,15 @@ def pytest_runtest_setup() -> None:
     """Whatever a test did to the loggers, the next one is loud again."""
     if harvest.folder() is not None:
         logging.getLogger().setLevel(harvest.LOUDEST)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the era in which a case of a test marked `one_era` has no turn."""
+    if not config.getoption("--every-era"):
+        left_out = eras.without_turn(items)
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

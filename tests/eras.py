@@ -2,14 +2,25 @@
 
 The fixture `era` (tests/conftest.py) sets it, and tests/server and tests/wire use that in every
 test: no test of a client can forget one of the eras.
+
+Each runs in both, unless it is marked `one_era`. An era changes how things are said, and when:
+handshake and sessions, notices and subscriptions, progress and cancelling, when an end counts as
+delivered, capabilities and extensions, the shape of lists, results and errors. Tests of these run
+in both. What a tool does behind that (money, names, limits, sentences) gets the same arguments in
+either, and tests/server/test_eras.py holds each tool, template and prompt to the same answer in
+both. So the cases of a test marked `one_era` take turns: the first runs in one era, the next in the
+other. With `--every-era`, as `.ci/run` does it, they run in both all the same.
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import anyio
+import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp import Client
 from mcp.client.extension import ClientExtension
@@ -41,6 +52,29 @@ class _Now:
 
 
 now_tested = _Now()
+
+
+def without_turn(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """The tests that need not run, as their case has its turn in the other era.
+
+    The name of a test says in which era its first case runs.
+    """
+    cases: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    found: set[pytest.Item] = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and _takes_turns(item):
+            era, test = str(item.callspec.params["era"]), item.nodeid.partition("[")[0]
+            numbers = cases[test]
+            number = numbers.setdefault(item.callspec.id.replace(era, ""), len(numbers))
+            if ERAS[(crc32(test.encode()) + number) % len(ERAS)] != era:
+                found.add(item)
+    return found
+
+
+def _takes_turns(item: pytest.Function) -> bool:
+    """Tell whether a test is marked `one_era`, and neither it nor its client says otherwise."""
+    markers = {marker.name for marker in item.iter_markers()}
+    return "one_era" in markers and not markers & {"both_eras", "only_in", "no_client"}
 
 
 @dataclass

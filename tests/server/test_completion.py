@@ -12,6 +12,8 @@ from song_mcp.journal import NewTask
 from song_mcp.songs import MODELS, Clip, Report
 from tests.house import House, open_house
 
+pytestmark = pytest.mark.one_era("what is offered is found behind the protocol")
+
 CLIP = ResourceTemplateReference(uri="song://clips/{clip_id}")
 TASK = ResourceTemplateReference(uri="song://tasks/{task_id}")
 
@@ -59,6 +61,7 @@ async def test_the_services_title_and_the_beginning_of_an_id_are_found_too(house
     assert (await offered(house, "clip_id", "theirs")).values == ["Lamps", "Quay"]
 
 
+@pytest.mark.both_eras
 async def test_nothing_typed_offers_everything_the_last_and_newest_first(house: House) -> None:
     assert (await offered(house, "clip_id", "")).values == []
     await write(house, "Quay", "Lamps")
@@ -118,6 +121,7 @@ async def test_an_argument_of_another_name_has_no_values(house: House) -> None:
     assert (completion.values, completion.total, completion.has_more) == ([], 0, False)
 
 
+@pytest.mark.both_eras
 @pytest.mark.parametrize(
     "ref",
     [ResourceTemplateReference(uri="song://nothing/{clip_id}"), PromptReference(name="no_such")],

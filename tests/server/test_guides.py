@@ -43,6 +43,7 @@ async def test_a_guide_is_listed_and_read_as_markdown(tmp_path: Path, guide: gui
         assert annotations.audience == ["assistant"]
 
 
+@pytest.mark.no_client
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_limit_in_a_guide_is_the_longest_that_is_accepted(
@@ -56,6 +57,7 @@ def test_a_limit_in_a_guide_is_the_longest_that_is_accepted(
         SongRequest(model, lyrics="x", description="y" * (style + 1))
 
 
+@pytest.mark.no_client
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_what_a_guide_says_a_model_takes_it_takes(page: Callable[[], str], model: Model) -> None:
@@ -69,6 +71,7 @@ def test_what_a_guide_says_a_model_takes_it_takes(page: Callable[[], str], model
                 SongRequest(model, description="x", **extra)  # type: ignore[arg-type]  # by name
 
 
+@pytest.mark.no_client
 @pytest.mark.parametrize("page", PAGES)
 def test_a_changed_limit_changes_the_guide(page: Callable[..., str]) -> None:
     changed = replace(MODELS["suno-v5"], lyrics_limit=4711, style_limit=815)
@@ -76,6 +79,7 @@ def test_a_changed_limit_changes_the_guide(page: Callable[..., str]) -> None:
     assert "4711" not in page()
 
 
+@pytest.mark.no_client
 @pytest.mark.parametrize("page", PAGES)
 def test_the_limits_of_every_model_are_in_a_guide(page: Callable[[], str]) -> None:
     for limit in (DESCRIPTION_LIMIT, TITLE_LIMIT, NEGATIVE_TAGS_LIMIT):

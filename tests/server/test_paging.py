@@ -14,6 +14,8 @@ from song_mcp.server.paging import PAGE
 from song_mcp.songs import Clip, Report
 from tests.house import House, open_house
 
+pytestmark = pytest.mark.one_era("a cursor is read behind the protocol")
+
 FIXED = ["song://guide/styles", "song://guide/lyrics", "ui://song-mcp/player.html"]
 NEW = NewTask("piapi", "udio", "song", "", "Quay", "waltz", {})
 
@@ -42,10 +44,12 @@ async def page(house: House, cursor: str | None = None) -> tuple[list[str], str 
     return [resource.uri for resource in result.resources], result.next_cursor
 
 
+@pytest.mark.both_eras
 async def test_an_empty_journal_lists_the_guides(house: House) -> None:
     assert await page(house) == (FIXED, None)
 
 
+@pytest.mark.both_eras
 async def test_pages_in_a_row_are_the_whole_list_after_the_guides(house: House) -> None:
     async with house.journal() as journal:
         uris = await make(journal, *range(PAGE + 1))
@@ -100,6 +104,7 @@ async def test_a_cursor_that_is_not_ours_is_a_bad_parameter(house: House, cursor
     assert caught.value.error.code == -32602
 
 
+@pytest.mark.both_eras
 async def test_a_journal_that_cannot_be_read_is_told_in_our_words(tmp_path: Path) -> None:
     path = tmp_path / "home" / "journal.sqlite3"
     path.mkdir(parents=True)

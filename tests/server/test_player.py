@@ -18,6 +18,8 @@ from song_mcp.settings import Settings
 from tests import eras
 from tests.house import House, environment, open_house, text
 
+pytestmark = pytest.mark.one_era("what is played or read is found behind the protocol")
+
 APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html;profile=mcp-app"]})
 OTHER_APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html"]})
 LONG = Rules(clip_seconds=45.0)
@@ -37,6 +39,7 @@ def extra(result: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client 
 # What opens it -----------------------------------------------------------------------------------
 
 
+@pytest.mark.both_eras
 async def test_paid_songs_and_play_song_open_the_player_and_looking_up_does_not(
     house: House,
 ) -> None:
@@ -49,6 +52,7 @@ async def test_paid_songs_and_play_song_open_the_player_and_looking_up_does_not(
     assert hidden == {"read_clip"}
 
 
+@pytest.mark.both_eras
 async def test_the_page_is_served_as_an_app_that_needs_no_other_origin(house: House) -> None:
     content = (await house.client.read_resource(player.URI)).contents[0]
     assert isinstance(content, TextResourceContents)
@@ -100,6 +104,7 @@ async def test_two_names_or_an_unknown_one_are_told(house: House) -> None:
 # What the page is told ---------------------------------------------------------------------------
 
 
+@pytest.mark.both_eras
 async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> None:
     for number in range(3):
         await house.ok("generate_song", description=f"for the experience {number}")
@@ -177,6 +182,7 @@ def beside(house: House, wait_seconds: str) -> SongServer:
     return build_server(lambda: open_studio(settings, house.clock))
 
 
+@pytest.mark.both_eras
 @pytest.mark.parametrize(
     ("extension", "is_early"), [(APPS, True), (OTHER_APPS, False), (None, False)]
 )
@@ -193,6 +199,7 @@ async def test_a_paid_call_answers_early_where_the_player_follows(
             assert (made.structured_content["status"] in {"pending", "processing"}) == is_early
 
 
+@pytest.mark.both_eras
 async def test_a_player_takes_no_wait_that_was_asked_for_and_hides_no_refusal(
     tmp_path: Path,
 ) -> None:

@@ -13,6 +13,8 @@ from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
 from tests.waiting import a_moment
 
+pytestmark = pytest.mark.one_era("money and doubts are behind the protocol")
+
 LOST = "slow waltz [[html-502:accepted]]"
 
 
@@ -42,6 +44,7 @@ async def in_doubt(house: House, description: str = LOST) -> dict[str, Any]:
 # Repeated calls -----------------------------------------------------------------------------
 
 
+@pytest.mark.both_eras
 async def test_an_end_that_no_client_has_is_joined_and_then_delivered(house: House) -> None:
     await house.give_up("generate_song", description="x", wait_seconds=55)
     while column(house, "status") != ["completed"]:
@@ -56,6 +59,7 @@ async def test_an_end_that_no_client_has_is_joined_and_then_delivered(house: Hou
     assert len(house.posts()) == 1
 
 
+@pytest.mark.both_eras
 async def test_an_end_that_was_delivered_is_not_joined(house: House) -> None:
     first = await house.ok("generate_song", description="x")
     second = await house.ok("generate_song", description="x", wait_seconds=0)
@@ -69,6 +73,7 @@ async def test_waiting_differently_is_the_same_request(house: House) -> None:
     assert again["task_id"] == first["task_id"]
 
 
+@pytest.mark.both_eras
 async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_paid(
     house: House,
 ) -> None:

@@ -15,6 +15,8 @@ from mcp.types import BlobResourceContents, TextResourceContents
 from tests.eras import LEGACY, MODERN
 from tests.house import House, open_house
 
+pytestmark = pytest.mark.one_era("what a resource tells is found behind the protocol")
+
 FIXED = 3
 """How many resources stand before the clips in the list."""
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -45,6 +47,7 @@ async def test_a_clip_tells_everything_known_of_it(house: House) -> None:
     assert Path(found["cover"]).is_file()
 
 
+@pytest.mark.both_eras
 async def test_the_audio_is_the_file_with_its_own_type(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]
@@ -73,6 +76,7 @@ async def test_a_task_is_there_with_its_clips_also_while_it_runs(tmp_path: Path)
         assert found["clips"] == []
 
 
+@pytest.mark.both_eras
 async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: House) -> None:
     first = await house.ok("generate_song", description="x", title="First")
     second = await house.ok("generate_song", description="y", model="suno-v5", title="Second")
@@ -86,6 +90,7 @@ async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: H
     assert (await house.client.list_resources()).resources[FIXED:] == listed
 
 
+@pytest.mark.both_eras
 async def test_templates_are_listed(house: House) -> None:
     templates = (await house.client.list_resource_templates()).resource_templates
     assert {template.uri_template for template in templates} == {
@@ -130,6 +135,7 @@ async def test_an_ambiguous_title_is_told_with_what_it_can_mean(house: House) ->
     assert caught.value.error.code == -32602
 
 
+@pytest.mark.both_eras
 async def test_a_cover_is_the_picture_with_the_type_of_its_bytes(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]
@@ -194,6 +200,7 @@ async def test_nothing_of_caching_reaches_an_older_client(tmp_path: Path) -> Non
             assert not {"ttl_ms", "cache_scope"} & result.model_fields_set
 
 
+@pytest.mark.both_eras
 @pytest.mark.parametrize(
     "uri",
     [
@@ -210,6 +217,7 @@ async def test_an_unknown_id_is_resource_not_found(house: House, uri: str) -> No
     assert caught.value.error.code == -32602
 
 
+@pytest.mark.both_eras
 async def test_audio_that_is_gone_says_so(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]

@@ -9,6 +9,8 @@ import pytest
 
 from tests.house import House, open_house, text
 
+pytestmark = pytest.mark.one_era("what a name means is decided behind the protocol")
+
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:

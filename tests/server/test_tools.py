@@ -10,6 +10,8 @@ import pytest
 
 from tests.house import House, open_house, text
 
+pytestmark = pytest.mark.one_era("what a tool does is behind the protocol")
+
 CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
 SONG_ID = "5b1f0c52-0000-4000-8000-0000000000a1"
 WORDS = "[Verse]\nLamps along the quay"
@@ -24,6 +26,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 # generate_song ------------------------------------------------------------------------------
 
 
+@pytest.mark.both_eras
 async def test_a_description_becomes_two_saved_clips_at_piapi(house: House) -> None:
     task = await house.ok("generate_song", description="slow harbour waltz, accordion")
     assert (task["status"], task["service"], task["model"]) == ("completed", "piapi", "udio")
@@ -133,6 +136,7 @@ async def test_waiting_zero_seconds_still_gives_the_services_id(house: House) ->
     assert task["clips"] == []
 
 
+@pytest.mark.both_eras
 async def test_progress_comes_at_once_and_only_grows(tmp_path: Path) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
@@ -165,6 +169,7 @@ async def test_another_take_pays_again(house: House) -> None:
     assert len(house.posts()) == 2
 
 
+@pytest.mark.both_eras
 async def test_a_cancelled_call_loses_no_task(house: House) -> None:
     await house.give_up("generate_song", description="x", wait_seconds=55)
     (task,) = (await house.ok("list_songs"))["tasks"]
@@ -280,6 +285,7 @@ async def test_lyrics_come_only_when_asked_for(house: House) -> None:
     assert "Lamps" in again["clips"][0]["lyrics"]
 
 
+@pytest.mark.both_eras
 async def test_an_unknown_task_says_what_to_call(house: House) -> None:
     assert "list_songs" in await house.error("get_task", task_id="nobody-knows")
     assert "list_songs" in await house.error("fetch_suno_task", task_id="nobody-knows")
@@ -302,6 +308,7 @@ async def test_a_failed_look_answers_what_is_known(house: House) -> None:
     assert "As last known" in again["note"]
 
 
+@pytest.mark.both_eras
 async def test_a_failed_task_is_an_ordinary_result_that_says_why(house: House) -> None:
     task = await house.ok("generate_song", description="x [[fail-10000-logs]]", wait_seconds=55)
     assert (task["status"], task["charged"]) == ("failed", "no")

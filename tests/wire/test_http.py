@@ -110,6 +110,7 @@ async def test_a_song_is_made_over_http_and_looked_up_again(house: House, song: 
     assert again["clips"] == song["clips"]
 
 
+@pytest.mark.one_era("the audio is read behind the protocol")
 async def test_a_clips_audio_comes_over_http_as_it_is_on_disk(house: House, song: Json) -> None:
     clip = song["clips"][0]
     (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
@@ -255,6 +256,7 @@ async def test_a_signal_ends_a_server_whose_clients_listen_and_wait(
     assert web.stderr() == ""
 
 
+@pytest.mark.one_era("who ends the process asks for no era")
 @SIGNALS
 async def test_signals_wait_for_the_answer_to_a_paid_call_over_http(
     web: Web,

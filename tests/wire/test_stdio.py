@@ -151,6 +151,7 @@ async def test_a_waiting_call_tells_at_once_how_it_stands(house: House) -> None:
     assert all(total is None and "song" in (message or "") for _, total, message in told)
 
 
+@pytest.mark.one_era("songs are made behind the protocol")
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 async def test_a_clip_is_continued_where_it_was_made(longer: dict[str, Json], service: str) -> None:
     task = longer[service]
@@ -232,6 +233,7 @@ async def test_an_unknown_clip_is_an_error_of_the_protocol(house: House) -> None
     assert caught.value.error.code == INVALID_PARAMS
 
 
+@pytest.mark.one_era("the journal knows of no era")
 async def test_another_process_finds_what_this_one_made(
     house: House, songs: dict[str, Json], services: tuple[str, Sandbox]
 ) -> None:
@@ -408,6 +410,7 @@ sys.exit(main([]))
 """
 
 
+@pytest.mark.one_era("stdout is taken before anything is said")
 async def test_what_is_printed_while_serving_goes_to_stderr(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
@@ -422,6 +425,7 @@ async def test_what_is_printed_while_serving_goes_to_stderr(
     assert {"printed", "written", "said by a child"} <= set(noisy.stderr().splitlines())
 
 
+@pytest.mark.one_era("keys are looked for behind the protocol")
 async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: Path) -> None:
     values = {"SONG_MCP_HOME": str(tmp_path / "home"), "SONG_MCP_LIBRARY": str(tmp_path)}
     with anyio.fail_after(20):
@@ -457,6 +461,7 @@ async def test_the_end_of_stdin_ends_a_poll_at_once(child: Child, tmp_path: Path
     assert [task.is_open for task in await journal(tmp_path)] == [True]
 
 
+@pytest.mark.one_era("submissions are waited for behind the protocol")
 async def test_an_answer_after_the_end_of_stdin_is_still_written_down(
     child: Child, services: tuple[str, Sandbox], tmp_path: Path
 ) -> None:
@@ -470,6 +475,7 @@ async def test_an_answer_after_the_end_of_stdin_is_still_written_down(
     assert child.stderr() == ""
 
 
+@pytest.mark.one_era("submissions are waited for behind the protocol")
 async def test_an_answer_that_never_comes_after_the_end_of_stdin_is_a_doubt(
     child: Child, services: tuple[str, Sandbox], tmp_path: Path
 ) -> None:
@@ -503,6 +509,7 @@ async def test_a_client_that_vanishes_leaves_no_traceback(child: Child, tmp_path
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
+@pytest.mark.one_era("who ends the process asks for no era")
 @SIGNALS
 async def test_a_signal_ends_a_poll_at_once(child: Child, number: signal.Signals) -> None:
     await poll_under_way(child)
@@ -514,6 +521,7 @@ async def test_a_signal_ends_a_poll_at_once(child: Child, number: signal.Signals
     assert child.stderr() == ""
 
 
+@pytest.mark.one_era("who ends the process asks for no era")
 @SIGNALS
 async def test_signals_wait_for_the_answer_to_a_paid_request(
     child: Child, services: tuple[str, Sandbox], tmp_path: Path, number: signal.Signals
@@ -528,6 +536,7 @@ async def test_signals_wait_for_the_answer_to_a_paid_request(
     assert child.stderr() == ""
 
 
+@pytest.mark.one_era("who ends the process asks for no era")
 async def test_a_signal_after_the_end_of_stdin_changes_nothing(
     child: Child, services: tuple[str, Sandbox], tmp_path: Path
 ) -> None:
@@ -540,6 +549,7 @@ async def test_a_signal_after_the_end_of_stdin_changes_nothing(
     assert [task.status for task in await journal(tmp_path)] == ["pending"]
 
 
+@pytest.mark.one_era("the journal knows of no era")
 async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
     child: Child, variables: dict[str, str], tmp_path: Path
 ) -> None:
@@ -624,6 +634,7 @@ async def test_a_client_that_died_before_the_end_is_told_it_by_the_next_server(
     assert len(services[1].accepted) == paid + 1
 
 
+@pytest.mark.one_era("the journal knows of no era")
 async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
     child: Child, variables: dict[str, str], tmp_path: Path, services: tuple[str, Sandbox]
 ) -> None:
