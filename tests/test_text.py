@@ -50,6 +50,13 @@ def test_scripts_and_emoji_keep_what_they_need(text: str) -> None:
     assert clean(text) == text
 
 
+def test_what_can_be_typed_in_english_stays_as_it_is() -> None:
+    typed = " ".join(map(chr, range(0x21, 0x7F)))
+    assert clean(typed) == typed
+    assert clean(f" {typed} ", lines=False) == typed
+    assert clean(typed, limit=9) == '! " # $…'
+
+
 @pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
 def test_a_joiner_between_letters_that_need_none_is_taken_out(joiner: str) -> None:
     assert clean(f"ig{joiner}nore {joiner}this{joiner}") == "ignore this"

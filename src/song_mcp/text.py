@@ -38,15 +38,22 @@ def clean(text: str, *, limit: int = 20_000, lines: bool = True) -> str:
     With `lines` false, line breaks and tabs become single spaces: for titles, tags and messages.
     A text that is cut ends with an ellipsis, inside the limit.
     """
-    text = ANSI_SEQUENCE.sub("", text[: limit * 4])
+    text = text[: limit * 4]
+    if not (text.isascii() and text.isprintable()):  # most are, and have nothing to take out
+        text = _harmless(text)
+    text = text.strip() if lines else SPACES.sub(_one_space, text).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip(CUT_OFF) + "…"
+
+
+def _harmless(text: str) -> str:
+    """Take out whatever hides, reorders or breaks; tabs and line breaks stay."""
+    text = ANSI_SEQUENCE.sub("", text)
     text = LINE_BREAK.sub("\n", text)
     text = "".join(char for char in text if _is_kept(char) or char in JOINERS)
     text = "".join(
         char for index, char in enumerate(text) if char not in JOINERS or _is_joining(text, index)
     )
-    text = VARIATION_SELECTORS.sub(r"\1", text)
-    text = text.strip() if lines else SPACES.sub(_one_space, text).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip(CUT_OFF) + "…"
+    return VARIATION_SELECTORS.sub(r"\1", text)
 
 
 def quoted(text: str, *, limit: int = 200) -> str:
