@@ -1,14 +1,18 @@
-"""Asks one bad server as a process of its own, and tells what became of it and of the memory.
+"""Asks bad servers, each as a process of its own, and tells what became of it and of the memory.
 
-Run by `test_bombs`, as `eater.py MANNER URL CAP_BYTES DEADLINE_S TIMES`; prints JSON.
+Run by `test_bombs`, as `eater.py MANNER CAP_BYTES`, with a question a line on standard input; it
+prints a line of JSON for each. The processes are forked from one that has imported everything, a
+few at a time.
 """
 
 import json
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,6 +23,7 @@ from song_mcp.downloads.download import Media, Reach, download
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.http import Answer, ServiceHttp
 
+AT_ONCE = 4
 SIGNS = {
     "within": "deadline",
     "broke": "broken",
@@ -126,22 +131,38 @@ def high_water_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-async def main(arguments: list[str]) -> None:
-    manner, url, cap, deadline_s, times = arguments
+async def eat(manner: str, cap: int, question: dict[str, Any]) -> None:
+    """Ask `url` so many `times`, and print what came of it."""
     ask = {"service": ask_service, "media": ask_media, "naive": ask_naively}[manner]
-    tls()
-    await ask(url.rpartition("/")[0] + "/small", transport_for(manner, url), 30, int(cap))
+    url, deadline_s = question["url"], question["deadline_s"]
+    await ask(url.rpartition("/")[0] + "/small", transport_for(manner, url), 30, cap)
     restart_high_water()
     before = high_water_bytes()
     outcomes, taken = set(), 0
-    for _ in range(int(times)):
+    for _ in range(question["times"]):
         transport = transport_for(manner, url)
-        outcomes.add(outcome_of(await ask(url, transport, float(deadline_s), int(cap))))
+        outcomes.add(outcome_of(await ask(url, transport, deadline_s, cap)))
         taken = max(taken, transport.taken)
         await transport.aclose()
     grown = high_water_bytes() - before
-    print(json.dumps({"outcomes": sorted(outcomes), "taken": taken, "grown": grown}))
+    told = {"url": url, "outcomes": sorted(outcomes), "taken": taken, "grown": grown}
+    os.write(sys.stdout.fileno(), json.dumps(told).encode() + b"\n")  # whole, among the others'
+
+
+def main(manner: str, cap: int) -> int:
+    """Fork a process for each question; gives 0 if all ended well."""
+    tls()
+    at_work, worst = 0, 0
+    for line in sys.stdin:
+        if at_work == AT_ONCE:
+            worst = max(worst, os.wait()[1])
+            at_work -= 1
+        if os.fork() == 0:
+            anyio.run(eat, manner, cap, json.loads(line))
+            return 0
+        at_work += 1
+    return max([worst, *(os.wait()[1] for _ in range(at_work))])
 
 
 if __name__ == "__main__":
-    anyio.run(main, sys.argv[1:])
+    sys.exit(min(1, main(sys.argv[1], int(sys.argv[2]))))
