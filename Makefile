@@ -11,6 +11,8 @@ export PIP_NO_INPUT := 1
 export PIP_USER := 0
 unexport PIP_CONSTRAINT PIP_PREFIX PIP_REQUIRE_HASHES PIP_ROOT PIP_TARGET
 unexport PYTHONHOME PYTHONPATH
+# Each process of a test run would compile all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 define SETUP
 exec >&2
