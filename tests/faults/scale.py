@@ -1,15 +1,18 @@
-"""How large the fault tests are: a tenth by default, all of it with SONG_FAULTS_SCALE=1.
+"""How large the fault tests are: a twentieth by default, all of it with SONG_FAULTS_SCALE=1.
 
 Read when the tests are collected: a fixture takes the variables of song-mcp out of each test.
 """
 
 import os
 
-SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.1"))
+SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.05"))
 
 
 def scaled(full: int, least: int = 1) -> int:
-    """Give the part of `full` that this run does, at least `least`."""
+    """Give the part of `full` that this run does, at least `least`.
+
+    Where a part would miss a kind of fault, `least` says how much has them all.
+    """
     return max(least, round(full * SCALE))
 
 

@@ -68,7 +68,7 @@ async def flows(call: Call, read: Read) -> list[object]:
         more = {"clip_id": clip_id, "lyrics": "la", "continue_at_seconds": 0.2}
         produced.append(await call("extend_song", **more, wait_seconds=30))
         async with anyio.create_task_group() as group:
-            for name in troubles[: scaled(60)]:
+            for name in troubles[: scaled(60, least=6)]:
                 group.start_soon(_trouble, call, produced, model, name)
         elsewhere = "get_task" if model == "udio" else "fetch_suno_task"
         produced.append(await call(elsewhere, task_id="nobody-knows"))

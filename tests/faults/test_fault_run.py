@@ -132,9 +132,9 @@ class Run:
     @property
     def is_done(self) -> bool:
         return (
-            self.service.submissions.total() >= scaled(SUBMISSIONS)
-            and self.service.faults.total() >= scaled(FAULTS)
-            and self.kills >= scaled(KILLS)
+            self.service.submissions.total() >= scaled(SUBMISSIONS, least=200)
+            and self.service.faults.total() >= scaled(FAULTS, least=50)
+            and self.kills >= scaled(KILLS, least=10)
         )
 
     async def all(self) -> None:

@@ -217,7 +217,7 @@ def test_a_save_that_is_killed_leaves_whole_files_or_hidden_ones(
 ) -> None:
     (tmp_path / "victim").mkdir()
     with told(capsys) as count:
-        for run in range(scaled(60)):
+        for run in range(scaled(60, least=5)):
             folder = tmp_path / f"songs{run}"
             count["songs begun"] += _killed(folder, str(run))
             count["kills"] += 1

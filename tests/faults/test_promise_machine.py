@@ -53,7 +53,7 @@ from tests.memory_services import Fault, MemoryServices, spare_the_disk
 
 T = TypeVar("T")
 
-EXAMPLES = scaled(200)
+EXAMPLES = scaled(200, least=20)
 STEPS = 30
 PROCESSES = 3
 DEAD_FOR_S = 30.0
