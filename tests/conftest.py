@@ -41,11 +41,15 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the era in which a case of a test marked `one_era` has no turn."""
+    """Leave out the era in which a case of a test marked `one_era` has no turn.
+
+    What takes long begins first, so that in the end no process works alone.
+    """
     if not config.getoption("--every-era"):
         left_out = eras.without_turn(items)
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=list(left_out))
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

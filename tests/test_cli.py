@@ -222,6 +222,7 @@ STEPS = (
 )
 
 
+@pytest.mark.first
 def test_the_demo_makes_songs_and_shows_where_they_are(tmp_path: Path) -> None:
     ran = run(tmp_path, "demo", "--folder", "shown", "--song-seconds", "0.5")
     assert ran.returncode == 0, ran.stderr

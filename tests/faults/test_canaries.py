@@ -114,6 +114,7 @@ def report(capsys: pytest.CaptureFixture[str], texts: Mapping[str, bytes]) -> No
         sys.stdout.write(f"\ncanaries: {len(HIDDEN) + 1} in {len(texts)} places, {size} bytes\n")
 
 
+@pytest.mark.first
 async def test_no_canary_comes_out_of_a_server_on_stdio(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

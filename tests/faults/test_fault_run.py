@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import pytest
 from filelock import FileLock
 
 from tests.faults.fault_service import Fault, FaultService, serving
@@ -257,6 +258,7 @@ class Run:
                 yield f"{marker} was told the id {task_id}, which is not its own"
 
 
+@pytest.mark.first
 async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> None:
     with nursery() as forks:
         async with serving(FaultService(faults)) as service:

@@ -14,6 +14,8 @@ from song_mcp.journal.schema import FIRST, MIGRATIONS
 from tests.faults.racing import Worker, crew, race
 from tests.faults.scale import report, scaled
 
+pytestmark = pytest.mark.xdist_group("journal load")  # one crew for all
+
 Json = dict[str, Any]
 
 PROCESSES = 8

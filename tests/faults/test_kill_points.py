@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from song_mcp.journal.failpoints import Failpoint
 from tests.faults.fault_service import Fault, FaultService, serving
@@ -315,6 +316,7 @@ def test_no_point_is_without_a_scenario() -> None:
     assert set(SCENARIOS) == set(Failpoint)
 
 
+@pytest.mark.first
 async def test_at_whatever_step_a_server_dies_nothing_is_paid_twice_or_lost(tmp_path: Path) -> None:
     kills = scaled(KILLS, least=2)
     with nursery() as forks:

@@ -573,6 +573,7 @@ class Promise(RuleBasedStateMachine):
             return db.execute(query, (asked,)).fetchall()
 
 
+@pytest.mark.first
 def test_the_promise_holds_whatever_happens_in_whatever_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

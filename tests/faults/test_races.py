@@ -19,6 +19,8 @@ from tests.harvest import echoed
 from tests.house import environment
 from tests.voice import beep
 
+pytestmark = pytest.mark.xdist_group("races")  # one crew for all
+
 Json = dict[str, Any]
 
 PROCESSES = 16
