@@ -36,7 +36,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import begun, notices, paging, player, resources
+from song_mcp.server import notices, paging, player, resources
 from song_mcp.server.adapt import (
     INTERNAL,
     checked_arguments,
@@ -187,15 +187,11 @@ class SongServer(MCPServer[Studio]):
         """Call a tool; every failure that is not the protocol's is a result that says it."""
         try:
             arguments = checked_arguments(await self._parameters(name), arguments)
-            result = await super().call_tool(name, arguments, context)
+            return await super().call_tool(name, arguments, context)
         except SongError as error:
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
-        call = begun.under_way()
-        if call is None or call.begun is None:  # else the client is sent a handle instead
-            self._hand_over(result, context.request_context if context is not None else None)
-        return result
 
     async def _parameters(self, name: str) -> list[str]:
         """Give the names of the tool's arguments; raises InvalidRequestError if unknown."""
@@ -205,15 +201,12 @@ class SongServer(MCPServer[Studio]):
             raise InvalidRequestError(msg)
         return list(tools[name].get("properties", {}))
 
-    def _hand_over(
-        self, result: CallToolResult | InputRequiredResult, context: ServerContext | None
-    ) -> None:
+    def _hand_over(self, result: CallToolResult, context: ServerContext) -> None:
         """See to it that the end of a task, once a client has it, counts as delivered."""
-        structured = result.structured_content if isinstance(result, CallToolResult) else None
-        task_ids = ended_tasks(structured)
+        task_ids = ended_tasks(result.structured_content)
         if not task_ids:
             return
-        if self._deliveries is None or context is None:
+        if self._deliveries is None:
             self._delivered(task_ids)
         else:
             self._deliveries.expect(context, task_ids)

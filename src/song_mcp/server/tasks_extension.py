@@ -3,6 +3,11 @@
 Invariant: only a client that declared the extension, on a protocol that has it, sees any of this. A
 handle is given when the task is in the journal; asking it reads the journal alone, so it works in
 every process and after any crash; and it never claims more than the journal knows.
+
+A tool that begins a paid task asks `wants_handle`. If so, it does not wait, and returns
+`begun_result`: an ordinary result with the handle in its metadata, which is sent in its place.
+Settling a doubt begins no task in this sense: what was found out and what became of the money
+belong together.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +31,8 @@ from mcp.types import (
 )
 
 from song_mcp.errors import SongError, UnknownTaskError
-from song_mcp.server.begun import by_handle
+from song_mcp.server.adapt import text_result
+from song_mcp.server.results import as_json, task_result, task_text
 from song_mcp.server.task_answers import task_answer
 from song_mcp.songs import Task
 from song_mcp.studio.handles import Handles, Standing
@@ -36,7 +42,7 @@ from song_mcp.studio.studio import Studio
 
 Ctx = ServerRequestContext[Any, Any]
 HandOver = Callable[[CallToolResult, Ctx], None]
-"""Is given a result that holds the end of a task, and the request that it answers."""
+"""Is given each result that a client is sent, and the request that it answers."""
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 LISTEN = "subscriptions/listen"
@@ -46,6 +52,8 @@ POLL_MS = 5000
 """How often a handle is worth asking, in milliseconds: so often its service is asked."""
 FIRST_POLL_MS = 2000
 """The same for a task that is being submitted: what becomes of that shows soon."""
+HANDLE = "song-mcp/handle"
+"""The key in a result's metadata under which the handle stands that is sent in its place."""
 WRONG_NAME = f"The {MCP_NAME_HEADER} header must be the taskId of the request."
 GOOD = frozenset({"completed"})
 
@@ -63,7 +71,11 @@ class UpdateParams(TaskParams):
 
 
 class TasksExtension(Extension):
-    """Answers paid calls with handles, and those who ask them; `hand_over` learns of results."""
+    """Answers paid calls with handles, and those who ask them.
+
+    It is the last to see what a tool's call is answered with, so it tells `hand_over` of each
+    result that is sent. A handle holds the end of no task, so of a handle nobody is told.
+    """
 
     identifier = IDENTIFIER
 
@@ -85,11 +97,14 @@ class TasksExtension(Extension):
         call_next: CallNext,
     ) -> HandlerResult:
         """Answer a call that began a task with its handle, and every other one as ever."""
-        if not _declares(ctx):
-            return await call_next(ctx)
-        with by_handle() as call:
-            result = await call_next(ctx)
-        return result if call.begun is None else _handle(_handles(ctx), call.begun)
+        result = await call_next(ctx)
+        if not isinstance(result, CallToolResult):
+            return result
+        handle: HandlerResult = (result.meta or {}).get(HANDLE)
+        if handle is not None:
+            return handle
+        self._hand_over(result, ctx)
+        return result
 
     async def _get(self, ctx: Ctx, params: TaskParams) -> HandlerResult:
         handles = _checked(ctx, params)
@@ -116,13 +131,31 @@ class TasksExtension(Extension):
         return {"resultType": "complete"}
 
 
-# Who may ask ------------------------------------------------------------------------------------
+# Calls that begin a task ------------------------------------------------------------------------
 
 
-def _declares(ctx: Ctx) -> bool:
+def wants_handle(ctx: Ctx) -> bool:
+    """Return whether the client of this request declared that it takes handles."""
     capabilities = ctx.session.client_capabilities
     declared = (capabilities.extensions if capabilities else None) or {}
     return ctx.protocol_version in ERAS and IDENTIFIER in declared
+
+
+def begun_result(studio: Studio, begun: Answer) -> CallToolResult:
+    """Return the result of a call that began a task for a client that takes handles.
+
+    The client is sent the handle alone: how the task stands, and what the person should know
+    about this very call.
+    """
+    standing = studio.handles.standing_of(begun.task)
+    message = " ".join(filter(None, (standing.message, begun.note)))
+    handle = _fields(replace(standing, message=message)) | {"resultType": "task"}
+    result = task_result(begun)
+    told = text_result(task_text(result), as_json(result))
+    return told.model_copy(update={"meta": {HANDLE: handle}})
+
+
+# Who may ask ------------------------------------------------------------------------------------
 
 
 def _checked(ctx: Ctx, params: TaskParams) -> Handles:
@@ -132,10 +165,6 @@ def _checked(ctx: Ctx, params: TaskParams) -> Handles:
         if name != params.task_id:
             raise MCPError(code=HEADER_MISMATCH, message=WRONG_NAME)
     require_client_extension(ctx, IDENTIFIER)
-    return _handles(ctx)
-
-
-def _handles(ctx: Ctx) -> Handles:
     handles: Handles = ctx.lifespan_context.handles
     return handles
 
@@ -165,14 +194,6 @@ async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
 
 
 # What is answered -------------------------------------------------------------------------------
-
-
-def _handle(handles: Handles, begun: Answer) -> dict[str, Any]:
-    """Give the handle of a task, with what the person should know about this very call."""
-    task = begun.task
-    standing = handles.standing_of(task)
-    message = " ".join(filter(None, (standing.message, begun.note)))
-    return _fields(replace(standing, message=message)) | {"resultType": "task"}
 
 
 def _fields(standing: Standing) -> dict[str, Any]:

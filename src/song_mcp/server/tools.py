@@ -16,7 +16,6 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
 from song_mcp.server import player
 from song_mcp.server.adapt import Patience, text_result
-from song_mcp.server.begun import under_way
 from song_mcp.server.results import (
     SongsResult,
     StateResult,
@@ -28,6 +27,7 @@ from song_mcp.server.results import (
     state_text,
 )
 from song_mcp.server.task_answers import task_answer
+from song_mcp.server.tasks_extension import begun_result, wants_handle
 from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
@@ -271,11 +271,9 @@ def _studio(ctx: Ctx) -> Studio:
 async def _submit(
     ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool, note: str = ""
 ) -> CallToolResult:
-    call = under_way()
-    if call is not None:  # the client holds a handle, and asks that how it goes on
+    if wants_handle(ctx.request_context):
         begun = await _studio(ctx).begin(request, another_take=another_take)
-        call.begun = _noted(begun, note)
-        return await task_answer(_studio(ctx), call.begun)
+        return begun_result(_studio(ctx), _noted(begun, note))
     if wait_seconds is None and not isinstance(request, LyricsRequest):
         wait_seconds = player.wait_s(ctx)
     patience = _patience(ctx, wait_seconds)
