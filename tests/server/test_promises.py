@@ -205,6 +205,17 @@ async def test_submitting_again_makes_a_new_linked_task_and_says_so(house: House
     assert column(house, "status")[0] == "abandoned"
 
 
+async def test_submitting_again_is_an_error_if_the_new_task_ends_in_doubt(house: House) -> None:
+    task = await in_doubt(house)
+    result = await house.call("resolve_task", task_id=task["task_id"], action="submit_again")
+    assert result.structured_content is not None
+    again = result.structured_content
+    assert (again["task_id"] != task["task_id"], again["status"]) == (True, "in_doubt")
+    assert result.is_error
+    for action in ("check", "abandon"):
+        await house.ok("resolve_task", task_id=again["task_id"], action=action)
+
+
 async def test_submitting_the_last_one_again_names_it_so_that_a_repeated_call_pays_nothing(
     house: House,
 ) -> None:

@@ -44,6 +44,9 @@ from song_mcp.studio.studio import Studio
 Ctx = Context[Studio]
 TaskToolResult = Annotated[CallToolResult, TaskResult]
 
+NOT_BEGUN = frozenset({"rejected", "in_doubt"})
+"""The statuses of a new task that make the paid call an error: no song is known to be under way."""
+
 Description = Annotated[
     str, Field(description="Style, mood, instruments, voice, topic; with lyrics: the style")
 ]
@@ -230,7 +233,8 @@ async def resolve_task(
     answer = await _studio(ctx).resolve(
         checked_id("task_id", task_id), chosen, _patience(ctx, None)
     )
-    return await task_answer(_studio(ctx), answer, is_error=answer.task.status == "rejected")
+    is_error = chosen == "submit_again" and answer.task.status in NOT_BEGUN
+    return await task_answer(_studio(ctx), answer, is_error=is_error)
 
 
 PAID = ToolAnnotations(
@@ -279,8 +283,7 @@ async def _submit(
     patience = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).submit(request, patience, another_take=another_take)
     answer = _noted(answer, note)
-    is_error = answer.task.status in {"rejected", "in_doubt"}
-    return await task_answer(_studio(ctx), answer, is_error=is_error)
+    return await task_answer(_studio(ctx), answer, is_error=answer.task.status in NOT_BEGUN)
 
 
 def _noted(answer: Answer, note: str) -> Answer:
