@@ -1,16 +1,30 @@
-"""What a line that reached its client is worth, and when."""
+"""What an answer that reached its client over a pipe is worth, and when."""
 
+import json
+import os
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 from filelock import FileLock
 from mcp import Client
 from mcp.server.context import ServerRequestContext
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    INTERNAL_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+)
 
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
@@ -18,6 +32,8 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
 from song_mcp.server.delivery import Deliveries
+from song_mcp.server.pipe import Pipe
+from song_mcp.server.stdio import Messages
 from song_mcp.settings import Settings
 from tests.harvest import echoed
 from tests.house import QUICK, SPEED, environment
@@ -42,7 +58,7 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
         assert song.structured_content is not None
         assert song.structured_content["status"] == "completed"
         for number in range(REQUESTS):  # whichever number the call had
-            deliveries.wrote(f'{{"jsonrpc":"2.0","id":{number},"result":{{}}}}')
+            deliveries.answered(number)
 
 
 async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
@@ -73,7 +89,7 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
                 assert song.structured_content["status"] == "completed"
             held.acquire()
             for number in range(REQUESTS):  # whichever numbers the calls had
-                deliveries.wrote(f'{{"jsonrpc":"2.0","id":{number},"result":{{}}}}')
+                deliveries.answered(number)
             group.start_soon(let_go_when_it_closes)
     with closing(sqlite3.connect(settings.journal_path)) as db:
         told = db.execute("SELECT count(*) FROM tasks WHERE delivered_at IS NOT NULL")
@@ -84,19 +100,141 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
 async def test_requests_whose_ids_only_look_alike_are_two() -> None:
     told: list[str] = []
     deliveries = Deliveries(told.extend)
-    nobody: Any = None
     for number in (1, "1"):
-        deliveries.expect(
-            ServerRequestContext[Any, Any](
-                session=nobody,
-                lifespan_context=nobody,
-                protocol_version="",
-                method="tools/call",
-                request_id=number,
-            ),
-            [f"of {number!r}"],
-        )
-    deliveries.wrote('{"jsonrpc":"2.0","id":"1","result":{}}')
+        deliveries.expect(asked_by(number), [f"of {number!r}"])
+    deliveries.answered("1")
     assert told == ["of '1'"]
-    deliveries.wrote('{"jsonrpc":"2.0","id":1,"result":{}}')
+    deliveries.answered(1)
     assert told == ["of '1'", "of 1"]
+
+
+def asked_by(request_id: RequestId) -> ServerRequestContext[Any, Any]:
+    nobody: Any = None
+    return ServerRequestContext[Any, Any](
+        session=nobody,
+        lifespan_context=nobody,
+        protocol_version="",
+        method="tools/call",
+        request_id=request_id,
+    )
+
+
+# Over a pipe --------------------------------------------------------------------------------
+
+
+class Scene:
+    """A client at the other ends of real pipes; what was delivered is in `told`."""
+
+    def __init__(self, server: tuple[int, int], says: BinaryIO, hears: BinaryIO) -> None:
+        self.told: list[str] = []
+        self.deliveries = Deliveries(self.told.extend)
+        self._messages = Messages(Pipe(*server), self.deliveries)
+        self._says, self._hears = says, hears
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        with anyio.fail_after(60):
+            async with self._messages.streams() as (self._received, self._sent), self._sent:
+                try:
+                    yield
+                finally:
+                    self._says.close()
+
+    async def ask(self, line: str) -> RequestId:
+        """Send a request; gives the id by which the server knows it."""
+        self._says.write(f"{line}\n".encode())
+        self._says.flush()
+        received = await self._received.receive()
+        assert isinstance(received, SessionMessage)
+        assert isinstance(received.message, JSONRPCRequest)
+        return received.message.id
+
+    def expect(self, request_id: RequestId, task_id: str) -> None:
+        self.deliveries.expect(asked_by(request_id), [task_id])
+
+    async def answer(self, message: JSONRPCMessage) -> None:
+        """Have the server answer, and read it."""
+        await self._sent.send(SessionMessage(message))
+        line = await anyio.to_thread.run_sync(self._hears.readline)
+        assert line.endswith(b"}\n")
+
+    async def until_told(self, *task_ids: str) -> None:
+        while len(self.told) < len(task_ids):
+            await anyio.lowlevel.checkpoint()
+        assert self.told == list(task_ids)
+
+    async def hang_up(self) -> None:
+        """Close stdin, and wait until the server knows."""
+        self._says.close()
+        with pytest.raises(anyio.EndOfStream):
+            await self._received.receive()
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    stdin, says = os.pipe()
+    hears, stdout = os.pipe()
+    with os.fdopen(says, "wb") as to_server, os.fdopen(hears, "rb") as from_server:
+        yield Scene((stdin, stdout), to_server, from_server)
+    os.close(stdin)
+    os.close(stdout)
+
+
+CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_songs"}}
+ESCAPED = json.dumps(CALL).replace('"id"', r'"\u0069d"').replace("method", r"m\u0065thod")
+SHAPES = {
+    "as clients write it": json.dumps(CALL),
+    "without blanks": json.dumps(CALL, separators=(",", ":")),
+    "with many blanks": json.dumps(CALL, separators=("  ,  ", "  :  ")),
+    "in another order": json.dumps(dict(reversed(CALL.items()))),
+    "with escaped keys": ESCAPED,
+}
+
+
+def result(request_id: RequestId) -> JSONRPCResponse:
+    return JSONRPCResponse(jsonrpc="2.0", id=request_id, result={})
+
+
+@pytest.mark.no_client
+@pytest.mark.parametrize("line", SHAPES.values(), ids=SHAPES)
+async def test_the_end_that_answers_a_request_of_any_shape_is_delivered(
+    scene: Scene, line: str
+) -> None:
+    async with scene.served():
+        scene.expect(await scene.ask(line), "a song")
+        await scene.answer(result(7))
+        await scene.until_told("a song")
+
+
+@pytest.mark.no_client
+async def test_an_error_delivers_nothing(scene: Scene) -> None:
+    async with scene.served():
+        scene.expect(7, "a song")
+        scene.expect(8, "another")
+        no = ErrorData(code=INTERNAL_ERROR, message="no")
+        await scene.answer(JSONRPCError(jsonrpc="2.0", id=7, error=no))
+        await scene.answer(result(8))
+        await scene.until_told("another")
+
+
+@pytest.mark.no_client
+async def test_a_result_delivers_no_end_that_an_older_request_of_its_id_was_never_sent(
+    scene: Scene,
+) -> None:
+    """A client may not use an id twice; one that does loses no end of a paid song by it."""
+    async with scene.served():
+        scene.expect(7, "a song of a call that was cancelled")
+        scene.expect(8, "another")
+        await scene.ask(json.dumps(CALL))
+        await scene.answer(result(7))
+        await scene.answer(result(8))
+        await scene.until_told("another")
+
+
+@pytest.mark.no_client
+async def test_what_is_written_after_the_client_hung_up_delivers_nothing(scene: Scene) -> None:
+    async with scene.served():
+        scene.expect(7, "a song")
+        await scene.hang_up()
+        await scene.answer(result(7))
+    assert scene.told == []

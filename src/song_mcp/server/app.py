@@ -48,8 +48,7 @@ from song_mcp.server.adapt import (
 )
 from song_mcp.server.caching import HINTS, ReadResult, reading
 from song_mcp.server.completion import complete
-from song_mcp.server.delivery import Deliveries, Expects, ended_tasks
-from song_mcp.server.exchanges import Exchanges
+from song_mcp.server.delivery import Deliveries, Exchanges, Expects, ended_tasks
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared

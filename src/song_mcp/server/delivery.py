@@ -1,14 +1,19 @@
-"""Whether a result ever reached its client: told by the line that was written, not by good faith.
+"""Whether a result ever reached its client: told by the answer that was written, not by good faith.
 
-Invariant: a result counts as delivered when the line that carries it was written and flushed, and
-the client had not hung up. A call that was cancelled, or whose client had gone, delivers nothing,
-so that the same request again finds the task instead of paying for another.
+Invariant: a result counts as delivered when the answer that carries it was handed, whole and
+without an error, to a client that was there to read. A call that was cancelled, or whose client had
+gone, delivers nothing, so that the same request again finds the task instead of paying for another.
+
+Over stdio there is one client, and an answer is known by the id of its request. Over HTTP the ids
+of different clients collide, so a result is matched by the exchange that carries it.
 """
 
+import asyncio
 import json
 import re
+import socket
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
@@ -16,15 +21,23 @@ from mcp.types import RequestId
 
 Deliver = Callable[[Sequence[str]], None]
 """Is told the ids of the tasks whose end a client has."""
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
-RESULT = re.compile(r'\{"jsonrpc":"2\.0","id":("(?:[^"\\]|\\.)*"|-?\d+),"result":')
-"""The start of a line that carries a result; an error delivers nothing."""
 LONGEST_LIST = 1000
 """How many results may wait to be written; those of cancelled calls never are."""
+CONNECTION = "song_mcp.connection"
+"""Where the state of an ASGI scope holds the connection that the exchange goes over."""
+EXCHANGE = "song_mcp.exchange"
+"""Where an ASGI scope holds its exchange."""
+LINE_END = re.compile(r"\r\n|\r|\n")
+"""What ends a line of a stream of server-sent events, where JSON may hold other line ends."""
 
 
 def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
-    """Give the ids of the tasks whose end this structured content holds."""
+    """Return the ids of the tasks whose end this structured content holds."""
     if structured is None:
         return []
     is_list = "tasks" in structured
@@ -33,24 +46,31 @@ def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
 
 
 def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:
-    """Whether this is the end of a task; a list does not hold the lyrics that were written."""
+    """Return whether this is the end of a task; a list does not hold lyrics that were written."""
     is_left_out = is_list and task.get("kind") == "lyrics"
     return task.get("status") in {"completed", "failed"} and not is_left_out
 
 
 class Expects(Protocol):
-    """Who learns when an answer has reached its client: each way of serving has its own."""
+    """What learns when an answer has reached its client: each way of serving has its own."""
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
         """Take note that the answer to this request will hold the end of these tasks."""
 
 
+# Over stdio -------------------------------------------------------------------------------------
+
+
 class Deliveries:
-    """Matches results with the lines that carry them."""
+    """Matches results with the answers that carry them, for the one client of a pipe."""
 
     def __init__(self, deliver: Deliver) -> None:
         self._deliver = deliver
         self._waiting: OrderedDict[RequestId | None, Sequence[str]] = OrderedDict()
+
+    def asked(self, request_id: RequestId) -> None:
+        """Take note that a request was read: what an older one of its id expected never came."""
+        self._waiting.pop(request_id, None)
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
         """Take note that the answer to this request will hold the end of these tasks."""
@@ -58,11 +78,141 @@ class Deliveries:
         if len(self._waiting) > LONGEST_LIST:
             self._waiting.popitem(last=False)
 
-    def wrote(self, line: str) -> None:
-        """Take note that this line was written to the client, and flushed."""
-        if not self._waiting:
-            return
-        found = RESULT.match(line)
-        task_ids = self._waiting.pop(json.loads(found[1]), ()) if found else ()
+    def answered(self, request_id: RequestId) -> None:
+        """Take note that the result of this request was written to the client, and flushed."""
+        task_ids = self._waiting.pop(request_id, ())
         if task_ids:
             self._deliver(task_ids)
+
+
+# Over HTTP --------------------------------------------------------------------------------------
+
+
+class Connection:
+    """A client's connection, as far as delivering needs to know it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._lost = False
+        self._broken = False
+        self._changed = asyncio.Event()
+        transport.set_write_buffer_limits(0)  # then `emptied` is told of each emptied buffer
+
+    def lost(self, error: Exception | None) -> None:
+        """Take note that the connection has ended; without an error, all was written before."""
+        self._lost = True
+        self._broken = self._broken or error is not None
+        self._changed.set()
+
+    def emptied(self) -> None:
+        """Take note that the operating system has taken all that was written."""
+        self._changed.set()
+
+    async def is_there(self) -> bool:
+        """Return whether the client still listens, after looking for a goodbye that just came."""
+        for _ in range(3):  # the loop reads its sockets once a turn, and acts on it in the next
+            await asyncio.sleep(0)
+        return not self._transport.is_closing()
+
+    def has_taken_all(self) -> bool:
+        """Return whether all that was written is with the operating system, and none came back."""
+        if self._lost:
+            return not self._broken
+        if self._transport.is_closing() or self._transport.get_write_buffer_size():
+            return False  # until it is lost, or emptied, which is told
+        refused = self._transport.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_ERROR
+        )
+        self._broken = self._broken or bool(refused)
+        return not self._broken
+
+    async def settled(self) -> bool:
+        """Return what `has_taken_all` does, once that can no longer change."""
+        while not (self.has_taken_all() or self._lost or self._broken):
+            self._changed.clear()
+            await self._changed.wait()
+        return self.has_taken_all()
+
+
+class Exchange:
+    """One HTTP request and its response, which carries at most one result."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.task_ids: Sequence[str] = ()
+        self._connection = connection
+        self._is_written = False
+
+    def sending(self, send: Send, deliver: Deliver) -> Send:
+        """Return a `send` that counts the result as delivered if that is known at once."""
+
+        async def watched(message: Message) -> None:
+            if not (self.task_ids and _carries_a_result(message)):
+                await send(message)
+                return
+            is_there = await self._connection.is_there()
+            await send(message)
+            self._is_written = is_there
+            if is_there and self._connection.has_taken_all():
+                self._count(deliver)
+
+        return watched
+
+    async def end(self, deliver: Deliver) -> None:
+        """Wait until it is known whether the client got the result, if that is open."""
+        if self._is_written and self.task_ids and await self._connection.settled():
+            self._count(deliver)
+
+    def _count(self, deliver: Deliver) -> None:
+        task_ids, self.task_ids = self.task_ids, ()
+        deliver(task_ids)
+
+
+class Exchanges:
+    """Matches results with the HTTP exchanges that carry them."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+
+    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
+        """Take note that the answer to this request will hold the end of these tasks."""
+        request = context.request
+        exchange = request.scope.get(EXCHANGE) if request is not None else None
+        if isinstance(exchange, Exchange):
+            exchange.task_ids = task_ids
+
+    def around(self, app: App) -> App:
+        """Return the app with each of its exchanges watched."""
+
+        async def watched(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+            exchange = Exchange(scope["state"][CONNECTION])
+            sending = exchange.sending(send, self._deliver)
+            await app({**scope, EXCHANGE: exchange}, receive, sending)
+            await exchange.end(self._deliver)
+
+        return watched
+
+
+def _carries_a_result(message: Message) -> bool:
+    """Return whether this part of a response's body has a whole message that holds a result."""
+    body: bytes = message.get("body", b"")
+    return any(_holds_a_result(text) for text in _texts(body.decode("utf-8", "replace")))
+
+
+def _texts(body: str) -> Iterator[str]:
+    """Yield the body itself, and the data of each event, if it is a piece of a stream of events."""
+    yield body
+    data: list[str] = []
+    for line in LINE_END.split(body):
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:"))
+        elif not line:  # the event ends here
+            yield "\n".join(data)
+            data = []
+
+
+def _holds_a_result(text: str) -> bool:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and {"id", "result"} <= message.keys()

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from song_mcp import __version__
 from song_mcp.loopback import host_and_port, url
 from song_mcp.server.app import SongServer
-from song_mcp.server.exchanges import CONNECTION, App, Connection
+from song_mcp.server.delivery import CONNECTION, App, Connection
 
 Answer = Callable[[Request], Awaitable[Response]]
 

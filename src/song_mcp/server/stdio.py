@@ -2,34 +2,136 @@
 
 Invariant: stdout carries the protocol alone: while serving, whatever else is printed goes to
 stderr, and whatever else reads stdin finds it at its end. Serving ends with stdin, or soon after
-the client hung up without reading (`server.wire`); submissions in flight are waited for.
+the client hung up without reading (`server.pipe`); submissions in flight are waited for. What waits
+to be written is bounded.
+
+The SDK's own transport waits for a client that reads nothing, and tells nobody when an answer was
+written, so messages are read and written here.
 """
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from io import TextIOWrapper
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from mcp.server.stdio import stdio_server
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
 
 from song_mcp.server.app import SongServer
-from song_mcp.server.pipe import Pipe, Stdin, Stdout
+from song_mcp.server.delivery import Deliveries
+from song_mcp.server.pipe import Pipe
+
+Received = SessionMessage | Exception
+"""A message, or what is wrong with a line that is none."""
+
+QUIET_S = 0.5
+"""How long, in seconds, the next answer is waited for after the end of stdin."""
+READ_AHEAD = 1000
+"""How many requests may be without an answer while a line waits for the client to read it."""
 
 
 async def serve(server: SongServer) -> None:
-    """Serve until stdin ends; raises ConnectionError where the client reads no more."""
+    """Serve until stdin ends; raises ConnectionError if the client reads no more."""
     low = server._lowlevel_server  # noqa: SLF001 - `run_stdio_async` takes no streams
     with _private(0, os.devnull) as stdin, _private(1) as stdout:
-        wire = Pipe(stdin, stdout, server.deliveries_by_line())
-        file = TextIOWrapper(os.fdopen(stdin, "rb", closefd=False), "utf-8", errors="replace")
-        async with stdio_server(Stdin(file, wire), Stdout(wire)) as (read, write):
-            await low.run(read, write, low.create_initialization_options())
+        messages = Messages(Pipe(stdin, stdout), server.deliveries_by_line())
+        async with messages.streams() as (received, sent):
+            await low.run(received, sent, low.create_initialization_options())
+
+
+class Messages:
+    """The messages of one client: each is a line of its pipe."""
+
+    def __init__(self, pipe: Pipe, deliveries: Deliveries) -> None:
+        self._pipe = pipe
+        self._deliveries = deliveries
+        self._unanswered = 0
+        self._is_writing = False
+        self._wrote = anyio.Event()
+
+    @asynccontextmanager
+    async def streams(
+        self,
+    ) -> AsyncIterator[
+        tuple[MemoryObjectReceiveStream[Received], MemoryObjectSendStream[SessionMessage]]
+    ]:
+        """Read and write meanwhile; yields the received messages, and where to send others."""
+        put, received = anyio.create_memory_object_stream[Received](0)
+        sent, take = anyio.create_memory_object_stream[SessionMessage](0)
+        async with anyio.create_task_group() as group, received, sent:
+            group.start_soon(self._receive, put)
+            group.start_soon(self._send, take)
+            yield received, sent
+
+    async def _receive(self, put: MemoryObjectSendStream[Received]) -> None:
+        async with put:
+            while line := await self._next_line():
+                await put.send(self._parsed(line))
+            await self._until_answered()
+
+    async def _next_line(self) -> str:
+        """Return the next line, but not while too many answers are unread."""
+        while self._is_writing and self._unanswered >= READ_AHEAD:
+            await self._wrote.wait()
+        return await self._pipe.read()
+
+    def _parsed(self, line: str) -> Received:
+        try:
+            message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a line, the next is read
+            return error
+        if isinstance(message, JSONRPCRequest):
+            self._unanswered += 1
+            self._deliveries.asked(message.id)
+        return SessionMessage(message)
+
+    async def _until_answered(self) -> None:
+        """Return when every request has its answer, or none came for `QUIET_S`.
+
+        Serving ends then, and with it the calls that still wait for something.
+        """
+        while self._unanswered and await self._goes_on():
+            pass
+
+    async def _goes_on(self) -> bool:
+        """Return whether a line is being written, or one was within `QUIET_S`."""
+        with anyio.move_on_after(QUIET_S):
+            await self._wrote.wait()
+            return True
+        return self._is_writing
+
+    async def _send(self, take: MemoryObjectReceiveStream[SessionMessage]) -> None:
+        async with take:
+            async for each in take:
+                await self._write(each.message)
+
+    async def _write(self, message: JSONRPCMessage) -> None:
+        """Write a message; an answer that a client will read counts as delivered."""
+        line = message.model_dump_json(by_alias=True, exclude_unset=True)
+        self._is_writing = True
+        try:
+            will_be_read = await self._pipe.write(f"{line}\n".encode())
+        finally:
+            self._is_writing = False
+            self._wrote.set()
+            self._wrote = anyio.Event()
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and self._unanswered:
+            self._unanswered -= 1
+        if isinstance(message, JSONRPCResponse) and will_be_read:
+            self._deliveries.answered(message.id)
 
 
 @contextmanager
 def _private(number: int, instead: str = "") -> Iterator[int]:
-    """Give a standard stream as a descriptor of our own.
+    """Yield a standard stream as a descriptor of our own.
 
     Meanwhile its number leads to the file `instead`, or to stderr.
     """

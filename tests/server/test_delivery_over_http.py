@@ -12,15 +12,23 @@ import anyio.lowlevel
 import pytest
 
 from song_mcp.loopback import host_and_port, listen
-from song_mcp.server.exchanges import EVENT, EXCHANGE, Exchanges, Message, Receive, Send
+from song_mcp.server.delivery import EXCHANGE, Exchanges, Message, Receive, Send
 from song_mcp.server.http import _Web
 
 pytestmark = pytest.mark.no_client
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n"
 LAST_REQUEST = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-RESULT = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}, separators=(",", ":")).encode()
+ANSWER = {"jsonrpc": "2.0", "id": 7, "result": {"text": 'two\u2028lines\x85 and a quote"'}}
+RESULT = json.dumps(ANSWER, separators=(",", ":"), ensure_ascii=False).encode()
 ERROR = RESULT.replace(b'"result"', b'"error"')
+SHAPES = {
+    "with blanks": json.dumps(ANSWER).encode(),
+    "with many blanks": b" " + json.dumps(ANSWER, separators=("  ,  ", "  :  ")).encode(),
+    "in another order": json.dumps(dict(reversed(ANSWER.items()))).encode(),
+    "with an escaped key": RESULT.replace(b'"result"', rb'"r\u0065sult"'),
+}
+EVENT = b"event: message\r\ndata: "
 LONGER_THAN_ANY_BUFFER = 64 * 2**20
 
 
@@ -34,6 +42,7 @@ class Scene:
         self.answered = 0
         self.body = RESULT
         self.stream = False
+        self.event = EVENT
 
     def deliver(self, task_ids: Sequence[str]) -> None:
         self.told.extend(task_ids)
@@ -52,7 +61,7 @@ class Scene:
         if not self.stream:
             return [{"type": "http.response.body", "body": self.body}]
         told = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}\r\n\r\n'
-        bodies = [EVENT + told, b": ping\r\n\r\n", EVENT + self.body + b"\r\n\r\n"]
+        bodies = [EVENT + told, b": ping\r\n\r\n", self.event + self.body + b"\r\n\r\n"]
         parts: list[Message] = [
             {"type": "http.response.body", "body": body, "more_body": True} for body in bodies
         ]
@@ -111,6 +120,36 @@ async def test_a_result_handed_to_a_client_that_is_there_is_delivered(
         played.release.set()
         await read(plain)
         await played.until(lambda: played.told == [f"of {plain.getsockname()[1]}"])
+
+
+@pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_a_result_of_any_shape_is_delivered(body: bytes, *, stream: bool) -> None:
+    async with scene() as (played, address), client(played, address) as plain:
+        played.stream, played.body = stream, body
+        played.release.set()
+        await read(plain)
+        await played.until(lambda: played.told == [f"of {plain.getsockname()[1]}"])
+
+
+@pytest.mark.parametrize(
+    "event", [b"data:", b"id: 5\ndata: ", b": ping\n\ndata: ", b"data: \ndata: "]
+)
+async def test_a_result_in_an_event_of_any_shape_is_delivered(event: bytes) -> None:
+    async with scene() as (played, address), client(played, address) as plain:
+        played.stream, played.event = True, event
+        played.release.set()
+        await read(plain)
+        await played.until(lambda: played.told == [f"of {plain.getsockname()[1]}"])
+
+
+async def test_a_result_of_which_only_a_part_was_handed_over_is_not_delivered() -> None:
+    async with scene() as (played, address), client(played, address) as plain:
+        played.body = RESULT[:-2]
+        played.release.set()
+        await read(plain)
+        await played.until(lambda: played.answered == 1)
+        assert played.told == []
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
