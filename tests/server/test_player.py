@@ -12,7 +12,7 @@ from mcp.types import TextResourceContents
 
 from song_mcp.compose import open_studio
 from song_mcp.sandbox.state import Rules
-from song_mcp.server import player, task_answers
+from song_mcp.server import player, results
 from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
 from tests import eras
@@ -32,7 +32,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def extra(result: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client gives
-    told: dict[str, Any] = result.meta[task_answers.EXTRA]
+    told: dict[str, Any] = result.meta[results.EXTRA]
     return told
 
 

@@ -16,8 +16,7 @@ from pydantic import BaseModel, Field
 from song_mcp.errors import InvalidRequestError
 from song_mcp.ids import checked_id
 from song_mcp.server.adapt import Patience, text_result
-from song_mcp.server.results import TaskResult, as_json
-from song_mcp.server.task_answers import task_answer
+from song_mcp.server.results import TaskResult, as_json, task_answer
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
 

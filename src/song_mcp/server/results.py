@@ -2,17 +2,21 @@
 
 Invariant: a key without a value is left out (but `clips`, which is always there), and nothing is
 in here that a model or a person cannot use: no preview URLs, no secrets, no raw answers. While a
-task runs, its unfinished clips are left out too: there is nothing to do with them yet.
+task runs, its unfinished clips are left out too: there is nothing to do with them yet. What only
+the player's page wants to know stands beside the result in `_meta`, and costs the model nothing.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from mcp.types import CallToolResult
 from pydantic import AwareDatetime, BaseModel, Field
 
-from song_mcp.errors import Charged
+from song_mcp.errors import Charged, JournalError
+from song_mcp.server.adapt import text_result
 from song_mcp.songs import (
     MODELS,
     SERVICE_LABELS,
@@ -23,11 +27,15 @@ from song_mcp.songs import (
     Service,
     Status,
     Task,
+    completed,
 )
 from song_mcp.studio.results import AccountState, Answer, State
+from song_mcp.studio.studio import Studio
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
+EXTRA = "song-mcp/player"
+"""The key in a result's `_meta` under which the page finds what it alone wants to know."""
 
 
 class ClipResult(BaseModel):
@@ -240,6 +248,41 @@ def _next_step(task: Task) -> str | None:
     if task.lyrics is not None:
         return "generate_song with this text as lyrics."
     return "extend_song with a clip_id continues a clip." if task.clips else None
+
+
+# The answer to a call that is about one task ----------------------------------------------------
+
+
+async def task_answer(
+    studio: Studio,
+    answer: Answer,
+    *,
+    include_lyrics: bool = False,
+    is_error: bool = False,
+    focus: str = "",
+) -> CallToolResult:
+    """Return the result for a task: for the model in few words, for the page with what it needs.
+
+    `focus` is the clip that was asked for, "" for all of them.
+    """
+    result = task_result(answer, include_lyrics=include_lyrics)
+    told = text_result(task_text(result), as_json(result), is_error=is_error)
+    extra = await _extra(studio, answer.task, focus)
+    return told.model_copy(update={"meta": {EXTRA: extra}})
+
+
+async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
+    """Return what the page wants to know of a task; seconds are counted from when it was made."""
+    known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
+    if task.is_open:
+        with suppress(JournalError):  # which says that nothing was paid; of this task it may be
+            known["expected_seconds"] = await studio.catalog.expected_s(task)
+        known["elapsed_seconds"] = round(studio.age_s(task), 1)
+    else:
+        clips = completed(task.clips)
+        known["covers"] = [clip.clip_id for clip in clips if clip.cover]
+        known["lyrics"] = {clip.clip_id: clip.lyrics for clip in clips if clip.lyrics}
+    return {key: value for key, value in known.items() if value is not None and value != ""}
 
 
 # The text beside the structured content ---------------------------------------------------------

@@ -32,8 +32,7 @@ from mcp.types import (
 
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.server.adapt import text_result
-from song_mcp.server.results import as_json, task_result, task_text
-from song_mcp.server.task_answers import task_answer
+from song_mcp.server.results import as_json, task_answer, task_result, task_text
 from song_mcp.songs import Task
 from song_mcp.studio.handles import Handles, Standing
 from song_mcp.studio.phase import Phase

@@ -25,8 +25,8 @@ from song_mcp.server.results import (
     songs_text,
     state_result,
     state_text,
+    task_answer,
 )
-from song_mcp.server.task_answers import task_answer
 from song_mcp.server.tasks_extension import begun_result, wants_handle
 from song_mcp.songs import (
     LONGEST_WAIT_S,
