@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 
 from song_mcp.journal import Journal, NewTask
-from song_mcp.server.paging import PAGE
+from song_mcp.server.resources import PAGE
 from song_mcp.songs import Clip, Report
 from tests.house import House, open_house
 

@@ -36,7 +36,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import notices, paging, player, resources
+from song_mcp.server import notices, player, resources
 from song_mcp.server.adapt import (
     INTERNAL,
     checked_arguments,
@@ -47,7 +47,6 @@ from song_mcp.server.adapt import (
     validation_text,
 )
 from song_mcp.server.caching import HINTS, ReadResult, reading
-from song_mcp.server.completion import complete
 from song_mcp.server.delivery import Deliveries, Exchanges, Expects, ended_tasks
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
@@ -237,16 +236,13 @@ class SongServer(MCPServer[Studio]):
         return resources.with_guides_first(await super().list_resources())
 
     async def _page(self, _: ServerContext, params: PaginatedRequestParams) -> ListResourcesResult:
-        """List a page of finished clips, newest first; on the first page, the guides before them.
+        """List a page of finished clips; on the first page, all other resources before them.
 
         The SDK knows no pages, so this takes the place of its own handler.
         """
-        after = paging.place(params.cursor) if params.cursor is not None else None
-        fixed = await self.list_resources() if after is None else []
+        fixed = await self.list_resources() if params.cursor is None else []
         with _as_protocol_error():
-            clips, following = await self._opened().catalog.page(after, paging.PAGE)
-        cursor = paging.cursor(following) if following else None
-        return ListResourcesResult(resources=[*fixed, *resources.listed(clips)], next_cursor=cursor)
+            return await resources.page(self._opened().catalog, fixed, params.cursor)
 
     async def _read(self, ctx: ServerContext, params: ReadResourceRequestParams) -> ReadResult:
         """Read a resource, and say how long it keeps."""
@@ -264,7 +260,7 @@ class SongServer(MCPServer[Studio]):
         if not known:
             raise MCPError(code=INVALID_PARAMS, message="There is no such prompt or template.")
         with _as_protocol_error():
-            values = await complete(self._opened().catalog, params.argument)
+            values = await resources.complete(self._opened().catalog, params.argument)
         return CompleteResult(completion=values)
 
     def _opened(self) -> Studio:

@@ -2,22 +2,40 @@
 
 Invariant: reading a resource asks no service and costs nothing; what is listed is complete, in
 the journal's order, and the same for everyone.
+
+The list has pages. The guides come first and the order never changes; whoever follows the cursors
+sees every clip that was there at the start exactly once, also while new ones land. A cursor holds a
+place, and nothing that could not be read in the list; one that is not ours is refused.
+
+Clients can complete clips, tasks and models. Every value offered is accepted where it is offered,
+and can be read by a person: a title goes before an id.
 """
 
+import base64
 import json
+import math
+from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.types import Annotations, Resource
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    Annotations,
+    Completion,
+    CompletionArgument,
+    ListResourcesResult,
+    Resource,
+)
 
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
 from song_mcp.server.caching import ENDED, MEDIA, keeps
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
-from song_mcp.songs import SERVICE_LABELS, Clip, Task, completed
+from song_mcp.songs import MODELS, SERVICE_LABELS, Clip, Task, completed
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
@@ -25,11 +43,20 @@ from song_mcp.text import clean
 
 Ctx = Context[Studio]
 Read = Callable[[str], Awaitable[tuple[bytes, str]]]
+Place = tuple[float, int, int, int]
+"""Where a clip stands in the journal's order: when its task was made, then task, position, clip."""
+
 CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
 COVER_TEMPLATE = "song://clips/{clip_id}/cover"
 TASK_TEMPLATE = "song://tasks/{task_id}"
-
+PAGE = 50
+"""How many clips are on a page."""
+LARGEST = 2**63
+MOST = 100
+"""How many values the protocol allows in one answer to a completion."""
+FINDERS = {"clip_id": Catalog.clip_names, "task_id": Catalog.task_ids}
+"""What finds the values of an argument, by its name; that means the same wherever it stands."""
 
 FOR_BOTH = Annotations(audience=["user", "assistant"], priority=0.5)
 FOR_PEOPLE = Annotations(audience=["user"], priority=0.3)
@@ -86,16 +113,29 @@ TEMPLATES = (
 """URI template, function, title for people, MIME type (of media: the usual one), annotations."""
 
 
+# The list ---------------------------------------------------------------------------------------
+
+
 def with_guides_first(fixed: Sequence[Resource]) -> list[Resource]:
-    """Give the resources that are not clips, the guides first and with their sizes."""
+    """Return the resources that are not clips, the guides first and with their sizes."""
     sizes = {guide.uri: len(guide.text().encode()) for guide in GUIDES}
     known = [item.model_copy(update={"size": sizes.get(str(item.uri))}) for item in fixed]
     return sorted(known, key=lambda item: item.size is None)
 
 
-def listed(clips: Sequence[tuple[Task, Clip]]) -> list[Resource]:
-    """Give the finished clips as resources: title, duration and service."""
-    return [_resource(made_by, item) for made_by, item in clips]
+async def page(
+    catalog: Catalog, fixed: Sequence[Resource], cursor: str | None
+) -> ListResourcesResult:
+    """Return a page: the `fixed` resources, then finished clips, newest first.
+
+    Raises MCPError (-32602) for a cursor that is not ours, and JournalError.
+    """
+    after = None if cursor is None else _place(cursor)
+    clips, following = await catalog.page(after, PAGE)
+    return ListResourcesResult(
+        resources=[*fixed, *(_resource(made_by, item) for made_by, item in clips)],
+        next_cursor=_cursor(following) if following else None,
+    )
 
 
 def _resource(made_by: Task, item: Clip) -> Resource:
@@ -111,6 +151,57 @@ def _resource(made_by: Task, item: Clip) -> Resource:
         size=len(_clip_text(made_by, item).encode()),
         annotations=FOR_BOTH.model_copy(update={"last_modified": ended}),
     )
+
+
+def _cursor(place: Place) -> str:
+    """Return the place as text that means nothing to a client."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> Place:
+    """Return the place that a cursor holds."""
+    try:
+        values = json.loads(
+            base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+        )
+    except (ValueError, NotBase64, RecursionError):
+        values = None
+    if not _is_place(values):
+        text = "This cursor was not given out by song-mcp. List without a cursor to start again."
+        raise MCPError(code=INVALID_PARAMS, message=text)
+    return cast("Place", tuple(values))
+
+
+def _is_place(values: object) -> bool:
+    if not isinstance(values, list) or len(values) != len(
+        ("created_at", "task", "position", "clip")
+    ):
+        return False
+    created_at, *others = values
+    is_time = isinstance(created_at, float) and math.isfinite(created_at)
+    return is_time and all(type(each) is int and abs(each) < LARGEST for each in others)
+
+
+# Completion -------------------------------------------------------------------------------------
+
+
+async def complete(catalog: Catalog, argument: CompletionArgument) -> Completion:
+    """Return the values for what has been typed of an argument, newest first; at most 100.
+
+    Asks no service; an argument of another name has no values. Raises JournalError.
+    """
+    values: Sequence[str] = ()
+    total = 0
+    if argument.name == "model":
+        values = [name for name in MODELS if argument.value.casefold() in name]
+        total = len(values)
+    elif find := FINDERS.get(argument.name):
+        offer = await find(catalog, argument.value, MOST)
+        values, total = offer.values, offer.total
+    return Completion(values=list(values), total=total, has_more=total > len(values))
+
+
+# What is read -----------------------------------------------------------------------------------
 
 
 async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Media:
