@@ -7,7 +7,6 @@ lifespan, once per process.
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import replace
 from typing import Any
 
 from mcp.server.apps import Apps
@@ -29,6 +28,7 @@ from mcp.types import (
     Prompt,
     PromptReference,
     ReadResourceRequestParams,
+    ReadResourceResult,
     Resource,
     Tool,
 )
@@ -46,7 +46,7 @@ from song_mcp.server.adapt import (
     logger,
     validation_text,
 )
-from song_mcp.server.caching import HINTS, ReadResult, reading
+from song_mcp.server.caching import HINTS, described, hinted
 from song_mcp.server.delivery import Deliveries, Exchanges, Expects, ended_tasks
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
@@ -244,11 +244,12 @@ class SongServer(MCPServer[Studio]):
         with _as_protocol_error():
             return await resources.page(self._opened().catalog, fixed, params.cursor)
 
-    async def _read(self, ctx: ServerContext, params: ReadResourceRequestParams) -> ReadResult:
-        """Read a resource, and say how long it keeps."""
-        with reading() as freshness:
-            result = await self._handle_read_resource(ctx, params)
-        return freshness.of(result)
+    async def _read(
+        self, ctx: ServerContext, params: ReadResourceRequestParams
+    ) -> ReadResourceResult | InputRequiredResult:
+        """Read a resource, and say how long it may be kept."""
+        result = await self._handle_read_resource(ctx, params)
+        return result if isinstance(result, InputRequiredResult) else hinted(result)
 
     async def _complete(self, _: ServerContext, params: CompleteRequestParams) -> CompleteResult:
         """Give the values for what was typed of an argument of a template or a prompt."""
@@ -275,7 +276,7 @@ class SongServer(MCPServer[Studio]):
         contents = await super().read_resource(uri, context)
         if isinstance(contents, InputRequiredResult):
             return contents
-        return [_with_own_type(item) for item in contents]
+        return [described(item) for item in contents]
 
 
 @contextmanager
@@ -321,10 +322,3 @@ def _flat(tool: Tool) -> Tool:
     if output is not None:
         update["output_schema"] = flat_schema(output)
     return tool.model_copy(update=update)
-
-
-def _with_own_type(item: ReadResourceContents) -> ReadResourceContents:
-    content = item.content
-    if isinstance(content, resources.Media):
-        return replace(item, mime_type=content.mime_type)
-    return item

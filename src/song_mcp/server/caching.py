@@ -5,15 +5,13 @@ journal or the library is for the one who asked alone. Only what is named by its
 keeps: `last` and a title can mean another clip a moment later.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
 
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.types import InputRequiredResult, ReadResourceResult
-
-ReadResult = ReadResourceResult | InputRequiredResult
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.types import ReadResourceResult
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -37,34 +35,55 @@ HINTS: Mapping[CacheableMethod, CacheHint] = {
 """What holds for each kind of answer, unless a resource says otherwise of itself."""
 
 
-@dataclass
-class Freshness:
-    """What the resource that is being read says of itself."""
-
-    hint: CacheHint = STALE
-
-    def of(self, result: ReadResourceResult | InputRequiredResult) -> ReadResult:
-        """Give the result with what was said."""
-        if isinstance(result, InputRequiredResult):
-            return result
-        hint = {"ttl_ms": self.hint.ttl_ms, "cache_scope": self.hint.scope}
-        return result.model_copy(update=hint)
+HINT = "song-mcp/hint"
+"""The key in a content's metadata under which its hint stands, on the way through the SDK."""
 
 
-_reading: ContextVar[Freshness] = ContextVar("reading")
+class Text(str):
+    """The text of a resource, which knows how long it may be kept."""
+
+    __slots__ = ("hint",)
+    hint: CacheHint
+
+    def __new__(cls, text: str, hint: CacheHint) -> Self:
+        """Join the text and its hint."""
+        self = super().__new__(cls, text)
+        self.hint = hint
+        return self
 
 
-@contextmanager
-def reading() -> Iterator[Freshness]:
-    """Give what the resource that is read inside will have said of itself."""
-    freshness = Freshness()
-    token = _reading.set(freshness)
-    try:
-        yield freshness
-    finally:
-        _reading.reset(token)
+class Blob(bytes):
+    """The bytes of a resource, which know their MIME type, and how long they may be kept.
+
+    The SDK has one MIME type for all resources of a template.
+    """
+
+    mime_type: str
+    hint: CacheHint
+
+    def __new__(cls, content: bytes, mime_type: str, hint: CacheHint) -> Self:
+        """Join the bytes, their type and their hint."""
+        self = super().__new__(cls, content)
+        self.mime_type = mime_type
+        self.hint = hint
+        return self
 
 
-def keeps(hint: CacheHint) -> None:
-    """Say of the resource that is being read how long it keeps."""
-    _reading.get(Freshness()).hint = hint
+def described(item: ReadResourceContents) -> ReadResourceContents:
+    """Return what was read with what its content knows of itself."""
+    content = item.content
+    if isinstance(content, Blob):
+        item = replace(item, mime_type=content.mime_type)
+    if isinstance(content, Blob | Text):
+        item = replace(item, meta={**(item.meta or {}), HINT: content.hint})
+    return item
+
+
+def hinted(result: ReadResourceResult) -> ReadResourceResult:
+    """Return the result of reading what was `described`, with its hint."""
+    (content,) = result.contents  # a resource here has one
+    meta = dict(content.meta or {})
+    hint = meta.pop(HINT, STALE)
+    content = content.model_copy(update={"meta": meta or None})
+    update = {"contents": [content], "ttl_ms": hint.ttl_ms, "cache_scope": hint.scope}
+    return result.model_copy(update=update)

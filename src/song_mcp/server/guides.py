@@ -7,7 +7,7 @@ promises what is refused. What is said of a service is in `docs/providers.md`; t
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from song_mcp.server.caching import PUBLISHED, keeps
+from song_mcp.server.caching import PUBLISHED, Text
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     MODELS,
@@ -102,10 +102,9 @@ class Guide:
     description: str
     text: Callable[[], str]
 
-    async def read(self) -> str:
-        """Give the page, which is the same until the next version."""
-        keeps(PUBLISHED)
-        return self.text()
+    async def read(self) -> Text:
+        """Return the page, which is the same until the next version."""
+        return Text(self.text(), PUBLISHED)
 
 
 def styles(models: Iterable[Model] = MODELS.values()) -> str:

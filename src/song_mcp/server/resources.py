@@ -17,8 +17,9 @@ import math
 from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, cast
+from typing import Any, cast
 
+from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.shared.exceptions import MCPError
@@ -32,7 +33,7 @@ from mcp.types import (
 )
 
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
-from song_mcp.server.caching import ENDED, MEDIA, keeps
+from song_mcp.server.caching import ENDED, MEDIA, STALE, Blob, Text
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
 from song_mcp.songs import MODELS, SERVICE_LABELS, Clip, Task, completed
@@ -63,45 +64,32 @@ FOR_PEOPLE = Annotations(audience=["user"], priority=0.3)
 FOR_WRITERS = Annotations(audience=["assistant"], priority=0.8)
 
 
-class Media(bytes):
-    """Bytes of audio or a picture that know their MIME type; the SDK has one type per template."""
-
-    mime_type: str
-
-    def __new__(cls, content: bytes, mime_type: str) -> Self:
-        """Join the bytes and their type."""
-        media = super().__new__(cls, content)
-        media.mime_type = mime_type
-        return media
-
-
-async def clip(clip_id: str, ctx: Ctx) -> str:
+async def clip(clip_id: str, ctx: Ctx) -> Text:
     """Everything known of a clip, by its id, short id, exact title or as last."""
     with _told():
         task, found = await _catalog(ctx).clip(clip_id)
-    if found.clip_id == clip_id:
-        _keeps_once_ended(task)
-    return _clip_text(task, found)
+    hint = _once_ended(task) if found.clip_id == clip_id else STALE
+    return Text(_clip_text(task, found), hint)
 
 
-async def clip_audio(clip_id: str, ctx: Ctx) -> bytes:
+async def clip_audio(clip_id: str, ctx: Ctx) -> Blob:
     """The audio of a finished clip; one that is still being saved is waited for."""
     return await _media(ctx, clip_id, "audio", _catalog(ctx).audio)
 
 
-async def clip_cover(clip_id: str, ctx: Ctx) -> bytes:
+async def clip_cover(clip_id: str, ctx: Ctx) -> Blob:
     """The picture of a finished clip, where its service gave one."""
     return await _media(ctx, clip_id, "cover", _catalog(ctx).cover)
 
 
-async def task(task_id: str, ctx: Ctx) -> str:
+async def task(task_id: str, ctx: Ctx) -> Text:
     """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
         found = await _catalog(ctx).task(task_id)
-    if task_id in {found.task_id, found.local_id}:
-        _keeps_once_ended(found)
+    hint = _once_ended(found) if task_id in {found.task_id, found.local_id} else STALE
     clips = [_clip_json(item) for item in found.clips]
-    return _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
+    text = _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
+    return Text(text, hint)
 
 
 TEMPLATES = (
@@ -204,8 +192,8 @@ async def complete(catalog: Catalog, argument: CompletionArgument) -> Completion
 # What is read -----------------------------------------------------------------------------------
 
 
-async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Media:
-    """Give what `read` gives, unless that is too much for a client; it never changes."""
+async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Blob:
+    """Return what `read` returns, unless that is too much for a client; it never changes."""
     with _told():
         content, mime_type = await read(clip_id)
         _, found = await _catalog(ctx).clip(clip_id)
@@ -213,17 +201,13 @@ async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Media:
             file = found.file if what == "audio" else found.cover
             text = f"The {what} has {len(content)} bytes, too many for a resource."
             raise LibraryError(f"{text} The file is {file}.")
-    if found.clip_id == clip_id:
-        keeps(MEDIA)
-    return Media(content, mime_type)
+    return Blob(content, mime_type, MEDIA if found.clip_id == clip_id else STALE)
 
 
-def _keeps_once_ended(task: Task) -> None:
-    """Let clients keep what will not change: the task has ended, and its audio is saved."""
-    if task.status in {"completed", "failed"} and all(
-        clip.is_saved for clip in completed(task.clips)
-    ):
-        keeps(ENDED)
+def _once_ended(task: Task) -> CacheHint:
+    """Return how long a task may be kept: it changes until it has ended, and its audio is saved."""
+    is_saved = all(clip.is_saved for clip in completed(task.clips))
+    return ENDED if task.status in {"completed", "failed"} and is_saved else STALE
 
 
 @contextmanager
