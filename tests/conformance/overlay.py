@@ -5,9 +5,10 @@ Run as `python -m tests.conformance.overlay`; it says on stderr where it listens
 
 import inspect
 import sys
+from typing import Any
 
 import anyio
-from mcp.server.subscriptions import PromptsListChanged, ToolsListChanged
+from mcp.server.mcpserver import Context
 
 from song_mcp.compose import open_studio
 from song_mcp.loopback import listen
@@ -29,15 +30,15 @@ def overlay() -> SongServer:
         server.prompt()(prompt)
 
     @server.tool()
-    async def test_trigger_tool_change() -> str:
+    async def test_trigger_tool_change(ctx: Context[Any]) -> str:
         """Tells that the list of tools changed."""
-        await server._subscriptions.publish(ToolsListChanged())  # noqa: SLF001 - as `Notices` does
+        await ctx.notify_tools_changed()
         return "told"
 
     @server.tool()
-    async def test_trigger_prompt_change() -> str:
+    async def test_trigger_prompt_change(ctx: Context[Any]) -> str:
         """Tells that the list of prompts changed."""
-        await server._subscriptions.publish(PromptsListChanged())  # noqa: SLF001 - the same
+        await ctx.notify_prompts_changed()
         return "told"
 
     return server

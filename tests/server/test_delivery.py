@@ -51,7 +51,7 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
     async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
         server = build_server(lambda: open_studio(settings, clock))
-        deliveries = server.deliveries_by_line()
+        deliveries = server.deliver_by(Deliveries)
         async with Client(server) as client:
             arguments = {"description": "x", "wait_seconds": 30}
             song = await client.call_tool("generate_song", arguments)
@@ -80,7 +80,7 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
             held.release()
 
         server = build_server(lambda: open_studio(settings, clock))
-        deliveries = server.deliveries_by_line()
+        deliveries = server.deliver_by(Deliveries)
         async with anyio.create_task_group() as group, Client(server) as client:
             for description in "xy":
                 arguments = {"description": description, "wait_seconds": 30}

@@ -13,7 +13,7 @@ import pytest
 
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import EXCHANGE, Exchanges, Message, Receive, Send
-from song_mcp.server.http import _Web
+from song_mcp.server.web import WebServer
 
 pytestmark = pytest.mark.no_client
 
@@ -77,7 +77,7 @@ class Scene:
 async def scene() -> AsyncIterator[tuple[Scene, tuple[str, int]]]:
     """Serve a scene, and give it with its address."""
     played = Scene()
-    web = _Web(Exchanges(played.deliver).around(played.app))
+    web = WebServer(Exchanges(played.deliver).around(played.app))
     with listen("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(web.serve([listener]))
         try:

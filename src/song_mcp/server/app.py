@@ -7,11 +7,13 @@ lifespan, once per process.
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from mcp.server.apps import Apps
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.lowlevel.server import RequestHandler
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -47,9 +49,10 @@ from song_mcp.server.adapt import (
     validation_text,
 )
 from song_mcp.server.caching import HINTS, described, hinted
-from song_mcp.server.delivery import Deliveries, Exchanges, Expects, ended_tasks
+from song_mcp.server.delivery import Deliver, Expects, ended_tasks
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
+from song_mcp.server.sdk import low_level
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.studio.studio import Studio
@@ -57,6 +60,7 @@ from song_mcp.text import clean
 
 ServerContext = ServerRequestContext[Any]
 OpenStudio = Callable[[], AbstractAsyncContextManager[Studio]]
+Way = TypeVar("Way", bound=Expects)
 
 INSTRUCTIONS = """\
 song-mcp makes songs with Udio (PiAPI) and Suno (gpt.ge).
@@ -92,7 +96,7 @@ class SongServer(MCPServer[Studio]):
             subscriptions=bus,
             cache_hints=HINTS,
             extensions=[TasksExtension(self._hand_over), Apps()],
-            middleware=[listening_declared],
+            middleware=[listening_declared, notices.truthful],
         )
         self._studio: Studio | None = None
         self._deliveries: Expects | None = None
@@ -132,11 +136,13 @@ class SongServer(MCPServer[Studio]):
 
     def _replace_handlers(self, bus: notices.Bus) -> None:
         """Serve what the SDK's high level has no seam for: subscriptions, pages, what keeps."""
-        low = self._lowlevel_server
+        low = low_level(self)
         notices.connect(low, bus, self._notices)
         low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
-        low.add_request_handler("resources/read", ReadResourceRequestParams, self._read)
         low.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
+        if (read := low.get_request_handler("resources/read")) is not None:
+            hinting = partial(_read, read.handler)
+            low.add_request_handler("resources/read", ReadResourceRequestParams, hinting)
 
     @asynccontextmanager
     async def _serving(self, open_studio: OpenStudio) -> AsyncIterator[Studio]:
@@ -148,17 +154,10 @@ class SongServer(MCPServer[Studio]):
             finally:
                 self._studio = None  # a line may still be written, but nobody takes note of it
 
-    def deliveries_by_line(self) -> Deliveries:
-        """Let results count as delivered when told so line by line, instead of on return."""
-        deliveries = Deliveries(self._delivered)
-        self._deliveries = deliveries
-        return deliveries
-
-    def deliveries_by_exchange(self) -> Exchanges:
-        """Let results count as delivered when told so by the HTTP exchange that carried them."""
-        exchanges = Exchanges(self._delivered)
-        self._deliveries = exchanges
-        return exchanges
+    def deliver_by(self, way: Callable[[Deliver], Way]) -> Way:
+        """Let results count as delivered when `way` says so, instead of on return; returns it."""
+        self._deliveries = found = way(self._delivered)
+        return found
 
     def _delivered(self, task_ids: Sequence[str]) -> None:
         if self._studio is not None:
@@ -244,13 +243,6 @@ class SongServer(MCPServer[Studio]):
         with _as_protocol_error():
             return await resources.page(self._opened().catalog, fixed, params.cursor)
 
-    async def _read(
-        self, ctx: ServerContext, params: ReadResourceRequestParams
-    ) -> ReadResourceResult | InputRequiredResult:
-        """Read a resource, and say how long it may be kept."""
-        result = await self._handle_read_resource(ctx, params)
-        return result if isinstance(result, InputRequiredResult) else hinted(result)
-
     async def _complete(self, _: ServerContext, params: CompleteRequestParams) -> CompleteResult:
         """Give the values for what was typed of an argument of a template or a prompt."""
         if isinstance(params.ref, PromptReference):
@@ -286,6 +278,14 @@ def _as_protocol_error() -> Iterator[None]:
         yield
     except SongError as error:
         raise MCPError(code=INTERNAL_ERROR, message=str(error)) from None
+
+
+async def _read(
+    read: RequestHandler[Studio, Any], ctx: ServerContext, params: ReadResourceRequestParams
+) -> HandlerResult:
+    """Read a resource as the SDK does, and say how long it may be kept."""
+    result = await read(ctx, params)
+    return hinted(result) if isinstance(result, ReadResourceResult) else result
 
 
 def build_server(open_studio: OpenStudio) -> SongServer:

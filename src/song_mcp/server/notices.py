@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import (
@@ -24,19 +24,16 @@ from mcp.server.subscriptions import (
     ListenHandler,
     ResourcesListChanged,
     ResourceUpdated,
+    ServerEvent,
 )
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,
     EmptyResult,
     NotificationParams,
-    PromptsCapability,
-    ResourcesCapability,
-    ServerCapabilities,
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
-    ToolsCapability,
     UnsubscribeRequestParams,
 )
 
@@ -49,15 +46,37 @@ SUBSCRIPTIONS = 1000
 LONGEST_URI = 500
 THE_LIST = ""
 """Among the URIs that wait to be told: the list of resources itself."""
+WHAT_CHANGES = {
+    "resources": {"subscribe": True, "listChanged": True},
+    "tools": {"listChanged": False},
+    "prompts": {"listChanged": False},
+}
+"""What is said of changes in the capabilities that a client is told, in the wire's own words."""
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 class Bus(InMemorySubscriptionBus):
     """The SDK's bus, which knows whether anyone listens."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._hearing: set[object] = set()
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        """Let `listener` hear of each event until the returned function is called."""
+        unsubscribe = super().subscribe(listener)
+        one = object()
+        self._hearing.add(one)
+
+        def leave() -> None:
+            self._hearing.discard(one)
+            unsubscribe()
+
+        return leave
+
     def is_heard(self) -> bool:
-        """Tell whether a client listens."""
-        return bool(self._listeners)
+        """Return whether a client listens."""
+        return bool(self._hearing)
 
 
 class _Session:
@@ -198,34 +217,23 @@ class Listening(ListenHandler):
 
 
 def connect(low: Server[Any], bus: Bus, notices: Notices) -> None:
-    """Have `low` serve subscriptions of both eras, and say so truthfully."""
+    """Have `low` serve subscriptions of both eras."""
     listening = Listening(bus, notices)
     low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listening)
     low.add_request_handler("resources/subscribe", SubscribeRequestParams, notices.subscribe)
     low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, notices.unsubscribe)
     low.add_notification_handler("notifications/initialized", NotificationParams, notices.stay)
-    low.get_capabilities = _truthful(low.get_capabilities)  # type: ignore[method-assign]
 
 
-def _truthful(
-    get_capabilities: Callable[..., ServerCapabilities],
-) -> Callable[..., ServerCapabilities]:
+async def truthful(ctx: Ctx, call_next: CallNext) -> HandlerResult:
     """Say in both eras that resources change and are told of, and that nothing else does.
 
     The SDK says either that nothing changes (to older clients) or that everything does.
     """
-
-    def truthful(*args: Any, **kwargs: Any) -> ServerCapabilities:  # noqa: ANN401 - passed on
-        found = get_capabilities(*args, **kwargs)
-        return found.model_copy(
-            update={
-                "resources": ResourcesCapability(subscribe=True, list_changed=True),
-                "tools": ToolsCapability(list_changed=False),
-                "prompts": PromptsCapability(list_changed=False),
-            }
-        )
-
-    return truthful
+    result = await call_next(ctx)
+    if ctx.method not in {"initialize", "server/discover"} or not isinstance(result, dict):
+        return result
+    return result | {"capabilities": result["capabilities"] | WHAT_CHANGES}
 
 
 def _check(uris: Collection[str]) -> None:

@@ -28,6 +28,7 @@ from mcp.types import (
 from song_mcp.server.app import SongServer
 from song_mcp.server.delivery import Deliveries
 from song_mcp.server.pipe import Pipe
+from song_mcp.server.sdk import low_level
 
 Received = SessionMessage | Exception
 """A message, or what is wrong with a line that is none."""
@@ -40,9 +41,9 @@ READ_AHEAD = 1000
 
 async def serve(server: SongServer) -> None:
     """Serve until stdin ends; raises ConnectionError if the client reads no more."""
-    low = server._lowlevel_server  # noqa: SLF001 - `run_stdio_async` takes no streams
+    low = low_level(server)
     with _private(0, os.devnull) as stdin, _private(1) as stdout:
-        messages = Messages(Pipe(stdin, stdout), server.deliveries_by_line())
+        messages = Messages(Pipe(stdin, stdout), server.deliver_by(Deliveries))
         async with messages.streams() as (received, sent):
             await low.run(received, sent, low.create_initialization_options())
 
