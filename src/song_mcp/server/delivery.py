@@ -146,7 +146,7 @@ class Exchange:
         """Return a `send` that counts the result as delivered if that is known at once."""
 
         async def watched(message: Message) -> None:
-            if not (self.task_ids and _carries_a_result(message)):
+            if not (self.task_ids and _carries_a_result(message.get("body", b""))):
                 await send(message)
                 return
             is_there = await self._connection.is_there()
@@ -192,9 +192,8 @@ class Exchanges:
         return watched
 
 
-def _carries_a_result(message: Message) -> bool:
+def _carries_a_result(body: bytes) -> bool:
     """Return whether this part of a response's body has a whole message that holds a result."""
-    body: bytes = message.get("body", b"")
     return any(_holds_a_result(text) for text in _texts(body.decode("utf-8", "replace")))
 
 

@@ -54,7 +54,8 @@ FIRST_POLL_MS = 2000
 HANDLE = "song-mcp/handle"
 """The key in a result's metadata under which the handle stands that is sent in its place."""
 WRONG_NAME = f"The {MCP_NAME_HEADER} header must be the taskId of the request."
-GOOD = frozenset({"completed"})
+STATUSES: Mapping[Phase, str] = {"ended": "completed", "unfollowed": "cancelled"}
+"""What the extension calls the phases that are not `working`; a bad end is `completed` too."""
 
 
 class TaskParams(RequestParams):
@@ -112,7 +113,8 @@ class TasksExtension(Extension):
         found = _fields(standing) | {"resultType": "complete"}
         if standing.phase != "ended":
             return found
-        result = await _result(ctx.lifespan_context, standing.task)
+        is_error = standing.task.status != "completed"
+        result = await task_answer(ctx.lifespan_context, Answer(standing.task), is_error=is_error)
         self._hand_over(result, ctx)
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
@@ -158,7 +160,7 @@ def begun_result(studio: Studio, begun: Answer) -> CallToolResult:
 
 
 def _checked(ctx: Ctx, params: TaskParams) -> Handles:
-    """Give what answers a handle's holder; raises MCPError where the request is not right."""
+    """Return what answers a handle's holder; raises MCPError if the request is not right."""
     if ctx.request is not None:
         name = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
         if name != params.task_id:
@@ -196,26 +198,17 @@ async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
 
 
 def _fields(standing: Standing) -> dict[str, Any]:
-    """Give the fields that a handle and its answers have in common."""
+    """Return the fields that a handle and its answers have in common."""
     task = standing.task
     fields = {
         "taskId": task.local_id,
-        "status": _status(standing.phase),
+        "status": STATUSES.get(standing.phase, "working"),
         "createdAt": _time(task.created_at),
         "lastUpdatedAt": _time(_updated_at(task)),
         "ttlMs": None,
         "pollIntervalMs": FIRST_POLL_MS if task.status == "submitting" else POLL_MS,
     }
     return fields | ({"statusMessage": standing.message} if standing.message else {})
-
-
-def _status(phase: Phase) -> str:
-    return {"ended": "completed", "unfollowed": "cancelled"}.get(phase, "working")
-
-
-async def _result(studio: Studio, task: Task) -> CallToolResult:
-    """Give what the call would have been answered with in the end; an error but for a success."""
-    return await task_answer(studio, Answer(task), is_error=task.status not in GOOD)
 
 
 def _updated_at(task: Task) -> datetime:
