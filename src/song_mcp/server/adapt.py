@@ -1,4 +1,4 @@
-"""Where MCP ends and song-mcp begins: strict arguments, flat schemas, our errors, progress.
+"""What stands between MCP and song-mcp: strict arguments, flat schemas, our errors, progress.
 
 Invariant: whatever a client sends, what comes back is a result or an error in our own sentence:
 no SDK prefix, no pydantic dump, no traceback; and an argument that is not known is never ignored.
@@ -28,7 +28,7 @@ INTERNAL = (
 def text_result(
     text: str, structured: Mapping[str, Any] | None = None, *, is_error: bool = False
 ) -> CallToolResult:
-    """Give a tool's result: a short text, and beside it the same as structured content."""
+    """Return a tool's result: a short text, and beside it the same as structured content."""
     content = [TextContent(type="text", text=text)]
     return CallToolResult(
         content=list(content),
@@ -38,7 +38,7 @@ def text_result(
 
 
 def error_result(text: str) -> CallToolResult:
-    """Give an error that carries our sentence alone."""
+    """Return an error that carries our sentence alone."""
     return text_result(text, is_error=True)
 
 
@@ -46,7 +46,7 @@ def error_result(text: str) -> CallToolResult:
 
 
 def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments that were given: null and "" count as not given.
+    """Return the arguments that were given: null and "" count as not given.
 
     Raises InvalidRequestError that names the nearest known one for an argument nobody knows.
     """
@@ -58,9 +58,9 @@ def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dic
 
 
 def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
-    """Give the arguments of a prompt that were given, as `checked_arguments` does.
+    """Return the arguments of a prompt that were given, as `checked_arguments` does.
 
-    Raises InvalidRequestError also where one is missing that has to be there.
+    Raises InvalidRequestError also if one is missing that has to be there.
     """
     known = prompt.arguments or []
     given = checked_arguments([each.name for each in known], arguments or {})
@@ -96,7 +96,7 @@ def _unknown_argument(name: str, names: list[str]) -> str:
 
 
 def validation_text(error: ValidationError) -> str:
-    """Give what is wrong with which argument, without the values and without links."""
+    """Return what is wrong with which argument, without the values and without links."""
     problems = [
         f"{item['loc'][0] if item['loc'] else 'arguments'}: {item['msg']}"
         for item in error.errors()
@@ -108,7 +108,7 @@ def validation_text(error: ValidationError) -> str:
 
 
 def flat_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the schema without references, automatic titles, and null or empty defaults.
+    """Return the schema without references, automatic titles, and null or empty defaults.
 
     Several clients read no `$ref`, and a choice with null is only noise where keys may be left out.
     """

@@ -135,7 +135,7 @@ class SongServer(MCPServer[Studio]):
         )(player.page)
 
     def _replace_handlers(self, bus: notices.Bus) -> None:
-        """Serve what the SDK's high level has no seam for: subscriptions, pages, what keeps."""
+        """Serve what the SDK's high level does not: subscriptions, pages, hints of one resource."""
         low = low_level(self)
         notices.connect(low, bus, self._notices)
         low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
@@ -164,7 +164,7 @@ class SongServer(MCPServer[Studio]):
             self._studio.delivered(task_ids)
 
     async def can_use_journal(self) -> bool:
-        """Tell whether the journal can be opened and read; why not is in the log."""
+        """Return whether the journal can be opened and read; why not is in the log."""
         if self._studio is None:
             return False
         try:
@@ -191,7 +191,7 @@ class SongServer(MCPServer[Studio]):
             return error_result(_sentence(name, error))
 
     async def _parameters(self, name: str) -> list[str]:
-        """Give the names of the tool's arguments; raises InvalidRequestError if unknown."""
+        """Return the names of the tool's arguments; raises InvalidRequestError if unknown."""
         tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
         if name not in tools:
             msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
@@ -214,7 +214,7 @@ class SongServer(MCPServer[Studio]):
         arguments: dict[str, Any] | None = None,
         context: Context[Studio, Any] | None = None,
     ) -> GetPromptResult | InputRequiredResult:
-        """Give a prompt; a wrong name or argument is invalid params, told in our sentence."""
+        """Return a prompt; a wrong name or argument is invalid params, told in our sentence."""
         try:
             given = given_arguments(await self._prompt(name), arguments)
             return await super().get_prompt(name, given, context)
@@ -244,7 +244,7 @@ class SongServer(MCPServer[Studio]):
             return await resources.page(self._opened().catalog, fixed, params.cursor)
 
     async def _complete(self, _: ServerContext, params: CompleteRequestParams) -> CompleteResult:
-        """Give the values for what was typed of an argument of a template or a prompt."""
+        """Return the values for what was typed of an argument of a template or a prompt."""
         if isinstance(params.ref, PromptReference):
             known = params.ref.name in {prompt.name for prompt in await self.list_prompts()}
         else:
@@ -273,7 +273,7 @@ class SongServer(MCPServer[Studio]):
 
 @contextmanager
 def _as_protocol_error() -> Iterator[None]:
-    """Tell in our own sentence what went wrong where there is no result to hold it."""
+    """Say in our own sentence what went wrong, if there is no result to hold it."""
     try:
         yield
     except SongError as error:
@@ -289,12 +289,12 @@ async def _read(
 
 
 def build_server(open_studio: OpenStudio) -> SongServer:
-    """Give the server; `open_studio` is entered once, when it starts to serve."""
+    """Return the server; `open_studio` is entered once, when it starts to serve."""
     return SongServer(open_studio)
 
 
 def _sentence(name: str, error: ToolError) -> str:
-    """Give our own sentence for an error that the SDK wrapped."""
+    """Return our own sentence for an error that the SDK wrapped."""
     cause = error.__cause__
     if isinstance(cause, SongError):
         return str(cause)
@@ -305,7 +305,7 @@ def _sentence(name: str, error: ToolError) -> str:
 
 
 def _prompt_error(name: str, error: ValueError) -> MCPError:
-    """Give the protocol's error for what the SDK wrapped, in our own sentence."""
+    """Return the protocol's error for what the SDK wrapped, in our own sentence."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, SongError):
         cause = cause.__cause__

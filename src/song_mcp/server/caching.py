@@ -1,8 +1,8 @@
 """How long clients may keep what they were given, and who else may see it.
 
 Invariant: what can still change is never fresh, so a client asks again; what comes from the
-journal or the library is for the one who asked alone. Only what is named by its id, and ended,
-keeps: `last` and a title can mean another clip a moment later.
+journal or the library is for the one who asked alone. Only what is named by its id, and has ended,
+may be kept: `last` and a title can mean another clip a moment later.
 """
 
 from collections.abc import Mapping

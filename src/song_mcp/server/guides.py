@@ -108,12 +108,12 @@ class Guide:
 
 
 def styles(models: Iterable[Model] = MODELS.values()) -> str:
-    """Give the page on descriptions, with the limits of `models`."""
+    """Return the page on descriptions, with the limits of `models`."""
     return STYLES.format(limits=_limits(models))
 
 
 def lyrics(models: Iterable[Model] = MODELS.values()) -> str:
-    """Give the page on lyrics, with the limits of `models`."""
+    """Return the page on lyrics, with the limits of `models`."""
     return LYRICS.format(limits=_limits(models))
 
 

@@ -107,7 +107,7 @@ class _Session:
                     await session.send_resource_updated(uri)
 
     def _taken(self) -> Iterator[str]:
-        """Give what waits, each taken away just before it is sent."""
+        """Yield what waits, each taken away just before it is sent."""
         while self._waiting:
             uri = next(iter(self._waiting))
             del self._waiting[uri]
@@ -130,7 +130,7 @@ class Notices:
         self._catch_up = studio.feed.listen(self)
 
     def is_heard(self) -> bool:
-        """Tell whether any client would hear of a change."""
+        """Return whether any client would hear of a change."""
         return self._bus.is_heard() or any(
             session.is_ready.is_set() for session in self._sessions.values()
         )
@@ -149,7 +149,7 @@ class Notices:
             await self._bus.publish(ResourcesListChanged())
 
     def _uris(self, change: Change) -> Iterator[str]:
-        """Give the URIs that a change concerns: a task's under both its ids, a clip's parts too."""
+        """Yield the URIs that a change concerns: a task's by both its ids, a clip's parts too."""
         named = {"task_id": change.task_ids, "clip_id": change.clip_ids}
         for template in self._templates:
             for name in VARIABLE.findall(template):
@@ -193,7 +193,7 @@ class Notices:
         return EmptyResult()
 
     async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
-        """Stop telling this client of one resource; where it was not told, nothing happens."""
+        """Stop telling this client of one resource; if it was not told, nothing happens."""
         session = self._sessions.get(id(ctx.session.client_params))
         if session is not None:
             session.uris.discard(params.uri)
@@ -237,7 +237,7 @@ async def truthful(ctx: Ctx, call_next: CallNext) -> HandlerResult:
 
 
 def _check(uris: Collection[str]) -> None:
-    """Raise MCPError where a client would have more kept for it than it may."""
+    """Raise MCPError if more would have to be remembered for a client than is."""
     if len(uris) > SUBSCRIPTIONS:
         raise _refusal(f"At most {SUBSCRIPTIONS} resources can be subscribed to at a time")
     if any(len(uri) > LONGEST_URI for uri in uris):

@@ -32,8 +32,8 @@ FOR_THE_PAGE = {"ui": {"visibility": ["app"]}}
 """For the tools that the page calls and the model never sees."""
 CHUNK_BYTES = 512 * 1024
 FIRST_LOOK_S = 4.0
-"""How long a paid call waits where the player follows the task: the first look comes 2 s after the
-submission, and takes a moment."""
+"""How long a paid call waits, in seconds, if the player follows the task: the first look comes 2 s
+after the submission, and takes a moment."""
 
 
 class ChunkResult(BaseModel):
@@ -52,7 +52,7 @@ def page() -> str:
 
 
 def wait_s(ctx: Ctx) -> float:
-    """Give how long a paid call waits by default: briefly where the player follows the rest."""
+    """Return how long a paid call waits by default: briefly if the player follows the rest."""
     usual = ctx.request_context.lifespan_context.default_wait_s
     return min(usual, FIRST_LOOK_S) if client_supports_apps(ctx) else usual
 

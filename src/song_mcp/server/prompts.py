@@ -31,7 +31,7 @@ from song_mcp.text import clean, quoted
 Ctx = Context[Studio]
 
 FULL_SONG_S = 180.0
-LONGEST_SONG_S = 900.0
+LONGEST_TARGET_S = 900.0
 SHOWN_STEPS = 10
 """How many extensions of a plan are written out, before it says that they go on so."""
 
@@ -142,8 +142,8 @@ def _target_s(target_seconds: str) -> float:
         target_s = float(target_seconds) if target_seconds.strip() else FULL_SONG_S
     except ValueError:
         target_s = math.nan
-    if not 1 <= target_s <= LONGEST_SONG_S:  # nan is not
-        text = f"target_seconds must be a number of seconds, at most {LONGEST_SONG_S:g}"
+    if not 1 <= target_s <= LONGEST_TARGET_S:  # nan is not
+        text = f"target_seconds must be a number of seconds, at most {LONGEST_TARGET_S:g}"
         raise InvalidRequestError(f"{text}; left out it is {FULL_SONG_S:g}.")
     return target_s
 
@@ -162,7 +162,7 @@ def _check_that_it_can_grow(clip: Clip, target_s: float) -> None:
 
 
 async def _known_cost(studio: Studio, task: Task) -> float | None:
-    """Give what the newest extension at the clip's service cost, else what its song did."""
+    """Return what the newest extension at the clip's service cost, else what its song did."""
     page = await studio.songs("", 50)
     same = [each for each in page.tasks if each.service == task.service and each.cost_usd]
     extensions = [each.cost_usd for each in same if each.kind == "extension"]
@@ -214,7 +214,7 @@ def _step(length_s: float, number: int) -> str:
 
 
 def _down(seconds: float) -> float:
-    """Give the tenth of a second below: a position beyond the end of a clip is refused."""
+    """Return the tenth of a second below: a position beyond the end of a clip is refused."""
     return math.floor(seconds * 10) / 10
 
 

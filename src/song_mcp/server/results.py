@@ -119,17 +119,17 @@ Structured = dict[str, Any]
 
 
 def clip_uri(clip_id: str) -> str:
-    """Give the URI of the clip's resource."""
+    """Return the URI of the clip's resource."""
     return f"song://clips/{quote(clip_id, safe='')}"
 
 
 def as_json(result: BaseModel) -> Structured:
-    """Give a result as JSON values, without the keys that have no value."""
+    """Return a result as JSON values, without the keys that have no value."""
     return result.model_dump(mode="json", exclude_none=True)
 
 
 def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
-    """Give the result for a task as it stands, with what to call next."""
+    """Return the result for a task as it stands, with what to call next."""
     task = answer.task
     return _task(
         task, [clip_result(clip, include_lyrics=include_lyrics) for clip in _shown(task)]
@@ -137,12 +137,12 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
 
 
 def songs_result(tasks: Sequence[Task], total: int) -> SongsResult:
-    """Give the result for a list of tasks, each with what names it and its clips in brief."""
+    """Return the result for a list of tasks, each with what names it and its clips in brief."""
     return SongsResult(tasks=[_listed(task) for task in tasks], total=total)
 
 
 def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
-    """Give the result for a clip."""
+    """Return the result for a clip."""
     return ClipResult(
         clip_id=clip.clip_id,
         title=clip.title or None,
@@ -208,7 +208,7 @@ def _note(answer: Answer) -> str:
 
 
 def state_result(state: State) -> StateResult:
-    """Give the result for how things stand."""
+    """Return the result for how things stand."""
     return StateResult(
         accounts=[_account(service, account) for service, account in state.accounts.items()],
         default_model=state.default_model,
@@ -289,7 +289,7 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
 
 
 def task_text(result: TaskResult) -> str:
-    """Give the short text that says the same as the result, for clients that show only text."""
+    """Return the short text that says the same as the result, for clients that show only text."""
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
     if result.lyrics:
@@ -299,7 +299,7 @@ def task_text(result: TaskResult) -> str:
 
 
 def songs_text(result: SongsResult) -> str:
-    """Give a line for each task, and one for each of its clips."""
+    """Return a line for each task, and one for each of its clips."""
     lines = [f"{len(result.tasks)} of {result.total} tasks, newest first."]
     for task in result.tasks:
         lines += [_headline(task), *(_clip_line(clip) for clip in task.clips)]
@@ -307,7 +307,7 @@ def songs_text(result: SongsResult) -> str:
 
 
 def state_text(result: StateResult) -> str:
-    """Give a line for each fact."""
+    """Return a line for each fact."""
     lines = [_account_line(account) for account in result.accounts]
     lines.append(
         f"Last 24 h: {result.submissions_24h} of {result.daily_limit} paid submissions, "
@@ -361,19 +361,19 @@ def _title(title: str) -> str:
 
 
 def verses(lyrics: str) -> str:
-    """Give lyrics with a mark before each line, so that none passes for a sentence of ours."""
+    """Return lyrics with a mark before each line, so that none passes for a sentence of ours."""
     return "\n".join(f"> {line}".rstrip() for line in plain(lyrics).split("\n"))
 
 
 def _error(result: TaskResult) -> str:
-    """Give the error: of a task that failed it is the service's words, else our own sentence."""
+    """Return the error: of a task that failed it is the service's words, else our own sentence."""
     error = result.error or ""
     is_theirs = result.status == "failed" and bool(error)
     return f"It failed: {quoted(error, limit=500)}." if is_theirs else error
 
 
 def _model(name: str | None) -> str:
-    """Give a model of ours by its name, and quote another one as the service calls it."""
+    """Return a model of ours by its name, and quote another one as the service calls it."""
     if not name:
         return "unknown model"
     return name if name in MODELS else quoted(name, limit=100)
