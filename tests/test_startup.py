@@ -84,6 +84,15 @@ def test_a_start_loads_no_more_of_the_sdks_packages_than_the_sdk(
     assert [name for name in more if name.split(".")[0] == package] == []
 
 
+def test_naming_the_server_package_loads_none_of_its_modules(loaded_by: Loaded) -> None:
+    loaded = loaded_by("import song_mcp.server") - loaded_by("pass")
+    assert loaded == {"song_mcp", "song_mcp.server"}
+
+
+def test_a_start_over_stdio_loads_nothing_that_serves_http(loaded_by: Loaded) -> None:
+    assert {"song_mcp.server.http", "song_mcp.server.web"} & loaded_by(OURS) == set()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--version"], ["--help"], ["config"], ["sandbox", "--port", "x"]],
