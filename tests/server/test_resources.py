@@ -76,6 +76,19 @@ async def test_a_task_is_there_with_its_clips_also_while_it_runs(tmp_path: Path)
         assert found["clips"] == []
 
 
+async def test_a_seed_and_a_position_of_zero_are_kept_as_what_was_asked_for(house: House) -> None:
+    song = await house.song(description="x", seed=0)
+    clip_id = song["clips"][0]["clip_id"]
+    extended = await house.ok(
+        "extend_song", clip_id=clip_id, description="y", continue_at_seconds=0, wait_seconds=0
+    )
+    found = await read_json(house, f"song://tasks/{song['task_id']}")
+    assert found["request"] == {"model": "udio", "description": "x", "seed": 0}
+    found = await read_json(house, f"song://tasks/{extended['task_id']}")
+    assert found["request"]["continue_at_s"] == 0
+    assert "seed" not in found["request"]
+
+
 @pytest.mark.both_eras
 async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: House) -> None:
     first = await house.ok("generate_song", description="x", title="First")

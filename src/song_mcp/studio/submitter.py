@@ -231,7 +231,12 @@ def _new_task(request: Request, submission: Submission, account: str, owner: str
 
 
 def _as_json(request: Request) -> dict[str, Any]:
-    """Give what the user asked for as JSON values, without what was not given."""
+    """Return what the user asked for as JSON values, without what was not given."""
     values = asdict(request) | {"model": request.model.name}
-    defaults = ("", None, False, RANDOM_SEED)
-    return {name: value for name, value in values.items() if value not in defaults}
+    return {name: value for name, value in values.items() if _is_given(name, value)}
+
+
+def _is_given(name: str, value: object) -> bool:
+    """Tell a value from a default; 0 is a value, though it equals False."""
+    is_default = value is None or value is False or value == ""
+    return not is_default and (name != "seed" or value != RANDOM_SEED)
