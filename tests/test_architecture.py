@@ -105,5 +105,5 @@ def text_of(module: str) -> str:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_no_module_grows_past_four_hundred_lines(module: str) -> None:
-    assert len(text_of(module).splitlines()) <= 400
+def test_no_module_grows_past_five_hundred_lines(module: str) -> None:
+    assert len(text_of(module).splitlines()) <= 500

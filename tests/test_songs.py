@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.ids import checked_id
 from song_mcp.songs import (
     MODELS,
     UDIO,
@@ -13,6 +12,7 @@ from song_mcp.songs import (
     LyricsRequest,
     SongRequest,
     Source,
+    checked_id,
 )
 
 V4, V5 = MODELS["suno-v4"], MODELS["suno-v5"]

@@ -5,6 +5,7 @@ so whatever reaches a provider is worth its price. Values are frozen; "" means "
 "not known" for text, None for numbers. Durations and positions are seconds, times are UTC.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +36,8 @@ SERVICES: tuple[Service, ...] = get_args(Service)
 OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
 """The statuses of a task that goes on by itself."""
 
+ID_LIMIT = 200
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
@@ -80,6 +83,30 @@ DEFAULT_SUNO = MODELS["suno-v5"]
 def model_by_wire_name(wire_name: str) -> Model | None:
     """Give the model that its service calls `wire_name`, or None where it is none of ours."""
     return next((model for model in MODELS.values() if model.wire_name == wire_name), None)
+
+
+# Ids ---------------------------------------------------------------------------------------
+
+
+def is_uuid(value: str) -> bool:
+    """Tell whether it has the form of the ids that services give to songs."""
+    return UUID.fullmatch(value) is not None
+
+
+def checked_id(name: str, value: str) -> str:
+    """Return the id `value` of argument `name`, trimmed, or raise InvalidRequestError.
+
+    An id is opaque, but it has 1 to 200 visible characters, no space, and more than dots and
+    dashes: anything else was never given out by a service. One that passes can be quoted into
+    a URL and shown to a person; no more is assumed.
+    """
+    value = value.strip()
+    is_visible = value.isprintable() and " " not in value
+    if is_visible and len(value) <= ID_LIMIT and any(char.isalnum() for char in value):
+        return value
+    raise InvalidRequestError(
+        f"{name} must be an id of 1 to {ID_LIMIT} visible characters; list_songs shows known ones."
+    )
 
 
 # What is asked for -------------------------------------------------------------------------

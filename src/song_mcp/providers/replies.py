@@ -16,8 +16,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
-from song_mcp.ids import checked_id
-from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics
+from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, checked_id
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000

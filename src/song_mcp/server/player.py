@@ -14,9 +14,9 @@ from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.ids import checked_id
 from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.results import TaskResult, as_json, task_answer
+from song_mcp.songs import checked_id
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
 

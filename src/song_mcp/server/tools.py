@@ -13,7 +13,6 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.ids import checked_id
 from song_mcp.server import player
 from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.results import (
@@ -37,6 +36,7 @@ from song_mcp.songs import (
     Request,
     SongRequest,
     Task,
+    checked_id,
 )
 from song_mcp.studio.results import Action, Answer
 from song_mcp.studio.studio import Studio

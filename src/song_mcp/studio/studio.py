@@ -24,7 +24,6 @@ from song_mcp.errors import (
     UnknownClipError,
     UnknownTaskError,
 )
-from song_mcp.ids import is_uuid
 from song_mcp.journal import LAST, Journal, Page
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers.base import Account, Provider
@@ -39,6 +38,7 @@ from song_mcp.songs import (
     Service,
     Source,
     Task,
+    is_uuid,
     model_by_wire_name,
 )
 from song_mcp.studio import reconcile
