@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from song_mcp.downloads.connections import MediaTransport, service_transport, tls
+from song_mcp.downloads.connections import MediaTransport
 from song_mcp.downloads.download import Media, Reach, download
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.http import Answer, ServiceHttp
+from song_mcp.providers.transport import service_transport, tls
 
 AT_ONCE = 4
 SIGNS = {

@@ -7,10 +7,11 @@ import anyio
 import anyio.abc
 import pytest
 
-from song_mcp.downloads.connections import MediaTransport, service_transport
+from song_mcp.downloads.connections import MediaTransport
 from song_mcp.downloads.download import Reach, download
 from song_mcp.errors import LibraryError, NotSentError
 from song_mcp.providers.http import ServiceHttp
+from song_mcp.providers.transport import service_transport
 from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,

@@ -1,6 +1,6 @@
-"""Connections: to a service as it is set, and for downloads to public addresses alone.
+"""Connections for downloads: to public addresses alone.
 
-Invariant of downloads: a host's name is looked up once for a connection, every address that it
+Invariant: a host's name is looked up once for a connection, every address that it
 has must be public, and the connection goes to one of those very addresses, while TLS and the
 Host header keep the name. So a name cannot change between the check and the connection. Where a
 proxy is set, it looks up names itself; see `MediaTransport`.
@@ -11,7 +11,7 @@ Nothing here reads the environment. This module imports httpx: it is loaded on f
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 
 import anyio
 import httpcore
@@ -24,6 +24,7 @@ from song_mcp.downloads.addresses import (
     check_host,
     resolve,
 )
+from song_mcp.providers.transport import service_transport, tls
 
 Connect = Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -40,22 +41,6 @@ BROKEN = (
     ConnectionError,
 )
 """All that a connection can fail with, made here or by httpx."""
-
-
-def service_transport(
-    kept: int, proxy: str = "", context: ssl.SSLContext | None = None
-) -> httpx.AsyncBaseTransport:
-    """Make a transport that keeps `kept` idle connections, through `proxy` where one is given."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept)
-    via = _proxy(proxy) if proxy else None
-    verify = context or tls()
-    return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits, proxy=via)
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Give the one TLS context of this process: reading the certificates takes a while."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def origin_of(url: httpx.URL) -> tuple[str, int]:
@@ -182,7 +167,3 @@ async def _first(addresses: Sequence[str], connect: Connect) -> httpcore.AsyncNe
         with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
             return await connect(address)
     raise OSError
-
-
-def _proxy(url: str) -> httpx.Proxy:
-    return httpx.Proxy(url, ssl_context=tls() if url.startswith("https:") else None)

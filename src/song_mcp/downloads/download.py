@@ -14,7 +14,7 @@ import anyio
 
 from song_mcp.downloads.addresses import Origins, check_host, is_under
 from song_mcp.errors import LibraryError
-from song_mcp.providers.http import Transport, as_sent, new_request
+from song_mcp.providers.transport import Transport, as_sent, new_request
 from song_mcp.text import clean
 
 if TYPE_CHECKING:

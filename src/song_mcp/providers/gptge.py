@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Submission, account_tag
-from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.http import Answer, ServiceHttp
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
@@ -38,6 +38,7 @@ from song_mcp.providers.replies import (
     usable_id,
     wire_clips,
 )
+from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope
 from song_mcp.songs import (
     Clip,

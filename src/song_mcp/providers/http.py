@@ -15,35 +15,35 @@ No message holds an address, a header, a key or an exception's own text. Times a
 """
 
 import json
-import logging
 import re
 import zlib
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
+from song_mcp.providers.transport import (
+    CONNECT_S,
+    Transport,
+    as_sent,
+    new_request,
+    service_transport,
+)
 from song_mcp.text import clean
 
 if TYPE_CHECKING:
     import httpx
 
-    Transport = httpx.AsyncBaseTransport
-else:
-    Transport = object  # importing httpx is left to the first request
-
 HIGHEST_PORT = 65_535
-CONNECT_S = 10.0
 READ_S = 20.0
 RETRY_PAUSES_S = (0.3, 1.0)
 RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
 BODY_CAP_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_CAP_S = 120.0
-COMMON_HEADERS = {"User-Agent": "song-mcp", "Accept-Encoding": "identity"}
 EXCERPT = 300
 SHORTEST_SECRET = 4
 """Replacing shorter ones, which are made up, would garble every other word."""
@@ -182,8 +182,6 @@ class ServiceHttp:
         """Give transport and request, a GET where there is no body; nothing leaves here."""
         import httpx
 
-        from song_mcp.downloads.connections import service_transport
-
         try:
             if purpose not in self._transports:
                 kept = 0 if purpose == "pay" else 5
@@ -238,37 +236,6 @@ def _why_unsent(error: Exception) -> str:
         ((httpx.UnsupportedProtocol, httpx.LocalProtocolError), UNUSABLE),
     )
     return next((reason for kinds, reason in reasons if isinstance(error, kinds)), "")
-
-
-def new_request(
-    url: str, headers: Mapping[str, str], json_body: Json | None = None
-) -> "httpx.Request":
-    """Make a GET, or a POST of `json_body` in plain ASCII, so that no character can fail later."""
-    import httpx
-
-    _quieten_logs()
-    timeout = httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S).as_dict()
-    content = None if json_body is None else json.dumps(dict(json_body), allow_nan=False)
-    kind = {} if content is None else {"Content-Type": "application/json"}
-    return httpx.Request(
-        "GET" if content is None else "POST",
-        url,
-        headers={**COMMON_HEADERS, **kind, **headers},
-        content=content,
-        extensions={"timeout": timeout},
-    )
-
-
-def _quieten_logs() -> None:
-    """Keep httpx from logging whole URLs."""
-    for name in ("httpx", "httpcore"):
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.WARNING))
-
-
-def as_sent(response: "httpx.Response") -> AsyncIterable[bytes]:
-    """Give the body as it comes, still packed if it is packed."""
-    return cast("httpx.AsyncByteStream", response.stream)  # what every async transport gives
 
 
 async def _read(response: "httpx.Response") -> bytes:

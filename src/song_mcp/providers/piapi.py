@@ -13,7 +13,7 @@ from urllib.parse import quote
 from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
-from song_mcp.providers.http import Answer, ServiceHttp, Transport
+from song_mcp.providers.http import Answer, ServiceHttp
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, WireAccount, WireError, WireTask
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
@@ -29,6 +29,7 @@ from song_mcp.providers.replies import (
     usable_id,
     wire_clips,
 )
+from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope
 from song_mcp.songs import (
     UDIO,
