@@ -17,7 +17,7 @@ import pytest
 
 from song_mcp.clock import Clock
 from song_mcp.journal import store
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import Service

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import anyio
 
 from song_mcp.clock import Clock
-from song_mcp.downloads.download import Reach, download
+from song_mcp.downloads import Reach, download
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.settings import LOOPBACK, Settings

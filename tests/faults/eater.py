@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from song_mcp.downloads import Downloaded, Reach, download
 from song_mcp.downloads.connections import MediaTransport
-from song_mcp.downloads.download import Media, Reach, download
 from song_mcp.errors import LibraryError, ServiceError
-from song_mcp.providers.http import Answer, ServiceHttp
+from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.transport import service_transport, tls
 
 AT_ONCE = 4
@@ -67,9 +67,9 @@ class _CountedBody(httpx.AsyncByteStream):
 
 def outcome_of(result: object) -> str:
     """Say in a word or two what became of a question."""
-    if isinstance(result, Answer):
+    if isinstance(result, Reply):
         return "json" if result.is_json else "no json"
-    if isinstance(result, Media):
+    if isinstance(result, Downloaded):
         return "audio"
     return next((word for sign, word in SIGNS.items() if sign in str(result)), repr(result))
 

@@ -8,8 +8,8 @@ import httpcore
 import httpx
 import pytest
 
+from song_mcp.downloads import Downloaded, Reach, download
 from song_mcp.downloads.connections import MediaTransport
-from song_mcp.downloads.download import Media, Reach, download
 from song_mcp.errors import LibraryError
 from tests.faults import forbidden
 from tests.faults.outside import (
@@ -44,7 +44,7 @@ ALLOWED = [
 
 async def fetched(
     url: str, network: Network, resolver: Resolver, reach: Reach | None = None
-) -> Media:
+) -> Downloaded:
     """Download `url`; the real transport, with another resolver, sockets and certificates."""
     reach = reach or Reach()
     context = client_context()
@@ -127,7 +127,7 @@ async def test_an_allowed_address_is_asked_under_its_name(url: str) -> None:
     async with open_hosts(host, tls=True):
         network = Network({PUBLIC: host.port})
         media = await fetched(url, network, Resolver(GOOD_NAMES))
-    assert media == Media("audio/mpeg", len(AUDIO))
+    assert media == Downloaded("audio/mpeg", len(AUDIO))
     assert {port for _, port in network.connections} == {443}
     named = url.lower().replace("ü", "").split("/")[2].removesuffix(":443")
     assert b"\r\nHost: " in host.received[0]

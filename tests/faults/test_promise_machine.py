@@ -37,13 +37,13 @@ from hypothesis.stateful import (
 
 from song_mcp.clock import Clock, Waitable
 from song_mcp.compose import running
-from song_mcp.downloads.download import download
+from song_mcp.downloads import download
 from song_mcp.errors import SongError
 from song_mcp.journal import Journal, failpoints
 from song_mcp.journal.claims import DAY_S, POLLED_FOR_S
 from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.results import Action, Answer

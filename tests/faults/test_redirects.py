@@ -7,8 +7,8 @@ import anyio
 import httpx
 import pytest
 
+from song_mcp.downloads import Reach, download
 from song_mcp.downloads.connections import MediaTransport
-from song_mcp.downloads.download import Reach, download
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi

@@ -15,8 +15,7 @@ import pytest
 
 from song_mcp.clock import Clock
 from song_mcp.journal import Journal, Liveness
-from song_mcp.providers import http
-from song_mcp.providers.base import Submission
+from song_mcp.providers import Submission, http
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, Service, SongRequest, Task

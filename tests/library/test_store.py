@@ -16,7 +16,7 @@ import httpx
 import pytest
 from mutagen.mp3 import MP3
 
-from song_mcp.downloads.download import download
+from song_mcp.downloads import download
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, tags
 from song_mcp.library.atomic import AtomicFile

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
-from song_mcp.providers.http import BODY_CAP_BYTES, Answer, ServiceHttp
+from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp
 from tests.faults.canaries import GPTGE_KEY
 
 KEY = GPTGE_KEY
@@ -49,7 +49,7 @@ def service(handler: Handler, pauses: Pauses | None = None, *, base: str = BASE)
     return ServiceHttp("PiAPI", base, {"x-api-key": KEY}, [KEY], transport, pause=pause)
 
 
-async def looked(response: httpx.Response) -> Answer:
+async def looked(response: httpx.Response) -> Reply:
     return await service(Server(response)).get("/x")
 
 
@@ -276,7 +276,7 @@ async def test_a_body_that_breaks_off_is_never_asked_for_again(error: Exception)
 
 async def test_json_is_decoded_whatever_its_content_type() -> None:
     answer = await looked(httpx.Response(400, content=b'{"code": 400}'))
-    assert answer == Answer(400, {"code": 400}, "", None, is_json=True)
+    assert answer == Reply(400, {"code": 400}, "", None, is_json=True)
 
 
 async def test_a_byte_order_mark_is_passed_over() -> None:

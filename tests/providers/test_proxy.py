@@ -8,7 +8,7 @@ import anyio.abc
 import pytest
 
 from song_mcp.downloads.connections import MediaTransport
-from song_mcp.downloads.download import Reach, download
+from song_mcp.downloads.fetch import Reach, download
 from song_mcp.errors import LibraryError, NotSentError
 from song_mcp.providers.http import ServiceHttp
 from song_mcp.providers.transport import service_transport

@@ -1,7 +1,5 @@
 """The money rules, row by row; sources: docs/providers.md 2.6 and 3.3."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from song_mcp.errors import (
@@ -17,22 +15,21 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers.http import Reply
 from song_mcp.providers.verdict import Envelope, accepted_id, check_look, unknown_task
 
 TASK = "11111111-2222-4333-8444-555555555555"
 ODD_STATUSES = [200, 201, 302, 400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 524]
 
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    text: str = ""
-    retry_after_s: float | None = None
-    is_json: bool = True
+def replied(
+    status: int, text: str = "", retry_after_s: float | None = None, *, is_json: bool = True
+) -> Reply:
+    return Reply(status, None, text, retry_after_s, is_json)
 
 
 def html(status: int, text: str = "<html>Bad gateway") -> Reply:
-    return Reply(status, text, is_json=False)
+    return replied(status, text, is_json=False)
 
 
 def said(message: str, code: str = "400") -> Envelope:
@@ -57,11 +54,11 @@ def failed_look(reply: Reply, envelope: Envelope, task_id: str = TASK) -> SongEr
 @pytest.mark.parametrize("status", ODD_STATUSES)
 def test_an_id_in_the_services_form_is_accepted_whatever_the_status(status: int) -> None:
     envelope = Envelope(TASK, "500", "insufficient credits", is_service=True)
-    assert accepted_id("piapi", Reply(status), envelope) == TASK
+    assert accepted_id("piapi", replied(status), envelope) == TASK
 
 
 def test_an_id_in_an_answer_of_another_form_is_not_believed() -> None:
-    error = refusal(Reply(200), Envelope(TASK))
+    error = refusal(replied(200), Envelope(TASK))
     assert type(error) is UnreadableAnswerError
     assert error.charged == "unknown"
 
@@ -92,7 +89,7 @@ KNOWN_REFUSALS = [
 def test_a_known_refusal_wins_over_the_status_it_comes_with(
     status: int, message: str, code: str, kind: type[SongError]
 ) -> None:
-    error = refusal(Reply(status), said(message, code))
+    error = refusal(replied(status), said(message, code))
     assert type(error) is kind
     assert error.charged == "no"
 
@@ -123,7 +120,7 @@ def test_a_known_refusal_wins_over_the_status_it_comes_with(
 def test_a_refusal_in_the_services_own_form_costs_nothing(
     status: int, code: str, kind: type[SongError]
 ) -> None:
-    error = refusal(Reply(status), said("not like this", code))
+    error = refusal(replied(status), said("not like this", code))
     assert type(error) is kind
     assert error.charged == "no"
     assert 'it said "not like this"' in str(error)
@@ -155,7 +152,7 @@ def test_a_refusal_in_the_services_own_form_costs_nothing(
     ],
 )
 def test_an_error_that_proves_no_refusal_leaves_a_doubt(status: int, code: str) -> None:
-    error = refusal(Reply(status), said("something broke", code))
+    error = refusal(replied(status), said("something broke", code))
     assert type(error) is NoAnswerError
     assert error.charged == "unknown"
     assert "do not repeat it" in str(error)
@@ -173,14 +170,14 @@ def test_a_page_of_somebody_in_between_leaves_a_doubt(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 500])
 def test_json_of_another_form_leaves_a_doubt(status: int) -> None:
-    error = refusal(Reply(status), Envelope(message="Forbidden"))
+    error = refusal(replied(status), Envelope(message="Forbidden"))
     assert type(error) is UnreadableAnswerError
     assert "JSON of another form" in str(error)
 
 
 @pytest.mark.parametrize("code", ["", "0", "1", "200", "success", "SUCCESS"])
 def test_success_without_an_id_leaves_a_doubt(code: str) -> None:
-    error = refusal(Reply(200), said("success", code))
+    error = refusal(replied(200), said("success", code))
     assert type(error) is UnreadableAnswerError
     assert "an answer without a task id" in str(error)
 
@@ -206,7 +203,7 @@ def test_the_words_of_a_refusal_on_a_page_with_a_good_status_prove_nothing() -> 
 
 
 def test_the_words_of_a_refusal_in_foreign_json_with_a_good_status_prove_nothing() -> None:
-    error = refusal(Reply(200), Envelope(message="insufficient credits"))
+    error = refusal(replied(200), Envelope(message="insufficient credits"))
     assert type(error) is UnreadableAnswerError
 
 
@@ -218,7 +215,7 @@ def test_a_redirect_points_to_the_base_url(status: int) -> None:
     assert "GPTGE_BASE_URL" in str(error)
 
 
-@pytest.mark.parametrize("reply", [Reply(429), html(429), html(429, "")])
+@pytest.mark.parametrize("reply", [replied(429), html(429), html(429, "")])
 def test_too_many_requests_is_busy_whoever_says_it(reply: Reply) -> None:
     error = refusal(reply, Envelope())
     assert type(error) is BusyError
@@ -227,7 +224,7 @@ def test_too_many_requests_is_busy_whoever_says_it(reply: Reply) -> None:
 
 
 def test_busy_says_how_long_the_service_asked_to_wait() -> None:
-    error = refusal(Reply(429, retry_after_s=30.0), said("slow down", "429"))
+    error = refusal(replied(429, retry_after_s=30.0), said("slow down", "429"))
     assert isinstance(error, BusyError)
     assert error.retry_after_s == 30.0
     assert "in 30 s" in str(error)
@@ -235,7 +232,7 @@ def test_busy_says_how_long_the_service_asked_to_wait() -> None:
 
 def test_a_bad_key_names_the_variable_of_its_service() -> None:
     with pytest.raises(BadKeyError) as caught:
-        accepted_id("piapi", Reply(401), said("Invalid API key", "401"))
+        accepted_id("piapi", replied(401), said("Invalid API key", "401"))
     assert str(caught.value) == (
         'PiAPI does not accept the key (it said "Invalid API key"). Nothing was charged. '
         "Check PIAPI_API_KEY."
@@ -244,36 +241,36 @@ def test_a_bad_key_names_the_variable_of_its_service() -> None:
 
 def test_out_of_credits_says_where_to_top_up() -> None:
     with pytest.raises(OutOfCreditsError, match=r"Top up in the workspace at piapi\.ai"):
-        accepted_id("piapi", Reply(402), said("insufficient credits", "402"))
+        accepted_id("piapi", replied(402), said("insufficient credits", "402"))
 
 
 def test_the_plan_limit_says_to_wait_for_a_running_song() -> None:
-    error = refusal(Reply(429), said("active task count 2 has reached the plan limit", "429"))
+    error = refusal(replied(429), said("active task count 2 has reached the plan limit", "429"))
     assert "list_songs shows them" in str(error)
 
 
 def test_an_error_wrapped_in_an_error_is_quoted_by_its_innermost_words() -> None:
     message = '{"code":"quota_not_enough","message":"user quota is not enough","data":null}'
-    error = refusal(Reply(403), said(message, "fail_to_fetch_task"))
+    error = refusal(replied(403), said(message, "fail_to_fetch_task"))
     assert 'it said "user quota is not enough"' in str(error)
 
 
 def test_an_error_without_words_is_quoted_by_its_code() -> None:
-    assert 'it said "invalid_request"' in str(refusal(Reply(400), said("", "invalid_request")))
+    assert 'it said "invalid_request"' in str(refusal(replied(400), said("", "invalid_request")))
 
 
 def test_an_error_without_words_and_code_says_so_by_quoting_nothing() -> None:
-    text = str(refusal(Reply(403), said("", "")))
+    text = str(refusal(replied(403), said("", "")))
     assert text.startswith("gpt.ge does not accept the key. Nothing")
 
 
 @pytest.mark.parametrize("message", ["{broken", "}{", "[{}]", '{"code": 1}', "{" * 4000 + "}"])
 def test_what_looks_like_json_in_a_message_spoils_nothing(message: str) -> None:
-    assert type(refusal(Reply(400), said(message))) is RefusedError
+    assert type(refusal(replied(400), said(message))) is RefusedError
 
 
 def test_braces_and_quotes_in_a_services_words_stay_words() -> None:
-    text = str(refusal(Reply(400), said('bad {label} "here"')))
+    text = str(refusal(replied(400), said('bad {label} "here"')))
     assert "it said \"bad {label} 'here'\"" in text
 
 
@@ -282,7 +279,7 @@ def test_braces_and_quotes_in_a_services_words_stay_words() -> None:
 
 @pytest.mark.parametrize("code", ["", "0", "1", "200", "success"])
 def test_a_look_that_succeeded_passes(code: str) -> None:
-    check_look("piapi", Reply(200), Envelope(code=code, is_service=True), task_id=TASK)
+    check_look("piapi", replied(200), Envelope(code=code, is_service=True), task_id=TASK)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +297,7 @@ def test_a_look_that_succeeded_passes(code: str) -> None:
     ],
 )
 def test_a_task_the_service_does_not_know_is_unknown(status: int, code: str, message: str) -> None:
-    error = failed_look(Reply(status), said(message, code))
+    error = failed_look(replied(status), said(message, code))
     assert type(error) is UnknownTaskError
     assert f'"{TASK}"' in str(error)
 
@@ -308,19 +305,19 @@ def test_a_task_the_service_does_not_know_is_unknown(status: int, code: str, mes
 @pytest.mark.parametrize(
     ("reply", "envelope", "kind"),
     [
-        (Reply(401), said("bad key", "401"), BadKeyError),
-        (Reply(403), said("banned", ""), BadKeyError),
-        (Reply(403), said("no", "quota_not_enough"), OutOfCreditsError),
-        (Reply(429), Envelope(), BusyError),
-        (Reply(429), said("has reached", "429"), BusyError),
-        (Reply(503), said("Service is under maintenance", "503"), StoppedError),
-        (Reply(302), Envelope(), MisdirectedError),
-        (Reply(500), said("database", "500"), NoAnswerError),
-        (Reply(200), said("hm", "error"), RefusedError),
+        (replied(401), said("bad key", "401"), BadKeyError),
+        (replied(403), said("banned", ""), BadKeyError),
+        (replied(403), said("no", "quota_not_enough"), OutOfCreditsError),
+        (replied(429), Envelope(), BusyError),
+        (replied(429), said("has reached", "429"), BusyError),
+        (replied(503), said("Service is under maintenance", "503"), StoppedError),
+        (replied(302), Envelope(), MisdirectedError),
+        (replied(500), said("database", "500"), NoAnswerError),
+        (replied(200), said("hm", "error"), RefusedError),
         (html(200), Envelope(), UnreadableAnswerError),
         (html(404), Envelope(), UnreadableAnswerError),
         (html(502), Envelope(), UnreadableAnswerError),
-        (Reply(200), Envelope(), UnreadableAnswerError),
+        (replied(200), Envelope(), UnreadableAnswerError),
     ],
 )
 def test_a_failed_look_costs_nothing_and_says_so(
@@ -333,7 +330,7 @@ def test_a_failed_look_costs_nothing_and_says_so(
 
 
 def test_only_a_look_at_one_task_can_miss_it() -> None:
-    error = failed_look(Reply(400), said("bad ids", "400"), task_id="")
+    error = failed_look(replied(400), said("bad ids", "400"), task_id="")
     assert type(error) is RefusedError
     assert "about any task" in str(error)
 

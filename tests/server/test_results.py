@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from song_mcp.journal import Journal, NewTask
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.server.results import TaskResult, as_json, task_result, task_text

@@ -11,7 +11,7 @@ import pytest
 from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library import Library
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.phase import SAVED_WITHIN_S

@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Submission, account_tag
-from song_mcp.providers.http import Answer, ServiceHttp
+from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
@@ -98,8 +98,8 @@ class Gptge:
         Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
         gpt.ge may have accepted all the same.
         """
-        answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        return Accepted(verdict.accepted_id(self.service, answer, self._envelope(answer)))
+        reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        return Accepted(verdict.accepted_id(self.service, reply, self._envelope(reply)))
 
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
@@ -109,28 +109,28 @@ class Gptge:
         """
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
-        answer = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
-        verdict.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
-        data = to_object(answer.body).get("data")
+        reply = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
+        verdict.check_look(self.service, reply, self._envelope(reply), task_id=task_id)
+        data = to_object(reply.body).get("data")
         if data is None:
             raise verdict.unknown_task(self.service, task_id)
-        return self._redaction(answer).report(_report(_one(data, task_id), task_id))
+        return self._redaction(reply).report(_report(_one(data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
 
-        Those that gpt.ge leaves out, and those that alone cannot be read, are not in the answer.
+        Those that gpt.ge leaves out, and those that alone cannot be read, are not in the reply.
         Raises a ServiceError where the look as a whole failed.
         """
         if not task_ids:
             return {}
-        answer = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
-        verdict.check_look(self.service, answer, self._envelope(answer))
-        found = to_object(answer.body).get("data")
+        reply = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
+        verdict.check_look(self.service, reply, self._envelope(reply))
+        found = to_object(reply.body).get("data")
         tasks = [found] if isinstance(found, dict) else found or []
         if not isinstance(tasks, list):
             raise unreadable(LABEL, "data")
-        reports, redaction = _reports(tasks, set(task_ids)), self._redaction(answer)
+        reports, redaction = _reports(tasks, set(task_ids)), self._redaction(reply)
         return {task_id: redaction.report(report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
@@ -140,17 +140,17 @@ class Gptge:
         """Let the connections go."""
         await self._http.close()
 
-    def _redaction(self, answer: Answer) -> Redaction:
-        return Redaction.of(answer.body, self._key, self._http.redact)
+    def _redaction(self, reply: Reply) -> Redaction:
+        return Redaction.of(reply.body, self._key, self._http.redact)
 
-    def _envelope(self, answer: Answer) -> Envelope:
+    def _envelope(self, reply: Reply) -> Envelope:
         """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
-        body = to_object(answer.body)
+        body = to_object(reply.body)
         gate = to_object(body.get("error"))
         said = spoken(gate)
         code = _gate_code(gate) if said else to_text(body.get("code"))
         has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
-        redaction = self._redaction(answer)
+        redaction = self._redaction(reply)
         task_id = _id_in(body.get("data"), code) if has_form else ""
         return Envelope(
             task_id="" if redaction.is_secret(task_id) else task_id,

@@ -70,7 +70,7 @@ LOST: Mapping[Purpose, str] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What came back, whatever its status: `body` is the decoded JSON, None where it is none.
 
     `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None.
@@ -111,7 +111,7 @@ class ServiceHttp:
         self._pause = pause
         self._transports: dict[Purpose, Transport] = {}
 
-    async def post(self, path: str, json_body: Json, deadline_s: float) -> Answer:
+    async def post(self, path: str, json_body: Json, deadline_s: float) -> Reply:
         """Make one paid POST, in at most `deadline_s` seconds altogether.
 
         Raises NotSentError where no byte left, after up to two more attempts, and NoAnswerError
@@ -127,11 +127,11 @@ class ServiceHttp:
             await self._pause(pause_s)
         return await self._pay(path, json_body, ends_at)
 
-    async def get(self, path: str, deadline_s: float = READ_S) -> Answer:
+    async def get(self, path: str, deadline_s: float = READ_S) -> Reply:
         """Look once, without a retry; raises NotSentError or NoAnswerError, which cost nothing."""
         return await self._look(path, None, deadline_s)
 
-    async def post_read(self, path: str, json_body: Json, deadline_s: float = READ_S) -> Answer:
+    async def post_read(self, path: str, json_body: Json, deadline_s: float = READ_S) -> Reply:
         """Look once by a POST that pays nothing (`docs/providers.md` 3.6); raises as `get` does."""
         return await self._look(path, json_body, deadline_s)
 
@@ -148,11 +148,11 @@ class ServiceHttp:
             text = text.replace(secret, "[key]")
         return CHANNEL_ID.sub(r"\1[id]", ADDRESS.sub("[address]", text))
 
-    async def _pay(self, path: str, json_body: Json, ends_at: float) -> Answer:
+    async def _pay(self, path: str, json_body: Json, ends_at: float) -> Reply:
         left_s = max(0.0, ends_at - anyio.current_time())
         return await self._exchange("pay", path, json_body, left_s)
 
-    async def _look(self, path: str, json_body: Json | None, deadline_s: float) -> Answer:
+    async def _look(self, path: str, json_body: Json | None, deadline_s: float) -> Reply:
         try:
             return await self._exchange("look", path, json_body, deadline_s)
         except ServiceError as error:
@@ -161,14 +161,14 @@ class ServiceHttp:
 
     async def _exchange(
         self, purpose: Purpose, path: str, json_body: Json | None, deadline_s: float
-    ) -> Answer:
+    ) -> Reply:
         """Ask once and read the whole answer, sorting every way in which that can fail."""
         transport, request = self._built(purpose, path, json_body)
         response = None
         try:
             with anyio.fail_after(deadline_s):
                 response = await transport.handle_async_request(request)
-                return await self._answer(response)
+                return await self._reply(response)
         except TimeoutError:
             raise self._lost(purpose, f"no answer within {deadline_s:.0f} s") from None
         except Exception as error:  # noqa: BLE001 - what is not known as unsent is in doubt
@@ -195,14 +195,14 @@ class ServiceHttp:
             raise self._unsent(UNUSABLE)
         return self._transports[purpose], request
 
-    async def _answer(self, response: "httpx.Response") -> Answer:
+    async def _reply(self, response: "httpx.Response") -> Reply:
         try:
             content = await _read(response)
         finally:
             await response.aclose()
         is_json, body = _decoded(content)
         excerpt = "" if is_json else content[: EXCERPT * 4].decode("utf-8", "replace")
-        return Answer(
+        return Reply(
             status=response.status_code,
             body=body,
             text=clean(self.redact(excerpt), limit=EXCERPT, lines=False),

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
-from song_mcp.providers.http import Answer, ServiceHttp
+from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, WireAccount, WireError, WireTask
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
@@ -97,11 +97,11 @@ class Piapi:
         Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
         PiAPI may have accepted all the same.
         """
-        answer = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        task_id = verdict.accepted_id(self.service, answer, self._envelope(answer))
+        reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        task_id = verdict.accepted_id(self.service, reply, self._envelope(reply))
         report = None
         with suppress(UnreadableAnswerError):
-            report = self._report(answer, task_id)
+            report = self._report(reply, task_id)
         return Accepted(task_id, report)
 
     async def fetch(self, task_id: str) -> Report:
@@ -112,13 +112,13 @@ class Piapi:
         """
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
-        answer = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
-        task = _task_in(answer)
+        reply = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
+        task = _task_in(reply)
         if not (usable_id(task.get("task_id")) and to_text(task.get("status"))):
-            verdict.check_look(self.service, answer, self._envelope(answer), task_id=task_id)
-        if not task and to_object(answer.body).get("data") is None:
+            verdict.check_look(self.service, reply, self._envelope(reply), task_id=task_id)
+        if not task and to_object(reply.body).get("data") is None:
             raise verdict.unknown_task(self.service, task_id)
-        return self._report(answer, task_id)
+        return self._report(reply, task_id)
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks, one after the other; those that PiAPI does not know are left out.
@@ -133,11 +133,11 @@ class Piapi:
 
     async def account(self) -> Account:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
-        answer = await self._http.get("/account/info")
-        verdict.check_look(self.service, answer, self._envelope(answer))
-        wire = parsed(WireAccount, to_object(answer.body).get("data"), label=LABEL)
+        reply = await self._http.get("/account/info")
+        verdict.check_look(self.service, reply, self._envelope(reply))
+        wire = parsed(WireAccount, to_object(reply.body).get("data"), label=LABEL)
         limit = wire.max_concurrent_task_count
-        plan = self._redaction(answer).song_text(wire.plan)
+        plan = self._redaction(reply).song_text(wire.plan)
         return Account(plan, wire.balance_usd, None if limit is None else int(limit))
 
     async def close(self) -> None:
@@ -168,14 +168,14 @@ class Piapi:
             fields |= dict.fromkeys(self._lyrics_fields, request.lyrics)
         return fields
 
-    def _envelope(self, answer: Answer) -> Envelope:
-        body, task = to_object(answer.body), _task_in(answer)
+    def _envelope(self, reply: Reply) -> Envelope:
+        body, task = to_object(reply.body), _task_in(reply)
         message = spoken([body.get("message"), body.get("error")])
         reason = spoken(task.get("error"))
         told = [message, reason] if reason not in message else [message]
         task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
         has_form = code.isdecimal() and ("data" in body or bool(message))
-        redaction = self._redaction(answer)
+        redaction = self._redaction(reply)
         return Envelope(
             task_id="" if redaction.is_secret(task_id) else task_id,
             code=redaction.error(code),
@@ -183,12 +183,12 @@ class Piapi:
             is_service=has_form or bool(task_id),
         )
 
-    def _report(self, answer: Answer, task_id: str) -> Report:
-        task = parsed(WireTask, _task_in(answer), label=LABEL)
-        return self._redaction(answer).report(_report(task, task_id))
+    def _report(self, reply: Reply, task_id: str) -> Report:
+        task = parsed(WireTask, _task_in(reply), label=LABEL)
+        return self._redaction(reply).report(_report(task, task_id))
 
-    def _redaction(self, answer: Answer) -> Redaction:
-        return Redaction.of(answer.body, self._key, self._http.redact)
+    def _redaction(self, reply: Reply) -> Redaction:
+        return Redaction.of(reply.body, self._key, self._http.redact)
 
 
 def _lyrics_type(request: SongRequest) -> str:
@@ -210,9 +210,9 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 # Answers ---------------------------------------------------------------------------------------
 
 
-def _task_in(answer: Answer) -> dict[str, Any]:
-    """Give the task of an answer, which may stand there without an envelope; {} without one."""
-    body = to_object(answer.body)
+def _task_in(reply: Reply) -> dict[str, Any]:
+    """Give the task of a reply, which may stand there without an envelope; {} without one."""
+    body = to_object(reply.body)
     is_bare = "data" not in body and "task_id" in body and "status" in body
     return body if is_bare else to_object(body.get("data"))
 

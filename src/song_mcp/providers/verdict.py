@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from song_mcp.errors import (
     BadKeyError,
@@ -26,6 +25,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers.http import Reply
 from song_mcp.providers.names import NAMES
 from song_mcp.providers.redaction import without_named
 from song_mcp.songs import Service
@@ -91,27 +91,7 @@ class Envelope:
     is_gate: bool = False
 
 
-class Received(Protocol):
-    """The part of `song_mcp.providers.http.Answer` that sorting looks at."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-
-    @property
-    def text(self) -> str:
-        """The cleaned start of a body that is not JSON."""
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """How long the service asked to wait, in seconds."""
-
-    @property
-    def is_json(self) -> bool:
-        """Whether the body was JSON."""
-
-
-def accepted_id(service: Service, received: Received, envelope: Envelope) -> str:
+def accepted_id(service: Service, reply: Reply, envelope: Envelope) -> str:
     """Give the id of the task that a submission made.
 
     Raises RefusedError or one of its kind where nothing was charged, and NoAnswerError or
@@ -119,23 +99,21 @@ def accepted_id(service: Service, received: Received, envelope: Envelope) -> str
     """
     if envelope.is_service and envelope.task_id:
         return envelope.task_id
-    case = _Case(received, envelope)
+    case = _Case(reply, envelope)
     kind = _first(SUBMISSION_RULES, case) or case.doubt
-    raise _error(kind, SUBMISSION_TEXTS[kind], service, received, envelope)
+    raise _error(kind, SUBMISSION_TEXTS[kind], service, reply, envelope)
 
 
-def check_look(
-    service: Service, received: Received, envelope: Envelope, *, task_id: str = ""
-) -> None:
+def check_look(service: Service, reply: Reply, envelope: Envelope, *, task_id: str = "") -> None:
     """Come back where a look succeeded; `task_id` is the one task that was looked at, or "".
 
     Raises UnknownTaskError where the service does not know that task, else a ServiceError.
     """
-    case = _Case(received, envelope, is_of_one_task=bool(task_id))
+    case = _Case(reply, envelope, is_of_one_task=bool(task_id))
     if case.is_fine:
         return
     kind = _first(LOOK_RULES, case) or case.doubt
-    error = _error(kind, LOOK_TEXTS[kind], service, received, envelope, task_id)
+    error = _error(kind, LOOK_TEXTS[kind], service, reply, envelope, task_id)
     error.charged = "no"
     raise error
 
@@ -151,7 +129,7 @@ def unknown_task(service: Service, task_id: str) -> UnknownTaskError:
 
 @dataclass(frozen=True)
 class _Case:
-    received: Received
+    reply: Reply
     envelope: Envelope
     is_of_one_task: bool = False
 
@@ -160,12 +138,12 @@ class _Case:
         """The HTTP status, or the body's code where HTTP says 2xx or the code is a 5xx."""
         code = self.envelope.code
         if not self.envelope.is_service or not re.fullmatch("[45][0-9][0-9]", code):
-            return self.received.status
-        return int(code) if self.is_2xx or code.startswith("5") else self.received.status
+            return self.reply.status
+        return int(code) if self.is_2xx or code.startswith("5") else self.reply.status
 
     @property
     def is_2xx(self) -> bool:
-        return 200 <= self.received.status < 300  # noqa: PLR2004 - HTTP's own numbers
+        return 200 <= self.reply.status < 300  # noqa: PLR2004 - HTTP's own numbers
 
     @property
     def is_error_code(self) -> bool:
@@ -190,8 +168,8 @@ class _Case:
     def words(self) -> str:
         """Everything that was said, for searching; the body of an error that is no JSON as well."""
         texts = [text for _, text in _unwrapped(self.envelope.code, self.envelope.message)]
-        if not self.received.is_json and not self.is_2xx:
-            texts.append(self.received.text)
+        if not self.reply.is_json and not self.is_2xx:
+            texts.append(self.reply.text)
         return "\n".join(texts).casefold().replace("\u2019", "'")
 
     def says(self, codes: frozenset[str], texts: tuple[str, ...]) -> bool:
@@ -213,7 +191,7 @@ def _known_refusal(case: _Case) -> type[ServiceError] | None:
 
 
 def _redirected(case: _Case) -> type[ServiceError] | None:
-    return MisdirectedError if 300 <= case.received.status < 400 else None  # noqa: PLR2004
+    return MisdirectedError if 300 <= case.reply.status < 400 else None  # noqa: PLR2004
 
 
 def _too_many(case: _Case) -> type[ServiceError] | None:
@@ -332,7 +310,7 @@ def _error(
     kind: type[ServiceError | NotFoundError],
     sentence: str,
     service: Service,
-    received: Received,
+    reply: Reply,
     envelope: Envelope,
     task_id: str = "",
 ) -> ServiceError | NotFoundError:
@@ -342,42 +320,42 @@ def _error(
         key=names.key_variable,
         base_url=names.base_url_variable,
         shop=names.shop,
-        status=received.status,
-        said=_said(envelope, received, [f"HTTP {received.status}"] * (kind is NoAnswerError)),
-        what=_what(envelope, received),
-        later=_later(received.retry_after_s),
+        status=reply.status,
+        said=_said(envelope, reply, [f"HTTP {reply.status}"] * (kind is NoAnswerError)),
+        what=_what(envelope, reply),
+        later=_later(reply.retry_after_s),
         task=quoted(task_id),
         unharmed=_unharmed(task_id),
     )
     if issubclass(kind, BusyError):
-        return kind(text, retry_after_s=received.retry_after_s)
+        return kind(text, retry_after_s=reply.retry_after_s)
     return kind(text)
 
 
-def _said(envelope: Envelope, received: Received, before: list[str]) -> str:
+def _said(envelope: Envelope, reply: Reply, before: list[str]) -> str:
     """Quote the innermost words of the service, or else its code or the start of the body."""
     texts = [text for _, text in _unwrapped(envelope.code, envelope.message) if text.strip()]
-    words = texts[-1] if texts else envelope.code or _plain_words(received)
+    words = texts[-1] if texts else envelope.code or _plain_words(reply)
     parts = [*before, f"it said {quoted(words)}"] if words else before
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _what(envelope: Envelope, received: Received) -> str:
+def _what(envelope: Envelope, reply: Reply) -> str:
     if envelope.is_service:
         return "an answer without a task id"
-    if received.is_json:
+    if reply.is_json:
         return "JSON of another form"
-    if not received.text:
+    if not reply.text:
         return "nothing, or far too much"
-    if received.text.startswith("<"):
+    if reply.text.startswith("<"):
         return "a web page"
-    words = _plain_words(received)
+    words = _plain_words(reply)
     return f"the text {quoted(words)}" if words else "something broken or cut off"
 
 
-def _plain_words(received: Received) -> str:
+def _plain_words(reply: Reply) -> str:
     """Give a body that is no JSON where it is plain words: pieces of others may hold secrets."""
-    return "" if RAW.search(received.text) else without_named(received.text)
+    return "" if RAW.search(reply.text) else without_named(reply.text)
 
 
 def _later(retry_after_s: float | None) -> str:

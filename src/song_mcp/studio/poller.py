@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from song_mcp.clock import Clock
 from song_mcp.errors import NotFoundError, ServiceError, SongError
 from song_mcp.journal import Journal, Recorded
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.songs import SERVICE_LABELS, Report, Service, Task
 from song_mcp.studio.breaker import Breaker
 from song_mcp.studio.saver import Saver

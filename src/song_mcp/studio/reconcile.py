@@ -6,7 +6,7 @@ a balance is told as the hint that it is.
 
 from song_mcp.errors import InvalidRequestError, ServiceError
 from song_mcp.journal import Journal
-from song_mcp.providers.base import Provider
+from song_mcp.providers import Provider
 from song_mcp.songs import SERVICE_LABELS, Task
 
 SONG_USD = 0.05

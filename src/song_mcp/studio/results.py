@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from song_mcp.providers.base import Account
+from song_mcp.providers import Account
 from song_mcp.songs import Service, Task
 
 Action = Literal["check", "abandon", "submit_again"]

@@ -26,7 +26,7 @@ from song_mcp.errors import (
 )
 from song_mcp.journal import LAST, Journal, Page
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
-from song_mcp.providers.base import Account, Provider
+from song_mcp.providers import Account, Provider
 from song_mcp.songs import (
     DEFAULT_SUNO,
     MODELS,

@@ -21,7 +21,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import JournalError, NoAnswerError, PlanLimitError, SongError
 from song_mcp.journal import Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
-from song_mcp.providers.base import Accepted, Account, Provider, Submission
+from song_mcp.providers import Accepted, Account, Provider, Submission
 from song_mcp.songs import RANDOM_SEED, Request, Task
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on

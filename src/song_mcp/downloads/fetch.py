@@ -43,7 +43,7 @@ PUBLIC = Reach()
 
 
 @dataclass(frozen=True)
-class Media:
+class Downloaded:
     """A download: the type that its host claims ("" where it claims none) and the size in bytes."""
 
     mime_type: str
@@ -58,7 +58,7 @@ async def download(
     deadline_s: float,
     reach: Reach = PUBLIC,
     transport: Transport | None = None,
-) -> Media:
+) -> Downloaded:
     """Pour what is at `url` into `sink`, without a key, in at most `deadline_s` seconds.
 
     The address and each of at most three redirects must pass `check_url`. Raises what `sink`
@@ -133,7 +133,9 @@ def _joined(base: "httpx.URL", location: str) -> str:
         raise LibraryError("The audio's address led on to no usable URL.") from None
 
 
-async def _pour(response: "httpx.Response", sink: Callable[[bytes], None], cap_bytes: int) -> Media:
+async def _pour(
+    response: "httpx.Response", sink: Callable[[bytes], None], cap_bytes: int
+) -> Downloaded:
     _check_head(response, cap_bytes)
     size = 0
     async for chunk in as_sent(response):
@@ -142,7 +144,7 @@ async def _pour(response: "httpx.Response", sink: Callable[[bytes], None], cap_b
             raise _too_long(cap_bytes)
         sink(chunk)
     mime_type = response.headers.get("content-type", "").partition(";")[0].lower()
-    return Media(clean(mime_type, limit=100, lines=False), size)
+    return Downloaded(clean(mime_type, limit=100, lines=False), size)
 
 
 def _check_head(response: "httpx.Response", cap_bytes: int) -> None:

@@ -6,7 +6,7 @@ import anyio
 import httpx
 import pytest
 
-from song_mcp.downloads.download import Media, Reach, check_url, download
+from song_mcp.downloads.fetch import Downloaded, Reach, check_url, download
 from song_mcp.errors import LibraryError
 
 AUDIO = b"ID3" + bytes(range(256)) * 8
@@ -16,7 +16,7 @@ URL = "https://storage.googleapis.com/udio/1/The%2520Untitled.mp3?sig=a%2Bb"
 
 async def fetched(
     handler: Callable[[httpx.Request], httpx.Response], url: str = URL, cap_bytes: int = 10_000
-) -> tuple[Media, bytes]:
+) -> tuple[Downloaded, bytes]:
     content = bytearray()
     media = await download(
         url,
@@ -47,7 +47,7 @@ def led(to: str, status: int = 302) -> Callable[[httpx.Request], httpx.Response]
 async def test_the_bytes_reach_the_sink_and_the_type_is_told() -> None:
     media, content = await fetched(audio)
     assert content == AUDIO
-    assert media == Media("audio/mpeg", len(AUDIO))
+    assert media == Downloaded("audio/mpeg", len(AUDIO))
 
 
 async def test_the_address_is_used_exactly_as_it_came_and_without_a_key() -> None:
