@@ -20,7 +20,7 @@ from song_mcp.journal import store
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import Service
+from song_mcp.songs import ServiceName
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 
 Fault = Literal[
@@ -45,7 +45,7 @@ class Made:
     """A task that a service accepted, and charged."""
 
     task_id: str
-    service: Service
+    service: ServiceName
     asked: str
     ends_at_s: float
     fails: bool = False
@@ -67,12 +67,12 @@ class MemoryServices:
     made: dict[str, Made] = field(default_factory=dict)
     posts: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    looks: Counter[Service] = field(default_factory=Counter)
+    looks: Counter[ServiceName] = field(default_factory=Counter)
     asked_ids: list[list[str]] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: Counter[str] = field(default_factory=Counter)
 
-    def providers(self) -> dict[Service, Provider]:
+    def providers(self) -> dict[ServiceName, Provider]:
         """Give the real adapters of one process, which talk to these services."""
         piapi = httpx.MockTransport(partial(self._handle, "piapi"))
         gptge = httpx.MockTransport(partial(self._handle, "gptge"))
@@ -81,7 +81,7 @@ class MemoryServices:
             "gptge": Gptge(GPTGE_KEY, "https://api.gpt.ge", gptge),
         }
 
-    def accept(self, service: Service, asked: str = "", song_s: float | None = None) -> Made:
+    def accept(self, service: ServiceName, asked: str = "", song_s: float | None = None) -> Made:
         """Take a submission."""
         task_id = str(UUID(int=len(self.made) + 1, version=4))
         ends_at_s = self.clock.monotonic() + (self.song_s if song_s is None else song_s)
@@ -92,7 +92,7 @@ class MemoryServices:
         """Give what was accepted of one request, told by its description."""
         return [made for made in self.made.values() if made.asked == asked]
 
-    async def _handle(self, service: Service, request: httpx.Request) -> httpx.Response:
+    async def _handle(self, service: ServiceName, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/account/info":
             return _enveloped("piapi", {"equivalent_in_usd": 10.0})
         if request.url.path in PAID_PATHS and request.method == "POST":
@@ -101,7 +101,7 @@ class MemoryServices:
 
     # Submissions -------------------------------------------------------------------------
 
-    async def _submitted(self, service: Service, body: dict[str, Any]) -> httpx.Response:
+    async def _submitted(self, service: ServiceName, body: dict[str, Any]) -> httpx.Response:
         asked = _asked(body)
         fault = self.faults.popleft() if self.faults else "none"
         if fault == "not reached":
@@ -115,7 +115,9 @@ class MemoryServices:
             return await self._answered_late(service, made, fault)
         return self._refusal(service, fault)
 
-    async def _answered_late(self, service: Service, made: Made, fault: Fault) -> httpx.Response:
+    async def _answered_late(
+        self, service: ServiceName, made: Made, fault: Fault
+    ) -> httpx.Response:
         await self.clock.sleep(FOREVER_S if fault == "hangs" else self.latency_s)
         if fault == "lost after it was taken":
             raise httpx.ReadError("reset")
@@ -124,7 +126,7 @@ class MemoryServices:
         data = made.task_id if service == "gptge" else self._piapi_task(made)
         return _enveloped(service, data)
 
-    def _refusal(self, service: Service, fault: Fault) -> httpx.Response:
+    def _refusal(self, service: ServiceName, fault: Fault) -> httpx.Response:
         headers = {"Retry-After": self.retry_after} if self.retry_after else {}
         if fault == "page":
             return httpx.Response(502, html=PAGE)
@@ -135,7 +137,7 @@ class MemoryServices:
 
     # Looks -------------------------------------------------------------------------------
 
-    async def _looked(self, service: Service, request: httpx.Request) -> httpx.Response:
+    async def _looked(self, service: ServiceName, request: httpx.Request) -> httpx.Response:
         ids = _ids(request)
         self.looks[service] += 1
         self.asked_ids.append(ids)
@@ -155,7 +157,7 @@ class MemoryServices:
         await self.clock.sleep(FOREVER_S if fault == "hangs" else self.latency_s)
         self.under_way.subtract(ids)
 
-    def _shown(self, service: Service, ids: list[str], *, is_batch: bool) -> httpx.Response:
+    def _shown(self, service: ServiceName, ids: list[str], *, is_batch: bool) -> httpx.Response:
         """Show the tasks that are known, in an order of the service's own."""
         known = [self.made[key] for key in reversed(ids) if key in self.made]
         shown = [_gptge_task(m, self._status(m)) for m in known if m.service == "gptge"]
@@ -189,7 +191,7 @@ def _gptge_task(made: Made, status: str) -> dict[str, object]:
     return {"task_id": made.task_id, "action": "MUSIC", "status": words[status], "data": None}
 
 
-def _enveloped(service: Service, data: object) -> httpx.Response:
+def _enveloped(service: ServiceName, data: object) -> httpx.Response:
     code: object = 200 if service == "piapi" else "success"
     return httpx.Response(200, json={"code": code, "data": data, "message": ""})
 

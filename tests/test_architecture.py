@@ -105,5 +105,5 @@ def text_of(module: str) -> str:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_no_module_grows_past_five_hundred_lines(module: str) -> None:
-    assert len(text_of(module).splitlines()) <= 500
+def test_no_module_grows_past_550_lines(module: str) -> None:
+    assert len(text_of(module).splitlines()) <= 550

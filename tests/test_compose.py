@@ -1,12 +1,25 @@
 """The settings of the ways out reach whoever goes out."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import anyio
+import pytest
 
+from song_mcp.providers import Provider
+from song_mcp.songs import SERVICES
 from tests.faults.canaries import PIAPI_KEY
 from tests.house import open_house
 from tests.providers.test_proxy import Proxy, open_proxy
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_the_adapter_of_each_service_is_a_provider(name: str) -> None:
+    service = SERVICES[name]
+    options = {option.name: option.choices[-1] for option in service.options}
+    made = resolve_name(service.adapter)("key", service.base_url, proxy="", **options)
+    assert isinstance(made, Provider)
+    assert made.service == name
 
 
 async def test_a_service_is_asked_through_the_proxy_and_without_showing_it_the_key(

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from song_mcp.settings import Settings, SettingsError
-from song_mcp.songs import MODELS
+from song_mcp.settings import ServiceSettings, Settings, SettingsError
+from song_mcp.songs import MODELS, SERVICES, Service
 
 KEY = "sk-very-secret-0001"
+PIAPI, GPTGE = SERVICES["piapi"], SERVICES["gptge"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +31,9 @@ def problem() -> str:
 
 def test_without_any_variable_there_are_defaults(home: Path) -> None:
     settings = Settings.read()
-    assert settings.piapi_key is None
-    assert settings.gptge_key is None
-    assert settings.piapi_base_url == "https://api.piapi.ai"
-    assert settings.gptge_base_url == "https://api.gpt.ge"
-    assert settings.piapi_service_mode == "public"
+    public = {"service_mode": "public"}
+    assert settings.of(PIAPI) == ServiceSettings(None, "https://api.piapi.ai", public)
+    assert settings.of(GPTGE) == ServiceSettings(None, "https://api.gpt.ge", {})
     assert settings.default_model is None
     assert settings.wait_seconds == 25.0
     assert settings.journal_path.name == "journal.sqlite3"
@@ -82,7 +81,9 @@ def test_every_variable_is_in_the_readme() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "field"), [("PIAPI_API_KEY", "piapi_key"), ("GPTGE_API_KEY", "gptge_key")]
+    ("name", "service"),
+    [("PIAPI_API_KEY", PIAPI), ("GPTGE_API_KEY", GPTGE)],
+    ids=["piapi", "gptge"],
 )
 @pytest.mark.parametrize(
     "given",
@@ -90,15 +91,18 @@ def test_every_variable_is_in_the_readme() -> None:
     ids=["bare", "before", "after", "around"],
 )
 def test_blanks_around_a_key_are_no_part_of_it(
-    monkeypatch: pytest.MonkeyPatch, name: str, field: str, given: str
+    monkeypatch: pytest.MonkeyPatch, name: str, service: Service, given: str
 ) -> None:
     monkeypatch.setenv(name, given)
-    assert getattr(Settings.read(), field).get_secret_value() == KEY
+    key = Settings.read().of(service).key
+    assert key is not None
+    assert key.get_secret_value() == KEY
 
 
 @pytest.mark.parametrize(
-    ("name", "field"),
-    [("PIAPI_BASE_URL", "piapi_base_url"), ("GPTGE_BASE_URL", "gptge_base_url")],
+    ("name", "service"),
+    [("PIAPI_BASE_URL", PIAPI), ("GPTGE_BASE_URL", GPTGE)],
+    ids=["piapi", "gptge"],
 )
 @pytest.mark.parametrize(
     ("given", "used"),
@@ -112,15 +116,15 @@ def test_blanks_around_a_key_are_no_part_of_it(
     ],
 )
 def test_a_base_url_is_https_or_on_this_machine(
-    monkeypatch: pytest.MonkeyPatch, name: str, field: str, given: str, used: str
+    monkeypatch: pytest.MonkeyPatch, name: str, service: Service, given: str, used: str
 ) -> None:
     monkeypatch.setenv(name, given)
-    assert getattr(Settings.read(), field) == used
+    assert Settings.read().of(service).base_url == used
 
 
 def test_the_service_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIAPI_SERVICE_MODE", "private")
-    assert Settings.read().piapi_service_mode == "private"
+    assert Settings.read().of(PIAPI).options == {"service_mode": "private"}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -217,5 +221,6 @@ def test_no_text_of_the_settings_has_a_key(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PIAPI_API_KEY", KEY)
     monkeypatch.setenv("GPTGE_API_KEY", KEY)
     settings = Settings.read()
-    for text in (repr(settings), str(settings), settings.model_dump_json()):
+    services = [repr(settings.of(service)) for service in (PIAPI, GPTGE)]
+    for text in (repr(settings), str(settings), settings.model_dump_json(), *services):
         assert KEY not in text

@@ -7,6 +7,7 @@ import pytest
 from song_mcp.errors import InvalidRequestError
 from song_mcp.songs import (
     MODELS,
+    SERVICES,
     UDIO,
     ExtensionRequest,
     LyricsRequest,
@@ -15,7 +16,18 @@ from song_mcp.songs import (
     checked_id,
 )
 
+SERVICE_NAMES = tuple(SERVICES)
 V4, V5 = MODELS["suno-v4"], MODELS["suno-v5"]
+
+
+@pytest.mark.parametrize("name", SERVICE_NAMES)
+def test_a_row_of_the_table_holds_together(name: str) -> None:
+    service = SERVICES[name]
+    assert service.name == name
+    assert {model.service for model in service.models} == {name}
+    assert [MODELS[model.name] for model in service.models] == list(service.models)
+    assert service.default_model in service.models
+    assert [service.model(model.sent_as) for model in service.models] == list(service.models)
 
 
 def refusal(**arguments: Any) -> str:  # noqa: ANN401 - whatever a field takes

@@ -226,22 +226,24 @@ def _sandbox(options: argparse.Namespace) -> int:
 
 
 def _say_ready(base_url: str) -> None:
-    print(
-        "A stand-in for PiAPI and gpt.ge is running; Ctrl-C ends it. For a server to use it, set:"
-    )
-    for name in ("PIAPI_BASE_URL", "GPTGE_BASE_URL"):
-        print(f"  {name}={base_url}")
-    for name in ("PIAPI_API_KEY", "GPTGE_API_KEY"):
-        print(f"  {name}=sandbox")
+    from song_mcp.sandbox.app import STANDS_IN_FOR
+    from song_mcp.songs import SERVICES
+
+    services = [SERVICES[name] for name in STANDS_IN_FOR]
+    labels = " and ".join(service.label for service in services)
+    print(f"A stand-in for {labels} is running; Ctrl-C ends it. For a server to use it, set:")
+    for service in services:
+        print(f"  {service.base_url_variable}={base_url}")
+    for service in services:
+        print(f"  {service.key_variable}=sandbox")
     sys.stdout.flush()
 
 
 def _config(_: argparse.Namespace) -> int:
-    entry = {
-        "command": str(_command()),
-        "args": [],
-        "env": {"PIAPI_API_KEY": "your-piapi-key", "GPTGE_API_KEY": "your-gptge-key"},
-    }
+    from song_mcp.songs import SERVICES
+
+    keys = {each.key_variable: f"your-{each.name}-key" for each in SERVICES.values()}
+    entry = {"command": str(_command()), "args": [], "env": keys}
     print(json.dumps({"mcpServers": {"song-mcp": entry}}, indent=2))
     return 0
 

@@ -4,9 +4,10 @@ Nothing is opened before the studio is entered. A service without a key does not
 of the program.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pkgutil import resolve_name
 from urllib.parse import urlsplit
 
 import anyio
@@ -16,10 +17,8 @@ from song_mcp.downloads import Reach, download
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.piapi import Piapi
 from song_mcp.settings import LOOPBACK, Settings
-from song_mcp.songs import Service
+from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
     Catalog,
     Feed,
@@ -66,7 +65,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
 @asynccontextmanager
 async def running(
     options: Options,
-    providers: Mapping[Service, Provider],
+    providers: Mapping[ServiceName, Provider],
     journal: Journal,
     library: Library,
     clock: Clock,
@@ -109,22 +108,15 @@ async def running(
             work.cancel_scope.cancel()
 
 
-def _providers(settings: Settings) -> dict[Service, Provider]:
-    """Give the services that have a key."""
-    providers: dict[Service, Provider] = {}
-    if settings.piapi_key:
-        providers["piapi"] = Piapi(
-            settings.piapi_key.get_secret_value(),
-            settings.piapi_base_url,
-            service_mode=settings.piapi_service_mode,
-            proxy=_proxy(settings, settings.piapi_base_url),
-        )
-    if settings.gptge_key:
-        providers["gptge"] = Gptge(
-            settings.gptge_key.get_secret_value(),
-            settings.gptge_base_url,
-            proxy=_proxy(settings, settings.gptge_base_url),
-        )
+def _providers(settings: Settings) -> dict[ServiceName, Provider]:
+    """Return the adapters of the services that have a key; no others are imported."""
+    providers: dict[ServiceName, Provider] = {}
+    for service in SERVICES.values():
+        own = settings.of(service)
+        if own.key:
+            make: Callable[..., Provider] = resolve_name(service.adapter)
+            key, proxy = own.key.get_secret_value(), _proxy(settings, own.base_url)
+            providers[service.name] = make(key, own.base_url, proxy=proxy, **own.options)
     return providers
 
 
@@ -135,7 +127,7 @@ def _library(settings: Settings) -> Library:
 
 def _reach(settings: Settings) -> Reach:
     """Say where downloads may go: a sandbox's media are at the base URLs on this machine."""
-    parts = [urlsplit(url) for url in (settings.piapi_base_url, settings.gptge_base_url)]
+    parts = [urlsplit(settings.of(service).base_url) for service in SERVICES.values()]
     home = frozenset(
         (part.hostname, part.port or DEFAULT_PORTS[part.scheme])
         for part in parts

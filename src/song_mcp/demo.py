@@ -22,8 +22,9 @@ from mcp.types import BlobResourceContents, TextResourceContents
 from tqdm import tqdm
 
 from song_mcp.errors import SongError
-from song_mcp.sandbox.app import build_app
+from song_mcp.sandbox.app import STANDS_IN_FOR, build_app
 from song_mcp.sandbox.serve import running
+from song_mcp.songs import SERVICES
 
 Json = dict[str, Any]
 
@@ -165,10 +166,8 @@ async def _main_job(demo: Demo, folder: Path) -> None:
 @asynccontextmanager
 async def _client(base_url: str, folder: Path) -> AsyncIterator[Client]:
     environment = {
-        "PIAPI_API_KEY": "sandbox",
-        "PIAPI_BASE_URL": base_url,
-        "GPTGE_API_KEY": "sandbox",
-        "GPTGE_BASE_URL": base_url,
+        **{SERVICES[name].key_variable: "sandbox" for name in STANDS_IN_FOR},
+        **{SERVICES[name].base_url_variable: base_url for name in STANDS_IN_FOR},
         "SONG_MCP_HOME": str(folder / "journal"),
         "SONG_MCP_LIBRARY": str(folder / "library"),
     }

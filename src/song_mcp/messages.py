@@ -3,19 +3,13 @@
 Invariant: each sentence says what happened, whether it cost anything, and what to do next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from song_mcp.library import short_id
-from song_mcp.songs import SERVICE_LABELS, Clip, ExtensionRequest, Request, Service, Task
+from song_mcp.songs import SERVICES, Clip, ExtensionRequest, Request, ServiceName, Task
 from song_mcp.text import quoted
 
-KEY_VARIABLES: Mapping[Service, str] = {"piapi": "PIAPI_API_KEY", "gptge": "GPTGE_API_KEY"}
-
-WHERE_ELSE: Mapping[Service, str] = {
-    "piapi": "A Suno task made elsewhere is for fetch_suno_task; list_songs has those made here.",
-    "gptge": "A PiAPI task made elsewhere is for get_task; list_songs shows what was made here.",
-}
 JOINED = (
     "The same request was made before and this is its task: this call paid nothing. "
     "another_take=true would make and pay another."
@@ -43,31 +37,45 @@ def remarks(request: Request) -> str:
     """Say what an extension does that the person may not expect."""
     if not isinstance(request, ExtensionRequest):
         return ""
-    if request.model.service == "piapi" and request.continue_at_s is None:
-        return "Continues from 0 s, as in PiAPI's example; continue_at_seconds sets another place."
-    if request.model.service == "gptge" and not request.lyrics:
-        return "Suno sings only lyrics that are given here, so this part is instrumental."
+    service = SERVICES[request.model.service]
+    if request.continue_at_s is None and not service.extends_from_end:
+        example = f"as in {service.label}'s example"
+        return f"Continues from 0 s, {example}; continue_at_seconds sets another place."
+    if service.sings_given_alone and not request.lyrics:
+        return (
+            f"{service.music} sings only lyrics that are given here, so this part is instrumental."
+        )
     return ""
 
 
-def no_key(service: Service, *, has_any: bool) -> str:
-    """Say which variable is missing for a service, or, where none has a key, name them both."""
+def no_key(service: ServiceName, *, has_any: bool) -> str:
+    """Say which variable is missing for a service, or, if none has a key, name them all."""
     if has_any:
-        missing = f"{SERVICE_LABELS[service]} has no key: set {KEY_VARIABLES[service]}"
+        missing = f"{SERVICES[service].label} has no key: set {SERVICES[service].key_variable}"
     else:
-        missing = "No service has a key: set PIAPI_API_KEY (Udio) or GPTGE_API_KEY (Suno)"
+        keys = " or ".join(f"{each.key_variable} ({each.music})" for each in SERVICES.values())
+        missing = f"No service has a key: set {keys}"
     return (
         f"{missing} in the MCP client's settings for this server and restart it. Nothing was sent "
         "or paid. `song-mcp demo` shows everything without a key."
     )
 
 
-def unknown_without_key(task_id: str, service: Service) -> str:
+def unknown_without_key(task_id: str, service: ServiceName) -> str:
     """Say that a task is not known and its service cannot be asked."""
     return (
-        f"There is no task {task_id} in the journal, and {SERVICE_LABELS[service]} cannot be asked "
-        f"because {KEY_VARIABLES[service]} is not set. list_songs shows the known tasks."
+        f"There is no task {task_id} in the journal, and {SERVICES[service].label} cannot be asked "
+        f"because {SERVICES[service].key_variable} is not set. list_songs shows the known tasks."
     )
+
+
+def elsewhere(service: ServiceName) -> str:
+    """Say where to look for a task that is unknown at a service."""
+    others = [each for each in SERVICES.values() if each.elsewhere_tool and each.name != service]
+    tools = " ".join(
+        f"A task made elsewhere at {each.label} is for {each.elsewhere_tool};" for each in others
+    )
+    return f"{tools} list_songs has those made here."
 
 
 def task_for_clip(task: Task) -> str:
@@ -79,10 +87,15 @@ def task_for_clip(task: Task) -> str:
 
 def unknown_clip(name: str) -> str:
     """Say that no clip is called so, and what a clip can be called."""
+    tools = " ".join(
+        f"Of a {each.music} task made elsewhere, call {each.elsewhere_tool} with that task's id "
+        "first."
+        for each in SERVICES.values()
+        if each.elsewhere_tool and not each.extends_any_clip
+    )
     return (
         f"There is no clip {quoted(name)} in the journal: clip_id takes an id, a short id, an "
-        "exact title or last, and list_songs shows them. Of a Suno task made elsewhere, call "
-        "fetch_suno_task with that task's id first. Nothing was sent or paid."
+        f"exact title or last, and list_songs shows them. {tools} Nothing was sent or paid."
     )
 
 
@@ -131,7 +144,7 @@ def unknown_task(name: str) -> str:
 
 def going(task: Task) -> str:
     """Say in short how an open task stands."""
-    label = SERVICE_LABELS[task.service]
+    label = SERVICES[task.service].label
     if task.status == "submitting":
         return f"It is being submitted to {label}."
     if task.status == "pending":
@@ -140,9 +153,9 @@ def going(task: Task) -> str:
     return f"{label} is making it{so_far}."
 
 
-def as_last_known(service: Service) -> str:
+def as_last_known(service: ServiceName) -> str:
     """Say why a service is not asked how its task stands."""
-    return f"As last known: {KEY_VARIABLES[service]} is not set."
+    return f"As last known: {SERVICES[service].key_variable} is not set."
 
 
 def unfollowed(task: Task) -> str:
@@ -151,7 +164,7 @@ def unfollowed(task: Task) -> str:
     if not task.is_open:
         return f"Following was stopped, as asked. Meanwhile it is {task.status}: {shows} shows it."
     return (
-        f"Following was stopped, as asked, and no more: {SERVICE_LABELS[task.service]} goes on "
+        f"Following was stopped, as asked, and no more: {SERVICES[task.service].label} goes on "
         f"with it, and nothing is refunded. {shows} still looks at it; the same request again "
         "joins it, pays nothing, and has it followed again."
     )

@@ -6,8 +6,10 @@ start with a sentence that names it.
 """
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from platformdirs import user_data_path, user_music_path
@@ -17,12 +19,13 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    create_model,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from song_mcp.errors import SongError
-from song_mcp.songs import LONGEST_WAIT_S, MODELS, Model, ModelName
+from song_mcp.songs import LONGEST_WAIT_S, MODELS, SERVICES, Model, Service
 
 MIB = 2**20
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -87,18 +90,49 @@ Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 
 
-class Settings(BaseSettings):
-    """Everything that can be set, each by the variable in its `validation_alias`."""
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What is set for one service: its key, if there is one, and its own `options`."""
+
+    key: SecretStr | None
+    base_url: str
+    options: Mapping[str, str]
+
+
+def _one_of(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type that only pydantic reads
+    return Literal[tuple(names)]
+
+
+def _of_services() -> Mapping[str, Any]:
+    """Return the fields of the settings that each service has."""
+    fields: dict[str, Any] = {}
+    for each in SERVICES.values():
+        key = Field(None, validation_alias=each.key_variable)
+        base_url = Field(each.base_url, validation_alias=each.base_url_variable)
+        fields |= {f"{each.name}_key": (SecretStr | None, key)}
+        fields |= {f"{each.name}_base_url": (BaseUrl, base_url)}
+        for option in each.options:
+            value = Field(option.choices[0], validation_alias=option.variable)
+            fields |= {f"{each.name}_{option.name}": (_one_of(option.choices), value)}
+    return fields
+
+
+if TYPE_CHECKING:
+    DefaultModel = str | None
+    OfServices = BaseSettings
+else:
+    DefaultModel = _one_of(MODELS) | None
+    OfServices = create_model("OfServices", __base__=BaseSettings, **_of_services())
+
+
+class Settings(OfServices):
+    """Everything that can be set, each by the variable in its `validation_alias`.
+
+    What each service has stands in `songs.SERVICES`; `of` returns it.
+    """
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
-    piapi_key: SecretStr | None = Field(None, validation_alias="PIAPI_API_KEY")
-    piapi_base_url: BaseUrl = Field("https://api.piapi.ai", validation_alias="PIAPI_BASE_URL")
-    piapi_service_mode: Literal["public", "private"] = Field(
-        "public", validation_alias="PIAPI_SERVICE_MODE"
-    )
-    gptge_key: SecretStr | None = Field(None, validation_alias="GPTGE_API_KEY")
-    gptge_base_url: BaseUrl = Field("https://api.gpt.ge", validation_alias="GPTGE_BASE_URL")
     proxy: Proxy | None = Field(None, validation_alias="SONG_MCP_PROXY")
     media_hosts: Hosts = Field((), validation_alias="SONG_MCP_MEDIA_HOSTS")
     home: Folder = Field(
@@ -108,7 +142,7 @@ class Settings(BaseSettings):
     library: Folder = Field(
         default_factory=lambda: user_music_path() / "song-mcp", validation_alias="SONG_MCP_LIBRARY"
     )
-    default_model_name: ModelName | None = Field(None, validation_alias="SONG_MCP_DEFAULT_MODEL")
+    default_model_name: DefaultModel = Field(None, validation_alias="SONG_MCP_DEFAULT_MODEL")
     daily_limit: int = Field(50, ge=0, validation_alias="SONG_MCP_DAILY_LIMIT")
     wait_seconds: float = Field(
         25.0, ge=0, le=LONGEST_WAIT_S, validation_alias="SONG_MCP_WAIT_SECONDS"
@@ -130,6 +164,14 @@ class Settings(BaseSettings):
         except ValidationError as error:
             lines = [f"{item['loc'][0]}: {item['msg']}" for item in error.errors()]
             raise SettingsError("\n".join(lines).replace("Value error, ", "")) from None
+
+    def of(self, service: Service) -> ServiceSettings:
+        """Return what is set for a service."""
+        return ServiceSettings(
+            getattr(self, f"{service.name}_key"),
+            getattr(self, f"{service.name}_base_url"),
+            {each.name: getattr(self, f"{service.name}_{each.name}") for each in service.options},
+        )
 
     @property
     def default_model(self) -> Model | None:

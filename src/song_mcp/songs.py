@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from song_mcp.errors import Charged, InvalidRequestError
 from song_mcp.text import clean
 
-Service = Literal["piapi", "gptge"]
+ServiceName = str
+"""The name of a row of `SERVICES`; it stands in the journal."""
 Kind = Literal["song", "extension", "lyrics", "other"]
 ServiceStatus = Literal["pending", "processing", "completed", "failed"]
 Status = Literal[
@@ -29,10 +30,7 @@ Status = Literal[
     "abandoned",
 ]
 ClipStatus = Literal["processing", "completed", "failed"]
-ModelName = Literal["udio", "suno-v3", "suno-v3.5", "suno-v4", "suno-v4.5", "suno-v5"]
 
-SERVICE_LABELS: Mapping[Service, str] = {"piapi": "PiAPI", "gptge": "gpt.ge"}
-SERVICES: tuple[Service, ...] = get_args(Service)
 OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
 """The statuses of a task that goes on by itself."""
 
@@ -42,47 +40,154 @@ RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
-UDIO_ADDS_S = 32.0
-"""How many seconds an extension by udio adds (`docs/providers.md` 2.3)."""
 LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off at 30 s to 5 min."""
+
+
+# Services and their models ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Model:
     """A music model as the user picks it, with the limits of its service (`docs/providers.md`).
 
-    `wire_name` is what the service calls it. Limits are characters; `style_limit` holds for the
-    description beside own lyrics, None where only the general limit of descriptions holds.
+    `sent_as` is what the service calls it. Limits are characters; `style_limit` holds for the
+    description beside own lyrics, None if only the general limit of descriptions holds.
+    `extension_adds_s` is how many seconds an extension adds, None if nobody can say beforehand.
     """
 
-    name: ModelName
-    service: Service
-    wire_name: str
+    name: str
+    service: ServiceName
+    sent_as: str
     lyrics_limit: int
     style_limit: int | None = None
     takes_seed: bool = False
     takes_negative_tags: bool = False
+    extension_adds_s: float | None = None
 
 
-MODELS: Mapping[str, Model] = {
-    model.name: model
-    for model in (
-        Model("udio", "piapi", "music-u", 1000, takes_seed=True, takes_negative_tags=True),
-        Model("suno-v3", "gptge", "chirp-v3-0", 3000, 200),
-        Model("suno-v3.5", "gptge", "chirp-v3-5", 3000, 200),
-        Model("suno-v4", "gptge", "chirp-v4", 3000, 200),
-        Model("suno-v4.5", "gptge", "chirp-auk", 5000, 1000),
-        Model("suno-v5", "gptge", "chirp-crow", 5000, 1000),
+@dataclass(frozen=True)
+class Option:
+    """A setting that one service alone has, read from `variable` and given to its adapter.
+
+    `name` is the adapter's argument; the first of the `choices` holds if nothing is set.
+    """
+
+    name: str
+    variable: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service as the rest of the program sees it: all that differs between services.
+
+    `adapter` is "module:class", imported only if there is a key; the class is called with the key
+    and the base URL, and by name with `proxy` and each of the `options`. `music` is whose music
+    it sells, `models_called` what its models are called together, `shop` where credits are bought.
+    The last of the `models` is the newest, and its default.
+
+    `elsewhere_tool` is the tool that looks at tasks made elsewhere, "" if there is none;
+    `song_usd` is what a song costs in US dollars, None if the service tells no prices.
+
+    An extension starts at the clip's end if `extends_from_end`, else at 0 s, if the call says
+    nothing; at 0 s at all only if `extends_from_zero`. `extends_any_clip` is whether the clip's
+    id is enough, without the task that made it. `sings_given_alone` is whether an extension
+    without lyrics is instrumental.
+    """
+
+    name: ServiceName
+    label: str
+    music: str
+    key_variable: str
+    base_url_variable: str
+    base_url: str
+    shop: str
+    adapter: str
+    models: tuple[Model, ...]
+    models_called: str
+    options: tuple[Option, ...] = ()
+    elsewhere_tool: str = ""
+    song_usd: float | None = None
+    extends_from_end: bool = False
+    extends_from_zero: bool = True
+    extends_any_clip: bool = False
+    sings_given_alone: bool = False
+
+    @property
+    def default_model(self) -> Model:
+        """The model that is used if a call names none."""
+        return self.models[-1]
+
+    def model(self, name: str) -> Model | None:
+        """Return the model that is called so, by us or by the service, or None."""
+        return next((model for model in self.models if name in {model.name, model.sent_as}), None)
+
+
+SERVICES: Mapping[ServiceName, Service] = {
+    service.name: service
+    for service in (
+        Service(
+            name="piapi",
+            label="PiAPI",
+            music="Udio",
+            key_variable="PIAPI_API_KEY",
+            base_url_variable="PIAPI_BASE_URL",
+            base_url="https://api.piapi.ai",
+            shop="in the workspace at piapi.ai",
+            adapter="song_mcp.providers.piapi:Piapi",
+            models=(
+                Model(
+                    "udio",
+                    "piapi",
+                    "music-u",
+                    1000,
+                    takes_seed=True,
+                    takes_negative_tags=True,
+                    extension_adds_s=32.0,  # `docs/providers.md` 2.3
+                ),
+            ),
+            models_called="udio",
+            options=(Option("service_mode", "PIAPI_SERVICE_MODE", ("public", "private")),),
+            elsewhere_tool="get_task",
+            song_usd=0.05,  # `docs/providers.md` 1.5
+            extends_any_clip=True,
+        ),
+        Service(
+            name="gptge",
+            label="gpt.ge",
+            music="Suno",
+            key_variable="GPTGE_API_KEY",
+            base_url_variable="GPTGE_BASE_URL",
+            base_url="https://api.gpt.ge",
+            shop="in the console at api.gpt.ge",
+            adapter="song_mcp.providers.gptge:Gptge",
+            models=(
+                Model("suno-v3", "gptge", "chirp-v3-0", 3000, 200),
+                Model("suno-v3.5", "gptge", "chirp-v3-5", 3000, 200),
+                Model("suno-v4", "gptge", "chirp-v4", 3000, 200),
+                Model("suno-v4.5", "gptge", "chirp-auk", 5000, 1000),
+                Model("suno-v5", "gptge", "chirp-crow", 5000, 1000),
+            ),
+            models_called="suno-*",
+            elsewhere_tool="fetch_suno_task",
+            extends_from_end=True,
+            extends_from_zero=False,
+            sings_given_alone=True,
+        ),
     )
+}
+"""Every service: one more is a row here and its adapter in `providers`."""
+MODELS: Mapping[str, Model] = {
+    model.name: model for service in SERVICES.values() for model in service.models
 }
 UDIO = MODELS["udio"]
 DEFAULT_SUNO = MODELS["suno-v5"]
 
 
-def model_by_wire_name(wire_name: str) -> Model | None:
-    """Give the model that its service calls `wire_name`, or None where it is none of ours."""
-    return next((model for model in MODELS.values() if model.wire_name == wire_name), None)
+def asked_by(tool: str) -> Service:
+    """Return the service whose tasks made elsewhere `tool` looks at."""
+    return next(service for service in SERVICES.values() if service.elsewhere_tool == tool)
 
 
 # Ids ---------------------------------------------------------------------------------------
@@ -160,9 +265,9 @@ class Source:
 class ExtensionRequest(SongRequest):
     """A continuation of a clip from `continue_at_s` seconds on.
 
-    Not given, the position is 0 at PiAPI, as in its documented example (`docs/providers.md`
-    2.3), and the clip's whole duration at gpt.ge (`docs/providers.md` 3.2). Raises
-    InvalidRequestError as a song does, and for a position that the clip or service cannot have.
+    If it is not given, the position is the clip's duration or 0, as the service has it
+    (`docs/providers.md` 2.3, 3.2). Raises InvalidRequestError as a song does, and for a position
+    that the clip or service cannot have.
     """
 
     source: Source
@@ -183,7 +288,8 @@ class ExtensionRequest(SongRequest):
         """Where the continuation starts, in seconds into the source clip."""
         if self.continue_at_s is not None:
             return self.continue_at_s
-        return 0.0 if self.model.service == "piapi" else self.source.duration_s or 0.0
+        starts_at_end = SERVICES[self.model.service].extends_from_end
+        return self.source.duration_s or 0.0 if starts_at_end else 0.0
 
 
 @dataclass(frozen=True)
@@ -259,10 +365,16 @@ def _check_limits(request: SongRequest) -> None:
 def _check_extras(request: SongRequest) -> None:
     model = request.model
     if request.seed != RANDOM_SEED and not model.takes_seed:
-        raise _refuse(f"{model.name} takes no seed: leave it out, or use the model udio.")
+        others = _names(each for each in MODELS.values() if each.takes_seed)
+        raise _refuse(f"{model.name} takes no seed: leave it out, or use the model {others}.")
     if request.negative_tags and not model.takes_negative_tags:
+        others = _names(each for each in MODELS.values() if each.takes_negative_tags)
         text = f"{model.name} takes no negative_tags: say in the description what to avoid"
-        raise _refuse(f"{text}, or use the model udio.")
+        raise _refuse(f"{text}, or use the model {others}.")
+
+
+def _names(models: Iterable[Model]) -> str:
+    return " or ".join(model.name for model in models)
 
 
 def _check_position(request: ExtensionRequest) -> None:
@@ -273,7 +385,7 @@ def _check_position(request: ExtensionRequest) -> None:
     if length is not None and position > length:
         text = f"continue_at_seconds is {position:g}, but clip {clip} is {length:g} s long."
         raise _refuse(f"{text} Give at most {length:g}.")
-    if request.model.service == "gptge" and position == 0:
+    if position == 0 and not SERVICES[request.model.service].extends_from_zero:
         raise _refuse(_why_not_at_zero(request))
 
 
@@ -281,7 +393,8 @@ def _why_not_at_zero(request: ExtensionRequest) -> str:
     if request.continue_at_s is None:
         clip = request.source.clip_id
         return f"The length of clip {clip} is not known here: say with continue_at_seconds where."
-    text = "Suno cannot continue a clip at 0 s (gpt.ge drops the value)."
+    service = SERVICES[request.model.service]
+    text = f"{service.music} cannot continue a clip at 0 s ({service.label} drops the value)."
     return f"{text} Give a continue_at_seconds above 0, or use generate_song."
 
 
@@ -372,7 +485,7 @@ class Task:
     """
 
     local_id: str
-    service: Service
+    service: ServiceName
     model: str
     kind: Kind
     status: Status

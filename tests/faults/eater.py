@@ -23,6 +23,7 @@ from song_mcp.downloads.connections import MediaTransport
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.transport import service_transport, tls
+from song_mcp.songs import SERVICES
 
 AT_ONCE = 4
 SIGNS = {
@@ -76,7 +77,7 @@ def outcome_of(result: object) -> str:
 
 async def ask_service(url: str, transport: Counting, deadline_s: float, _cap: int) -> object:
     base_url, _, path = url.rpartition("/")
-    http = ServiceHttp("PiAPI", base_url, {}, [], transport)
+    http = ServiceHttp(SERVICES["piapi"], base_url, {}, [], transport)
     try:
         return await http.post("/" + path, {}, deadline_s)
     except ServiceError as error:

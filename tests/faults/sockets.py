@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from song_mcp.songs import Service
+from song_mcp.songs import ServiceName
 
 Reads = Literal["nothing", "half", "all"]
 Ends = Literal["close", "reset", "hold"]
@@ -22,10 +22,10 @@ class Script:
     """How much of a request is read, what is sent, by service, and how it ends."""
 
     reads: Reads = "all"
-    sends: Mapping[Service, bytes] | bytes = b""
+    sends: Mapping[ServiceName, bytes] | bytes = b""
     ends: Ends = "close"
 
-    def bytes_for(self, service: Service) -> bytes:
+    def bytes_for(self, service: ServiceName) -> bytes:
         return self.sends if isinstance(self.sends, bytes) else self.sends[service]
 
 
@@ -54,7 +54,7 @@ def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
 
 
 @asynccontextmanager
-async def playing(service: Service, script: Script) -> AsyncIterator[BareService]:
+async def playing(service: ServiceName, script: Script) -> AsyncIterator[BareService]:
     """Listen on loopback and play `script` to every paid request."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.0)
@@ -89,7 +89,7 @@ async def ignoring() -> AsyncIterator[BareService]:
 
 
 async def _accept(
-    listener: socket.socket, played: BareService, service: Service, script: Script
+    listener: socket.socket, played: BareService, service: ServiceName, script: Script
 ) -> None:
     """Serve each connection in a task of its own; PiAPI is first asked for its balance."""
     loop, looks_first = asyncio.get_running_loop(), service == "piapi"
@@ -110,7 +110,7 @@ async def _show_account(connection: socket.socket) -> None:
         await asyncio.get_running_loop().sock_sendall(connection, response(200, ACCOUNT))
 
 
-async def _play(connection: socket.socket, service: Service, script: Script) -> None:
+async def _play(connection: socket.socket, service: ServiceName, script: Script) -> None:
     with connection, suppress(OSError):
         if script.reads == "half":
             await asyncio.get_running_loop().sock_recv(connection, 40)

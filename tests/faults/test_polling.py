@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from song_mcp.journal import Journal, NewTask
-from song_mcp.songs import Service, Task
+from song_mcp.songs import ServiceName, Task
 from song_mcp.studio import Poller, Saver
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock
@@ -32,7 +32,7 @@ LONGEST_S = 400.0
 class Followed:
     """What one run saw: requests by service, and for each task the delay of its news in s."""
 
-    requests: dict[Service, int] = field(default_factory=dict)
+    requests: dict[ServiceName, int] = field(default_factory=dict)
     delays_s: list[float] = field(default_factory=list)
 
     @property
@@ -44,14 +44,14 @@ class Followed:
 class Plan:
     """A task: who submits it, when, and how long it takes, in seconds."""
 
-    service: Service
+    service: ServiceName
     starts_s: float
     song_s: float
 
 
 def plans(seed: int) -> list[Plan]:
     dice = random.Random(seed)  # noqa: S311 - the same songs every time
-    services: list[Service] = []
+    services: list[ServiceName] = []
     services += ["gptge"] * SUNO_TASKS
     services += ["piapi"] * UDIO_TASKS
     made = [
@@ -99,7 +99,7 @@ class Process:
 
     journal: Journal
     poller: Poller
-    accounts: dict[Service, str]
+    accounts: dict[ServiceName, str]
 
 
 @asynccontextmanager
@@ -146,7 +146,7 @@ async def test_four_processes_ask_as_little_as_one_and_news_is_known_within_seco
 
 
 def joined(one: Followed, other: Followed) -> Followed:
-    names: tuple[Service, ...] = ("piapi", "gptge")
+    names: tuple[ServiceName, ...] = ("piapi", "gptge")
     requests = {name: one.requests.get(name, 0) + other.requests.get(name, 0) for name in names}
     return Followed(requests, one.delays_s + other.delays_s)
 

@@ -44,7 +44,7 @@ from song_mcp.journal.claims import DAY_S, POLLED_FOR_S
 from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
 from song_mcp.providers import Provider
-from song_mcp.songs import DEFAULT_SUNO, UDIO, Service, SongRequest, Task
+from song_mcp.songs import DEFAULT_SUNO, UDIO, ServiceName, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.results import Action, Answer
 from tests.faults.scale import report, scaled
@@ -58,7 +58,7 @@ STEPS = 30
 PROCESSES = 3
 DEAD_FOR_S = 30.0
 LIMIT = 1000
-REQUESTS: dict[str, Service] = {
+REQUESTS: dict[str, ServiceName] = {
     "waltz": "gptge",
     "samba": "gptge",
     "fado": "piapi",
@@ -199,7 +199,7 @@ class Process:
         if not self.is_dead:
             await Studio.settled(self.studio)
 
-    def _providers(self) -> dict[Service, Provider]:
+    def _providers(self) -> dict[ServiceName, Provider]:
         providers = self._services.providers()
         for provider in providers.values():
             http = cast("Any", provider)._http  # noqa: SLF001 - the network of this process

@@ -18,7 +18,7 @@ from song_mcp.journal import Journal, Liveness
 from song_mcp.providers import Submission, http
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, Service, SongRequest, Task
+from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, ServiceName, SongRequest, Task
 from song_mcp.studio import Poller, Saver, Submitter
 from tests.faults.scale import report, scaled
 from tests.faults.sockets import (
@@ -31,7 +31,7 @@ from tests.faults.sockets import (
     response,
 )
 
-SERVICES: tuple[Service, ...] = ("piapi", "gptge")
+SERVICES: tuple[ServiceName, ...] = ("piapi", "gptge")
 TASK_ID = "11111111-2222-4333-8444-555555555555"
 ENDLESS_S = 60.0
 SHORT_S = 0.3
@@ -47,7 +47,7 @@ IN_DOUBT = "in_doubt, charged: unknown"
 
 def told(piapi: object, gptge: object, status: int = 200, *headers: str) -> Script:
     """Answer each service's client with JSON of its own."""
-    bodies: Mapping[Service, object] = {"piapi": piapi, "gptge": gptge}
+    bodies: Mapping[ServiceName, object] = {"piapi": piapi, "gptge": gptge}
     return Script(
         sends={name: response(status, json.dumps(bodies[name]), *headers) for name in SERVICES}
     )
@@ -84,7 +84,7 @@ def raw(sends: bytes, ends: Any = "close") -> Script:  # noqa: ANN401 - one of t
     return Script(sends=sends, ends=ends)
 
 
-TAKEN: Mapping[Service, dict[str, object]] = {
+TAKEN: Mapping[ServiceName, dict[str, object]] = {
     "piapi": {
         "code": 200,
         "data": {"task_id": TASK_ID, "model": "music-u", "status": "pending", "output": None},
@@ -93,11 +93,11 @@ TAKEN: Mapping[Service, dict[str, object]] = {
     "gptge": {"code": "success", "message": "", "data": TASK_ID},
 }
 FAILED_TASK = {"task_id": TASK_ID, "status": "failed", "error": {"message": "failed to do request"}}
-BYTES: Mapping[Service, bytes] = {name: json.dumps(TAKEN[name]).encode() for name in SERVICES}
-WHOLE: Mapping[Service, bytes] = {name: response(200, BYTES[name]) for name in SERVICES}
+BYTES: Mapping[ServiceName, bytes] = {name: json.dumps(TAKEN[name]).encode() for name in SERVICES}
+WHOLE: Mapping[ServiceName, bytes] = {name: response(200, BYTES[name]) for name in SERVICES}
 
 
-def whole(change: Callable[[bytes], bytes]) -> Mapping[Service, bytes]:
+def whole(change: Callable[[bytes], bytes]) -> Mapping[ServiceName, bytes]:
     """Give the good answer's body, changed into what is sent, for each service."""
     return {name: change(body) for name, body in BYTES.items()}
 
@@ -375,7 +375,7 @@ class Bench:
     journal: Journal
 
     async def submitted(
-        self, service: Service, base_url: str, deadline_s: float
+        self, service: ServiceName, base_url: str, deadline_s: float
     ) -> tuple[Task, int]:
         """Pay once at `base_url`; gives what the journal says in the end, and the tries."""
         adapter = (
@@ -439,7 +439,7 @@ def outcome(task: Task) -> str:
 # The tests -------------------------------------------------------------------------------------
 
 
-async def difference(bench: Bench, service: Service, r: Row) -> str:
+async def difference(bench: Bench, service: ServiceName, r: Row) -> str:
     """Play a row's script to the service's client; gives how that was not what the row says."""
     async with playing(service, r.script) as played:
         url = f"http://127.0.0.1:{played.port}"
@@ -453,7 +453,7 @@ async def difference(bench: Bench, service: Service, r: Row) -> str:
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_whatever_a_socket_does_is_sorted_by_the_table(
-    service: Service, tmp_path: Path
+    service: ServiceName, tmp_path: Path
 ) -> None:
     assert len({r.name for r in ROWS}) == len(ROWS) >= 25
     async with open_bench(tmp_path) as bench:
@@ -467,7 +467,7 @@ class NotMade:
     """A connection that is never made."""
 
     name: str
-    place: Callable[[Service], AbstractAsyncContextManager[BareService]]
+    place: Callable[[ServiceName], AbstractAsyncContextManager[BareService]]
     scheme: str = "http"
 
 
@@ -484,7 +484,7 @@ NOT_MADE = [
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("case", NOT_MADE, ids=lambda case: case.name)
 async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at_most(
-    service: Service, case: NotMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: ServiceName, case: NotMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "CONNECT_S", 0.2)
     async with open_bench(tmp_path) as bench, case.place(service) as played:
@@ -499,7 +499,7 @@ async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("url", ["http://127.0.0.1:99999", "http://", "ftp://127.0.0.1", "x"])
 async def test_an_address_that_cannot_be_used_is_rejected(
-    service: Service, url: str, tmp_path: Path
+    service: ServiceName, url: str, tmp_path: Path
 ) -> None:
     async with open_bench(tmp_path) as bench:
         task, tried = await bench.submitted(service, url, ENDLESS_S)

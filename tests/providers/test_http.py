@@ -13,6 +13,7 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
 from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp
+from song_mcp.songs import SERVICES
 from tests.faults.canaries import GPTGE_KEY
 
 KEY = GPTGE_KEY
@@ -46,7 +47,7 @@ class Pauses(list[float]):
 def service(handler: Handler, pauses: Pauses | None = None, *, base: str = BASE) -> ServiceHttp:
     transport = httpx.MockTransport(handler)
     pause = Pauses() if pauses is None else pauses
-    return ServiceHttp("PiAPI", base, {"x-api-key": KEY}, [KEY], transport, pause=pause)
+    return ServiceHttp(SERVICES["piapi"], base, {"x-api-key": KEY}, [KEY], transport, pause=pause)
 
 
 async def looked(response: httpx.Response) -> Reply:
@@ -220,7 +221,7 @@ async def test_no_message_holds_an_address_a_key_or_foreign_words(error: Excepti
 
 @pytest.mark.parametrize("base", ["https://[broken", "https://a b", "no-scheme", "https://\ud800"])
 async def test_a_base_url_that_cannot_be_used_sends_nothing(base: str) -> None:
-    http = ServiceHttp("PiAPI", base, {}, [], pause=Pauses())
+    http = ServiceHttp(SERVICES["piapi"], base, {}, [], pause=Pauses())
     with pytest.raises(NotSentError, match="PIAPI_BASE_URL"):
         await http.post("/x", {}, 60)
     await http.close()
@@ -228,7 +229,7 @@ async def test_a_base_url_that_cannot_be_used_sends_nothing(base: str) -> None:
 
 async def test_a_key_that_is_no_header_sends_nothing() -> None:
     transport = httpx.MockTransport(Server(httpx.Response(200)))
-    http = ServiceHttp("gpt.ge", BASE, {"x-api-key": "clé"}, [], transport, pause=Pauses())
+    http = ServiceHttp(SERVICES["gptge"], BASE, {"x-api-key": "clé"}, [], transport, pause=Pauses())
     with pytest.raises(NotSentError) as caught:
         await http.post("/x", {}, 60)
     assert "clé" not in str(caught.value)
@@ -384,7 +385,7 @@ def test_keys_and_foreign_addresses_are_hidden(text: str, shown: str) -> None:
 
 
 def test_a_key_of_a_few_letters_garbles_nothing() -> None:
-    assert ServiceHttp("PiAPI", BASE, {}, ["key", ""]).redact("the key") == "the key"
+    assert ServiceHttp(SERVICES["piapi"], BASE, {}, ["key", ""]).redact("the key") == "the key"
 
 
 async def test_httpx_does_not_log_addresses(caplog: pytest.LogCaptureFixture) -> None:
@@ -440,7 +441,7 @@ async def over_wire(wire: Wire, ask: Callable[[ServiceHttp], Awaitable[object]])
     port = port_of(listener)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, wire.handle)
-        http = ServiceHttp("PiAPI", f"http://127.0.0.1:{port}", {}, [], pause=Pauses())
+        http = ServiceHttp(SERVICES["piapi"], f"http://127.0.0.1:{port}", {}, [], pause=Pauses())
         with anyio.fail_after(5):
             await ask(http)
         await http.close()
@@ -485,7 +486,7 @@ async def test_a_port_where_nobody_listens_is_unsent() -> None:
     port = port_of(listener)
     await listener.aclose()
     pauses = Pauses()
-    http = ServiceHttp("PiAPI", f"http://127.0.0.1:{port}", {}, [], pause=pauses)
+    http = ServiceHttp(SERVICES["piapi"], f"http://127.0.0.1:{port}", {}, [], pause=pauses)
     with pytest.raises(NotSentError, match="connection refused or no network"):
         await http.post("/x", {}, 60)
     await http.close()

@@ -12,6 +12,7 @@ from song_mcp.downloads.fetch import Reach, download
 from song_mcp.errors import LibraryError, NotSentError
 from song_mcp.providers.http import ServiceHttp
 from song_mcp.providers.transport import service_transport
+from song_mcp.songs import SERVICES
 from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,
@@ -80,7 +81,9 @@ async def open_proxy(proxy: Proxy) -> AsyncIterator[None]:
 def service(proxy: Proxy) -> ServiceHttp:
     transport = service_transport(0, proxy.url, client_context())
     headers = {"x-api-key": KEY}
-    return ServiceHttp("PiAPI", "https://media.example", headers, [KEY], transport, pause=at_once)
+    return ServiceHttp(
+        SERVICES["piapi"], "https://media.example", headers, [KEY], transport, pause=at_once
+    )
 
 
 async def at_once(seconds: float) -> None:

@@ -15,7 +15,7 @@ from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.server.results import TaskResult, as_json, task_result, task_text
-from song_mcp.songs import Clip, Lyrics, Service, Task
+from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 from song_mcp.studio.results import Answer
 
 pytestmark = pytest.mark.no_client
@@ -43,7 +43,7 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     await opened.close()
 
 
-async def result_of(journal: Journal, service: Service, file: str) -> TaskResult:
+async def result_of(journal: Journal, service: ServiceName, file: str) -> TaskResult:
     """The result for a song of ours about which the service answers what the file holds."""
     content = (EXAMPLES / file).read_bytes()
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=content))
@@ -75,7 +75,7 @@ def compact(result: TaskResult) -> str:
 
 @pytest.mark.parametrize(("service", "file"), TASKS)
 async def test_a_result_stays_within_its_tokens(
-    journal: Journal, service: Service, file: str
+    journal: Journal, service: ServiceName, file: str
 ) -> None:
     result = await result_of(journal, service, file)
     is_running = result.status in {"pending", "processing"}
@@ -86,7 +86,7 @@ async def test_a_result_stays_within_its_tokens(
 
 @pytest.mark.parametrize(("service", "file"), TASKS)
 async def test_a_result_holds_no_empty_keys_no_previews_and_no_secrets(
-    journal: Journal, service: Service, file: str
+    journal: Journal, service: ServiceName, file: str
 ) -> None:
     result = as_json(await result_of(journal, service, file))
     assert isinstance(result["clips"], list)

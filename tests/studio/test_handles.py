@@ -12,7 +12,7 @@ from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.songs import UDIO, Clip, Report, Service, SongRequest, Task
+from song_mcp.songs import UDIO, Clip, Report, ServiceName, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.phase import SAVED_WITHIN_S
 from song_mcp.studio.poller import SLOWEST_S
@@ -38,7 +38,7 @@ class World:
 
     @asynccontextmanager
     async def process(
-        self, providers: Mapping[Service, Provider] | None = None
+        self, providers: Mapping[ServiceName, Provider] | None = None
     ) -> AsyncIterator[Studio]:
         """Run a studio, as a process of its own would; nothing that it saves ever arrives."""
         journal = Journal(self.folder / "journal.sqlite3", self.clock.now)

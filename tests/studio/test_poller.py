@@ -12,7 +12,7 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, PausedError
 from song_mcp.journal import Journal, NewTask
-from song_mcp.songs import Service, Task
+from song_mcp.songs import ServiceName, Task
 from song_mcp.studio import Saver
 from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
 from song_mcp.studio.poller import AT_ONCE, Poller, next_look_s
@@ -64,7 +64,7 @@ class Follower:
 
     journal: Journal
     poller: Poller
-    accounts: dict[Service, str]
+    accounts: dict[ServiceName, str]
     work: anyio.abc.TaskGroup
     ended: list[Task] = field(default_factory=list)
 
@@ -94,7 +94,7 @@ class World:
         await journal.close()
 
     async def submitted(
-        self, by: Follower, service: Service = "gptge", *, song_s: float = 100.0
+        self, by: Follower, service: ServiceName = "gptge", *, song_s: float = 100.0
     ) -> Task:
         """Have a task accepted and written, as the submitter does."""
         number = len(self.services.made)
@@ -164,7 +164,7 @@ async def test_what_a_batch_leaves_out_stays_as_it_was_and_is_asked_for_again(
 @pytest.mark.parametrize("fault", ["not reached", "half an answer", "failed", "too many", "page"])
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 async def test_no_error_of_a_look_changes_a_status(
-    world: World, fault: Fault, service: Service
+    world: World, fault: Fault, service: ServiceName
 ) -> None:
     async with world.follower() as follower:
         tasks = [await world.submitted(follower, service) for _ in range(3)]
@@ -204,7 +204,7 @@ async def test_after_an_hour_a_task_is_followed_no_longer_and_can_still_be_asked
 
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 async def test_a_task_that_nobody_followed_for_hours_gets_one_last_look(
-    world: World, service: Service
+    world: World, service: ServiceName
 ) -> None:
     async with world.follower() as gone:
         done = await world.submitted(gone, service, song_s=100.0)
@@ -368,7 +368,7 @@ async def test_a_service_that_fails_delays_no_other(world: World) -> None:
 @pytest.mark.parametrize("hours", [-2.0, -0.2, 2.0])
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 async def test_a_clock_that_is_set_neither_stops_following_nor_makes_it_hurry(
-    world: World, service: Service, hours: float
+    world: World, service: ServiceName, hours: float
 ) -> None:
     async with world.follower() as follower:
         await world.submitted(follower, service, song_s=100.0)

@@ -18,7 +18,7 @@ from typing import get_args
 from song_mcp.journal import rows
 from song_mcp.journal.values import Meaning, Offer, Pair, Place
 from song_mcp.library import AUDIO_EXTENSIONS, ID_LENGTHS, digest
-from song_mcp.songs import Kind, Service, Task, completed
+from song_mcp.songs import Kind, ServiceName, Task, completed
 from song_mcp.text import clean
 
 LAST = "last"
@@ -90,7 +90,7 @@ class Entry:
 
     local_id: str
     clip_id: str
-    service: Service
+    service: ServiceName
     title: str
     service_title: str
     is_completed: bool

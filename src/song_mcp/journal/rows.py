@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from song_mcp.errors import JournalError
-from song_mcp.songs import Clip, Lyrics, Service, Task
+from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 
 Values = Sequence[object] | Mapping[str, object]
 
@@ -42,7 +42,9 @@ def task_row(db: sqlite3.Connection, local_id: str) -> sqlite3.Row:
     return cast("sqlite3.Row", row)
 
 
-def find_row(db: sqlite3.Connection, any_id: str, service: Service | None) -> sqlite3.Row | None:
+def find_row(
+    db: sqlite3.Connection, any_id: str, service: ServiceName | None
+) -> sqlite3.Row | None:
     """Return the row of the newest task with this id, a service's or ours, or None."""
     found = db.execute(
         "SELECT * FROM tasks WHERE (task_id = ? OR local_id = ?) AND ? IN (service, '') "

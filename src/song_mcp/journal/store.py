@@ -33,7 +33,7 @@ from song_mcp.journal.values import (
     Spending,
     Submitting,
 )
-from song_mcp.songs import Clip, Report, Service, Task
+from song_mcp.songs import Clip, Report, ServiceName, Task
 
 T = TypeVar("T")
 
@@ -224,7 +224,7 @@ class Journal:
 
     # Polling ---------------------------------------------------------------------------
 
-    async def running(self, service: Service) -> Sequence[Task]:
+    async def running(self, service: ServiceName) -> Sequence[Task]:
         """Return up to ten tasks that a service is working on, oldest first."""
         return await self._file.read(lambda db: rows.tasks_where(db, RUNNING, (service,)))
 
@@ -254,7 +254,7 @@ class Journal:
 
         return await self._file.write("record", work)
 
-    async def adopt(self, service: Service, account: str, report: Report) -> Recorded:
+    async def adopt(self, service: ServiceName, account: str, report: Report) -> Recorded:
         """Write what a service said of a task that was made elsewhere."""
         stamp = self._stamp()
 
@@ -306,7 +306,7 @@ class Journal:
 
     # Reading ---------------------------------------------------------------------------
 
-    async def find(self, any_id: str, service: Service | None = None) -> Task | None:
+    async def find(self, any_id: str, service: ServiceName | None = None) -> Task | None:
         """Return the task with this id, a service's or ours, or None."""
 
         def work(db: sqlite3.Connection) -> Task | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from song_mcp.songs import Clip, Kind, Service, Task
+from song_mcp.songs import Clip, Kind, ServiceName, Task
 
 Pace = Callable[[float], float]
 """From the age of a task to the age at which it is polled next, in seconds."""
@@ -26,7 +26,7 @@ class NewTask:
     `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
     """
 
-    service: Service
+    service: ServiceName
     model: str
     kind: Kind
     fingerprint: str

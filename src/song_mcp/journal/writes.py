@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from song_mcp.journal.rows import task_row
 from song_mcp.journal.transitions import TRANSITIONS, Event
 from song_mcp.journal.values import NewTask
-from song_mcp.songs import Clip, Lyrics, Report, Service, Status
+from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
 
 MERGED = (
     "task_id",
@@ -193,7 +193,7 @@ def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float
 
 
 def insert_foreign(
-    db: sqlite3.Connection, service: Service, account: str, told: Report, stamp: float
+    db: sqlite3.Connection, service: ServiceName, account: str, told: Report, stamp: float
 ) -> str:
     """Write a task that was made elsewhere, without its report; return its new id of ours."""
     local_id = new_local_id()
@@ -203,7 +203,7 @@ def insert_foreign(
     return local_id
 
 
-def absorb(db: sqlite3.Connection, local_id: str, service: Service, task_id: str) -> None:
+def absorb(db: sqlite3.Connection, local_id: str, service: ServiceName, task_id: str) -> None:
     """Forget a task made elsewhere that, as its id shows, is the one that was just accepted."""
     found = db.execute(
         "SELECT local_id FROM tasks WHERE service = ? AND task_id = ? AND wire = '' "

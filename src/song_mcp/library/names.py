@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from song_mcp.library import formats
-from song_mcp.songs import Clip, Service, Task
+from song_mcp.songs import Clip, ServiceName, Task
 from song_mcp.text import clean
 
 TITLE_CHARACTERS, TITLE_BYTES = 60, 120
@@ -32,7 +32,7 @@ def key_of(task: Task, clip: Clip) -> str:
     return digest(task.service, clip.clip_id)
 
 
-def digest(service: Service, clip_id: str) -> str:
+def digest(service: ServiceName, clip_id: str) -> str:
     """Return 52 lower-case letters and digits that stand for the clip with this id at `service`."""
     name = f"{service}\0{clip_id}".encode(errors="backslashreplace")
     return base64.b32encode(hashlib.sha256(name).digest()).decode().rstrip("=").lower()

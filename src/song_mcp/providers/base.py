@@ -8,9 +8,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from song_mcp.songs import Report, Request, Service
+from song_mcp.songs import Report, Request, ServiceName
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Submission:
     `deadline_s` is how long the whole call may take, in seconds.
     """
 
-    service: Service
+    service: ServiceName
     path: str
     body: Mapping[str, Any]
     deadline_s: float = 60.0
@@ -53,15 +53,16 @@ class Account:
     max_concurrent: int | None = None
 
 
-def account_tag(service: Service, base_url: str, key: str) -> str:
+def account_tag(service: ServiceName, base_url: str, key: str) -> str:
     """Give a mark of the account behind `key` from which the key cannot be had."""
     return hashlib.sha256(f"{service} {base_url} {key}".encode()).hexdigest()[:12]
 
 
+@runtime_checkable
 class Provider(Protocol):
     """One service. Every method but `prepare` may raise the subclasses of ServiceError."""
 
-    service: Service
+    service: ServiceName
     account_tag: str
     """Tells the accounts at a service apart, and the key to nobody."""
     batches: bool

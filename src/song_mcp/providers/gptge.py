@@ -41,6 +41,7 @@ from song_mcp.providers.replies import (
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope
 from song_mcp.songs import (
+    SERVICES,
     Clip,
     ExtensionRequest,
     Kind,
@@ -48,13 +49,13 @@ from song_mcp.songs import (
     LyricsRequest,
     Report,
     Request,
-    Service,
+    ServiceName,
     ServiceStatus,
     SongRequest,
-    model_by_wire_name,
 )
 
-LABEL = "gpt.ge"
+SERVICE = SERVICES["gptge"]
+LABEL = SERVICE.label
 LYRICS_DEADLINE_S = 130.0
 """Submitting lyrics may take two minutes (`docs/providers.md` 3.5)."""
 WAITING = frozenset({"not_start", "submitted", "queued", "pending"})
@@ -71,7 +72,7 @@ LOOKS_GIVEN_OUT = re.compile(
 class Gptge:
     """gpt.ge behind the account of `key`."""
 
-    service: Service = "gptge"
+    service: ServiceName = SERVICE.name
     batches = True
 
     def __init__(
@@ -79,7 +80,7 @@ class Gptge:
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self.account_tag = account_tag(self.service, base_url, key)
-        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
+        self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
 
     def prepare(self, request: Request) -> Submission:
@@ -172,7 +173,7 @@ def _music(request: SongRequest) -> dict[str, Any]:
         return _custom(request)
     return {
         "gpt_description_prompt": request.description,
-        "mv": request.model.wire_name,
+        "mv": request.model.sent_as,
         "make_instrumental": request.instrumental,
     }
 
@@ -183,7 +184,7 @@ def _custom(request: SongRequest) -> dict[str, Any]:
         "prompt": request.lyrics,
         "title": request.title,
         "tags": request.description,
-        "mv": request.model.wire_name,
+        "mv": request.model.sent_as,
     }
 
 
@@ -351,8 +352,8 @@ def _model(wires: list[tuple[str, WireClip]]) -> str:
     """Name the model: ours where Suno's name is one of the table (3.7), else Suno's own."""
     names = (wire.model_name or _mv(wire.major_model_version) for _, wire in wires)
     name = next(filter(None, names), "")
-    model = model_by_wire_name(name)
-    return model.name if model is not None and model.service == "gptge" else name
+    model = SERVICE.model(name)
+    return model.name if model is not None else name
 
 
 def _mv(version: str) -> str:

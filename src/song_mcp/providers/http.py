@@ -33,6 +33,7 @@ from song_mcp.providers.transport import (
     new_request,
     service_transport,
 )
+from song_mcp.songs import Service
 from song_mcp.text import clean
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ EXCERPT = 300
 SHORTEST_SECRET = 4
 """Replacing shorter ones, which are made up, would garble every other word."""
 
-BASE_URL_VARIABLES: Mapping[str, str] = {"PiAPI": "PIAPI_BASE_URL", "gpt.ge": "GPTGE_BASE_URL"}
 WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 ADDRESS = re.compile(
     r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"  # a URL
@@ -93,7 +93,7 @@ class ServiceHttp:
 
     def __init__(  # noqa: PLR0913 - a service, and the four ways in which tests and settings vary it
         self,
-        service_label: str,
+        service: Service,
         base_url: str,
         headers: Mapping[str, str],
         secrets: Sequence[str],
@@ -102,7 +102,7 @@ class ServiceHttp:
         proxy: str = "",
         pause: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        self._label = service_label
+        self._service = service
         self._base_url = base_url.rstrip("/")
         self._headers = headers
         self._secrets = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
@@ -211,14 +211,15 @@ class ServiceHttp:
         )
 
     def _unsent(self, reason: str) -> NotSentError:
-        variable = BASE_URL_VARIABLES.get(self._label, "the base URL")
         return NotSentError(
-            f"{self._label} could not be reached ({reason}). Nothing was sent or charged. "
-            f"Check the network or {variable}, then ask again."
+            f"{self._service.label} could not be reached ({reason}). Nothing was sent or charged. "
+            f"Check the network or {self._service.base_url_variable}, then ask again."
         )
 
     def _lost(self, purpose: Purpose, reason: str) -> NoAnswerError:
-        return NoAnswerError(f"{self._label} gave no usable answer ({reason}). {LOST[purpose]}")
+        return NoAnswerError(
+            f"{self._service.label} gave no usable answer ({reason}). {LOST[purpose]}"
+        )
 
 
 def _why_unsent(error: Exception) -> str:

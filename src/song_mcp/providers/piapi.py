@@ -32,7 +32,7 @@ from song_mcp.providers.replies import (
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope
 from song_mcp.songs import (
-    UDIO,
+    SERVICES,
     Clip,
     ExtensionRequest,
     Kind,
@@ -40,13 +40,15 @@ from song_mcp.songs import (
     LyricsRequest,
     Report,
     Request,
-    Service,
+    ServiceName,
     ServiceStatus,
     SongRequest,
 )
 from song_mcp.text import clean
 
-LABEL = "PiAPI"
+SERVICE = SERVICES["piapi"]
+LABEL = SERVICE.label
+UDIO = SERVICE.default_model
 TASKS = "/api/v1/task"
 LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
 """Where own lyrics go: sources disagree, so into both (`docs/providers.md` 2.2)."""
@@ -65,7 +67,7 @@ class Piapi:
     `lyrics_fields` are the fields that own lyrics are sent in.
     """
 
-    service: Service = "piapi"
+    service: ServiceName = SERVICE.name
     batches = False
 
     def __init__(
@@ -80,7 +82,7 @@ class Piapi:
     ) -> None:
         self.account_tag = account_tag(self.service, base_url, key)
         headers = {"x-api-key": key}
-        self._http = ServiceHttp(LABEL, base_url, headers, [key], transport, proxy=proxy)
+        self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
         self._service_mode = service_mode
         self._lyrics_fields = lyrics_fields
@@ -149,7 +151,7 @@ class Piapi:
             "service_mode": self._service_mode,
             "webhook_config": dict.fromkeys(("endpoint", "secret"), ""),
         }
-        body = {"model": UDIO.wire_name, "task_type": task_type, "input": fields, "config": config}
+        body = {"model": UDIO.sent_as, "task_type": task_type, "input": fields, "config": config}
         return Submission(self.service, TASKS, body)
 
     def _input(self, request: SongRequest) -> dict[str, Any]:
@@ -264,7 +266,7 @@ def _kind(task: WireTask, clips: Sequence[Clip]) -> Kind:
     if task.task_type.casefold() == "generate_lyrics":
         return "lyrics"
     model = task.model.casefold()
-    is_ours, is_music = model in {"", UDIO.wire_name}, model in MUSIC_MODELS
+    is_ours, is_music = model in {"", UDIO.sent_as}, model in MUSIC_MODELS
     makes_music = task.task_type.casefold().startswith("generate_music") or bool(clips)
     if is_ours or (is_music and makes_music):
         return "extension" if task.input.continue_song_id else "song"
@@ -272,7 +274,7 @@ def _kind(task: WireTask, clips: Sequence[Clip]) -> Kind:
 
 
 def _model(wire_name: str) -> str:
-    return UDIO.name if wire_name.casefold() == UDIO.wire_name else wire_name
+    return UDIO.name if wire_name.casefold() == UDIO.sent_as else wire_name
 
 
 def _error(

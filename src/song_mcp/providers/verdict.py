@@ -26,9 +26,8 @@ from song_mcp.errors import (
     UnreadableAnswerError,
 )
 from song_mcp.providers.http import Reply
-from song_mcp.providers.names import NAMES
 from song_mcp.providers.redaction import without_named
-from song_mcp.songs import Service
+from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.text import quoted
 
 SUCCESS_CODES = frozenset({"", "0", "1", "200", "ok", "success"})
@@ -91,7 +90,7 @@ class Envelope:
     is_gate: bool = False
 
 
-def accepted_id(service: Service, reply: Reply, envelope: Envelope) -> str:
+def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
     """Give the id of the task that a submission made.
 
     Raises RefusedError or one of its kind where nothing was charged, and NoAnswerError or
@@ -104,7 +103,9 @@ def accepted_id(service: Service, reply: Reply, envelope: Envelope) -> str:
     raise _error(kind, SUBMISSION_TEXTS[kind], service, reply, envelope)
 
 
-def check_look(service: Service, reply: Reply, envelope: Envelope, *, task_id: str = "") -> None:
+def check_look(
+    service: ServiceName, reply: Reply, envelope: Envelope, *, task_id: str = ""
+) -> None:
     """Come back where a look succeeded; `task_id` is the one task that was looked at, or "".
 
     Raises UnknownTaskError where the service does not know that task, else a ServiceError.
@@ -118,9 +119,9 @@ def check_look(service: Service, reply: Reply, envelope: Envelope, *, task_id: s
     raise error
 
 
-def unknown_task(service: Service, task_id: str) -> UnknownTaskError:
+def unknown_task(service: ServiceName, task_id: str) -> UnknownTaskError:
     """Make the error for a task that the service does not know, where it says nothing else."""
-    label = NAMES[service].label
+    label = SERVICES[service].label
     return UnknownTaskError(UNKNOWN_TASK_TEXT.format(label=label, task=quoted(task_id), said=""))
 
 
@@ -309,17 +310,17 @@ LOOK_TEXTS: Mapping[type[Exception], str] = {
 def _error(
     kind: type[ServiceError | NotFoundError],
     sentence: str,
-    service: Service,
+    service: ServiceName,
     reply: Reply,
     envelope: Envelope,
     task_id: str = "",
 ) -> ServiceError | NotFoundError:
-    names = NAMES[service]
+    known = SERVICES[service]
     text = sentence.format(
-        label=names.label,
-        key=names.key_variable,
-        base_url=names.base_url_variable,
-        shop=names.shop,
+        label=known.label,
+        key=known.key_variable,
+        base_url=known.base_url_variable,
+        shop=known.shop,
         status=reply.status,
         said=_said(envelope, reply, [f"HTTP {reply.status}"] * (kind is NoAnswerError)),
         what=_what(envelope, reply),

@@ -19,7 +19,10 @@ from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_
 from song_mcp.sandbox.tune import Tune, press
 from song_mcp.sandbox.wire import web_page
 
-__all__ = ["Rules", "Sandbox", "build_app"]
+__all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "build_app"]
+
+STANDS_IN_FOR = ("piapi", "gptge")
+"""The services, by their names in `songs.SERVICES`, that a server may be pointed at it for."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
 _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (

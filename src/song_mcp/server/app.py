@@ -55,6 +55,7 @@ from song_mcp.server.prompts import PROMPTS
 from song_mcp.server.sdk import low_level
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
+from song_mcp.songs import SERVICES
 from song_mcp.studio.studio import Studio
 from song_mcp.text import clean
 
@@ -62,8 +63,9 @@ ServerContext = ServerRequestContext[Any]
 OpenStudio = Callable[[], AbstractAsyncContextManager[Studio]]
 Way = TypeVar("Way", bound=Expects)
 
-INSTRUCTIONS = """\
-song-mcp makes songs with Udio (PiAPI) and Suno (gpt.ge).
+MAKERS = " and ".join(f"{each.music} ({each.label})" for each in SERVICES.values())
+INSTRUCTIONS = f"""\
+song-mcp makes songs with {MAKERS}.
 MONEY: each new call of generate_song, extend_song and generate_lyrics is a payment. Call them \
 once per wish of the user, never to see whether something is ready; another_take pays again, so \
 only when the user asks for another version. All other tools are free, except resolve_task with \

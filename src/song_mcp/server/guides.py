@@ -12,7 +12,7 @@ from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     MODELS,
     NEGATIVE_TAGS_LIMIT,
-    SERVICE_LABELS,
+    SERVICES,
     TITLE_LIMIT,
     Model,
 )
@@ -146,5 +146,5 @@ def _limits(models: Iterable[Model]) -> str:
 def _row(model: Model) -> tuple[str, ...]:
     style_limit = DESCRIPTION_LIMIT if model.style_limit is None else model.style_limit
     yes_no = ["yes" if takes else "no" for takes in (model.takes_seed, model.takes_negative_tags)]
-    label = SERVICE_LABELS[model.service]
+    label = SERVICES[model.service].label
     return (model.name, label, str(model.lyrics_limit), str(style_limit), *yes_no)

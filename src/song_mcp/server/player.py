@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from song_mcp.errors import InvalidRequestError
 from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.results import TaskResult, as_json, task_answer
-from song_mcp.songs import checked_id
+from song_mcp.songs import asked_by, checked_id
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
 
@@ -111,4 +111,4 @@ async def read_clip(
 async def _looked_up(ctx: Ctx, task_id: str) -> Answer:
     patience = Patience(0.0, ctx, lambda task: f"{task.public_id} is {task.status}")
     studio = ctx.request_context.lifespan_context
-    return await studio.look_up(task_id, "piapi", patience)
+    return await studio.look_up(task_id, asked_by("get_task").name, patience)

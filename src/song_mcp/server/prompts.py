@@ -18,11 +18,11 @@ from song_mcp.server.results import verses
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     NEGATIVE_TAGS_LIMIT,
-    SERVICE_LABELS,
+    SERVICES,
     TITLE_LIMIT,
-    UDIO_ADDS_S,
     Clip,
     Model,
+    Service,
     Task,
 )
 from song_mcp.studio.studio import Studio
@@ -73,7 +73,7 @@ me which take to go on with before the next step.
 asking me."""
 
 UNTOLD = """\
-Plan: Suno does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
+Plan: {music} does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
 Extend, look at the new clip's duration_seconds, and stop at the target. The first call continues \
 at {start_s:g} s, each later one at the end of the clip before. {cost}"""
 
@@ -93,7 +93,7 @@ async def compose_song(
         raise InvalidRequestError("idea is empty: say what the song is about.")
     return COMPOSE.format(
         model=chosen.name,
-        service=SERVICE_LABELS[chosen.service],
+        service=SERVICES[chosen.service].label,
         idea=verses(words),
         title_limit=TITLE_LIMIT,
         style_limit=_style_limit(chosen),
@@ -126,6 +126,7 @@ async def extend_to_full_song(
     target_s = _target_s(target_seconds)
     _check_that_it_can_grow(clip, target_s)
     model, _, _ = await studio.source(clip.clip_id)
+    service = SERVICES[model.service]
     return EXTEND.format(
         target_s=target_s,
         note=f" {found.note}" if found.note else "",
@@ -133,7 +134,9 @@ async def extend_to_full_song(
         plan=_plan(clip, model, target_s, await _known_cost(studio, task)),
         style_limit=_style_limit(model),
         lyrics_limit=model.lyrics_limit,
-        sung="" if model.service == "piapi" else " Suno sings only lyrics that are given.",
+        sung=f" {service.music} sings only lyrics that are given."
+        if service.sings_given_alone
+        else "",
     )
 
 
@@ -178,7 +181,7 @@ def _about(task: Task, clip: Clip, model: Model) -> str:
     lines = [
         f"The clip, as the journal knows it. {MARKED}:",
         f"- clip_id {clip.clip_id}, title {quoted(clip.title)}, length {length}",
-        f"- made by {model.name} at {SERVICE_LABELS[model.service]}, which also extends it",
+        f"- made by {model.name} at {SERVICES[model.service].label}, which also extends it",
         f"- style {quoted(style, limit=500)}" if style else "- style not known",
     ]
     lyrics = clip.lyrics or str(task.request.get("lyrics", ""))
@@ -188,23 +191,26 @@ def _about(task: Task, clip: Clip, model: Model) -> str:
 
 
 def _plan(clip: Clip, model: Model, target_s: float, cost_usd: float | None) -> str:
-    cost, length_s = _each_costs(model, cost_usd), clip.duration_s
+    service, length_s, adds_s = SERVICES[model.service], clip.duration_s, model.extension_adds_s
+    cost = _each_costs(service, cost_usd)
     if length_s is None:
         return f"Plan: before its length is known, nobody can say how many calls it takes. {cost}"
-    if model.service != "piapi":
-        missing_s = target_s - length_s
-        return UNTOLD.format(missing_s=missing_s, start_s=_down(length_s), cost=cost)
-    count = math.ceil((target_s - length_s) / UDIO_ADDS_S)
+    missing_s = target_s - length_s
+    if adds_s is None:
+        return UNTOLD.format(
+            music=service.music, missing_s=missing_s, start_s=_down(length_s), cost=cost
+        )
+    count = math.ceil(missing_s / adds_s)
     total = "" if cost_usd is None else f" All {count} cost about ${cost_usd * count:.2f}."
-    head = f"Plan: {count} x extend_song, as udio adds {UDIO_ADDS_S:g} s a call."
-    steps = [_step(length_s, number) for number in range(min(count, SHOWN_STEPS))]
+    head = f"Plan: {count} x extend_song, as {model.name} adds {adds_s:g} s a call."
+    steps = [_step(length_s, adds_s, number) for number in range(min(count, SHOWN_STEPS))]
     if count > SHOWN_STEPS:
         steps.append(f"   and so on, up to step {count}.")
     return "\n".join([f"{head} {cost}{total}", *steps])
 
 
-def _step(length_s: float, number: int) -> str:
-    start, end = (_down(length_s + UDIO_ADDS_S * n) for n in (number, number + 1))
+def _step(length_s: float, adds_s: float, number: int) -> str:
+    start, end = (_down(length_s + adds_s * n) for n in (number, number + 1))
     which = "this clip" if number == 0 else f"the take chosen in step {number}"
     about = "" if number == 0 else "about "
     return (
@@ -218,9 +224,9 @@ def _down(seconds: float) -> float:
     return math.floor(seconds * 10) / 10
 
 
-def _each_costs(model: Model, cost_usd: float | None) -> str:
-    if model.service == "gptge":
-        return "Each call costs money; gpt.ge tells no prices."
+def _each_costs(service: Service, cost_usd: float | None) -> str:
+    if service.song_usd is None:
+        return f"Each call costs money; {service.label} tells no prices."
     if cost_usd is None:
         return "Each call costs money; how much is not known here yet."
     return f"Each call costs money: the last one known cost ${cost_usd:g}."

@@ -36,7 +36,7 @@ from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, So
 from song_mcp.server.caching import ENDED, MEDIA, STALE, Blob, Text
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
-from song_mcp.songs import MODELS, SERVICE_LABELS, Clip, Task, completed
+from song_mcp.songs import MODELS, SERVICES, Clip, Task, completed
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.results import Answer
 from song_mcp.studio.studio import Studio
@@ -128,7 +128,7 @@ async def page(
 
 def _resource(made_by: Task, item: Clip) -> Resource:
     length = "" if item.duration_s is None else f"{item.duration_s:.0f} s, "
-    label = SERVICE_LABELS[made_by.service]
+    label = SERVICES[made_by.service].label
     ended = made_by.finished_at.isoformat() if made_by.finished_at else None
     return Resource(
         uri=clip_uri(item.clip_id),

@@ -9,7 +9,7 @@ the player's page wants to know stands beside the result in `_meta`, and costs t
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from mcp.types import CallToolResult
@@ -19,12 +19,12 @@ from song_mcp.errors import Charged, JournalError
 from song_mcp.server.adapt import text_result
 from song_mcp.songs import (
     MODELS,
-    SERVICE_LABELS,
+    SERVICES,
     TITLE_LIMIT,
     Clip,
     ClipStatus,
     Kind,
-    Service,
+    ServiceName,
     Status,
     Task,
     completed,
@@ -36,6 +36,9 @@ from song_mcp.text import plain, quoted
 TITLE_CHARACTERS = 80
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` under which the page finds what it alone wants to know."""
+
+
+NamedService = Annotated[ServiceName, Field(json_schema_extra={"enum": list(SERVICES)})]
 
 
 class ClipResult(BaseModel):
@@ -67,7 +70,7 @@ class TaskResult(BaseModel):
 
     task_id: str = Field(description="The service's id; local-... until that is known")
     title: str | None = Field(None, description="In lists: the title, else the description")
-    service: Service
+    service: NamedService
     model: str | None = None
     kind: Kind
     status: Status
@@ -87,7 +90,7 @@ class TaskResult(BaseModel):
 class AccountResult(BaseModel):
     """One service's account."""
 
-    service: Service
+    service: NamedService
     has_key: bool
     balance_usd: float | None = None
     plan: str | None = None
@@ -221,7 +224,7 @@ def state_result(state: State) -> StateResult:
     )
 
 
-def _account(service: Service, account: AccountState) -> AccountResult:
+def _account(service: ServiceName, account: AccountState) -> AccountResult:
     if account is None or isinstance(account, str):
         return AccountResult(service=service, has_key=account is not None, error=account)
     return AccountResult(
@@ -319,7 +322,7 @@ def state_text(result: StateResult) -> str:
 
 
 def _account_line(account: AccountResult) -> str:
-    label = SERVICE_LABELS[account.service]
+    label = SERVICES[account.service].label
     if not account.has_key:
         return f"{label}: no key."
     if account.error:
@@ -335,7 +338,7 @@ def _headline(result: TaskResult) -> str:
     facts = [f"{result.kind}{title} {result.task_id}: {result.status}"]
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
-    facts.append(f"{_model(result.model)} at {SERVICE_LABELS[result.service]}")
+    facts.append(f"{_model(result.model)} at {SERVICES[result.service].label}")
     facts.append(_money(result.charged, result.cost_usd))
     return ", ".join(facts) + "."
 

@@ -31,11 +31,13 @@ from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
     RANDOM_SEED,
+    SERVICES,
     ExtensionRequest,
     LyricsRequest,
     Request,
     SongRequest,
     Task,
+    asked_by,
     checked_id,
 )
 from song_mcp.studio.results import Action, Answer
@@ -44,6 +46,9 @@ from song_mcp.studio.studio import Studio
 Ctx = Context[Studio]
 TaskToolResult = Annotated[CallToolResult, TaskResult]
 
+GET_TASK_ASKS = asked_by("get_task").name
+FETCH_SUNO_TASK_ASKS = asked_by("fetch_suno_task").name
+PLACES = ", ".join(f"{each.models_called} at {each.label}" for each in SERVICES.values())
 NOT_BEGUN = frozenset({"rejected", "in_doubt"})
 """The statuses of a new task that make the paid call an error: no song is known to be under way."""
 
@@ -61,7 +66,7 @@ Instrumental = Annotated[bool, Field(description="No vocals; not with lyrics")]
 ModelChoice = Annotated[
     str,
     Field(
-        description="udio is at PiAPI, suno-* at gpt.ge; leave out for the default",
+        description=f"{PLACES.replace(' at ', ' is at ', 1)}; leave out for the default",
         json_schema_extra={"enum": list(MODELS)},
     ),
 ]
@@ -181,7 +186,7 @@ async def get_task(
     Also for a PiAPI task that was made elsewhere.
     """
     wait = _patience(ctx, wait_seconds)
-    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "piapi", wait)
+    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), GET_TASK_ASKS, wait)
     return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
 
 
@@ -193,7 +198,7 @@ async def fetch_suno_task(
 ) -> TaskToolResult:
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
     wait = _patience(ctx, wait_seconds)
-    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), "gptge", wait)
+    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), FETCH_SUNO_TASK_ASKS, wait)
     return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
 
 

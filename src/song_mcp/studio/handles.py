@@ -16,7 +16,7 @@ from song_mcp import messages
 from song_mcp.clock import Clock
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.journal import Journal
-from song_mcp.songs import Service, Task
+from song_mcp.songs import ServiceName, Task
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.phase import Phase, phase_of
 from song_mcp.studio.poller import SLOWEST_S, Poller
@@ -46,7 +46,7 @@ class Handles:
         journal: Journal,
         clock: Clock,
         work: TaskGroup,
-        services: Container[Service],
+        services: Container[ServiceName],
         poller: Poller,
         feed: Feed,
     ) -> None:

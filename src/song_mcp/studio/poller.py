@@ -21,7 +21,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import NotFoundError, ServiceError, SongError
 from song_mcp.journal import Journal, Recorded
 from song_mcp.providers import Provider
-from song_mcp.songs import SERVICE_LABELS, Report, Service, Task
+from song_mcp.songs import SERVICES, Report, ServiceName, Task
 from song_mcp.studio.breaker import Breaker
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.supervise import going_on
@@ -64,7 +64,11 @@ class Poller:
     """Polls open tasks in the background of `run`, and looks at single ones on request."""
 
     def __init__(
-        self, providers: Mapping[Service, Provider], journal: Journal, clock: Clock, saver: Saver
+        self,
+        providers: Mapping[ServiceName, Provider],
+        journal: Journal,
+        clock: Clock,
+        saver: Saver,
     ) -> None:
         """Start with nothing under way; `saver` is given each task that a look ended."""
         self._providers = providers
@@ -72,8 +76,8 @@ class Poller:
         self._clock = clock
         self._saver = saver
         self._flights: dict[str, _Flight] = {}
-        self._woken: dict[Service, anyio.Event] = {}
-        self._breakers = {service: Breaker(SERVICE_LABELS[service], clock) for service in providers}
+        self._woken: dict[ServiceName, anyio.Event] = {}
+        self._breakers = {service: Breaker(SERVICES[service].label, clock) for service in providers}
         self._work: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -91,7 +95,7 @@ class Poller:
         elif recorded.task.is_open:
             self.wake(recorded.task.service)
 
-    def wake(self, service: Service) -> None:
+    def wake(self, service: ServiceName) -> None:
         """Have the service's loop see now what is due, sooner than it next reads the journal."""
         event = self._woken.get(service)
         if event is not None:
@@ -116,7 +120,7 @@ class Poller:
 
     # Polling ---------------------------------------------------------------------------
 
-    async def _poll_service(self, service: Service, work: TaskGroup) -> None:
+    async def _poll_service(self, service: ServiceName, work: TaskGroup) -> None:
         limit = anyio.CapacityLimiter(AT_ONCE)
         while True:
             woken = self._woken[service] = anyio.Event()
@@ -129,13 +133,13 @@ class Poller:
                 idle_s = max(min(OTHERS_S, next_s), SOONEST_S, self._breakers[service].left_s)
             await self._clock.wait(woken, idle_s)
 
-    async def _next_look_s(self, service: Service) -> float:
+    async def _next_look_s(self, service: ServiceName) -> float:
         """Return the seconds until the service's next look is due; infinite if nothing is open."""
         seconds = await self._journal.next_look_s(self._providers[service].account_tag)
         return math.inf if seconds is None else seconds
 
     async def _start_due_looks(
-        self, service: Service, work: TaskGroup, limit: anyio.CapacityLimiter
+        self, service: ServiceName, work: TaskGroup, limit: anyio.CapacityLimiter
     ) -> None:
         due = await self._claimed(service)
         for task in due:
@@ -149,7 +153,7 @@ class Poller:
         for task in due:
             work.start_soon(self._look_in_turn, task, limit)
 
-    async def _claimed(self, service: Service) -> list[Task]:
+    async def _claimed(self, service: ServiceName) -> list[Task]:
         """Return the tasks whose looks are due and ours to make; while a service fails, a probe."""
         provider, breaker = self._providers[service], self._breakers[service]
         slack_s = SLACK_S if provider.batches else 0.0
@@ -196,14 +200,14 @@ class Poller:
             for task in tasks:
                 self._land(task, error)
 
-    def _succeeded(self, service: Service) -> None:
+    def _succeeded(self, service: ServiceName) -> None:
         """End the service's pause: what waited for that is looked at now, not when it would end."""
         was_left_alone = self._breakers[service].left_s > 0
         self._breakers[service].succeeded()
         if was_left_alone:
             self.wake(service)
 
-    def _failed(self, service: Service, error: SongError) -> SongError:
+    def _failed(self, service: ServiceName, error: SongError) -> SongError:
         """Lengthen the service's pause if it was the service that failed."""
         if isinstance(error, ServiceError):
             self._breakers[service].failed(error)

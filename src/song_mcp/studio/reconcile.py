@@ -7,10 +7,8 @@ a balance is told as the hint that it is.
 from song_mcp.errors import InvalidRequestError, ServiceError
 from song_mcp.journal import Journal
 from song_mcp.providers import Provider
-from song_mcp.songs import SERVICE_LABELS, Task
+from song_mcp.songs import SERVICES, Service, Task
 
-SONG_USD = 0.05
-"""What a generation costs at PiAPI (`docs/providers.md` 1.5)."""
 CENT = 0.005
 """Balances that differ by less, in US dollars, are taken as equal."""
 
@@ -42,39 +40,44 @@ def must_be_in_doubt(task: Task) -> None:
 
 
 async def _balance_hint(journal: Journal, provider: Provider | None, task: Task) -> str:
-    label = SERVICE_LABELS[task.service]
+    service = SERVICES[task.service]
+    return f"{await _compared(journal, provider, task, service)} {_where_to_look(service)}"
+
+
+async def _compared(
+    journal: Journal, provider: Provider | None, task: Task, service: Service
+) -> str:
+    not_told = f"{service.label} tells nothing that could be compared from here."
     if provider is None or task.balance_usd is None:
-        return f"{_not_told(label)} {_where_to_look(label)}"
+        return not_told
     try:
         account = await provider.account()
     except ServiceError as error:
-        return f"The balance could not be read: {error} {_where_to_look(label)}"
+        return f"The balance could not be read: {error}"
     if account is None or account.balance_usd is None:
-        return f"{_not_told(label)} {_where_to_look(label)}"
+        return not_told
     others = await journal.spent_since(task)
-    missing = task.balance_usd - others - account.balance_usd
-    verdict = _verdict(missing, others, task.balance_usd, account.balance_usd)
-    return f"{verdict} {_where_to_look(label)}"
+    return _verdict(others, task.balance_usd, account.balance_usd, service.song_usd)
 
 
-def _verdict(missing: float, others: float, before: float, after: float) -> str:
+def _verdict(others: float, before: float, after: float, song_usd: float | None) -> str:
     compared = (
         f"The balance was ${before:.2f} just before and is ${after:.2f} now; other songs made here "
         f"since explain ${others:.2f}."
     )
+    missing = before - others - after
     if abs(missing) < CENT:
         return f"{compared} So it was very probably not charged."
-    if abs(missing - SONG_USD) < CENT:
+    if song_usd is not None and abs(missing - song_usd) < CENT:
         return f"{compared} So it was very probably charged, unless the key was used elsewhere."
     return f"{compared} ${missing:.2f} stay unexplained: the key is used elsewhere too, no hint."
 
 
-def _not_told(label: str) -> str:
-    return f"{label} tells nothing that could be compared from here."
-
-
-def _where_to_look(label: str) -> str:
+def _where_to_look(service: Service) -> str:
+    sure = f"The task list on {service.label}'s own pages is sure"
+    if not service.elsewhere_tool:
+        return f"{sure}."
     return (
-        f"The task list on {label}'s own pages is sure: where it shows a task of that time, call "
-        "get_task (or fetch_suno_task) with its id, then check again."
+        f"{sure}: if it shows a task of that time, call {service.elsewhere_tool} with its id, "
+        "then check again."
     )

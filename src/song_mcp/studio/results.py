@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from song_mcp.providers import Account
-from song_mcp.songs import Service, Task
+from song_mcp.songs import ServiceName, Task
 
 Action = Literal["check", "abandon", "submit_again"]
 """What can be done about a task in doubt."""
@@ -46,7 +46,7 @@ class State:
     `paid`, `cost_usd` (where known) and `daily_limit` are of the last 24 hours.
     """
 
-    accounts: Mapping[Service, AccountState]
+    accounts: Mapping[ServiceName, AccountState]
     default_model: str
     paid: int
     cost_usd: float

@@ -28,18 +28,16 @@ from song_mcp.journal import LAST, Journal, Page
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers import Account, Provider
 from song_mcp.songs import (
-    DEFAULT_SUNO,
     MODELS,
     SERVICES,
-    UDIO,
     Clip,
     Model,
     Request,
     Service,
+    ServiceName,
     Source,
     Task,
     is_uuid,
-    model_by_wire_name,
 )
 from song_mcp.studio import reconcile
 from song_mcp.studio.catalog import Catalog
@@ -82,7 +80,7 @@ class Studio:
         self,
         *,
         options: Options,
-        providers: Mapping[Service, Provider],
+        providers: Mapping[ServiceName, Provider],
         journal: Journal,
         clock: Clock,
         work: TaskGroup,
@@ -114,38 +112,48 @@ class Studio:
     def model(self, name: str) -> Model:
         """Give the model called `name`, or for "" the default one; raises InvalidRequestError."""
         if not name:
-            return self._default_model or (UDIO if "piapi" in self._providers else DEFAULT_SUNO)
+            return self._default_model or self._first_with_a_key().default_model
         if name in MODELS:
             return MODELS[name]
         known = ", ".join(MODELS)
         msg = f"There is no model {name[:60]!r}; choose one of {known}. Nothing was paid."
         raise InvalidRequestError(msg)
 
+    def _first_with_a_key(self) -> Service:
+        """Return the first service of the table that has a key, the last one if none has."""
+        *others, last = SERVICES.values()
+        return next((each for each in others if each.name in self._providers), last)
+
     async def source(self, name: str) -> tuple[Model, Source, str]:
         """Give the clip that is to be continued, the model to do it with, and a note on the choice.
 
-        What looks like an id, and is none in the journal, is taken as a song id of PiAPI. Raises
-        UnknownClipError, or InvalidRequestError where `name` means several clips, or a task.
+        What looks like an id, and is none in the journal, is taken as a song id of the service
+        that extends any clip. Raises UnknownClipError, or InvalidRequestError if `name` means
+        several clips, or a task.
         """
         try:
             found = await self.catalog.find(name)
         except UnknownClipError:
-            if not is_uuid(name.strip()) or "piapi" not in self._providers:
+            service = next(
+                (SERVICES[each] for each in self._providers if SERVICES[each].extends_any_clip),
+                None,
+            )
+            if service is None or not is_uuid(name.strip()):
                 raise
-            return UDIO, Source(name.strip()), ""
+            return service.default_model, Source(name.strip()), ""
         if found.untold is not None:  # a call that is repeated must extend the same clip, or none
             raise InvalidRequestError(messages.untold(found.untold))
         return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
         source = Source(clip.clip_id, task.task_id, clip.title, clip.duration_s)
-        if task.service == "piapi":
-            return UDIO, source
-        return MODELS.get(task.model) or model_by_wire_name(clip.made_with) or self._suno(), source
+        service = SERVICES[task.service]
+        made_with = service.model(task.model) or service.model(clip.made_with)
+        return made_with or self._default_at(service), source
 
-    def _suno(self) -> Model:
+    def _default_at(self, service: Service) -> Model:
         default = self._default_model
-        return default if default and default.service == "gptge" else DEFAULT_SUNO
+        return default if default and default.service == service.name else service.default_model
 
     # Paying ----------------------------------------------------------------------------
 
@@ -166,7 +174,7 @@ class Studio:
         note = messages.JOINED if prepared.joined else messages.remarks(request)
         return Answer(prepared.task, note)
 
-    def _provider(self, service: Service) -> Provider:
+    def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
         if provider is None:
             raise NotConfiguredError(messages.no_key(service, has_any=bool(self._providers)))
@@ -203,7 +211,7 @@ class Studio:
         return Answer(await self._wait(again, wait), messages.submitted_again(again))
 
     async def state(self) -> State:
-        """Give what the accounts, the journal and the settings say; asks PiAPI for its balance."""
+        """Give what the accounts, the journal and the settings say; asks for balances."""
         spending = await self._journal.spending()
         return State(
             accounts={service: await self._account(service) for service in SERVICES},
@@ -216,7 +224,7 @@ class Studio:
             library=self._options.library,
         )
 
-    async def _account(self, service: Service) -> AccountState:
+    async def _account(self, service: ServiceName) -> AccountState:
         """Give what a service tells of its account, the sentence why it does not, or None."""
         provider = self._providers.get(service)
         if provider is None:
@@ -236,7 +244,7 @@ class Studio:
 
     # Looking up ------------------------------------------------------------------------
 
-    async def look_up(self, task_id: str, service: Service, wait: Wait) -> Answer:
+    async def look_up(self, task_id: str, service: ServiceName, wait: Wait) -> Answer:
         """Give a task as it stands, waiting for its end as long as `wait` says.
 
         The journal says which service has it, also by a clip's id and of the `last` one; one that
@@ -263,7 +271,7 @@ class Studio:
         """Return for how many seconds there has been this task."""
         return task.age_s(self._clock.now())
 
-    async def _look_elsewhere(self, task_id: str, service: Service) -> Task:
+    async def _look_elsewhere(self, task_id: str, service: ServiceName) -> Task:
         if task_id.startswith("local-") or task_id.casefold() == LAST:
             raise UnknownTaskError(messages.unknown_task(task_id))
         if service not in self._providers:
@@ -271,7 +279,7 @@ class Studio:
         try:
             report = await self._providers[service].fetch(task_id)
         except UnknownTaskError as error:
-            raise UnknownTaskError(f"{error} {messages.WHERE_ELSE[service]}") from None
+            raise UnknownTaskError(f"{error} {messages.elsewhere(service)}") from None
         recorded = await self._journal.adopt(service, self._providers[service].account_tag, report)
         await self._poller.recorded(recorded)
         return recorded.task
