@@ -50,9 +50,10 @@ def calls(asked: Piapi | Gptge) -> list[Callable[[], Awaitable[object]]]:
     ways: list[Callable[[], Awaitable[object]]] = [
         partial(asked.fetch, TASK_ID),
         partial(asked.submit, submission),
-        partial(asked.fetch_many, [TASK_ID, "1"]),
     ]
-    return [*ways, asked.account] if isinstance(asked, Piapi) else ways
+    if isinstance(asked, Piapi):
+        return [*ways, asked.account]
+    return [*ways, partial(asked.fetch_many, [TASK_ID, "1"])]
 
 
 async def outcome(call: Awaitable[object]) -> object:

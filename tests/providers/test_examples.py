@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import (
     DEFAULT_SUNO,
     MODELS,
+    SERVICES,
     UDIO,
     ExtensionRequest,
     LyricsRequest,
@@ -63,7 +65,7 @@ async def played(file: str) -> Any:  # noqa: ANN401 - whatever the call of this 
     if call in SUBMITS:
         model = UDIO if service.service == "piapi" else DEFAULT_SUNO
         return await service.submit(service.prepare(LyricsRequest(model, "trams")))
-    if call == "fetch_many":
+    if call == "fetch_many" and isinstance(service, Gptge):
         return await service.fetch_many([SUNO_TASK, SUNO_LYRICS])
     if call == "account" and isinstance(service, Piapi):
         return await service.account()
@@ -263,73 +265,59 @@ NIGHT = (
 )
 WARM = SongRequest(UDIO, "folk, warm", LAMPS, title="Quay", negative_tags="metal")
 TRAMS = Source("bbbbbbbb-0000-4000-8000-000000000001", SUNO_TASK, duration_s=128.92)
-PREPARED: Mapping[str, tuple[Request, dict[str, Any]]] = {
-    "piapi/requests/description.json": (SongRequest(UDIO, "slow harbour waltz, accordion"), {}),
-    "piapi/requests/own_lyrics.json": (WARM, {"lyrics_fields": ("lyrics",)}),
-    "piapi/requests/own_lyrics_in_both.json": (WARM, {}),
-    "piapi/requests/extend.json": (
-        ExtensionRequest(UDIO, "folk, warm", source=Source("5b1f0c52-0000-4000-8000-0000000000a1")),
-        {},
+PREPARED: Mapping[str, Request] = {
+    "piapi/requests/description.json": SongRequest(UDIO, "slow harbour waltz, accordion"),
+    "piapi/requests/own_lyrics.json": WARM,
+    "piapi/requests/own_lyrics_in_both.json": WARM,
+    "piapi/requests/extend.json": ExtensionRequest(
+        UDIO, "folk, warm", source=Source("5b1f0c52-0000-4000-8000-0000000000a1")
     ),
-    "piapi/requests/published_description.json": (SongRequest(UDIO, "night breeze, piano"), {}),
-    "piapi/requests/published_instrumental.json": (
-        SongRequest(UDIO, "night breeze", instrumental=True),
-        {},
+    "piapi/requests/published_description.json": SongRequest(UDIO, "night breeze, piano"),
+    "piapi/requests/published_instrumental.json": SongRequest(
+        UDIO, "night breeze", instrumental=True
     ),
-    "piapi/requests/published_own_lyrics.json": (
-        SongRequest(UDIO, lyrics=NIGHT),
-        {"lyrics_fields": ("prompt",)},
+    "piapi/requests/published_own_lyrics.json": SongRequest(UDIO, lyrics=NIGHT),
+    "piapi/requests/published_extend.json": ExtensionRequest(
+        UDIO,
+        "winter snow, Folk music",
+        source=Source("1307fd94-adbc-4787-b8e3-2e89f84ef22b"),
     ),
-    "piapi/requests/published_extend.json": (
-        ExtensionRequest(
-            UDIO,
-            "winter snow, Folk music",
-            source=Source("1307fd94-adbc-4787-b8e3-2e89f84ef22b"),
-        ),
-        {},
+    "piapi/requests/published_create_task.json": SongRequest(
+        UDIO,
+        "magna in id in eu",
+        instrumental=True,
+        negative_tags="veritatis",
+        seed=-25443934,
     ),
-    "piapi/requests/published_create_task.json": (
-        SongRequest(
-            UDIO,
-            "magna in id in eu",
-            instrumental=True,
-            negative_tags="veritatis",
-            seed=-25443934,
-        ),
-        {},
+    "piapi/requests/lyrics.json": LyricsRequest(UDIO, "harbour at night"),
+    "gptge/requests/inspiration.json": SongRequest(
+        MODELS["suno-v4"], "cheerful weekend song, female voice"
     ),
-    "piapi/requests/lyrics.json": (LyricsRequest(UDIO, "harbour at night"), {}),
-    "gptge/requests/inspiration.json": (
-        SongRequest(MODELS["suno-v4"], "cheerful weekend song, female voice"),
-        {},
+    "gptge/requests/custom.json": SongRequest(
+        MODELS["suno-v4.5"], "indie pop", "[Verse]\nTrams at noon", title="Trams"
     ),
-    "gptge/requests/custom.json": (
-        SongRequest(MODELS["suno-v4.5"], "indie pop", "[Verse]\nTrams at noon", title="Trams"),
-        {},
+    "gptge/requests/continuation.json": ExtensionRequest(
+        MODELS["suno-v4.5"],
+        "indie pop",
+        "[Verse 2]\nTrams at night",
+        title="Trams II",
+        source=TRAMS,
+        continue_at_s=80.5,
     ),
-    "gptge/requests/continuation.json": (
-        ExtensionRequest(
-            MODELS["suno-v4.5"],
-            "indie pop",
-            "[Verse 2]\nTrams at night",
-            title="Trams II",
-            source=TRAMS,
-            continue_at_s=80.5,
-        ),
-        {},
-    ),
-    "gptge/requests/lyrics.json": (LyricsRequest(DEFAULT_SUNO, "trams at noon"), {}),
+    "gptge/requests/lyrics.json": LyricsRequest(DEFAULT_SUNO, "trams at noon"),
 }
 CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
 
 
 def documented(file: str) -> dict[str, Any]:
-    """Give the example as we send it: always with the whole config, own lyrics trimmed."""
+    """Return the example as we send it: always with the whole config, own lyrics in both fields."""
     body: dict[str, Any] = load(file)
     if REQUESTS[file]["service"] == "piapi":
         body["config"] = CONFIG
-        for field in {"prompt", "lyrics"} & body["input"].keys():
-            body["input"][field] = body["input"][field].strip()
+        given = body["input"]
+        if given.get("lyrics_type") == "user":
+            lyrics = (given.get("prompt") or given["lyrics"]).strip()
+            given |= {"prompt": lyrics, "lyrics": lyrics}
     return body
 
 
@@ -339,11 +327,8 @@ def test_every_request_is_prepared_or_a_look() -> None:
 
 @pytest.mark.parametrize("file", PREPARED)
 def test_a_request_is_prepared_as_it_is_documented(file: str) -> None:
-    request, options = PREPARED[file]
-    if REQUESTS[file]["service"] == "piapi":
-        made = Piapi("key", "https://api.piapi.ai", **options).prepare(request)
-    else:
-        made = Gptge("key", "https://api.gpt.ge").prepare(request)
+    service = SERVICES[REQUESTS[file]["service"]]
+    made = resolve_name(service.adapter)("key", service.base_url).prepare(PREPARED[file])
     assert made.body == documented(file)
 
 

@@ -17,7 +17,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
-from song_mcp.providers.base import Account, Submission
+from song_mcp.providers import Account, Batching, Submission
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import (
     UDIO,
@@ -149,12 +149,6 @@ def test_own_lyrics_go_into_both_fields_and_the_style_beside_them() -> None:
 
 def test_own_lyrics_without_a_style_send_none() -> None:
     assert "gpt_description_prompt" not in inputs(SongRequest(UDIO, lyrics="Lamps"))
-
-
-def test_one_switch_chooses_where_own_lyrics_go() -> None:
-    made = inputs(SongRequest(UDIO, lyrics="Lamps"), lyrics_fields=("prompt",))
-    assert made["prompt"] == "Lamps"
-    assert "lyrics" not in made
 
 
 def test_an_extension_continues_a_song_at_a_whole_or_broken_second() -> None:
@@ -342,13 +336,8 @@ async def test_an_answer_without_task_id_is_about_the_task_that_was_asked_for() 
     assert (await report(task_id="")).task_id == TASK
 
 
-async def test_several_tasks_are_looked_at_one_by_one_and_unknown_ones_left_out() -> None:
-    unknown = httpx.Response(404, json={"code": 404, "data": None, "message": "task not found"})
-    reports = await piapi(enveloped(task()), unknown, enveloped(task())).fetch_many(
-        ["one", "two", "three"]
-    )
-    assert list(reports) == ["one", "three"]
-    assert not Piapi.batches
+def test_it_cannot_look_at_several_tasks_at_once() -> None:
+    assert not isinstance(piapi(), Batching)
 
 
 # Status and kind -------------------------------------------------------------------------------

@@ -10,6 +10,6 @@ downloads connect as well. The adapters are imported by the names in `songs.SERV
 is a key for them: a new service is a module here and a row there.
 """
 
-from song_mcp.providers.base import Accepted, Account, Provider, Submission
+from song_mcp.providers.base import Accepted, Account, Batching, Provider, Submission
 
-__all__ = ["Accepted", "Account", "Provider", "Submission", "transport"]
+__all__ = ["Accepted", "Account", "Batching", "Provider", "Submission", "transport"]

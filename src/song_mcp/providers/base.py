@@ -1,6 +1,6 @@
-"""What a provider is: the protocol that both adapters keep, and what passes through it.
+"""What a provider is: the protocol that each adapter keeps, and what passes through it.
 
-Invariant: `prepare` decides everything that will reach the wire and sends nothing; `submit`
+Invariant: `prepare` decides everything that will be sent, and sends nothing; `submit`
 makes exactly one POST of it. What is compared to find a repeated request is therefore what is sent.
 """
 
@@ -27,9 +27,9 @@ class Submission:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that reaches the wire: equal requests have equal ones."""
-        wire = json.dumps([self.service, self.path, self.body], sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(wire.encode()).hexdigest()
+        """A hash of everything that is sent: equal requests have equal ones."""
+        sent = json.dumps([self.service, self.path, self.body], sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(sent.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,6 @@ class Provider(Protocol):
     service: ServiceName
     account_tag: str
     """Tells the accounts at a service apart, and the key to nobody."""
-    batches: bool
-    """Whether `fetch_many` is one request, so that the poller asks for all open tasks at once."""
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request into what will be sent; raises InvalidRequestError."""
@@ -81,11 +79,16 @@ class Provider(Protocol):
     async def fetch(self, task_id: str) -> Report:
         """Look at one task; raises UnknownTaskError where the service does not know it."""
 
-    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
-        """Look at several tasks at once; what the service leaves out is not in the answer."""
-
     async def account(self) -> Account | None:
         """Look at what is left on the account; None where the service does not tell."""
 
     async def close(self) -> None:
         """Let the connections go."""
+
+
+@runtime_checkable
+class Batching(Provider, Protocol):
+    """A service that shows several tasks in one request, so the poller asks for all open ones."""
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        """Look at several tasks at once; what the service leaves out is not in the answer."""

@@ -7,6 +7,7 @@ errors.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -20,23 +21,23 @@ from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
     DONE,
+    ClipReply,
     Lenient,
     Message,
     NeededWord,
     Percent,
     Text,
     When,
-    WireClip,
     Word,
     as_clips,
     parsed,
+    read_clips,
     read_lyrics,
     spoken,
     to_object,
     to_text,
     unreadable,
     usable_id,
-    wire_clips,
 )
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope
@@ -73,7 +74,6 @@ class Gptge:
     """gpt.ge behind the account of `key`."""
 
     service: ServiceName = SERVICE.name
-    batches = True
 
     def __init__(
         self, key: str, base_url: str, transport: Transport | None = None, *, proxy: str = ""
@@ -100,7 +100,7 @@ class Gptge:
         gpt.ge may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        return Accepted(verdict.accepted_id(self.service, reply, self._envelope(reply)))
+        return Accepted(verdict.accepted_id(self.service, reply, self._read(reply).envelope))
 
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
@@ -111,11 +111,11 @@ class Gptge:
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
         reply = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
-        verdict.check_look(self.service, reply, self._envelope(reply), task_id=task_id)
-        data = to_object(reply.body).get("data")
-        if data is None:
+        read = self._read(reply)
+        verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
+        if read.data is None:
             raise verdict.unknown_task(self.service, task_id)
-        return self._redaction(reply).report(_report(_one(data, task_id), task_id))
+        return read.redaction.report(_report(_one(read.data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
@@ -126,13 +126,13 @@ class Gptge:
         if not task_ids:
             return {}
         reply = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
-        verdict.check_look(self.service, reply, self._envelope(reply))
-        found = to_object(reply.body).get("data")
-        tasks = [found] if isinstance(found, dict) else found or []
+        read = self._read(reply)
+        verdict.check_look(self.service, reply, read.envelope)
+        tasks = [read.data] if isinstance(read.data, dict) else read.data or []
         if not isinstance(tasks, list):
             raise unreadable(LABEL, "data")
-        reports, redaction = _reports(tasks, set(task_ids)), self._redaction(reply)
-        return {task_id: redaction.report(report) for task_id, report in reports.items()}
+        reports = _reports(tasks, set(task_ids))
+        return {task_id: read.redaction.report(report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
         """Give nothing: no look at the account is documented (`docs/providers.md` 3.8)."""
@@ -141,25 +141,19 @@ class Gptge:
         """Let the connections go."""
         await self._http.close()
 
-    def _redaction(self, reply: Reply) -> Redaction:
-        return Redaction.of(reply.body, self._key, self._http.redact)
-
-    def _envelope(self, reply: Reply) -> Envelope:
-        """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
+    def _read(self, reply: Reply) -> "_Read":
         body = to_object(reply.body)
-        gate = to_object(body.get("error"))
-        said = spoken(gate)
-        code = _gate_code(gate) if said else to_text(body.get("code"))
-        has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
-        redaction = self._redaction(reply)
-        task_id = _id_in(body.get("data"), code) if has_form else ""
-        return Envelope(
-            task_id="" if redaction.is_secret(task_id) else task_id,
-            code=redaction.error(code),
-            message=redaction.error(said or spoken(body.get("message"))),
-            is_service=has_form or bool(said),
-            is_gate=bool(said) and not has_form and body.get("data") is None,
-        )
+        redaction = Redaction.of(reply.body, self._key, self._http.redact)
+        return _Read(body.get("data"), redaction, _envelope(body, redaction))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A reply, read once: its data, None if it has none; what must stay inside; the envelope."""
+
+    data: object
+    redaction: Redaction
+    envelope: Envelope
 
 
 # Requests --------------------------------------------------------------------------------------
@@ -203,7 +197,23 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
     }
 
 
-# Answers ---------------------------------------------------------------------------------------
+# Replies ---------------------------------------------------------------------------------------
+
+
+def _envelope(body: Mapping[str, object], redaction: Redaction) -> Envelope:
+    """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
+    gate = to_object(body.get("error"))
+    said = spoken(gate)
+    code = _gate_code(gate) if said else to_text(body.get("code"))
+    has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
+    task_id = _id_in(body.get("data"), code) if has_form else ""
+    return Envelope(
+        task_id="" if redaction.is_secret(task_id) else task_id,
+        code=redaction.error(code),
+        message=redaction.error(said or spoken(body.get("message"))),
+        is_service=has_form or bool(said),
+        is_gate=bool(said) and not has_form and body.get("data") is None,
+    )
 
 
 def _either(name: str, other: str, default: Any) -> Any:  # noqa: ANN401 - pydantic's own type
@@ -295,7 +305,7 @@ def _bare_lyrics(data: Mapping[str, object]) -> _Task:
 
 def _bare_music(data: object) -> _Task:
     """Make a task of clips alone; it has ended when each of them has."""
-    words = [wire.status.casefold() for _, wire in wire_clips(data)]
+    words = [clip.status.casefold() for _, clip in read_clips(data)]
     has_ended = bool(words) and all(word in DONE | BROKEN for word in words)
     ended = "complete" if any(word in DONE for word in words) else "error"
     status = ended if has_ended else "processing"
@@ -305,14 +315,14 @@ def _bare_music(data: object) -> _Task:
 def _report_of(task: _Task, task_id: str) -> Report:
     status = _status(task.status)
     lyrics = read_lyrics(task.data) if _makes_lyrics(task) else None
-    wires = [] if _makes_lyrics(task) else wire_clips(task.data)
-    clips = as_clips(wires, task_id, has_ended=status in {"completed", "failed"})
+    found = [] if _makes_lyrics(task) else read_clips(task.data)
+    clips = as_clips(found, task_id, has_ended=status in {"completed", "failed"})
     return Report(
         task_id=task_id,
         status=status,
         provider_status=task.status,
-        kind=_kind(task, wires),
-        model=_model(wires),
+        kind=_kind(task, found),
+        model=_model(found),
         progress_percent=task.progress,
         clips=clips,
         lyrics=lyrics,
@@ -320,7 +330,7 @@ def _report_of(task: _Task, task_id: str) -> Report:
         charged="no" if status == "failed" else "unknown",  # the quota is given back (3.4)
         created_at=task.submit_time,
         finished_at=task.finish_time,
-        asked=next((wire.metadata.asked for _, wire in wires if wire.metadata.asked), ""),
+        asked=next((clip.metadata.asked for _, clip in found if clip.metadata.asked), ""),
     )
 
 
@@ -340,17 +350,17 @@ def _makes_lyrics(task: _Task) -> bool:
     return "text" in to_object(task.data)
 
 
-def _kind(task: _Task, wires: list[tuple[str, WireClip]]) -> Kind:
+def _kind(task: _Task, found: list[tuple[str, ClipReply]]) -> Kind:
     if _makes_lyrics(task):
         return "lyrics"
-    if any(wire.is_extension for _, wire in wires):
+    if any(clip.is_extension for _, clip in found):
         return "extension"
-    return "song" if wires or task.action.casefold() in {"", "music"} else "other"
+    return "song" if found or task.action.casefold() in {"", "music"} else "other"
 
 
-def _model(wires: list[tuple[str, WireClip]]) -> str:
+def _model(found: list[tuple[str, ClipReply]]) -> str:
     """Name the model: ours where Suno's name is one of the table (3.7), else Suno's own."""
-    names = (wire.model_name or _mv(wire.major_model_version) for _, wire in wires)
+    names = (clip.model_name or _mv(clip.major_model_version) for _, clip in found)
     name = next(filter(None, names), "")
     model = SERVICE.model(name)
     return model.name if model is not None else name

@@ -7,14 +7,15 @@ ever sent or kept; and whatever an answer looks like, reading it raises nothing 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from song_mcp.errors import Charged, UnknownTaskError, UnreadableAnswerError
+from song_mcp.errors import Charged, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Reply, ServiceHttp
-from song_mcp.providers.piapi_replies import POINTS_PER_USD, WireAccount, WireError, WireTask
+from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
@@ -22,12 +23,12 @@ from song_mcp.providers.replies import (
     MESSAGE_CAP,
     as_clips,
     parsed,
+    read_clips,
     read_lyrics,
     spoken,
     to_object,
     to_text,
     usable_id,
-    wire_clips,
 )
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope
@@ -62,13 +63,9 @@ RESTORED = "restored frozen points"
 
 
 class Piapi:
-    """PiAPI behind the account of `key`; `service_mode` says whose Udio account works.
-
-    `lyrics_fields` are the fields that own lyrics are sent in.
-    """
+    """PiAPI behind the account of `key`; `service_mode` says whose Udio account works."""
 
     service: ServiceName = SERVICE.name
-    batches = False
 
     def __init__(
         self,
@@ -77,7 +74,6 @@ class Piapi:
         service_mode: Literal["public", "private"] = "public",
         transport: Transport | None = None,
         *,
-        lyrics_fields: Sequence[str] = LYRICS_FIELDS,
         proxy: str = "",
     ) -> None:
         self.account_tag = account_tag(self.service, base_url, key)
@@ -85,7 +81,6 @@ class Piapi:
         self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
         self._service_mode = service_mode
-        self._lyrics_fields = lyrics_fields
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request (`docs/providers.md` 2.1 to 2.3, 2.7); sends nothing."""
@@ -100,10 +95,11 @@ class Piapi:
         PiAPI may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
-        task_id = verdict.accepted_id(self.service, reply, self._envelope(reply))
+        read = self._read(reply)
+        task_id = verdict.accepted_id(self.service, reply, read.envelope)
         report = None
         with suppress(UnreadableAnswerError):
-            report = self._report(reply, task_id)
+            report = read.report(task_id)
         return Accepted(task_id, report)
 
     async def fetch(self, task_id: str) -> Report:
@@ -115,32 +111,22 @@ class Piapi:
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
         reply = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
-        task = _task_in(reply)
-        if not (usable_id(task.get("task_id")) and to_text(task.get("status"))):
-            verdict.check_look(self.service, reply, self._envelope(reply), task_id=task_id)
-        if not task and to_object(reply.body).get("data") is None:
+        read = self._read(reply)
+        if not (usable_id(read.task.get("task_id")) and to_text(read.task.get("status"))):
+            verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
+        if not read.task and to_object(reply.body).get("data") is None:
             raise verdict.unknown_task(self.service, task_id)
-        return self._report(reply, task_id)
-
-    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
-        """Look at several tasks, one after the other; those that PiAPI does not know are left out.
-
-        Raises a ServiceError where a look failed.
-        """
-        reports = {}
-        for task_id in task_ids:
-            with suppress(UnknownTaskError):
-                reports[task_id] = await self.fetch(task_id)
-        return reports
+        return read.report(task_id)
 
     async def account(self) -> Account:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
         reply = await self._http.get("/account/info")
-        verdict.check_look(self.service, reply, self._envelope(reply))
-        wire = parsed(WireAccount, to_object(reply.body).get("data"), label=LABEL)
-        limit = wire.max_concurrent_task_count
-        plan = self._redaction(reply).song_text(wire.plan)
-        return Account(plan, wire.balance_usd, None if limit is None else int(limit))
+        read = self._read(reply)
+        verdict.check_look(self.service, reply, read.envelope)
+        found = parsed(AccountReply, to_object(reply.body).get("data"), label=LABEL)
+        limit = found.max_concurrent_task_count
+        plan = read.redaction.song_text(found.plan)
+        return Account(plan, found.balance_usd, None if limit is None else int(limit))
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -167,30 +153,30 @@ class Piapi:
         if isinstance(request, ExtensionRequest):
             fields |= _continuation(request)
         if request.lyrics:
-            fields |= dict.fromkeys(self._lyrics_fields, request.lyrics)
+            fields |= dict.fromkeys(LYRICS_FIELDS, request.lyrics)
         return fields
 
-    def _envelope(self, reply: Reply) -> Envelope:
-        body, task = to_object(reply.body), _task_in(reply)
-        message = spoken([body.get("message"), body.get("error")])
-        reason = spoken(task.get("error"))
-        told = [message, reason] if reason not in message else [message]
-        task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
-        has_form = code.isdecimal() and ("data" in body or bool(message))
-        redaction = self._redaction(reply)
-        return Envelope(
-            task_id="" if redaction.is_secret(task_id) else task_id,
-            code=redaction.error(code),
-            message=redaction.error("; ".join(filter(None, told))),
-            is_service=has_form or bool(task_id),
-        )
+    def _read(self, reply: Reply) -> "_Read":
+        body = to_object(reply.body)
+        task = _task_in(body)
+        redaction = Redaction.of(reply.body, self._key, self._http.redact)
+        return _Read(task, redaction, _envelope(body, task, redaction))
 
-    def _report(self, reply: Reply, task_id: str) -> Report:
-        task = parsed(WireTask, _task_in(reply), label=LABEL)
-        return self._redaction(reply).report(_report(task, task_id))
 
-    def _redaction(self, reply: Reply) -> Redaction:
-        return Redaction.of(reply.body, self._key, self._http.redact)
+@dataclass(frozen=True)
+class _Read:
+    """A reply, read once: its task, {} if it has none; what must stay inside; the envelope."""
+
+    task: dict[str, Any]
+    redaction: Redaction
+    envelope: Envelope
+
+    def report(self, task_id: str) -> Report:
+        """Return what the task tells; raises UnreadableAnswerError."""
+        return self.redaction.report(_report(parsed(TaskReply, self.task, label=LABEL), task_id))
+
+
+# Requests --------------------------------------------------------------------------------------
 
 
 def _lyrics_type(request: SongRequest) -> str:
@@ -209,20 +195,33 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
     }
 
 
-# Answers ---------------------------------------------------------------------------------------
+# Replies ---------------------------------------------------------------------------------------
 
 
-def _task_in(reply: Reply) -> dict[str, Any]:
-    """Give the task of a reply, which may stand there without an envelope; {} without one."""
-    body = to_object(reply.body)
+def _task_in(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the task of a reply, which may stand there without an envelope; {} without one."""
     is_bare = "data" not in body and "task_id" in body and "status" in body
     return body if is_bare else to_object(body.get("data"))
 
 
-def _report(task: WireTask, task_id: str) -> Report:
+def _envelope(body: dict[str, Any], task: dict[str, Any], redaction: Redaction) -> Envelope:
+    message = spoken([body.get("message"), body.get("error")])
+    reason = spoken(task.get("error"))
+    told = [message, reason] if reason not in message else [message]
+    task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
+    has_form = code.isdecimal() and ("data" in body or bool(message))
+    return Envelope(
+        task_id="" if redaction.is_secret(task_id) else task_id,
+        code=redaction.error(code),
+        message=redaction.error("; ".join(filter(None, told))),
+        is_service=has_form or bool(task_id),
+    )
+
+
+def _report(task: TaskReply, task_id: str) -> Report:
     status = _status(task.status)
     has_ended = status in {"completed", "failed"}
-    clips = as_clips(wire_clips(_clips_in(task.output)), task_id, has_ended=has_ended)
+    clips = as_clips(read_clips(_clips_in(task.output)), task_id, has_ended=has_ended)
     kind = _kind(task, clips)
     clips = clips if kind in {"song", "extension"} else ()
     lyrics = read_lyrics(task.output) if kind == "lyrics" else None
@@ -261,7 +260,7 @@ def _clips_in(output: object) -> object:
     return [output] if isinstance(output, str) else output
 
 
-def _kind(task: WireTask, clips: Sequence[Clip]) -> Kind:
+def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
     """What the task makes; clips of models that make no music are none of ours."""
     if task.task_type.casefold() == "generate_lyrics":
         return "lyrics"
@@ -273,12 +272,12 @@ def _kind(task: WireTask, clips: Sequence[Clip]) -> Kind:
     return "other"
 
 
-def _model(wire_name: str) -> str:
-    return UDIO.name if wire_name.casefold() == UDIO.sent_as else wire_name
+def _model(name: str) -> str:
+    return UDIO.name if name.casefold() == UDIO.sent_as else name
 
 
 def _error(
-    task: WireTask,
+    task: TaskReply,
     status: ServiceStatus,
     kind: Kind,
     clips: Sequence[Clip],
@@ -293,17 +292,17 @@ def _error(
     return ""
 
 
-def _reason(task: WireTask, clips: Sequence[Clip]) -> str:
+def _reason(task: TaskReply, clips: Sequence[Clip]) -> str:
     """Say why a task failed, the telling before the general (`docs/providers.md` 2.5, 4.4)."""
     told = list(_told(task, clips))
     telling = (words for words in told if not GENERAL.match(words))
     return next(telling, told[0] if told else f"{LABEL} gave no reason.")
 
 
-def _told(task: WireTask, clips: Sequence[Clip]) -> Iterator[str]:
+def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
     """Give everything said about the failure, in the order of trust."""
     if isinstance(task.error, dict):
-        error = WireError.model_validate(task.error)
+        error = ErrorReply.model_validate(task.error)
         yield from filter(None, (error.message, error.raw_message, error.detail))
     else:
         yield from filter(None, [spoken(task.error)])
@@ -318,7 +317,7 @@ def _log_lines(logs: object) -> Iterator[str]:
         yield clean(words, limit=MESSAGE_CAP, lines=False)
 
 
-def _charged(task: WireTask, status: ServiceStatus) -> Charged:
+def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
     """Tell from the points whether the task cost money (`docs/providers.md` 1.5)."""
     usage = task.meta.usage
     if usage.consume:
@@ -330,7 +329,7 @@ def _charged(task: WireTask, status: ServiceStatus) -> Charged:
     return "no" if status == "failed" and gave_back else "unknown"
 
 
-def _cost_usd(task: WireTask, status: ServiceStatus) -> float | None:
+def _cost_usd(task: TaskReply, status: ServiceStatus) -> float | None:
     """Give what the task cost or, while it runs, holds back, in US dollars."""
     usage = task.meta.usage
     if usage.consume:

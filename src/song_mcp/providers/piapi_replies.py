@@ -1,4 +1,4 @@
-"""PiAPI's JSON, as lenient wire models; only `providers.piapi` reads them.
+"""PiAPI's JSON, as lenient models; only `providers.piapi` reads them.
 
 Invariant: an optional field of a wrong type counts as not known; nothing here decides anything.
 """
@@ -21,18 +21,18 @@ from song_mcp.providers.replies import (
 POINTS_PER_USD = 10_000_000
 
 
-class WireWallet(Lenient):
+class WalletReply(Lenient):
     """The points left (`docs/providers.md` 2.8)."""
 
     point_remain: Number = None
 
 
-class WireAccount(Lenient):
+class AccountReply(Lenient):
     """The account behind the key (`docs/providers.md` 2.8)."""
 
     plan: Word = ""
     equivalent_in_usd: Number = None
-    wallet: Annotated[WireWallet, AsObject] = WireWallet()
+    wallet: Annotated[WalletReply, AsObject] = WalletReply()
     max_concurrent_task_count: Amount = None
 
     @property
@@ -44,23 +44,23 @@ class WireAccount(Lenient):
         return points / POINTS_PER_USD
 
 
-class WireUsage(Lenient):
+class UsageReply(Lenient):
     """Points taken for a task (`docs/providers.md` 1.5)."""
 
     frozen: Amount = None
     consume: Amount = None
 
 
-class WireMeta(Lenient):
+class MetaReply(Lenient):
     """Times and usage of a task."""
 
     created_at: When = None
     ended_at: When = None
     completed_at: When = None
-    usage: Annotated[WireUsage, AsObject] = WireUsage()
+    usage: Annotated[UsageReply, AsObject] = UsageReply()
 
 
-class WireInput(Lenient):
+class InputReply(Lenient):
     """What of the request PiAPI repeats."""
 
     continue_song_id: Text = ""
@@ -74,7 +74,7 @@ class WireInput(Lenient):
         return self.lyrics or self.prompt or self.gpt_description_prompt
 
 
-class WireError(Lenient):
+class ErrorReply(Lenient):
     """Why a task failed (`docs/providers.md` 2.5)."""
 
     message: Message = ""
@@ -82,14 +82,14 @@ class WireError(Lenient):
     detail: Message = ""
 
 
-class WireTask(Lenient):
+class TaskReply(Lenient):
     """A task as PiAPI tells it; its `config`, where a webhook secret could be, is not read."""
 
     status: NeededWord
     model: Word = ""
     task_type: Word = ""
-    input: Annotated[WireInput, AsObject] = WireInput()
+    input: Annotated[InputReply, AsObject] = InputReply()
     output: Any = None
-    meta: Annotated[WireMeta, AsObject] = WireMeta()
+    meta: Annotated[MetaReply, AsObject] = MetaReply()
     error: Any = None
     logs: Any = None

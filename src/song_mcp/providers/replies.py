@@ -232,7 +232,7 @@ class _Metadata(Lenient):
         return self.gpt_description_prompt or self.prompt
 
 
-class WireClip(Lenient):
+class ClipReply(Lenient):
     """A clip as Udio (`song_path`, `finished`) or Suno (`audio_url`, `status`) describes it."""
 
     id: Text = ""
@@ -300,10 +300,10 @@ class WireClip(Lenient):
         return replace(clip, status="failed", error=NO_AUDIO) if has_ended else clip
 
 
-NOTHING_KNOWN = WireClip()
+NOTHING_KNOWN = ClipReply()
 
 
-def wire_clips(value: object) -> list[tuple[str, WireClip]]:
+def read_clips(value: object) -> list[tuple[str, ClipReply]]:
     """Give the clips of a list, of a map, or the one that `value` is, each with its key or "".
 
     A text in a list is a bare link; an entry of a map may be empty (`docs/providers.md` 2.9).
@@ -317,11 +317,11 @@ def wire_clips(value: object) -> list[tuple[str, WireClip]]:
     else:
         entries = []
     known = [(key, item) for key, item in entries if isinstance(item, dict)]
-    return [(key, WireClip.model_validate(item)) for key, item in known[:CLIPS_CAP]]
+    return [(key, ClipReply.model_validate(item)) for key, item in known[:CLIPS_CAP]]
 
 
 def as_clips(
-    wires: list[tuple[str, WireClip]], task_id: str, *, has_ended: bool
+    found: list[tuple[str, ClipReply]], task_id: str, *, has_ended: bool
 ) -> tuple[Clip, ...]:
     """Give the clips in our words, each with an id of its own.
 
@@ -329,12 +329,12 @@ def as_clips(
     that nothing is known of is still processing, even where the task has ended.
     """
     clips: dict[str, Clip] = {}
-    for number, (key, wire) in enumerate(wires, start=1):
-        clip_id = usable_id(wire.id) or usable_id(key) or task_id
+    for number, (key, reply) in enumerate(found, start=1):
+        clip_id = usable_id(reply.id) or usable_id(key) or task_id
         if clip_id in clips or (clip_id == task_id and number > 1):
             clip_id = f"{clip_id}-{number}"
-        is_blank = wire == NOTHING_KNOWN
-        clips[clip_id] = wire.as_clip(clip_id, has_ended=has_ended and not is_blank)
+        is_blank = reply == NOTHING_KNOWN
+        clips[clip_id] = reply.as_clip(clip_id, has_ended=has_ended and not is_blank)
     return tuple(clips.values())
 
 

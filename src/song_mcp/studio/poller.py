@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup
 from song_mcp.clock import Clock
 from song_mcp.errors import NotFoundError, ServiceError, SongError
 from song_mcp.journal import Journal, Recorded
-from song_mcp.providers import Provider
+from song_mcp.providers import Batching, Provider
 from song_mcp.songs import SERVICES, Report, ServiceName, Task
 from song_mcp.studio.breaker import Breaker
 from song_mcp.studio.saver import Saver
@@ -144,8 +144,9 @@ class Poller:
         due = await self._claimed(service)
         for task in due:
             self._takeoff(task)
-        if self._providers[service].batches and len(due) > 1:
-            work.start_soon(self._look_at_many, due)
+        provider = self._providers[service]
+        if isinstance(provider, Batching) and len(due) > 1:
+            work.start_soon(self._look_at_many, provider, due)
             return
         if len(due) == 1 and self._breakers[service].is_broken:
             work.start_soon(self._look_at_one, due[0])  # the probe, which ends the pause
@@ -156,7 +157,7 @@ class Poller:
     async def _claimed(self, service: ServiceName) -> list[Task]:
         """Return the tasks whose looks are due and ours to make; while a service fails, a probe."""
         provider, breaker = self._providers[service], self._breakers[service]
-        slack_s = SLACK_S if provider.batches else 0.0
+        slack_s = SLACK_S if isinstance(provider, Batching) else 0.0
         limit = 1 if breaker.is_broken else BATCH_SIZE
         tasks = await self._journal.claim_looks(provider.account_tag, slack_s, limit, next_look_s)
         if tasks and breaker.is_broken:
@@ -184,11 +185,11 @@ class Poller:
         finally:
             self._land(task, error)
 
-    async def _look_at_many(self, tasks: Sequence[Task]) -> None:
+    async def _look_at_many(self, provider: Batching, tasks: Sequence[Task]) -> None:
         service, by_id = tasks[0].service, {task.task_id: task for task in tasks}
         error: SongError | None = None
         try:
-            reports = await self._providers[service].fetch_many(list(by_id))
+            reports = await provider.fetch_many(list(by_id))
             self._succeeded(service)
             known = {by_id[key].local_id: reports[key] for key in reports if key in by_id}
             await self._record(known)
