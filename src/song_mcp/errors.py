@@ -77,9 +77,17 @@ class NotSentError(ServiceError):
 
 
 class NoAnswerError(ServiceError):
-    """The request left and no usable answer came back: whether it was accepted is not known."""
+    """The request left and no usable answer came back.
+
+    Whether a submission was accepted is not known then; of a look, which costs nothing, `charged`
+    is "no".
+    """
 
     charged: Charged = "unknown"
+
+    def __init__(self, message: str, *, charged: Charged = "unknown") -> None:
+        super().__init__(message)
+        self.charged = charged
 
 
 class UnreadableAnswerError(NoAnswerError):

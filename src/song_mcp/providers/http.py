@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 
-from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
+from song_mcp.errors import NoAnswerError, NotSentError
 from song_mcp.providers.transport import (
     CONNECT_S,
     Transport,
@@ -129,11 +129,11 @@ class ServiceHttp:
 
     async def get(self, path: str, deadline_s: float = READ_S) -> Reply:
         """Look once, without a retry; raises NotSentError or NoAnswerError, which cost nothing."""
-        return await self._look(path, None, deadline_s)
+        return await self._exchange("look", path, None, deadline_s)
 
     async def post_read(self, path: str, json_body: Json, deadline_s: float = READ_S) -> Reply:
         """Look once by a POST that pays nothing (`docs/providers.md` 3.6); raises as `get` does."""
-        return await self._look(path, json_body, deadline_s)
+        return await self._exchange("look", path, json_body, deadline_s)
 
     async def close(self) -> None:
         """Let the connections go; a later request opens new ones."""
@@ -151,13 +151,6 @@ class ServiceHttp:
     async def _pay(self, path: str, json_body: Json, ends_at: float) -> Reply:
         left_s = max(0.0, ends_at - anyio.current_time())
         return await self._exchange("pay", path, json_body, left_s)
-
-    async def _look(self, path: str, json_body: Json | None, deadline_s: float) -> Reply:
-        try:
-            return await self._exchange("look", path, json_body, deadline_s)
-        except ServiceError as error:
-            error.charged = "no"
-            raise
 
     async def _exchange(
         self, purpose: Purpose, path: str, json_body: Json | None, deadline_s: float
@@ -217,9 +210,8 @@ class ServiceHttp:
         )
 
     def _lost(self, purpose: Purpose, reason: str) -> NoAnswerError:
-        return NoAnswerError(
-            f"{self._service.label} gave no usable answer ({reason}). {LOST[purpose]}"
-        )
+        text = f"{self._service.label} gave no usable answer ({reason}). {LOST[purpose]}"
+        return NoAnswerError(text, charged="unknown" if purpose == "pay" else "no")
 
 
 def _why_unsent(error: Exception) -> str:

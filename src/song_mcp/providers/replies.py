@@ -206,12 +206,10 @@ def parsed(piece: type[Piece], value: object, *, label: str, inside: str = "data
 
 def unreadable(label: str, field: str) -> UnreadableAnswerError:
     """Make the error for a look whose answer lacks `field`."""
-    error = UnreadableAnswerError(
-        f"{label} answered, but {field} is missing or not what it should be. Looking cost and "
-        "changed nothing: ask again later."
+    text = f"{label} answered, but {field} is missing or not what it should be."
+    return UnreadableAnswerError(
+        f"{text} Looking cost and changed nothing: ask again later.", charged="no"
     )
-    error.charged = "no"
-    return error
 
 
 # Clips -----------------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
         return envelope.task_id
     case = _Case(reply, envelope)
     kind = _first(SUBMISSION_RULES, case) or case.doubt
-    raise _error(kind, SUBMISSION_TEXTS[kind], service, reply, envelope)
+    raise _error(kind, SUBMISSION_TEXTS, service, reply, envelope)
 
 
 def check_look(
@@ -114,9 +114,7 @@ def check_look(
     if case.is_fine:
         return
     kind = _first(LOOK_RULES, case) or case.doubt
-    error = _error(kind, LOOK_TEXTS[kind], service, reply, envelope, task_id)
-    error.charged = "no"
-    raise error
+    raise _error(kind, LOOK_TEXTS, service, reply, envelope, task_id)
 
 
 def unknown_task(service: ServiceName, task_id: str) -> UnknownTaskError:
@@ -309,14 +307,14 @@ LOOK_TEXTS: Mapping[type[Exception], str] = {
 
 def _error(
     kind: type[ServiceError | NotFoundError],
-    sentence: str,
+    texts: Mapping[type[Exception], str],
     service: ServiceName,
     reply: Reply,
     envelope: Envelope,
     task_id: str = "",
 ) -> ServiceError | NotFoundError:
     known = SERVICES[service]
-    text = sentence.format(
+    text = texts[kind].format(
         label=known.label,
         key=known.key_variable,
         base_url=known.base_url_variable,
@@ -330,6 +328,8 @@ def _error(
     )
     if issubclass(kind, BusyError):
         return kind(text, retry_after_s=reply.retry_after_s)
+    if issubclass(kind, NoAnswerError):
+        return kind(text, charged="no" if texts is LOOK_TEXTS else "unknown")
     return kind(text)
 
 
