@@ -11,16 +11,19 @@ from song_mcp.songs import SERVICES, Clip, ExtensionRequest, Request, ServiceNam
 from song_mcp.text import quoted
 
 JOINED = (
-    "The same request was made before and this is its task: this call paid nothing. "
-    "another_take=true would make and pay another."
+    "An identical request is already in the journal: this call returned it and cost nothing. "
+    "Pass another_take=true to pay for a new version."
 )
 ORPHANED = (
-    "The program ended before the service answered. Whether it was accepted is not known: it may "
-    "have been charged."
+    "The program ended before the service answered. Call resolve_task with check, which pays "
+    "nothing: the request may have been accepted and charged."
 )
-OUR_MISTAKE = "song-mcp failed inside while the answer was read: it may have been charged."
+OUR_MISTAKE = (
+    "song-mcp had an internal error while it read the answer; its log says which. Call "
+    "resolve_task with check, which pays nothing: the request may have been accepted and charged."
+)
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
-UNFOLLOWED = "Its following was stopped, as asked; asking looks at it again."
+UNFOLLOWED = "Polling was stopped, as asked; get_task checks it once."
 NOT_THE_LAST = (
     "Name the task that is to be submitted again by its id: what is last changes with each "
     "submission, so the same call again would pay again. Nothing was sent or paid."
@@ -30,7 +33,9 @@ NO_HANDLE = (
     "list_songs shows every task; get_task takes a service's own ids."
 )
 SAVING = "It is made; its audio is being saved."
-NOT_FOLLOWED = "It has run for over an hour and is not followed any more; asking looks at it again."
+NOT_FOLLOWED = (
+    "It has been running for over an hour and is no longer polled; get_task checks it once."
+)
 
 
 def remarks(request: Request) -> str:
@@ -185,8 +190,8 @@ def plan_full(error: Exception, running: Sequence[Task]) -> str:
 
 
 def in_doubt(task: Task, why: str) -> str:
-    """Say when a submission was sent, and that nobody knows what became of it."""
-    return f"Sent at {task.created_at:%H:%M} UTC, no usable answer. {why}"
+    """Say when a submission was sent, and why nobody knows what became of it."""
+    return f"Sent at {task.created_at:%H:%M} UTC. {why}"
 
 
 def abandoned() -> str:

@@ -342,7 +342,7 @@ async def test_the_same_request_again_gives_the_same_handle_and_pays_once(house:
         for _ in range(5):
             group.start_soon(again)
     assert {handle.task_id for handle in handles} == {first.task_id}
-    assert "paid nothing" in (handles[0].status_message or "")
+    assert "cost nothing" in (handles[0].status_message or "")
     await until(lambda: rows(house)[0]["status"] != "submitting")
     assert len(house.posts()) == 1
 
@@ -384,7 +384,7 @@ async def test_those_who_wait_and_those_who_hold_a_handle_share_the_task(house: 
     handle = await begin(house.client, "generate_song", description="waltz")
     async with house.another_client(era=LEGACY) as other:
         song = await other.ok("generate_song", description="waltz", wait_seconds=55)
-    assert "paid nothing" in song["note"]
+    assert "cost nothing" in song["note"]
     found = await end(house, handle.task_id)
     assert found["result"]["structuredContent"]["task_id"] == song["task_id"]
     assert len(house.posts()) == 1

@@ -408,7 +408,7 @@ async def test_an_id_is_quoted_into_the_url_never_spliced(house: House, task_id:
         ("401-openai-style", "suno-v5", "GPTGE_API_KEY"),
         ("403-quota", "suno-v5", "credits"),
         ("429-quota", "suno-v5", "credits"),
-        ("429-saturated", "suno-v5", "no more requests"),
+        ("429-saturated", "suno-v5", "rate-limiting requests"),
         ("503-no-channel", "suno-v5", "model"),
         ("nested-json-message", "suno-v5", "credits"),
     ],

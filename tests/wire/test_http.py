@@ -344,7 +344,7 @@ async def test_an_end_that_a_client_read_is_delivered_and_the_next_request_pays(
             assert (b"notifications/progress" in answer) == progress
             again = await called(shared, era, known, description=words, wait_seconds=0)
     assert is_delivered(shared, words) == [True, False]
-    assert "paid nothing" not in again
+    assert "cost nothing" not in again
     assert len(services[1].accepted) == paid + 2
 
 
@@ -366,7 +366,7 @@ async def test_a_client_that_left_before_the_answer_joins_with_the_same_request(
         assert is_delivered(shared, words) == [False]
         known = await session(shared, era)
         again = await called(shared, era, known, description=words, wait_seconds=55)
-    assert "paid nothing" in again
+    assert "cost nothing" in again
     assert "completed" in again
     assert len(services[1].accepted) == paid + 1
 

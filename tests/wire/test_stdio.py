@@ -609,7 +609,7 @@ async def test_a_cancelled_call_delivers_nothing_and_its_repetition_joins(
         assert deliveries(tmp_path) == [False]
         again = await child.tool("generate_song", **arguments)
     assert again["structuredContent"]["status"] == "completed"
-    assert "paid nothing" in again["structuredContent"]["note"]
+    assert "cost nothing" in again["structuredContent"]["note"]
     assert len(services[1].accepted) == paid + 1
 
 
@@ -630,7 +630,7 @@ async def test_a_client_that_died_before_the_end_is_told_it_by_the_next_server(
         async with started(tmp_path, variables) as heir:
             await heir.hello()
             again = await heir.tool("generate_song", **arguments)
-    assert "paid nothing" in again["structuredContent"]["note"]
+    assert "cost nothing" in again["structuredContent"]["note"]
     assert len(services[1].accepted) == paid + 1
 
 

@@ -123,14 +123,14 @@ async def _follow(transport: Transport, url: str, reach: Reach) -> "httpx.Respon
             return response
         await response.aclose()
         url = _joined(request.url, response.headers.get("location", ""))
-    raise LibraryError(f"The audio's address led on more than {REDIRECTS} times.")
+    raise LibraryError(f"The audio's address redirected more than {REDIRECTS} times.")
 
 
 def _joined(base: "httpx.URL", location: str) -> str:
     try:
         return str(base.join(str(_parsed(location))))
     except ValueError:  # of the standard library, which httpx asks
-        raise LibraryError("The audio's address led on to no usable URL.") from None
+        raise LibraryError("The audio's address redirected to no usable URL.") from None
 
 
 async def _pour(

@@ -62,9 +62,13 @@ CHANNEL_ID = re.compile(r"((?:channel|渠道)\s*(?:id)?\s*[:#：]\s*#?)\d+", re.
 UNUSABLE = "its base URL, the key or the request cannot be used"
 Purpose = Literal["pay", "look"]
 Json = Mapping[str, object]
+IN_DOUBT = (
+    "Call resolve_task with check, which pays nothing, to find out what became of it; do not "
+    "repeat the request, which may have been accepted and charged."
+)
+"""What a text says of a submission that may have been accepted."""
 LOST: Mapping[Purpose, str] = {
-    "pay": "The request may have been accepted and charged all the same: do not repeat it, "
-    "look with list_songs or get_task first.",
+    "pay": IN_DOUBT,
     "look": "Looking changes and costs nothing: ask again in a while.",
 }
 

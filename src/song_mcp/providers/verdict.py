@@ -25,7 +25,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
-from song_mcp.providers.http import Reply
+from song_mcp.providers.http import IN_DOUBT, Reply
 from song_mcp.providers.redaction import without_named
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.text import quoted
@@ -268,36 +268,32 @@ SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
     "charged. Top up {shop}, then ask again.",
     PlanLimitError: "{label} makes no more songs at the same time on this plan{said}. Nothing was "
     "charged. Wait until a running song is done (list_songs shows them), then ask again.",
-    BusyError: "{label} takes no more requests just now{said}. Nothing was charged. "
-    "Ask again {later}.",
+    BusyError: "{label} is rate-limiting requests{said}. Nothing was charged. Ask again {later}.",
     StoppedError: "{label} has stopped this model or is under maintenance{said}. Nothing was "
     "charged. Try another model, or ask again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. Nothing was charged. Check {base_url}.",
     RefusedError: "{label} refused the request{said}. Nothing was charged. Change the request, "
     "then ask again.",
-    NoAnswerError: "{label} failed while it took the request{said}. It may have been "
-    "accepted and charged all the same: do not repeat it, look with list_songs or get_task "
-    "first.",
-    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). The "
-    "request may have been accepted and charged all the same: do not repeat it, look with "
-    "list_songs or get_task first.",
+    NoAnswerError: f"{{label}} failed while it took the request{{said}}. {IN_DOUBT}",
+    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
+    f"{IN_DOUBT}",
 }
 UNKNOWN_TASK_TEXT = (
     "{label} knows no task {task}{said}. Check the id; tasks of another account cannot be seen."
 )
 LOOK_TEXTS: Mapping[type[Exception], str] = {
     BadKeyError: "{label} does not accept the key{said}. {unharmed} Check {key}.",
-    OutOfCreditsError: "{label} refuses to look, for the account or key has no credits left{said}. "
-    "{unharmed} Top up {shop}.",
-    PlanLimitError: "{label} refuses to look because of the plan's limit{said}. {unharmed} Ask "
-    "again later.",
-    BusyError: "{label} takes no more requests just now{said}. {unharmed} Ask again {later}.",
+    OutOfCreditsError: "{label} could not check {subject}: the account or key has no credits "
+    "left{said}. {unharmed} Top up {shop}.",
+    PlanLimitError: "{label} could not check {subject}: the plan's limit is reached{said}. "
+    "{unharmed} Ask again later.",
+    BusyError: "{label} is rate-limiting requests{said}. {unharmed} Ask again {later}.",
     StoppedError: "{label} is under maintenance or has stopped this model{said}. {unharmed} Ask "
     "again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. {unharmed} Check {base_url}.",
-    RefusedError: "{label} refused to look{said}. {unharmed} Ask again later.",
+    RefusedError: "{label} refused to check {subject}{said}. {unharmed} Ask again later.",
     NoAnswerError: "{label} failed to answer{said}. {unharmed} Ask again later.",
     UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
     "{unharmed} Ask again later, and check {base_url} if this stays.",
@@ -324,6 +320,7 @@ def _error(
         what=_what(envelope, reply),
         later=_later(reply.retry_after_s),
         task=quoted(task_id),
+        subject="the task" if task_id else "anything",
         unharmed=_unharmed(task_id),
     )
     if issubclass(kind, BusyError):

@@ -71,7 +71,7 @@ ModelChoice = Annotated[
     ),
 ]
 Title = Annotated[str, Field(description="Title in the library and of the files")]
-NegativeTags = Annotated[str, Field(description="What to avoid, by commas; udio only")]
+NegativeTags = Annotated[str, Field(description="What to avoid, comma-separated; udio only")]
 Seed = Annotated[int, Field(description="-1 is random; udio only")]
 Seconds = Annotated[
     float | None,
