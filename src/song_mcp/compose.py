@@ -137,5 +137,5 @@ def _reach(settings: Settings) -> Reach:
 
 
 def _proxy(settings: Settings, base_url: str) -> str:
-    """Give the proxy on the way to a base URL: none where that is on this machine."""
+    """Return the proxy on the way to a base URL: none if that is on this machine."""
     return "" if urlsplit(base_url).hostname in LOOPBACK else settings.proxy_url

@@ -175,12 +175,12 @@ class Settings(OfServices):
 
     @property
     def default_model(self) -> Model | None:
-        """The model that is used where a call names none, if one was set."""
+        """The model for calls that name none, None if none was set."""
         return MODELS[self.default_model_name] if self.default_model_name else None
 
     @property
     def proxy_url(self) -> str:
-        """The proxy's address with its password, "" where there is no proxy."""
+        """The proxy's address with its password, "" if there is no proxy."""
         return self.proxy.get_secret_value() if self.proxy else ""
 
     @property

@@ -194,7 +194,7 @@ def asked_by(tool: str) -> Service:
 
 
 def is_uuid(value: str) -> bool:
-    """Tell whether it has the form of the ids that services give to songs."""
+    """Return whether it has the form of the ids that services give to songs."""
     return UUID.fullmatch(value) is not None
 
 
@@ -221,7 +221,7 @@ def checked_id(name: str, value: str) -> str:
 class SongRequest:
     """One new song: a description, or own lyrics with an optional description as its style.
 
-    Raises InvalidRequestError where the parts do not go together or the model cannot take them.
+    Raises InvalidRequestError if the parts do not go together or the model cannot take them.
     Text is cleaned and trimmed on the way in.
     """
 
@@ -251,8 +251,8 @@ class SongRequest:
 class Source:
     """The clip that an extension continues, as far as the journal knows it.
 
-    `task_id` is the service's id of the task that made it ("" where it is not known);
-    `duration_s` is its length in seconds, None where it is not known.
+    `task_id` is the service's id of the task that made it ("" if it is not known);
+    `duration_s` is its length in seconds, None if it is not known.
     """
 
     clip_id: str
@@ -446,9 +446,9 @@ class Clip:
 class Report:
     """What a service says of one task at one look, in our words.
 
-    `charged` is "unknown" where the answer does not tell; `cost_usd` is US dollars;
+    `charged` is "unknown" if the answer does not tell; `cost_usd` is US dollars;
     `provider_status` is the status as received; `progress_percent` is 0 to 100. `asked` is the
-    description or lyrics that the service repeats, "" where it repeats none.
+    description or lyrics that the service repeats, "" if it repeats none.
     """
 
     task_id: str
@@ -479,7 +479,7 @@ class Task:
     `local_id` is ours and exists before the service's `task_id` does ("" until then).
     `request` holds what the user asked for, as JSON values; it is empty for a task made
     elsewhere. `looked_at` is when the service was last asked. `balance_usd` is what the account
-    held just before the task was sent, where the service tells that. `linked_to` is the task of
+    held just before the task was sent, if the service tells that. `linked_to` is the task of
     ours in doubt that this one was submitted again for. `unfollowed_at` is when somebody asked to
     have it followed no more.
     """
@@ -528,10 +528,10 @@ class Task:
         return (now - self.created_at).total_seconds()
 
     def clip(self, clip_id: str) -> Clip | None:
-        """Give the task's clip with this id."""
+        """Return the task's clip with this id."""
         return next((clip for clip in self.clips if clip.clip_id == clip_id), None)
 
 
 def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
-    """Give the clips whose audio is finished."""
+    """Return the clips whose audio is finished."""
     return tuple(clip for clip in clips if clip.status == "completed")

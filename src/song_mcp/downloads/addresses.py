@@ -1,8 +1,8 @@
 """Which hosts of the internet a download may go to, told from a name and from its addresses.
 
-Invariant: what is not known to be public is not. An address is public where the IANA registries
+Invariant: what is not known to be public is not. An address is public if the IANA registries
 of special addresses leave it to the internet at large; one that carries an IPv4 address inside
-is judged by that one where networks use it so (IPv4-mapped, NAT64), and refused where nobody
+is judged by that one if networks use it so (IPv4-mapped, NAT64), and refused if nobody
 should any more (6to4, Teredo, ISATAP). Hosts are taken as httpx spells them for the connection,
 lower case and in ASCII, so that what is checked is what is asked.
 """
@@ -17,7 +17,7 @@ import anyio
 from song_mcp.errors import LibraryError
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Gives the addresses of a host for a TCP port; raises OSError where it has none."""
+"""Returns the addresses of a host for a TCP port; raises OSError if it has none."""
 Origins = frozenset[tuple[str, int]]
 """Hosts and ports on this machine: those of base URLs that are on loopback."""
 
@@ -77,7 +77,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether a literal address is one of the internet at large."""
+    """Return whether a literal address is one of the internet at large."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -101,7 +101,7 @@ def check_host(host: str) -> None:
 
 
 def check_addresses(addresses: Sequence[str], *, is_home: bool) -> None:
-    """Raise LibraryError unless every address is public; of loopback where `is_home`.
+    """Raise LibraryError unless every address is public; of loopback if `is_home`.
 
     One bad address among good ones is enough: who connects may choose any of them.
     """
@@ -111,7 +111,7 @@ def check_addresses(addresses: Sequence[str], *, is_home: bool) -> None:
 
 
 def is_under(host: str, suffixes: Sequence[str]) -> bool:
-    """Tell whether `host` is one of `suffixes` or a name below one."""
+    """Return whether `host` is one of `suffixes` or a name below one."""
     return any(host == suffix or host.endswith("." + suffix) for suffix in suffixes)
 
 

@@ -44,7 +44,7 @@ BROKEN = (
 
 
 def origin_of(url: httpx.URL) -> tuple[str, int]:
-    """Give host and port, the host as it is connected to: lower case, ASCII, no brackets."""
+    """Return host and port, the host as it is connected to: lower case, ASCII, no brackets."""
     return url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS.get(url.scheme, 0)
 
 
@@ -52,7 +52,7 @@ class MediaTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses, and to `home`, the sandbox's origins on this machine.
 
     With `proxy` everything but `home` goes through it, by name. The name is looked up here too,
-    and not asked where it has an address that is not public; but the proxy looks for itself, and
+    and not asked if it has an address that is not public; but the proxy looks for itself, and
     may be told something else. A name that only the proxy knows is left to it. `resolver`,
     `network` and `context` stand in for the system's resolver, sockets and certificates.
     """
@@ -135,7 +135,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect within `timeout` seconds; raises LibraryError where that is not allowed."""
+        """Connect within `timeout` seconds; raises LibraryError if that is not allowed."""
         try:
             with anyio.fail_after(timeout):
                 addresses = await self._checked(host, port)
@@ -162,7 +162,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 
 async def _first(addresses: Sequence[str], connect: Connect) -> httpcore.AsyncNetworkStream:
-    """Connect to the first of a few addresses that answers; raises OSError where none does."""
+    """Connect to the first of a few addresses that answers; raises OSError if none does."""
     for address in addresses[:TRIES]:
         with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
             return await connect(address)

@@ -31,7 +31,7 @@ class Reach:
     """Where downloads may go, and how.
 
     `home` are the origins on this machine that may be asked, by plain http too; `host_suffixes`
-    narrows the public hosts where there are any; `proxy` is the URL of a proxy, "" for none.
+    narrows the public hosts if there are any; `proxy` is the URL of a proxy, "" for none.
     """
 
     home: Origins = frozenset()
@@ -44,7 +44,7 @@ PUBLIC = Reach()
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A download: the type that its host claims ("" where it claims none) and the size in bytes."""
+    """A download: the type that its host claims ("" if it claims none) and the size in bytes."""
 
     mime_type: str
     size: int
@@ -114,7 +114,7 @@ def _parsed(url: str) -> "httpx.URL":
 
 
 async def _follow(transport: Transport, url: str, reach: Reach) -> "httpx.Response":
-    """Give the first answer that is no redirect, its body still to be read and closed."""
+    """Return the first answer that is no redirect, its body still to be read and closed."""
     for _ in range(REDIRECTS + 1):
         check_url(url, reach)
         request = new_request(url, {})
@@ -148,7 +148,7 @@ async def _pour(
 
 
 def _check_head(response: "httpx.Response", cap_bytes: int) -> None:
-    """Raise LibraryError where the head alone tells that this is not the whole audio as it is."""
+    """Raise LibraryError if the head alone tells that this is not the whole audio as it is."""
     if response.status_code != OK:
         raise LibraryError(
             f"The audio's host said HTTP {response.status_code}; the link may have expired."

@@ -44,7 +44,7 @@ class Accepted:
 class Account:
     """What a service tells of the account behind the key.
 
-    `plan` is "" and the numbers are None where it does not say; `balance_usd` is US dollars,
+    `plan` is "" and the numbers are None if it does not say; `balance_usd` is US dollars,
     `max_concurrent` how many songs may be made at the same time.
     """
 
@@ -54,7 +54,7 @@ class Account:
 
 
 def account_tag(service: ServiceName, base_url: str, key: str) -> str:
-    """Give a mark of the account behind `key` from which the key cannot be had."""
+    """Return a mark of the account behind `key` from which the key cannot be had."""
     return hashlib.sha256(f"{service} {base_url} {key}".encode()).hexdigest()[:12]
 
 
@@ -72,15 +72,15 @@ class Provider(Protocol):
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
 
-        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        Raises NotSentError or RefusedError if nothing was charged, and NoAnswerError if
         the service may have accepted all the same.
         """
 
     async def fetch(self, task_id: str) -> Report:
-        """Look at one task; raises UnknownTaskError where the service does not know it."""
+        """Look at one task; raises UnknownTaskError if the service does not know it."""
 
     async def account(self) -> Account | None:
-        """Look at what is left on the account; None where the service does not tell."""
+        """Look at what is left on the account; None if the service does not tell."""
 
     async def close(self) -> None:
         """Let the connections go."""

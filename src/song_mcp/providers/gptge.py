@@ -96,7 +96,7 @@ class Gptge:
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
 
-        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        Raises NotSentError or RefusedError if nothing was charged, and NoAnswerError if
         gpt.ge may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
@@ -105,8 +105,8 @@ class Gptge:
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
 
-        Raises UnknownTaskError where gpt.ge does not know it, which is also what it says of
-        another account's, and a ServiceError where the look failed; looking costs nothing.
+        Raises UnknownTaskError if gpt.ge does not know it, which is also what it says of
+        another account's, and a ServiceError if the look failed; looking costs nothing.
         """
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
@@ -121,7 +121,7 @@ class Gptge:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
 
         Those that gpt.ge leaves out, and those that alone cannot be read, are not in the reply.
-        Raises a ServiceError where the look as a whole failed.
+        Raises a ServiceError if the look as a whole failed.
         """
         if not task_ids:
             return {}
@@ -135,7 +135,7 @@ class Gptge:
         return {task_id: read.redaction.report(report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
-        """Give nothing: no look at the account is documented (`docs/providers.md` 3.8)."""
+        """Return None: no look at the account is documented (`docs/providers.md` 3.8)."""
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -160,7 +160,7 @@ class _Read:
 
 
 def _music(request: SongRequest) -> dict[str, Any]:
-    """Give the body of the mode that fits: continuation, custom (own lyrics) or inspiration."""
+    """Return the body of the mode that fits: continuation, custom (own lyrics) or inspiration."""
     if isinstance(request, ExtensionRequest):
         return _custom(request) | _continuation(request)
     if request.lyrics:
@@ -243,14 +243,14 @@ def _is_code(value: object) -> bool:
 
 
 def _gate_code(gate: Mapping[str, object]) -> str:
-    """Give the code of an error of the gate, or that of a crash where its words tell of one."""
+    """Return the code of an error of the gate, or that of a crash if its words tell of one."""
     words = [to_text(gate.get(key)) for key in ("type", "code", "message")] + [spoken(gate)]
     is_crash = any(CRASHED in text.casefold() for text in words)
     return CRASHED if is_crash else to_text(gate.get("code")) or "error"
 
 
 def _id_in(data: object, code: str) -> str:
-    """Give the task id of a submission's answer; beside an error code only one that looks it.
+    """Return the task id of a submission's answer; beside an error code only a likely one.
 
     A text that explains the error must not pass for an id, nor an id be lost.
     """
@@ -262,7 +262,7 @@ def _id_in(data: object, code: str) -> str:
 
 
 def _one(data: object, task_id: str) -> object:
-    """Give the task that was asked for, where the answer is a list of tasks."""
+    """Return the task that was asked for out of a list of tasks; what is no list, as it is."""
     tasks = [item for item in data if _is_task(item)] if isinstance(data, list) else []
     named = [task for task in tasks if _Named.model_validate(task).task_id == task_id]
     return next(iter(named or tasks), data)
@@ -273,7 +273,7 @@ def _is_task(value: object) -> bool:
 
 
 def _reports(tasks: list[object], asked: set[str]) -> dict[str, Report]:
-    """Read each task that was asked for; raises only where none of them can be read."""
+    """Read each task that was asked for; raises only if none of them can be read."""
     reports: dict[str, Report] = {}
     failure: UnreadableAnswerError | None = None
     for task in filter(_is_task, tasks):
@@ -359,7 +359,7 @@ def _kind(task: _Task, found: list[tuple[str, ClipReply]]) -> Kind:
 
 
 def _model(found: list[tuple[str, ClipReply]]) -> str:
-    """Name the model: ours where Suno's name is one of the table (3.7), else Suno's own."""
+    """Name the model: ours if Suno's name is one of the table (3.7), else Suno's own."""
     names = (clip.model_name or _mv(clip.major_model_version) for _, clip in found)
     name = next(filter(None, names), "")
     model = SERVICE.model(name)
@@ -367,7 +367,7 @@ def _model(found: list[tuple[str, ClipReply]]) -> str:
 
 
 def _mv(version: str) -> str:
-    """Give "v3.5" the form of the table."""
+    """Return a version such as "v3.5" in the form of the table."""
     return f"chirp-{version.replace('.', '-')}" if version else ""
 
 

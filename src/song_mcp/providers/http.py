@@ -1,6 +1,6 @@
 """Talking to a service over HTTP, with its key; httpx is imported on first use, not at start.
 
-Invariant of the money path: a POST is repeated only where no byte of it can have left, which a
+Invariant of the money path: a POST is repeated only if no byte of it can have left, which a
 connection that was never made proves and nothing else does (`docs/providers.md` 4.2). Therefore
 paid requests get a fresh connection each: on a pooled one, a server's hanging up is not to be
 told from a lost answer. And requests go to httpx's transport, not its client, which looks at
@@ -75,7 +75,7 @@ LOST: Mapping[Purpose, str] = {
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, whatever its status: `body` is the decoded JSON, None where it is none.
+    """What came back, whatever its status: `body` is the decoded JSON, None if it is not JSON.
 
     `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None.
     """
@@ -91,7 +91,7 @@ class ServiceHttp:
     """One service: its base URL, its headers, and connections each for paying and for looking.
 
     `secrets` are what `redact` hides. Transports and their TLS context are made on first use, and
-    go through `proxy` where one is given; `pause` is awaited, with seconds, before a POST that
+    go through `proxy` if one is given; `pause` is awaited, with seconds, before a POST that
     never left is tried again.
     """
 
@@ -118,8 +118,8 @@ class ServiceHttp:
     async def post(self, path: str, json_body: Json, deadline_s: float) -> Reply:
         """Make one paid POST, in at most `deadline_s` seconds altogether.
 
-        Raises NotSentError where no byte left, after up to two more attempts, and NoAnswerError
-        where the service may have received it: those are never repeated.
+        Raises NotSentError if no byte left, after up to two more attempts, and NoAnswerError
+        if the service may have received it: those are never repeated.
         """
         ends_at = anyio.current_time() + deadline_s
         for pause_s in RETRY_PAUSES_S:
@@ -146,7 +146,7 @@ class ServiceHttp:
             await transport.aclose()
 
     def redact(self, text: str) -> str:
-        """Give `text` on one line without key and addresses (`docs/providers.md` 3.3, 4.5)."""
+        """Return `text` on one line without key and addresses (`docs/providers.md` 3.3, 4.5)."""
         text = clean(text, limit=5_000, lines=False)
         for secret in self._secrets:
             text = text.replace(secret, "[key]")
@@ -176,7 +176,7 @@ class ServiceHttp:
     def _built(
         self, purpose: Purpose, path: str, json_body: Json | None
     ) -> "tuple[Transport, httpx.Request]":
-        """Give transport and request, a GET where there is no body; nothing leaves here."""
+        """Return transport and request, a GET if there is no body; nothing leaves here."""
         import httpx
 
         try:
@@ -219,7 +219,7 @@ class ServiceHttp:
 
 
 def _why_unsent(error: Exception) -> str:
-    """Say why no byte of the request can have left, or "" where that is not certain.
+    """Say why no byte of the request can have left, or "" if that is not certain.
 
     httpcore raises a protocol error of our own side only while it puts the request's head together.
     """
@@ -236,9 +236,9 @@ def _why_unsent(error: Exception) -> str:
 
 
 async def _read(response: "httpx.Response") -> bytes:
-    """Give the unpacked body, or nothing where it, or what it is unpacked from, is too long.
+    """Return the unpacked body, or nothing if it, or what it is unpacked from, is too long.
 
-    Nothing either where it is packed in another way than PACKINGS: nobody asked for any.
+    Nothing either if it is packed in a way that PACKINGS lacks: nobody asked for any.
     """
     packing = response.headers.get("content-encoding", "identity").strip().lower()
     if packing not in PACKINGS:
@@ -287,7 +287,7 @@ PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
 
 
 def _decoded(content: bytes) -> tuple[bool, object]:
-    """Tell whether this is JSON, and give it; NaN, Infinity and endless nesting are not JSON."""
+    """Return whether this is JSON, and its value; NaN, Infinity, endless nesting are not JSON."""
     try:
         return True, json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):

@@ -91,7 +91,7 @@ class Piapi:
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
 
-        Raises NotSentError or RefusedError where nothing was charged, and NoAnswerError where
+        Raises NotSentError or RefusedError if nothing was charged, and NoAnswerError if
         PiAPI may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
@@ -105,7 +105,7 @@ class Piapi:
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
 
-        Raises UnknownTaskError where PiAPI does not know it, and a ServiceError where the look
+        Raises UnknownTaskError if PiAPI does not know it, and a ServiceError if the look
         failed; looking costs nothing.
         """
         if not usable_id(task_id):
@@ -186,7 +186,7 @@ def _lyrics_type(request: SongRequest) -> str:
 
 
 def _continuation(request: ExtensionRequest) -> dict[str, Any]:
-    """The fields of an extension; the position is whole where it can be, 0 as in the example."""
+    """The fields of an extension; the position is whole if it can be, 0 as in the example."""
     position = float(request.position_s)
     return {
         "continue_song_id": request.source.clip_id,
@@ -253,7 +253,7 @@ def _status(word: str) -> ServiceStatus:
 
 
 def _clips_in(output: object) -> object:
-    """Give what holds the clips: `songs`, then `clips`, then one bare link."""
+    """Return what holds the clips: `songs`, then `clips`, then one bare link."""
     if isinstance(output, dict):
         bare = [output] if any(output.get(key) for key in BARE_LINKS) else None
         return output.get("songs") or output.get("clips") or bare
@@ -300,7 +300,7 @@ def _reason(task: TaskReply, clips: Sequence[Clip]) -> str:
 
 
 def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
-    """Give everything said about the failure, in the order of trust."""
+    """Return everything said about the failure, in the order of trust."""
     if isinstance(task.error, dict):
         error = ErrorReply.model_validate(task.error)
         yield from filter(None, (error.message, error.raw_message, error.detail))
@@ -311,7 +311,7 @@ def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
 
 
 def _log_lines(logs: object) -> Iterator[str]:
-    """Give the log's lines, whether they are texts, objects or one text."""
+    """Return the log's lines, whether they are texts, objects or one text."""
     entries = logs if isinstance(logs, list) else [logs]
     for words in filter(None, map(spoken, entries)):
         yield clean(words, limit=MESSAGE_CAP, lines=False)
@@ -330,7 +330,7 @@ def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
 
 
 def _cost_usd(task: TaskReply, status: ServiceStatus) -> float | None:
-    """Give what the task cost or, while it runs, holds back, in US dollars."""
+    """Return what the task cost or, while it runs, holds back, in US dollars."""
     usage = task.meta.usage
     if usage.consume:
         return usage.consume / POINTS_PER_USD

@@ -70,7 +70,7 @@ class InputReply(Lenient):
 
     @property
     def asked(self) -> str:
-        """The lyrics or the description, "" where neither is repeated."""
+        """The lyrics or the description, "" if neither is repeated."""
         return self.lyrics or self.prompt or self.gpt_description_prompt
 
 

@@ -2,7 +2,7 @@
 
 Invariant: a secret goes by its name, wherever a text spells it, and by its value, wherever an
 answer repeats it. Ids and links are never altered, for that would lose a paid task or a song:
-they pass, or, where they hold the key or a webhook's secret, they are not taken at all. What
+they pass as they are, or are not taken at all if they hold the key or a webhook's secret. What
 merely names the account goes from words, but may be part of an id or a link that a host made.
 """
 
@@ -50,19 +50,19 @@ class Redaction:
         return cls(key, _longest_first(long), _longest_first(accounts), redact)
 
     def error(self, text: str) -> str:
-        """Give what a service said of an error without secrets, accounts and addresses."""
+        """Return what a service said of an error without secrets, accounts and addresses."""
         accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_WORDS]
         values = [*self.secrets, *accounts]
         text = self.redact(_without(without_named(text), values))
         return _without(without_named(text), values)  # what cleaning joined together
 
     def song_text(self, text: str) -> str:
-        """Give a title, lyrics or another word of a song without secrets."""
+        """Return a title, lyrics or another word of a song without secrets."""
         accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_SONGS]
         return _without(text, [*self._key(), *self.secrets, *accounts])
 
     def link(self, url: str) -> str:
-        """Give the link, or "" where it holds a secret."""
+        """Return the link, or "" if it holds a secret."""
         return "" if self.is_secret(url) else url
 
     def is_secret(self, text: str) -> bool:
@@ -73,7 +73,7 @@ class Redaction:
         return [self.key] if len(self.key) >= SHORTEST_IN_SONGS else []
 
     def report(self, report: Report) -> Report:
-        """Give the report without anything that must stay inside."""
+        """Return the report without anything that must stay inside."""
         clips: dict[str, Clip] = {}
         for number, clip in enumerate(report.clips, start=1):
             is_bad = self.is_secret(clip.clip_id)
@@ -108,7 +108,7 @@ class Redaction:
 
 
 def without_named(text: str) -> str:
-    """Give `text` without the values of secrets and accounts that it names, however cut off.
+    """Return `text` without the values of secrets and accounts that it names, however cut off.
 
     What is JSON stays JSON: quoted values become empty, others 0.
     """
@@ -118,7 +118,7 @@ def without_named(text: str) -> str:
 
 
 def _named_in(body: object) -> Iterator[tuple[str, str]]:
-    """Give each text and number of the answer that has a name to be hidden, with that name."""
+    """Return each text and number of the answer that has a name to be hidden, with that name."""
     waiting = [body]
     for _ in range(PIECES_LIMIT):
         if not waiting:

@@ -50,14 +50,14 @@ NO_AUDIO = "The service delivered no finished audio for this clip."
 
 
 def to_text(value: object) -> str:
-    """Give a string, or a whole number as one; "" for everything else."""
+    """Return a string, or a whole number as one; "" for everything else."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def usable_id(value: object) -> str:
-    """Give the id that this is, trimmed, or "" where a service cannot have meant one.
+    """Return the id that this is, trimmed, or "" if a service cannot have meant one.
 
     Nor can it have meant one that shows nothing, or that makes a link or picture in Markdown.
     """
@@ -69,7 +69,7 @@ def usable_id(value: object) -> str:
 
 
 def to_number(value: object) -> float | None:
-    """Give a finite number, also one in a string; None for everything else."""
+    """Return a finite number, also one in a string; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -80,25 +80,25 @@ def to_number(value: object) -> float | None:
 
 
 def to_amount(value: object) -> float | None:
-    """Give a number that is not negative: seconds or points."""
+    """Return a number that is not negative: seconds or points."""
     number = to_number(value)
     return number if number is not None and number >= 0 else None
 
 
 def to_seconds(value: object) -> float | None:
-    """Give how long a clip plays, up to a day."""
+    """Return how long a clip plays, up to a day."""
     number = to_amount(value)
     return number if number is not None and number <= LONGEST_S else None
 
 
 def to_percent(value: object) -> int | None:
-    """Give 0 to 100 from "40%", "40" or 40; None for everything else."""
+    """Return 0 to 100 from "40%", "40" or 40; None for everything else."""
     number = to_number(value.strip().removesuffix("%") if isinstance(value, str) else value)
     return int(number) if number is not None and 0 <= number <= 100 else None  # noqa: PLR2004
 
 
 def to_tags(value: object) -> tuple[str, ...]:
-    """Give the tags of a list or of a string with commas."""
+    """Return the tags of a list or of a string with commas."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list):
         return ()
@@ -107,7 +107,7 @@ def to_tags(value: object) -> tuple[str, ...]:
 
 
 def to_when(value: object) -> datetime | None:
-    """Give an aware UTC time from ISO text (nine digits and all) or Unix seconds.
+    """Return an aware UTC time from ISO text (nine digits and all) or Unix seconds.
 
     Year 1, 0 and "" mean "not reached", so every year outside 2000 to 2100 is None.
     """
@@ -129,19 +129,19 @@ def _unix(number: float) -> datetime:
 
 
 def to_url(value: object) -> str:
-    """Give a link exactly as it came, or "" where it is no http(s) address in plain ASCII."""
+    """Return a link exactly as it came, or "" if it is no http(s) address in plain ASCII."""
     url = value if isinstance(value, str) else ""
     is_link = len(url) <= URL_CAP and SEEN_URL.fullmatch(url) and not BROKEN_OUT.search(url)
     return url if is_link else ""
 
 
 def to_object(value: object) -> dict[str, Any]:
-    """Give an object, empty where it is none."""
+    """Return an object, empty if it is none."""
     return value if isinstance(value, dict) else {}
 
 
 def spoken(value: object, depth: int = NESTING) -> str:
-    """Give the first words in a text, a list or an object of the usual keys, as they are."""
+    """Return the first words in a text, a list or an object of the usual keys, as they are."""
     if isinstance(value, dict) and depth:
         return next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
     if isinstance(value, list) and depth:
@@ -205,7 +205,7 @@ def parsed(piece: type[Piece], value: object, *, label: str, inside: str = "data
 
 
 def unreadable(label: str, field: str) -> UnreadableAnswerError:
-    """Make the error for a look whose answer lacks `field`."""
+    """Return the error for a look whose answer lacks `field`."""
     text = f"{label} answered, but {field} is missing or not what it should be."
     return UnreadableAnswerError(
         f"{text} Looking cost and changed nothing: ask again later.", charged="no"
@@ -278,7 +278,7 @@ class ClipReply(Lenient):
         return has_ended and self.finished is not False
 
     def as_clip(self, clip_id: str, *, has_ended: bool) -> Clip:
-        """Give the clip in our words; `has_ended` tells whether its task has."""
+        """Return the clip in our words; `has_ended` tells whether its task has."""
         audio_url = self.song_path or self.audio_url or self.audio or self.url
         clip = Clip(
             clip_id=clip_id,
@@ -302,7 +302,7 @@ NOTHING_KNOWN = ClipReply()
 
 
 def read_clips(value: object) -> list[tuple[str, ClipReply]]:
-    """Give the clips of a list, of a map, or the one that `value` is, each with its key or "".
+    """Return the clips of a list, of a map, or the one that `value` is, each with its key or "".
 
     A text in a list is a bare link; an entry of a map may be empty (`docs/providers.md` 2.9).
     """
@@ -321,10 +321,10 @@ def read_clips(value: object) -> list[tuple[str, ClipReply]]:
 def as_clips(
     found: list[tuple[str, ClipReply]], task_id: str, *, has_ended: bool
 ) -> tuple[Clip, ...]:
-    """Give the clips in our words, each with an id of its own.
+    """Return the clips in our words, each with an id of its own.
 
     A clip without an id gets its key, or the task's id with its number from the second on. One
-    that nothing is known of is still processing, even where the task has ended.
+    that nothing is known of is still processing, even when the task has ended.
     """
     clips: dict[str, Clip] = {}
     for number, (key, reply) in enumerate(found, start=1):
@@ -337,7 +337,7 @@ def as_clips(
 
 
 def read_lyrics(value: object, depth: int = NESTING) -> Lyrics | None:
-    """Give the first lyrics in a text, a list or an object (`docs/providers.md` 2.7, 3.5)."""
+    """Return the first lyrics in a text, a list or an object (`docs/providers.md` 2.7, 3.5)."""
     if isinstance(value, list) and depth:
         return next(filter(None, (read_lyrics(item, depth - 1) for item in value)), None)
     if isinstance(value, dict) and depth:

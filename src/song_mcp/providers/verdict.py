@@ -1,6 +1,6 @@
 """The one place that decides what an answer means for the money.
 
-Invariant: a submission counts as refused only where the service itself says no in its own words,
+Invariant: a submission counts as refused only if the service itself says no in its own words,
 so nothing that may have been accepted is ever called free. An id wins over every status; known
 refusals win over the status they come with, because services send them with odd ones; and what no
 rule below knows is in doubt. Sources: `docs/providers.md` 2.6 and 3.3.
@@ -91,10 +91,10 @@ class Envelope:
 
 
 def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
-    """Give the id of the task that a submission made.
+    """Return the id of the task that a submission made.
 
-    Raises RefusedError or one of its kind where nothing was charged, and NoAnswerError or
-    UnreadableAnswerError where the service may have accepted the submission all the same.
+    Raises RefusedError or one of its kind if nothing was charged, and NoAnswerError or
+    UnreadableAnswerError if the service may have accepted the submission all the same.
     """
     if envelope.is_service and envelope.task_id:
         return envelope.task_id
@@ -106,9 +106,9 @@ def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
 def check_look(
     service: ServiceName, reply: Reply, envelope: Envelope, *, task_id: str = ""
 ) -> None:
-    """Come back where a look succeeded; `task_id` is the one task that was looked at, or "".
+    """Raise the error for a look that failed; `task_id` is the one task looked at, or "".
 
-    Raises UnknownTaskError where the service does not know that task, else a ServiceError.
+    Raises UnknownTaskError if the service does not know that task, else a ServiceError.
     """
     case = _Case(reply, envelope, is_of_one_task=bool(task_id))
     if case.is_fine:
@@ -118,7 +118,7 @@ def check_look(
 
 
 def unknown_task(service: ServiceName, task_id: str) -> UnknownTaskError:
-    """Make the error for a task that the service does not know, where it says nothing else."""
+    """Return the error for a task that the service does not know and says nothing else of."""
     label = SERVICES[service].label
     return UnknownTaskError(UNKNOWN_TASK_TEXT.format(label=label, task=quoted(task_id), said=""))
 
@@ -134,7 +134,7 @@ class _Case:
 
     @property
     def status(self) -> int:
-        """The HTTP status, or the body's code where HTTP says 2xx or the code is a 5xx."""
+        """The HTTP status, or the body's code if HTTP says 2xx or the code is a 5xx."""
         code = self.envelope.code
         if not self.envelope.is_service or not re.fullmatch("[45][0-9][0-9]", code):
             return self.reply.status
@@ -238,7 +238,7 @@ def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFound
 
 
 def _unwrapped(code: str, message: str, depth: int = NESTING) -> Iterator[tuple[str, str]]:
-    """Give code and text of an error, and of the errors that its message holds as JSON."""
+    """Return code and text of an error, and of the errors that its message holds as JSON."""
     yield code.strip().casefold().removeprefix("local:"), message
     inner = _object_in(message) if depth else None
     if inner is None:
@@ -352,7 +352,7 @@ def _what(envelope: Envelope, reply: Reply) -> str:
 
 
 def _plain_words(reply: Reply) -> str:
-    """Give a body that is no JSON where it is plain words: pieces of others may hold secrets."""
+    """Return a body that is plain words, else "": pieces of others may hold secrets."""
     return "" if RAW.search(reply.text) else without_named(reply.text)
 
 
