@@ -10,10 +10,11 @@ import anyio
 from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library import Library
-from song_mcp.songs import UDIO, SongRequest, Task
+from song_mcp.songs import SongRequest, Task
 from song_mcp.studio import Options, Studio
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import MemoryServices
+from tests.models import UDIO
 
 WALTZ = SongRequest(UDIO, "waltz")
 

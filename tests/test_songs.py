@@ -8,13 +8,13 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.songs import (
     MODELS,
     SERVICES,
-    UDIO,
     ExtensionRequest,
     LyricsRequest,
     SongRequest,
     Source,
     checked_id,
 )
+from tests.models import UDIO
 
 SERVICE_NAMES = tuple(SERVICES)
 V4, V5 = MODELS["suno-v4"], MODELS["suno-v5"]

@@ -181,8 +181,6 @@ SERVICES: Mapping[ServiceName, Service] = {
 MODELS: Mapping[str, Model] = {
     model.name: model for service in SERVICES.values() for model in service.models
 }
-UDIO = MODELS["udio"]
-DEFAULT_SUNO = MODELS["suno-v5"]
 
 
 def asked_by(tool: str) -> Service:

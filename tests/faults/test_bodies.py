@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from song_mcp.errors import SongError
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import DEFAULT_SUNO, UDIO, SongRequest
+from song_mcp.songs import SongRequest
 from tests.faults.checks import forbidden_in, texts_in
 from tests.faults.mutation import CHANNEL_ID, KEY, SECRETS, TASK_ID, USER_ID, Mutator
 from tests.faults.scale import scaled
+from tests.models import DEFAULT_SUNO, UDIO
 
 MADE_BY_HOSTS = ("_url", "clip_id", "task_id")
 """Links and ids: an account's id may be part of them, but no secret."""

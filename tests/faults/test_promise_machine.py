@@ -44,12 +44,13 @@ from song_mcp.journal.claims import DAY_S, POLLED_FOR_S
 from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
 from song_mcp.providers import Provider
-from song_mcp.songs import DEFAULT_SUNO, UDIO, ServiceName, SongRequest, Task
+from song_mcp.songs import ServiceName, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.results import Action, Answer
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
+from tests.models import DEFAULT_SUNO, UDIO
 
 T = TypeVar("T")
 

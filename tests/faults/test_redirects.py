@@ -12,7 +12,7 @@ from song_mcp.downloads.connections import MediaTransport
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import DEFAULT_SUNO, UDIO, SongRequest
+from song_mcp.songs import SongRequest
 from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,
@@ -25,6 +25,7 @@ from tests.faults.outside import (
     client_context,
     open_hosts,
 )
+from tests.models import DEFAULT_SUNO, UDIO
 
 KEY = GPTGE_KEY
 TASK_ID = "11111111-2222-4333-8444-555555555555"

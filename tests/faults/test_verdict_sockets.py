@@ -18,7 +18,7 @@ from song_mcp.journal import Journal, Liveness
 from song_mcp.providers import Submission, http
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import DEFAULT_SUNO, UDIO, Request, ServiceName, SongRequest, Task
+from song_mcp.songs import Request, ServiceName, SongRequest, Task
 from song_mcp.studio import Poller, Saver, Submitter
 from tests.faults.scale import report, scaled
 from tests.faults.sockets import (
@@ -30,6 +30,7 @@ from tests.faults.sockets import (
     refusing,
     response,
 )
+from tests.models import DEFAULT_SUNO, UDIO
 
 SERVICES: tuple[ServiceName, ...] = ("piapi", "gptge")
 TASK_ID = "11111111-2222-4333-8444-555555555555"

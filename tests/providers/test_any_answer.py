@@ -24,7 +24,8 @@ from song_mcp.errors import (
 from song_mcp.providers.base import Accepted
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import DEFAULT_SUNO, UDIO, Report, SongRequest
+from song_mcp.songs import Report, SongRequest
+from tests.models import DEFAULT_SUNO, UDIO
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ANSWERS = {

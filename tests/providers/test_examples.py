@@ -25,16 +25,15 @@ from song_mcp.providers.base import Account
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import (
-    DEFAULT_SUNO,
     MODELS,
     SERVICES,
-    UDIO,
     ExtensionRequest,
     LyricsRequest,
     Request,
     SongRequest,
     Source,
 )
+from tests.models import DEFAULT_SUNO, UDIO
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 INDEX: list[dict[str, Any]] = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))

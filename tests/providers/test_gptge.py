@@ -23,7 +23,6 @@ from song_mcp.errors import (
 from song_mcp.providers import Batching
 from song_mcp.providers.gptge import Gptge
 from song_mcp.songs import (
-    DEFAULT_SUNO,
     MODELS,
     Clip,
     ExtensionRequest,
@@ -34,6 +33,7 @@ from song_mcp.songs import (
     Source,
 )
 from tests.faults.canaries import GPTGE_KEY
+from tests.models import DEFAULT_SUNO
 
 KEY = GPTGE_KEY
 TASK = "aaaaaaaa-0000-4000-8000-000000000001"

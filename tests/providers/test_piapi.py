@@ -20,7 +20,6 @@ from song_mcp.errors import (
 from song_mcp.providers import Account, Batching, Submission
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import (
-    UDIO,
     Clip,
     ExtensionRequest,
     Lyrics,
@@ -30,6 +29,7 @@ from song_mcp.songs import (
     Source,
 )
 from tests.faults.canaries import PIAPI_KEY
+from tests.models import UDIO
 
 KEY = PIAPI_KEY
 TASK = "11111111-2222-4333-8444-555555555555"

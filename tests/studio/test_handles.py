@@ -12,12 +12,13 @@ from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.songs import UDIO, Clip, Report, ServiceName, SongRequest, Task
+from song_mcp.songs import Clip, Report, ServiceName, SongRequest, Task
 from song_mcp.studio import Options, Studio
 from song_mcp.studio.phase import SAVED_WITHIN_S
 from song_mcp.studio.poller import SLOWEST_S
 from tests.manual_clock import ManualClock
 from tests.memory_services import MemoryServices, spare_the_disk
+from tests.models import UDIO
 
 HOUR_S = 3600.0
 WALTZ = SongRequest(UDIO, "waltz")
