@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from song_mcp.downloads import Downloaded, Reach, download
+from song_mcp.downloads import Reach, download
 from song_mcp.downloads.connections import MediaTransport
+from song_mcp.downloads.fetch import Downloaded
 from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.transport import service_transport, tls

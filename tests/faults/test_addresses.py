@@ -8,8 +8,9 @@ import httpcore
 import httpx
 import pytest
 
-from song_mcp.downloads import Downloaded, Reach, download
+from song_mcp.downloads import Reach, download
 from song_mcp.downloads.connections import MediaTransport
+from song_mcp.downloads.fetch import Downloaded
 from song_mcp.errors import LibraryError
 from tests.faults import forbidden
 from tests.faults.outside import (

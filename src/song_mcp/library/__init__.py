@@ -6,9 +6,8 @@ a day, if the process was killed). A clip that is saved twice, even by two serve
 file. A file name is made of letters and digits of the title and of a key that stands for the clip;
 nothing of a URL or a header gets into it.
 
-What others use: `Library`, with `Part` and `Saved` as its results and a `Download` as what it
-fetches with; `short_id`, `digest`, `ID_LENGTHS` and `AUDIO_EXTENSIONS` for what a clip's file is
-called. Nobody else reads or writes the files.
+What others use: `Library`, and `Part` as one of its results; `short_id`, `digest`, `ID_LENGTHS`
+and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or writes the files.
 
 Another engine, such as an object store, has to offer what `Library` offers: `save`, `read`, `part`,
 `cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned are
@@ -17,15 +16,13 @@ at the end of `file` must end with the short id, because people ask for a clip b
 """
 
 from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id
-from song_mcp.library.store import Download, Library, Part, Saved
+from song_mcp.library.store import Library, Part
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "ID_LENGTHS",
-    "Download",
     "Library",
     "Part",
-    "Saved",
     "digest",
     "short_id",
 ]

@@ -56,7 +56,7 @@ from song_mcp.server.sdk import low_level
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.songs import SERVICES
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Studio
 from song_mcp.text import clean
 
 ServerContext = ServerRequestContext[Any]

@@ -17,8 +17,7 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.server.adapt import Patience, text_result
 from song_mcp.server.results import TaskResult, as_json, task_answer
 from song_mcp.songs import asked_by, checked_id
-from song_mcp.studio.results import Answer
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Answer, Studio
 
 Ctx = Context[Studio]
 

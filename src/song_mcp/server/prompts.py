@@ -25,7 +25,7 @@ from song_mcp.songs import (
     Service,
     Task,
 )
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Studio
 from song_mcp.text import clean, quoted
 
 Ctx = Context[Studio]

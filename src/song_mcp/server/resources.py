@@ -37,15 +37,11 @@ from song_mcp.server.caching import ENDED, MEDIA, STALE, Blob, Text
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
 from song_mcp.songs import MODELS, SERVICES, Clip, Task, completed
-from song_mcp.studio.catalog import Catalog
-from song_mcp.studio.results import Answer
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Answer, Catalog, Place, Studio
 from song_mcp.text import clean
 
 Ctx = Context[Studio]
 Read = Callable[[str], Awaitable[tuple[bytes, str]]]
-Place = tuple[float, int, int, int]
-"""Where a clip stands in the journal's order: when its task was made, then task, position, clip."""
 
 CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"

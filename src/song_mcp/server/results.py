@@ -29,8 +29,7 @@ from song_mcp.songs import (
     Task,
     completed,
 )
-from song_mcp.studio.results import AccountState, Answer, State
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import AccountState, Answer, State, Studio
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80

@@ -34,10 +34,7 @@ from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.server.adapt import text_result
 from song_mcp.server.results import as_json, task_answer, task_result, task_text
 from song_mcp.songs import Task
-from song_mcp.studio.handles import Handles, Standing
-from song_mcp.studio.phase import Phase
-from song_mcp.studio.results import Answer
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Answer, Handles, Phase, Standing, Studio
 
 Ctx = ServerRequestContext[Any, Any]
 HandOver = Callable[[CallToolResult, Ctx], None]

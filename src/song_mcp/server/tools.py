@@ -40,8 +40,7 @@ from song_mcp.songs import (
     asked_by,
     checked_id,
 )
-from song_mcp.studio.results import Action, Answer
-from song_mcp.studio.studio import Studio
+from song_mcp.studio import Action, Answer, Studio
 
 Ctx = Context[Studio]
 TaskToolResult = Annotated[CallToolResult, TaskResult]

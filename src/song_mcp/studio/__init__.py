@@ -20,14 +20,14 @@ service or this machine does meanwhile; the rules for that are in `submitter`, `
     supervise  what must go on whatever happens in it
 """
 
-from song_mcp.journal import Change, News, Offer, Pair, Place
+from song_mcp.journal import Change, News, Place
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles, Standing
 from song_mcp.studio.phase import Phase
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.recovery import Recovery
-from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
+from song_mcp.studio.results import AccountState, Action, Answer, State
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
@@ -41,9 +41,7 @@ __all__ = [
     "Feed",
     "Handles",
     "News",
-    "Offer",
     "Options",
-    "Pair",
     "Phase",
     "Place",
     "Poller",
@@ -53,5 +51,4 @@ __all__ = [
     "State",
     "Studio",
     "Submitter",
-    "Wait",
 ]
