@@ -137,11 +137,11 @@ test: check ## Check, then run the tests; EVERY_ERA=1 runs all of them in both p
 	@.venv/bin/pytest -n 4 --dist loadgroup $(if $(EVERY_ERA),--every-era)
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
-	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s -o faulthandler_timeout=0
+	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
 
 canaries: setup ## The whole suite with canaries for secrets, then a search of all that it produced
 	@rm -rf .canaries
-	@.venv/bin/pytest tests -q -n 3 --dist loadgroup --show-capture=no --tb=line -o faulthandler_timeout=0 --every-era \
+	@.venv/bin/pytest tests -q -n 3 --dist loadgroup --show-capture=no --tb=line --every-era \
 		--canaries .canaries --basetemp .canaries/files || echo "song-mcp: make test judges what failed"
 	@.venv/bin/pytest -q -s tests/faults/harvest_search.py --harvest .canaries
 

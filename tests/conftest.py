@@ -7,6 +7,8 @@ import pytest
 
 from tests import eras, harvest
 
+pytest_plugins = ["tests.ending"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -37,6 +37,8 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from tests.limits import HANGS_S
+
 LEGACY, MODERN = ERAS = ("2025-11-25", "2026-07-28")
 MODES = {LEGACY: "legacy", MODERN: "auto"}
 """How the SDK's client is told to speak so; what came of it is checked."""
@@ -123,8 +125,8 @@ class Ear:
         await self.client.session.send_request(request, EmptyResult)
 
     async def next(self) -> Notice:
-        """The next notice; raises TimeoutError where none comes in 20 s."""
-        with anyio.fail_after(20):
+        """The next notice; raises TimeoutError if none comes."""
+        with anyio.fail_after(HANGS_S):
             return await self._heard.receive()
 
     async def until(self, *wanted: Notice) -> list[Notice]:

@@ -26,7 +26,7 @@ SERVER = """
 import logging, os, sys
 logging.basicConfig(level=1, filename=f"{folder}/log-{{os.getpid()}}.txt")
 from song_mcp.cli import main
-sys.exit(main([]))
+sys.exit(main(sys.argv[1:]))
 """
 
 

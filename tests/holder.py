@@ -10,6 +10,8 @@ from mcp.client.session import ClientSession
 from mcp.types import CallToolResult, Request, RequestParams, Result
 from pydantic import ConfigDict
 
+from tests.limits import HANGS_S
+
 Json = dict[str, Any]
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
@@ -76,7 +78,7 @@ async def ask(session: ClientSession, method: str, task_id: str, **more: Any) ->
 
 async def end_of(session: ClientSession, task_id: str) -> Json:
     """Ask until the task is not being worked on any more."""
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         while (found := await ask(session, "tasks/get", task_id))["status"] == "working":
             pass
     return found

@@ -7,15 +7,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import ByteReceiveStream
 
 from song_mcp import __version__
+from tests import children
 from tests.harvest import gather
+from tests.limits import HANGS_S
 
 ROOT = Path(__file__).parent.parent
 SONG_MCP = Path(sys.executable).with_name("song-mcp")
@@ -26,18 +29,22 @@ def run(
     folder: Path, *arguments: str, variables: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run song-mcp to its end in `folder`, with nothing on stdin."""
-    ran = subprocess.run(
+    ran = children.run(
         [*AS_MODULE, *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         cwd=folder,
         env={"HOME": str(folder), **(variables or {})},
-        timeout=60,
         check=False,
     )
     gather("printed", ran.stdout + ran.stderr)
     return ran
+
+
+def output_of(command: Sequence[str], **options: Any) -> str:  # noqa: ANN401 - as of `run`
+    """Run a command that must succeed; returns what it printed."""
+    return str(children.run(command, stdout=subprocess.PIPE, text=True, **options).stdout)
 
 
 @pytest.fixture
@@ -86,7 +93,7 @@ def test_an_unknown_command_is_refused(tmp_path: Path) -> None:
 def test_config_is_the_example_with_the_commands_path(
     tmp_path: Path, called: tuple[str, ...]
 ) -> None:
-    printed = subprocess.check_output([*called, "config"], cwd=tmp_path, text=True, timeout=30)
+    printed = output_of([*called, "config"], cwd=tmp_path)
     example = (ROOT / "mcp.json.example").read_text(encoding="utf-8")
     assert printed == example.replace("/ABSOLUTE/PATH/TO/song-mcp", str(SONG_MCP))
     assert os.access(json.loads(printed)["mcpServers"]["song-mcp"]["command"], os.X_OK)
@@ -94,17 +101,13 @@ def test_config_is_the_example_with_the_commands_path(
 
 def test_config_gives_an_absolute_path_for_a_relative_call() -> None:
     here = SONG_MCP.parent.parent
-    printed = subprocess.check_output(
-        [f"./{SONG_MCP.parent.name}/song-mcp", "config"], cwd=here, text=True, timeout=30
-    )
+    printed = output_of([f"./{SONG_MCP.parent.name}/song-mcp", "config"], cwd=here)
     assert json.loads(printed)["mcpServers"]["song-mcp"]["command"] == str(SONG_MCP)
 
 
 def test_config_finds_the_command_that_was_called_by_its_bare_name(tmp_path: Path) -> None:
     variables = {"PATH": os.pathsep.join([str(SONG_MCP.parent), os.defpath])}
-    printed = subprocess.check_output(
-        ["/bin/sh", "-c", "song-mcp config"], cwd=tmp_path, env=variables, text=True, timeout=30
-    )
+    printed = output_of(["/bin/sh", "-c", "song-mcp config"], cwd=tmp_path, env=variables)
     assert json.loads(printed)["mcpServers"]["song-mcp"]["command"] == str(SONG_MCP)
 
 
@@ -165,8 +168,8 @@ async def test_the_sandbox_tells_how_to_use_it_until_a_signal(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     command = [*AS_MODULE, "sandbox", "--port", "0"]
-    with anyio.fail_after(20):
-        async with await anyio.open_process(command, cwd=tmp_path) as process:
+    with anyio.fail_after(HANGS_S):
+        async with children.process(command, cwd=tmp_path) as process:
             printed = await said(process.stdout, b"GPTGE_API_KEY=sandbox\n")
             process.send_signal(number)
             assert await rest(process.stdout) == b""
@@ -255,10 +258,10 @@ def test_the_demo_needs_a_folder_that_can_be_one(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ctrl_c")
 async def test_ctrl_c_ends_the_demo_and_its_server(tmp_path: Path) -> None:
     command = [*AS_MODULE, "demo", "--folder", "demo", "--song-seconds", "3600"]
-    with anyio.fail_after(30):
-        async with await anyio.open_process(command, cwd=tmp_path) as process:
+    with anyio.fail_after(HANGS_S):
+        async with children.process(command, cwd=tmp_path) as process:
             await said(process.stderr, b"song")
-            (server,) = children_of(process.pid)
+            (server,) = sessions_below(process.pid)
             process.send_signal(signal.SIGINT)
             printed, complaints = await rest(process.stdout), await rest(process.stderr)
             assert await process.wait() == 130
@@ -268,20 +271,18 @@ async def test_ctrl_c_ends_the_demo_and_its_server(tmp_path: Path) -> None:
         os.kill(server, 0)
 
 
-def children_of(parent: int) -> list[int]:
-    """The ids of a process's children, from /proc, or where there is none from `ps`."""
-    if Path("/proc/self/stat").exists():
-        found = [_parent_of(stat) for stat in Path("/proc").glob("[0-9]*/stat")]
-    else:
-        listed = subprocess.check_output(["/bin/ps", "-A", "-o", "pid=,ppid="], text=True)
-        found = [(int(pid), int(of)) for pid, of in map(str.split, listed.splitlines())]
-    return [pid for pid, of in found if of == parent]
+def sessions_below(parent: int) -> list[int]:
+    """The ids of a process's children that lead a session, as a server on stdio does.
+
+    Python's own helpers, such as the resource tracker of worker processes, stay in the parent's.
+    """
+    listed = output_of(["/bin/ps", "-A", "-o", "pid=,ppid="])
+    pairs = [(int(pid), int(of)) for pid, of in map(str.split, listed.splitlines())]
+    return [pid for pid, of in pairs if of == parent and _leads_a_session(pid)]
 
 
-def _parent_of(stat: Path) -> tuple[int, int]:
-    """A process's id and its parent's; 0 for one that has just ended."""
+def _leads_a_session(pid: int) -> bool:
     try:
-        fields = stat.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return 0, 0
-    return int(stat.parent.name), int(fields.rpartition(")")[2].split()[1])
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False

@@ -10,6 +10,7 @@ from song_mcp.providers import Provider
 from song_mcp.songs import SERVICES
 from tests.faults.canaries import PIAPI_KEY
 from tests.house import open_house
+from tests.limits import HANGS_S
 from tests.providers.test_proxy import Proxy, open_proxy
 
 
@@ -37,7 +38,7 @@ async def test_a_service_is_asked_through_the_proxy_and_without_showing_it_the_k
 
 async def test_a_sandbox_and_its_media_need_no_proxy_and_no_setting(tmp_path: Path) -> None:
     settings = {"SONG_MCP_PROXY": "http://127.0.0.1:9", "SONG_MCP_MEDIA_HOSTS": "media.example"}
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with open_house(tmp_path, settings=settings) as house:
             for model in ("udio", "suno-v5"):
                 made = await house.ok("generate_song", description="x", model=model)

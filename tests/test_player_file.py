@@ -2,10 +2,11 @@
 
 import hashlib
 import re
-import subprocess
 import sys
 from pathlib import Path
 from zipfile import ZipFile
+
+from tests import children
 
 PLAYER = Path(__file__).parents[1] / "src" / "song_mcp" / "player"
 BUILT = PLAYER / "player.html"
@@ -44,7 +45,7 @@ def test_the_lock_names_no_host() -> None:
 
 def test_a_wheel_has_the_page_and_none_of_its_sources(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=PLAYER.parents[2], check=True, capture_output=True, timeout=60)
+    children.run(build, cwd=PLAYER.parents[2], capture_output=True)
     with ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         packed = [name for name in wheel.namelist() if "/player/" in name]
     assert packed == ["song_mcp/player/player.html"]

@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 
+from tests import children
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 
 ALLOWED = {"song_mcp", "filelock", "platformdirs", "pydantic_settings"}
@@ -33,13 +34,11 @@ def loaded_by(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
     @cache
     def modules(program: str) -> frozenset[str]:
-        ran = subprocess.run(
+        ran = children.run(
             [sys.executable, "-c", program + REPORT],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=keys | {"SONG_MCP_HOME": home, "HOME": home},
-            timeout=30,
-            check=True,
         )
         return frozenset(json.loads(ran.stdout.splitlines()[-1]))
 

@@ -14,6 +14,7 @@ from song_mcp.sandbox.state import Rules
 from tests.browser.chat import Chat, chatting, served
 from tests.browser.test_states import FONT, WITHIN_MS, pictured, running
 from tests.house import environment
+from tests.limits import HANGS_S
 
 AXE = Path(__file__).parents[2] / "src/song_mcp/player/node_modules/axe-core/axe.min.js"
 TITLE = "Lamps along the Quay"
@@ -53,7 +54,7 @@ async def library(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
     ):
         song = {"title": TITLE, "description": STYLE, "lyrics": LYRICS, "model": "suno-v5"}
         task = (await client.call_tool("generate_song", song)).structured_content
-        with anyio.fail_after(120):
+        with anyio.fail_after(HANGS_S):
             while task is None or not all("file" in clip for clip in task["clips"] or [{}]):
                 look = {"task_id": task["task_id"] if task else "last"}
                 task = (await client.call_tool("get_task", look)).structured_content

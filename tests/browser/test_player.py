@@ -9,6 +9,7 @@ from playwright.async_api import Locator, expect
 
 from song_mcp.sandbox.state import Sandbox
 from tests.browser.chat import Chat
+from tests.limits import HANGS_S
 
 PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
 SONG_WITHIN_MS = 20_000
@@ -104,7 +105,7 @@ async def test_a_song_is_followed_by_the_page_until_it_is_heard(chat: Chat) -> N
     audio = chat.player.locator("audio").first
     await button(chat, "Play take 1").click()
     assert await audio.evaluate(HEARD)
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         while await position(chat, 0) < 0.5:
             await chat.page.evaluate("() => new Promise(requestAnimationFrame)")
     seconds, loudness = await audio.evaluate(DECODED)
@@ -183,7 +184,7 @@ async def test_extending_hands_the_playhead_to_the_conversation_and_pays_nothing
     assert chat.said == [f"Extend clip {clip_id} from 0:05 on (extend_song with {arguments})."]
     await button(chat, "Another take of take 1").click()
     await expect(chat.player.locator(".said")).to_have_count(2)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         while len(chat.said) < 2:
             await chat.page.evaluate("() => new Promise(requestAnimationFrame)")
     assert f"another take of task {task['task_id']}" in chat.said[1]
@@ -248,7 +249,7 @@ async def test_the_policy_is_in_force(chat: Chat) -> None:
     await make(chat, "under the policy")
     assert chat.violations == []
     assert await chat.frame.evaluate(BLOB) == "refused"
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         while {line.split()[0] for line in chat.violations} != {"media-src", "connect-src"}:
             await chat.page.evaluate("() => new Promise(requestAnimationFrame)")
     assert chat.strayed == []

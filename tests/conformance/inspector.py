@@ -17,6 +17,7 @@ from tests.conformance.node import inspected
 from tests.eras import LEGACY
 from tests.house import environment
 from tests.voice import beep
+from tests.limits import HANGS_S
 
 Json = dict[str, Any]
 
@@ -40,7 +41,7 @@ async def song(config: Path) -> Json:
     """A finished song in that server's journal."""
     entry = json.loads(config.read_text(encoding="utf-8"))["mcpServers"]["song-mcp"]
     server = StdioServerParameters(**entry)
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANGS_S):
         async with Client(stdio_client(server)) as client:
             made = await client.call_tool("generate_song", {"description": "a jig"})
     assert made.structured_content is not None

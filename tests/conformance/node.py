@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anyio
+from tests.children import output_of
 
 Json = dict[str, Any]
 
@@ -18,6 +18,8 @@ MODULES = HERE / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol" / "conformance"
 INSPECTOR = MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build"
 REVISIONS = ("2025-11-25", "2026-07-28")
+LIMIT_S = 600.0
+"""What a run of the whole suite may take."""
 BAD = ("FAILURE", "WARNING")
 
 Checks = dict[str, dict[str, str]]
@@ -36,15 +38,9 @@ async def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a Node program to its end in `folder`, with no settings but these."""
     environment = {"HOME": str(folder), "PATH": os.defpath, "NO_COLOR": "1", **(variables or {})}
-    with anyio.fail_after(240):
-        ran = await anyio.run_process(
-            [node(), *arguments],
-            cwd=folder,
-            env=environment,
-            check=False,
-            stderr=subprocess.STDOUT,
-        )
-    return subprocess.CompletedProcess(ran.args, ran.returncode, ran.stdout.decode())
+    command = [node(), *arguments]
+    status, said = await output_of(command, cwd=folder, env=environment)
+    return subprocess.CompletedProcess(command, status, said.decode())
 
 
 async def judged(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:

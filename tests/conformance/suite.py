@@ -17,6 +17,7 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from tests.conformance.node import (
     HERE,
+    LIMIT_S,
     REVISIONS,
     Checks,
     checked,
@@ -27,6 +28,7 @@ from tests.conformance.node import (
 )
 from tests.house import environment
 from tests.voice import beep
+from tests.limits import HANGS_S
 from tests.wire.web import SERVE, Web, serving
 
 OVERLAY = (sys.executable, "-m", "tests.conformance.overlay")
@@ -62,6 +64,8 @@ WITHOUT_FIXTURES = {
 
 BASELINE = HERE / "baseline.yml"
 
+pytestmark = pytest.mark.limit(LIMIT_S)
+
 
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[str]:
@@ -76,7 +80,7 @@ async def real(services: str, tmp_path_factory: pytest.TempPathFactory) -> Async
     folder = tmp_path_factory.mktemp("real")
     async with serving(folder, environment(folder, services), command=SERVE) as web:
         async with Client(web.url) as client:
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANGS_S):
                 made = await client.call_tool("generate_song", {"description": "a jig"})
             assert made.structured_content is not None
             assert made.structured_content["status"] == "completed"

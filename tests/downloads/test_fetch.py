@@ -8,6 +8,7 @@ import pytest
 
 from song_mcp.downloads.fetch import Downloaded, Reach, check_url, download
 from song_mcp.errors import LibraryError
+from tests.limits import HANGS_S
 
 AUDIO = b"ID3" + bytes(range(256)) * 8
 REACH = Reach(frozenset({("127.0.0.1", 8123), ("localhost", 80)}))
@@ -81,7 +82,7 @@ async def test_the_cap_is_kept_while_streaming() -> None:
         while True:
             yield bytes(1000)
 
-    with anyio.fail_after(5), pytest.raises(LibraryError, match="5000 bytes"):
+    with anyio.fail_after(HANGS_S), pytest.raises(LibraryError, match="5000 bytes"):
         await download(
             URL,
             content.extend,
@@ -97,7 +98,7 @@ async def test_the_deadline_counts_the_whole_download() -> None:
         yield b"ID3"
         await anyio.sleep_forever()
 
-    with anyio.fail_after(5), pytest.raises(LibraryError, match="not there within 0 s"):
+    with anyio.fail_after(HANGS_S), pytest.raises(LibraryError, match="not there within 0 s"):
         await download(
             URL,
             lambda _: None,

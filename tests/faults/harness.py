@@ -5,11 +5,10 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,17 @@ import anyio
 from anyio.abc import UNIXSocketStream as Wire
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.children import popen
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.faults.fault_service import FaultService, marker_in
 from tests.harvest import VARIABLE, gather
+from tests.limits import HANGS_S, PATIENCE_S
 
 Json = dict[str, Any]
 Row = dict[str, Any]
 
 CHILD = str(Path(__file__).with_name("server_child.py"))
 LONGEST_LINE = 4 * 2**20
-CALL_S = 60.0
-"""A call that is not answered by then hangs: the test says so."""
-CARE_S = 30.0
-"""Within that time what a dead process was submitting is in doubt."""
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {
@@ -43,6 +40,10 @@ HELLO = {
     "capabilities": {},
     "clientInfo": {"name": "faults", "version": "1"},
 }
+
+
+GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError)
+"""How a wire says that nobody is at its other end."""
 
 
 class GoneError(Exception):
@@ -98,7 +99,7 @@ class Server:
 
     async def listen(self) -> None:
         """Take in every line until the server ends, also those that it left in the pipe."""
-        with suppress(anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
+        with suppress(*GONE):
             while True:
                 self._take(json.loads(await self._stdout.receive_until(b"\n", LONGEST_LINE)))
         self.gone.set()
@@ -126,7 +127,7 @@ class Server:
 
     async def finish(self, call: Call) -> Call:
         """Wait for the answer; raises GoneError where there will be none."""
-        with anyio.fail_after(CALL_S):
+        with anyio.fail_after(HANGS_S):
             await call.done.wait()
         if call.result is None:
             raise GoneError(call.error)
@@ -170,13 +171,14 @@ class Server:
         with anyio.CancelScope(shield=True):
             if self._pid is not None:
                 self._signal(signal.SIGKILL)
-                await self._told()
+                with anyio.move_on_after(PATIENCE_S), suppress(*GONE):
+                    await self._told()
             for wire in (self._stdin, self._stdout, self._news):
                 await wire.aclose()
 
     async def ended(self) -> int:
         """Wait for the end of the process, once; gives its exit status."""
-        with anyio.fail_after(CALL_S):
+        with anyio.fail_after(HANGS_S):
             await self.gone.wait()
             status = await self._told()
             self._pid = None
@@ -260,15 +262,18 @@ class Nursery:
 def nursery() -> Iterator[Nursery]:
     """Run the process that forks servers; it ends when nobody can order any more."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours, theirs:
+    with theirs:
         command = (sys.executable, "-W", "error", CHILD, str(theirs.fileno()))
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment |= {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
-        with subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment) as process:
+        with ExitStack() as stack:
+            running = popen(command, pass_fds=[theirs.fileno()], env=environment)
+            process = stack.enter_context(running)
+            stack.enter_context(ours)  # which is closed first: that ends the process
             theirs.close()
             yield Nursery(ours)
             ours.close()
-            assert process.wait(CALL_S) == 0
+            assert process.wait(HANGS_S) == 0
 
 
 @asynccontextmanager
@@ -276,10 +281,10 @@ async def started(home: Home, *arguments: str) -> AsyncIterator[Server]:
     """Start a server, which may not be ready yet; in the end it is no more."""
     home.folder.mkdir(parents=True, exist_ok=True)
     server = await home.nursery.order(home, arguments)
-    await server.born()
     async with anyio.create_task_group() as group:
-        group.start_soon(server.listen)
         try:
+            await server.born()
+            group.start_soon(server.listen)
             yield server
         finally:
             await server.end()
@@ -290,13 +295,13 @@ async def started(home: Home, *arguments: str) -> AsyncIterator[Server]:
 
 def rows_in(journal: Path) -> list[Row]:
     """The tasks in a journal, read past the program."""
-    with closing(sqlite3.connect(journal, timeout=CARE_S)) as db:
+    with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute("SELECT * FROM tasks ORDER BY rowid")]
 
 
 def integrity_of(journal: Path) -> str:
-    with closing(sqlite3.connect(journal, timeout=CARE_S)) as db:
+    with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
         return str(db.execute("PRAGMA integrity_check").fetchone()[0])
 
 
@@ -352,7 +357,7 @@ def _brief(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 async def cared_for(server: Server, home: Home) -> list[Row]:
     """Wait until nothing of the dead is `submitting` any more; gives the rows."""
-    with anyio.fail_after(CARE_S):
+    with anyio.fail_after(HANGS_S):
         while True:
             rows = rows_in(home.journal) if home.journal.exists() else []
             if all(row["status"] != "submitting" for row in rows):

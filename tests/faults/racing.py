@@ -31,7 +31,9 @@ from song_mcp.messages import JOINED
 from song_mcp.settings import Settings
 from song_mcp.songs import MODELS, Clip, Report, SongRequest, Task
 from song_mcp.studio.studio import Studio
+from tests.children import process
 from tests.harvest import log_everything
+from tests.limits import HANGS_S
 
 if TYPE_CHECKING:  # a worker does without
     from song_mcp.sandbox.state import Sandbox
@@ -90,31 +92,19 @@ async def race(workers: Sequence[Worker], orders: Sequence[Json]) -> list[Any]:
 
 @asynccontextmanager
 async def crew(size: int) -> AsyncIterator[list[Worker]]:
-    """Start so many workers; in the end each is asked to leave, and killed if it does not."""
+    """Start so many workers; in the end all are asked to leave at the same time."""
     path = os.pathsep.join((str(ROOT), str(SOURCE)))
     command = [sys.executable, "-m", "tests.faults.racing"]
+    environment = os.environ | {"PYTHONPATH": path}
     async with AsyncExitStack() as stack:
         workers = []
         for _ in range(size):
-            process = await anyio.open_process(
-                command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, stderr=None
-            )
-            await stack.enter_async_context(process)
-            stack.push_async_callback(_ended, process)
-            workers.append(Worker(process))
-        try:
-            yield workers
-        finally:
-            for worker in workers:
-                assert worker.process.stdin is not None
-                await worker.process.stdin.aclose()
-
-
-async def _ended(process: Process) -> None:
-    with anyio.move_on_after(30):
-        await process.wait()
-    if process.returncode is None:
-        process.kill()
+            running = process(command, cwd=ROOT, env=environment, stderr=None)
+            workers.append(Worker(await stack.enter_async_context(running)))
+        yield workers
+        for worker in workers:
+            assert worker.process.stdin is not None
+            await worker.process.stdin.aclose()
 
 
 def paid_posts(sandbox: "Sandbox") -> int:
@@ -128,9 +118,9 @@ def song(number: int, words: str) -> Json:
     return {"model": MODEL_NAMES[number % 2], "description": f"{words} {number}"}
 
 
-async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 60.0) -> None:
-    """Come back when the condition holds; fails after the deadline."""
-    with anyio.fail_after(deadline_s):
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Return when the condition holds; raises TimeoutError when it never does."""
+    with anyio.fail_after(HANGS_S):
         while not await condition():  # noqa: ASYNC110 - another process makes it true
             await anyio.sleep(0.02)
 

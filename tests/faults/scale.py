@@ -6,6 +6,8 @@ Read when the tests are collected: a fixture takes the variables of song-mcp out
 import os
 
 SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.05"))
+LIMIT_S = 300.0 + 1500.0 * SCALE
+"""What each phase of a fault test may take, on the slowest of machines."""
 
 
 def scaled(full: int, least: int = 1) -> int:

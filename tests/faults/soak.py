@@ -215,8 +215,7 @@ async def server_beside(folder: Path, base_url: str) -> AsyncIterator[Child]:
         await server.ask("initialize", HELLO)
         await server.tell("notifications/initialized")
         yield server
-        assert raw.process.stdin is not None
-        await raw.process.stdin.aclose()
+        await server.hang_up()
         with anyio.fail_after(DRAIN_S):
             await raw.process.wait()
     report(f"soak: the server's log has {len(raw.stderr().splitlines())} lines")

@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.children import process
 from tests.harvest import gather, server_arguments
 
 Json = dict[str, Any]
@@ -63,6 +64,11 @@ class Child:
         assert self.process.stdin is not None
         await self.process.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
+    async def hang_up(self) -> None:
+        """Close stdin: the way in which clients end a server."""
+        assert self.process.stdin is not None
+        await self.process.stdin.aclose()
+
     async def read_lines(self) -> None:
         assert self.process.stdout is not None
         stream = BufferedByteReceiveStream(self.process.stdout)
@@ -92,18 +98,15 @@ async def child(values: Mapping[str, str], *, debug: bool = False) -> AsyncItera
     command = [sys.executable, *(("-c", DEBUGGED) if debug else server_arguments())]
     kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
     environment = {**kept, "PYTHONPATH": str(ROOT / "src"), **values}
-    process = await anyio.open_process(command, env=environment, stderr=-1)
-    async with process, anyio.create_task_group() as group:
-        started = Child(process)
+    async with process(command, env=environment) as server, anyio.create_task_group() as group:
+        started = Child(server)
         _listen(group, started)
-        with anyio.fail_after(600):
-            await started.ask("initialize", HELLO)
-            await started.tell("notifications/initialized")
-            yield started
-            assert process.returncode is None, "the server ended by itself"
-            assert process.stdin is not None
-            await process.stdin.aclose()
-            await process.wait()
+        await started.ask("initialize", HELLO)
+        await started.tell("notifications/initialized")
+        yield started
+        assert server.returncode is None, "the server ended by itself"
+        await started.hang_up()
+        await server.wait()
 
 
 def _listen(group: TaskGroup, started: Child) -> None:

@@ -25,6 +25,7 @@ from tests.faults.outside import (
     client_context,
     open_hosts,
 )
+from tests.limits import HANGS_S
 
 GOOD_NAMES = {
     "media.example": [[PUBLIC]],
@@ -49,7 +50,7 @@ async def fetched(
     """Download `url`; the real transport, with another resolver, sockets and certificates."""
     reach = reach or Reach()
     context = client_context()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         return await download(
             url,
             lambda _: None,
@@ -99,7 +100,7 @@ async def test_a_name_that_takes_for_ever_ends_with_the_time_to_connect() -> Non
     transport = MediaTransport(resolver=never, network=Network({}), context=client_context())
     timeout = httpx.Timeout(None, connect=0.02).as_dict()
     request = httpx.Request("GET", "https://media.example/", extensions={"timeout": timeout})
-    with anyio.fail_after(5), pytest.raises(httpcore.ConnectTimeout):
+    with anyio.fail_after(HANGS_S), pytest.raises(httpcore.ConnectTimeout):
         await transport.handle_async_request(request)
 
 

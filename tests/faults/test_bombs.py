@@ -22,6 +22,7 @@ import pytest
 from anyio.to_thread import run_sync
 
 from song_mcp.providers.http import BODY_CAP_BYTES
+from tests.children import output_of
 from tests.faults.scale import scaled
 
 MIB = 2**20
@@ -187,13 +188,13 @@ def question(url: str, fault: str, end: str) -> dict[str, Any]:
 async def eaten(manner: str, ends: Mapping[str, str]) -> dict[str, Eaten]:
     """Ask for every fault, each in a process of its own."""
     program = str(Path(__file__).with_name("eater.py"))
-    with anyio.fail_after(600):
-        async with open_server() as url:
-            questions = [json.dumps(question(url, fault, end)) for fault, end in ends.items()]
-            command = [sys.executable, program, manner, str(CAPS[manner])]
-            done = await anyio.run_process(command, input="\n".join(questions).encode())
+    async with open_server() as url:
+        questions = [json.dumps(question(url, fault, end)) for fault, end in ends.items()]
+        command = [sys.executable, program, manner, str(CAPS[manner])]
+        status, said = await output_of(command, sent="\n".join(questions).encode())
+    assert status == 0, said
     found = {}
-    for line in done.stdout.splitlines():
+    for line in said.splitlines():
         told = json.loads(line)
         fault = unquote(told.pop("url").rpartition("/")[2])
         found[fault] = Eaten(**told)

@@ -22,11 +22,14 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.server.adapt import INTERNAL
+from tests import children
+from tests.children import popen
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
 from tests.voice import beep
 from tests.waiting import a_moment
+from tests.limits import HANGS_S
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -50,7 +53,6 @@ MORE_THAN_A_PIPE_TAKES = 40
 DECIDED_AFTER_S = 4
 DECIDED_LATE = f"[[timeout:{DECIDED_AFTER_S}]]"
 """Later than a server that waits for nobody would have ended."""
-DEADLINE_S = 10
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -73,16 +75,15 @@ def variables(services: tuple[str, Sandbox], tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Child]:
-    with anyio.fail_after(300):
-        async with started(tmp_path, variables) as process:
-            await process.hello()
-            yield process
+    async with started(tmp_path, variables) as process:
+        await process.hello()
+        yield process
 
 
 async def leave(child: Child) -> None:
     """Hang up; the server ends well and has complained of nothing."""
     await child.hang_up()
-    with anyio.fail_after(DEADLINE_S):
+    with anyio.fail_after(HANGS_S):
         assert await child.ended() == 0
     assert child.stderr() == ""
 
@@ -290,7 +291,7 @@ async def test_a_line_that_breaks_off_is_no_call(
     params = {"name": "generate_song", "arguments": {"description": "cut", "wait_seconds": 0}}
     line = json.dumps({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": params})
     for _ in range(LINES_CUT):
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_S):
             async with started(tmp_path, variables) as child:
                 await child.hello()
                 assert child.process.stdin is not None
@@ -307,18 +308,15 @@ def test_a_client_that_never_reads_ends_the_server_by_hanging_up(
     pipe = subprocess.PIPE
     with (
         (tmp_path / "stderr.txt").open("wb") as stderr,
-        subprocess.Popen(SONG_MCP, stdin=pipe, stdout=pipe, stderr=stderr, env=values) as process,
+        popen(SONG_MCP, stdin=pipe, stdout=pipe, stderr=stderr, env=values) as process,
     ):
-        try:
-            sent = send_without_reading(process)
-            kib = resident_kib(process.pid)
-            assert process.poll() is None
-            hang_up(process, closes_stdout=closes_stdout)
-            began = time.monotonic()
-            assert process.wait(DEADLINE_S) == 0
-            took = time.monotonic() - began
-        finally:
-            process.kill()
+        sent = send_without_reading(process)
+        kib = resident_kib(process.pid)
+        assert process.poll() is None
+        hang_up(process, closes_stdout=closes_stdout)
+        began = time.monotonic()
+        assert process.wait(HANGS_S) == 0
+        took = time.monotonic() - began
     assert (tmp_path / "stderr.txt").read_text(encoding="utf-8") == ""
     assert sent <= MOST_TAKEN_BYTES
     with capsys.disabled():
@@ -350,7 +348,7 @@ def line_of(method: str, params: Json) -> bytes:
 
 def resident_kib(pid: int) -> int:
     command = ("ps", "-o", "rss=", "-p", str(pid))
-    return int(subprocess.run(command, capture_output=True, check=True).stdout)
+    return int(children.run(command, capture_output=True).stdout)
 
 
 def hang_up(process: subprocess.Popen[bytes], *, closes_stdout: bool) -> None:
@@ -374,7 +372,7 @@ async def test_a_paid_call_is_decided_although_its_client_hung_up_and_reads_noth
     await child.request("initialize", HELLO)  # nothing is read until it is answered
     await child.request("tools/call", paid_call("never read"))
     await child.hang_up()
-    with anyio.fail_after(DEADLINE_S + DECIDED_AFTER_S):
+    with anyio.fail_after(HANGS_S):
         assert await child.process.wait() == 0
     assert child.stderr() == ""
     (accepted,) = list(sandbox.accepted)[before:]
@@ -401,7 +399,7 @@ async def test_a_client_that_hung_up_and_then_reads_gets_every_answer(
     """
     before = len(sandbox.accepted)
     async with started(tmp_path, variables) as child:
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_S):
             opening = await child.request("initialize", HELLO)
             listed = [await child.request("tools/list", {}) for _ in range(MORE_THAN_A_PIPE_TAKES)]
             kept = await child.request("tools/call", {"name": "list_songs", "arguments": {}})

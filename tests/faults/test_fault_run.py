@@ -43,8 +43,6 @@ FAULTS = 500
 KILLS = 100
 SERVERS = 4
 CLIENTS = 24
-RUN_S = 1500.0
-"""A run that takes longer hangs; nothing is concluded from how long it takes."""
 
 MODELS = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
 PATIENCE = 50
@@ -264,10 +262,9 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
         async with serving(FaultService(faults)) as service:
             home = Home(tmp_path / "home", service.base_url, forks)
             run = Run(service, home)
-            with anyio.fail_after(RUN_S):
-                await run.all()
-                left = Counter(row["status"] for row in rows_in(home.journal))
-                await take_over(home)
+            await run.all()
+            left = Counter(row["status"] for row in rows_in(home.journal))
+            await take_over(home)
     rows = rows_in(home.journal)
     say_what_happened(run, rows, left["submitting"])
     assert broken_promises(rows, service, run.asked_again) == []

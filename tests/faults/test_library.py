@@ -18,6 +18,7 @@ import pytest
 from song_mcp.errors import LibraryError
 from song_mcp.library.names import file_names
 from song_mcp.library.store import Library
+from tests.children import popen
 from tests.faults.names import AUDIO, CAP, CLIP, COVER, PICTURE, SONG, TASK, Web, is_whole, snapshot
 from tests.faults.scale import scaled
 
@@ -234,9 +235,8 @@ def _killed(folder: Path, run: str) -> int:
     """Start a process that saves songs, kill it in the middle of one; gives how many it began."""
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     command = [sys.executable, "-m", "tests.faults.saver", str(folder), run]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}
-    ) as process:
+    environment = {**os.environ, "PYTHONPATH": path}
+    with popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=environment) as process:
         assert process.stdout is not None
         begun = DICE.randint(1, 12)
         for _ in range(begun):

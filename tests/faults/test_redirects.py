@@ -26,6 +26,7 @@ from tests.faults.outside import (
     open_hosts,
 )
 from tests.models import DEFAULT_SUNO, UDIO
+from tests.limits import HANGS_S
 
 KEY = GPTGE_KEY
 TASK_ID = "11111111-2222-4333-8444-555555555555"
@@ -84,7 +85,7 @@ async def test_a_key_follows_no_redirect(ask: Ask) -> None:
         for status, location in product(STATUSES, places(home, other, tls).values()):
             redirects += 1
             home.reply = leading(status, location)
-            with anyio.fail_after(5), pytest.raises(ServiceError):
+            with anyio.fail_after(HANGS_S), pytest.raises(ServiceError):
                 await ask(f"http://127.0.0.1:{home.port}")
     elsewhere = other.connections + tls.connections
     print(f"{ask.__name__}: {redirects} redirects, the key seen by others {elsewhere} times")
@@ -121,7 +122,7 @@ NAMES = {"media.example": [[PUBLIC]], "home.example": [["192.168.1.1"]]}
 
 async def fetched(network: Network) -> bytes:
     content = bytearray()
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         await download(
             "https://media.example/first",
             content.extend,

@@ -24,6 +24,7 @@ from song_mcp.library.names import file_names, key_of
 from song_mcp.library.store import Library, Saved
 from song_mcp.songs import Clip, Task
 from tests import recordings
+from tests.limits import HANGS_S
 
 AUDIO = "https://cdn.example/The%2520Untitled.mp3"
 COVER = "https://images.example/c1"
@@ -261,7 +262,7 @@ async def test_a_hidden_file_that_was_exchanged_gets_no_final_name(
 async def test_folders_and_pipes_at_the_name_are_left_alone(folder: Path) -> None:
     (folder / NAME).mkdir(parents=True)
     os.mkfifo(folder / LONGER)
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         saved = await library(folder).save(TASK, CLIP)
     assert stat.S_ISREG(saved.file.stat().st_mode)
 
@@ -394,7 +395,7 @@ async def test_a_download_under_way_has_a_hidden_name_and_cancelling_removes_it(
     folder: Path,
 ) -> None:
     slow = Slow()
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as group:
             group.start_soon(Library(folder, slow, cap_bytes=CAP).save, TASK, CLIP)
             await slow.is_waiting.wait()
@@ -406,7 +407,7 @@ async def test_a_download_under_way_has_a_hidden_name_and_cancelling_removes_it(
 
 async def test_a_task_cancelled_by_the_event_loop_itself_leaves_nothing(folder: Path) -> None:
     slow = Slow()
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         task = asyncio.ensure_future(Library(folder, slow, cap_bytes=CAP).save(TASK, CLIP))
         await slow.is_waiting.wait()
         task.cancel()

@@ -1,6 +1,5 @@
 """The tags that players show, and how long a file plays."""
 
-import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from mutagen import flac, id3, mp4
 from song_mcp.library import formats
 from song_mcp.library import tags as tagging
 from song_mcp.songs import Clip, Task
-from tests import recordings
+from tests import children, recordings
 
 TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
 CLIP = Clip("c1", "completed", title="Harbour Lights", lyrics="Öl und Salz\n海の歌")
@@ -184,4 +183,4 @@ def test_audio_of_no_length_has_no_duration() -> None:
 
 def test_mutagen_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, song_mcp.library; sys.exit('mutagen' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    children.run([sys.executable, "-c", code])

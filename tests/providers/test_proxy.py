@@ -24,6 +24,7 @@ from tests.faults.outside import (
     client_context,
     open_hosts,
 )
+from tests.limits import HANGS_S
 
 KEY = GPTGE_KEY
 REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
@@ -72,7 +73,7 @@ async def open_proxy(proxy: Proxy) -> AsyncIterator[None]:
         proxy.port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django
         tasks.start_soon(listener.serve, proxy.handle)
         try:
-            with anyio.fail_after(5):
+            with anyio.fail_after(HANGS_S):
                 yield
         finally:
             tasks.cancel_scope.cancel()

@@ -15,6 +15,8 @@ from starlette.applications import Starlette
 
 from song_mcp.sandbox.app import Rules, build_app
 from song_mcp.sandbox.serve import run, running
+from tests.children import popen
+from tests.limits import HANGS_S
 from tests.sandbox.driving import Clock, completed, udio
 
 PROGRAM = """
@@ -70,17 +72,17 @@ async def test_truncated_media_ends_before_its_promised_length(
 async def test_timeout_accepts_and_then_keeps_silent(
     http: httpx.AsyncClient, app: Starlette
 ) -> None:
-    with anyio.fail_after(5), pytest.raises(httpx.ReadTimeout):
-        await http.post("/api/v1/task", json=udio("[[timeout:60]]"), timeout=0.2)
+    with anyio.fail_after(HANGS_S), pytest.raises(httpx.ReadTimeout):
+        await http.post("/api/v1/task", json=udio("[[timeout:600]]"), timeout=0.2)
     assert app.state.sandbox.count("piapi") == 1
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         while app.state.sandbox.held:
             await anyio.lowlevel.checkpoint()
 
 
 async def test_a_held_answer_does_not_hold_up_the_end() -> None:
     app = build_app(rules=Rules(clip_seconds=0.1))
-    with anyio.fail_after(5):
+    with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as group, running(app) as base_url:
             group.start_soon(_never_answered, base_url)
             while not app.state.sandbox.held:
@@ -90,7 +92,7 @@ async def test_a_held_answer_does_not_hold_up_the_end() -> None:
 async def _never_answered(base_url: str) -> None:
     async with httpx.AsyncClient(base_url=base_url, headers={"x-api-key": "key"}) as http:
         with pytest.raises(httpx.TransportError):
-            await http.post("/api/v1/task", json=udio("[[timeout:60]]"), timeout=10)
+            await http.post("/api/v1/task", json=udio("[[timeout:600]]"), timeout=HANGS_S)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.com", ""])  # noqa: S104
@@ -129,9 +131,7 @@ def test_a_signal_makes_run_return_and_its_handlers_go(number: signal.Signals) -
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_ends_quietly_with_a_signal(number: signal.Signals) -> None:
     command = [sys.executable, "-W", "error", "-c", PROGRAM]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         base_url = process.stdout.readline().strip()
@@ -139,7 +139,7 @@ def test_a_process_ends_quietly_with_a_signal(number: signal.Signals) -> None:
         process.send_signal(number)
         assert process.stdout.readline() == "ended\n"
         assert process.stderr.read() == ""
-        assert process.wait(5) == 0
+        assert process.wait(HANGS_S) == 0
 
 
 def test_in_another_thread_the_server_leaves_signals_alone() -> None:
@@ -152,6 +152,7 @@ def test_in_another_thread_the_server_leaves_signals_alone() -> None:
 
     thread = threading.Thread(target=run, kwargs={"on_ready": stop})
     thread.start()
-    thread.join(5)
+    thread.join(HANGS_S)
+    assert not thread.is_alive()
     assert len(urls) == 1
     assert signal.getsignal(signal.SIGINT) is before

@@ -14,6 +14,9 @@ import pytest
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import EXCHANGE, Exchanges, Message, Receive, Send
 from song_mcp.server.web import WebServer
+from song_mcp.server.exchanges import EVENT, EXCHANGE, Exchanges, Message, Receive, Send
+from song_mcp.server.http import _Web
+from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.no_client
 
@@ -68,7 +71,7 @@ class Scene:
         return [*parts, {"type": "http.response.body", "body": b"", "more_body": False}]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(HANGS_S):
             while not condition():
                 await anyio.lowlevel.checkpoint()
 

@@ -17,6 +17,7 @@ from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
 from tests import eras
 from tests.house import House, environment, open_house, text
+from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.one_era("what is played or read is found behind the protocol")
 
@@ -128,7 +129,7 @@ async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> No
 async def test_audio_and_cover_are_read_in_chunks_from_the_library_alone(tmp_path: Path) -> None:
     async with open_house(tmp_path, rules=LONG) as house:
         task = await house.ok("generate_song", description="long enough for two")
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_S):
             while not all("file" in clip for clip in task["clips"]):
                 task = await house.ok("get_task", task_id=task["task_id"], wait_seconds=50)
         clip = task["clips"][0]

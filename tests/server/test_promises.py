@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from song_mcp.sandbox.state import Rules
 from tests.house import House, open_house, text
+from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
 pytestmark = pytest.mark.one_era("money and doubts are behind the protocol")
@@ -54,7 +55,7 @@ async def test_an_end_that_no_client_has_is_joined_and_then_delivered(house: Hou
     again = await house.ok("generate_song", description="x")
     assert again["status"] == "completed"
     assert "cost nothing" in again["note"]
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         while column(house, "delivered_at") == [None]:
             await a_moment()
     assert len(house.posts()) == 1
@@ -89,7 +90,7 @@ async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_pai
 
     async with anyio.create_task_group() as group:
         group.start_soon(ask)
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANGS_S):
             while not any(item.method == "POST" for item in list(house.sandbox.requests)):
                 await anyio.lowlevel.checkpoint()
             with FileLock(path.with_name(f"{path.name}.lock")):
@@ -98,7 +99,7 @@ async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_pai
     assert answers[0]["status"] == "submitting"
     path.rmdir()
     aside.rename(path)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         song = await house.ok("get_task", task_id=answers[0]["task_id"])
         while song["status"] != "completed":
             song = await house.ok("get_task", task_id=song["task_id"])

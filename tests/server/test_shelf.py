@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from tests.house import House, open_house, text
+from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.one_era("what a name means is decided behind the protocol")
 
@@ -60,7 +61,7 @@ async def test_a_repeated_extension_of_the_last_song_does_not_extend_itself(hous
     song = await house.song(description="x")
     asked: dict[str, Any] = {"clip_id": "last", "description": "strings", "wait_seconds": 0}
     longer = await house.ok("extend_song", **asked)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with house.journal() as journal:
             while (task := await journal.find(longer["task_id"])) and task.is_open:
                 pass
@@ -82,7 +83,7 @@ async def test_an_extension_of_the_last_song_is_repeated_while_another_song_ends
     second = await house.ok("generate_song", description="y", wait_seconds=0)
     asked: dict[str, Any] = {"clip_id": "last", "description": "strings", "wait_seconds": 0}
     longer = await house.ok("extend_song", **asked)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with house.journal() as journal:
             while (task := await journal.find(second["task_id"])) and task.is_open:
                 pass

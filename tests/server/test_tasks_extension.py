@@ -29,6 +29,7 @@ from tests.eras import LEGACY, MODERN
 from tests.holder import IDENTIFIER, Handle, Holder, Json, ask, begin, end_of
 from tests.house import House, environment, open_house, text
 from tests.waiting import a_moment
+from tests.limits import HANGS_S
 from tests.wire.child import started
 
 pytestmark = pytest.mark.only_in(MODERN)  # an older protocol has no handles
@@ -69,7 +70,7 @@ def are_saved(house: House) -> bool:
 
 
 async def until(done: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         while not done():
             await a_moment()
 
@@ -366,7 +367,7 @@ async def test_two_servers_that_are_asked_at_once_give_one_handle_and_pay_once(
 
 
 async def test_a_call_that_was_given_up_left_a_task_that_the_next_one_joins(house: House) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as calling:
             calling.start_soon(
                 partial(begin, house.client, "generate_song", description=NEVER_DONE)
@@ -452,7 +453,7 @@ async def test_a_cancelled_song_is_kept_when_somebody_asks_for_it(house: House) 
     handle = await begin(house.client, "generate_song", description="waltz [[slow:2]]")
     await until(lambda: rows(house)[0]["task_id"] != "")
     await cancel(house, handle.task_id)
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         while True:
             task = await house.ok("get_task", task_id=handle.task_id, wait_seconds=55)
             if task["status"] == "completed":
@@ -538,7 +539,7 @@ async def test_a_handle_works_in_the_process_after_the_one_that_was_killed(house
     async with started(child.folder, variables) as second:
         doubtful, found = held["result"]["taskId"], Json()
         for each in (handle, doubtful):
-            with anyio.fail_after(40):
+            with anyio.fail_after(HANGS_S):
                 while found.get("taskId") != each or found["status"] == "working":
                     found = (await second.ask("tasks/get", about(each)))["result"]
             task = found["result"]["structuredContent"]

@@ -13,6 +13,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.types import jsonrpc_message_adapter
 
+from tests.children import process
 from tests.eras import LEGACY, MODERN, now_tested
 from tests.harvest import gather, server_arguments
 
@@ -123,12 +124,8 @@ async def started(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "stderr.txt"
     with log.open("ab") as stderr:
-        process = await anyio.open_process(
+        running = process(
             command, stderr=stderr, cwd=folder, env={"HOME": str(folder), **variables}
         )
-    async with process:
-        try:
-            yield Child(process, log)
-        finally:
-            if process.returncode is None:
-                process.kill()
+        async with running as child:
+            yield Child(child, log)

@@ -26,6 +26,7 @@ from tests import eras
 from tests.house import House, environment
 from tests.voice import beep
 from tests.waiting import a_moment
+from tests.limits import HANGS_S
 from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]
@@ -93,7 +94,7 @@ async def house(shared: Web, services: tuple[str, Sandbox], era: str) -> AsyncIt
 
 @pytest.fixture(scope="module")
 async def song(house: House) -> Json:
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         return await house.ok("generate_song", description=f"{house.client.protocol_version} jig")
 
 
@@ -233,7 +234,7 @@ async def test_a_signal_ends_an_idle_server_at_once(web: Web, number: signal.Sig
     async with httpx.AsyncClient() as http:
         await http.get(web.health)
         web.process.send_signal(number)
-        with anyio.fail_after(10):
+        with anyio.fail_after(HANGS_S):
             assert await web.process.wait() == 128 + number
     assert web.stderr() == ""
 
@@ -244,7 +245,7 @@ async def test_a_signal_ends_a_server_whose_clients_listen_and_wait(
     asked = len(services[1].accepted)
     known = await session(web, era)
     call = tool(era, known, "generate_song", description=f"x {NEVER_DONE}", wait_seconds=55)
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with posted(web, listening(era, known)) as notices, posted(web, call) as answer:
             await until_heard(notices, b"text/event-stream")
             while len(services[1].accepted) == asked:
@@ -267,7 +268,7 @@ async def test_signals_wait_for_the_answer_to_a_paid_call_over_http(
 ) -> None:
     held = len(services[1].held)
     call = tool(era, await session(web, era), "generate_song", description=f"x {SLOWLY_ACCEPTED}")
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with posted(web, call) as stream:
             while len(services[1].held) == held:
                 await a_moment()
@@ -295,7 +296,7 @@ async def test_nobody_is_answered_any_more_while_the_end_is_waited_for(
 ) -> None:
     held = len(services[1].held)
     call = tool("2026-07-28", "", "generate_song", description=f"x {SLOWLY_ACCEPTED}")
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with posted(web, call) as stream:
             while len(services[1].held) == held:
                 await a_moment()
@@ -338,7 +339,7 @@ async def test_an_end_that_a_client_read_is_delivered_and_the_next_request_pays(
     known = await session(shared, era)
     words = f"read {era} {progress}"
     call = tool(era, known, "generate_song", progress=progress, description=words, wait_seconds=30)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with posted(shared, call) as stream:
             answer = await until_heard(stream, COMPLETED)
             assert (b"notifications/progress" in answer) == progress
@@ -356,7 +357,7 @@ async def test_a_client_that_left_before_the_answer_joins_with_the_same_request(
     known = await session(shared, era)
     words = f"left {era} {progress}"
     call = tool(era, known, "generate_song", progress=progress, description=words, wait_seconds=55)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with posted(shared, call):
             while len(services[1].accepted) == paid:
                 await a_moment()
@@ -380,5 +381,5 @@ async def called(web: Web, era: str, session: str, **arguments: Any) -> str:  # 
 async def asked(web: Web, era: str, session: str, method: str, params: Json) -> str:
     """Send a request and read the answer to its end."""
     headers, body = request(era, method, params, session)
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient(timeout=HANGS_S) as http:
         return (await http.post(web.url, json=body, headers=headers)).text

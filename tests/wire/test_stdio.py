@@ -30,6 +30,7 @@ from tests.harvest import echoed
 from tests.house import House, environment
 from tests.voice import beep
 from tests.waiting import a_moment
+from tests.limits import HANGS_S
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]
@@ -83,7 +84,7 @@ async def songs(house: House) -> dict[str, Json]:
     async def make(service: str, model: str) -> None:
         made[service] = await house.ok("generate_song", description=f"{service} waltz", model=model)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as group:
             group.start_soon(make, "piapi", "udio")
             group.start_soon(make, "gptge", "suno-v5")
@@ -99,7 +100,7 @@ async def longer(house: House, songs: dict[str, Json]) -> dict[str, Json]:
         clip = songs[service]["clips"][0]["clip_id"]
         made[service] = await house.ok("extend_song", clip_id=clip, description="strings")
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as group:
             for service in songs:
                 group.start_soon(extend, service)
@@ -283,10 +284,9 @@ def variables(services: tuple[str, Sandbox], tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Child]:
     """A server that has shaken hands."""
-    with anyio.fail_after(30):
-        async with started(tmp_path, variables) as process:
-            await process.hello()
-            yield process
+    async with started(tmp_path, variables) as process:
+        await process.hello()
+        yield process
 
 
 async def submission_in_flight(child: Child, sandbox: Sandbox, marker: str) -> int:
@@ -374,7 +374,7 @@ async def test_neither_stdout_nor_the_loudest_log_has_a_key_or_an_address(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
     command = (sys.executable, "-c", LOUD)
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, variables, command) as loud:
             await loud.hello()
             song = await loud.tool("generate_song", description="x", wait_seconds=15)
@@ -415,7 +415,7 @@ async def test_what_is_printed_while_serving_goes_to_stderr(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
     command = (sys.executable, "-c", NOISY)
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, variables, command) as noisy:
             await noisy.hello()
             assert (await noisy.tool("list_songs"))["structuredContent"]["total"] == 0
@@ -428,7 +428,7 @@ async def test_what_is_printed_while_serving_goes_to_stderr(
 @pytest.mark.one_era("keys are looked for behind the protocol")
 async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: Path) -> None:
     values = {"SONG_MCP_HOME": str(tmp_path / "home"), "SONG_MCP_LIBRARY": str(tmp_path)}
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, values) as keyless:
             await keyless.hello()
             tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
@@ -443,7 +443,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
 
 async def test_the_end_of_stdin_ends_an_idle_server_at_once(child: Child) -> None:
     began = anyio.current_time()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         await child.hang_up()
         assert await child.ended() == 0
     assert anyio.current_time() - began < 2.0
@@ -453,7 +453,7 @@ async def test_the_end_of_stdin_ends_an_idle_server_at_once(child: Child) -> Non
 async def test_the_end_of_stdin_ends_a_poll_at_once(child: Child, tmp_path: Path) -> None:
     await poll_under_way(child)
     began = anyio.current_time()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         await child.hang_up()
         assert await child.ended() == 0
     assert anyio.current_time() - began < 2.0
@@ -467,7 +467,7 @@ async def test_an_answer_after_the_end_of_stdin_is_still_written_down(
 ) -> None:
     await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
     await child.hang_up()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert await child.ended() == 0
     (task,) = await journal(tmp_path)
     assert (task.status, task.charged) == ("pending", "yes")
@@ -481,7 +481,7 @@ async def test_an_answer_that_never_comes_after_the_end_of_stdin_is_a_doubt(
 ) -> None:
     request = await submission_in_flight(child, services[1], NEVER_ANSWERED)
     await child.hang_up()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert "error" in await child.answer(request)
         assert [task.status for task in await journal(tmp_path)] == ["submitting"]
         break_connections(services[1])
@@ -500,7 +500,7 @@ async def test_a_client_that_vanishes_leaves_no_traceback(child: Child, tmp_path
     assert child.process.stdout is not None
     await child.process.stdout.aclose()
     await child.hang_up()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert await child.process.wait() == 0
     assert child.stderr() == ""
     assert [task.is_open for task in await journal(tmp_path)] == [True]
@@ -515,7 +515,7 @@ async def test_a_signal_ends_a_poll_at_once(child: Child, number: signal.Signals
     await poll_under_way(child)
     began = anyio.current_time()
     child.process.send_signal(number)
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert await child.ended() == 128 + number
     assert anyio.current_time() - began < 2.0
     assert child.stderr() == ""
@@ -528,7 +528,7 @@ async def test_signals_wait_for_the_answer_to_a_paid_request(
 ) -> None:
     request = await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
     child.process.send_signal(number)
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert "error" in await child.answer(request)
         child.process.send_signal(number)
         assert await child.ended() == 128 + number
@@ -542,7 +542,7 @@ async def test_a_signal_after_the_end_of_stdin_changes_nothing(
 ) -> None:
     request = await submission_in_flight(child, services[1], SLOWLY_ACCEPTED)
     await child.hang_up()
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         assert "error" in await child.answer(request)
         child.process.terminate()
         await child.ended()
@@ -556,7 +556,7 @@ async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
     song = await child.tool("generate_song", description="x", wait_seconds=0)
     child.process.kill()
     assert await child.ended() == -signal.SIGKILL
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, variables) as heir:
             await heir.hello()
             task_id = song["structuredContent"]["task_id"]
@@ -587,7 +587,7 @@ async def test_an_end_that_was_written_out_counts_as_delivered(
 ) -> None:
     song = await child.tool("generate_song", description="x", wait_seconds=30)
     assert song["structuredContent"]["status"] == "completed"
-    with anyio.fail_after(10):
+    with anyio.fail_after(HANGS_S):
         while deliveries(tmp_path) != [True]:
             await a_moment()
     again = await child.tool("generate_song", description="x", wait_seconds=0)
@@ -604,7 +604,7 @@ async def test_a_cancelled_call_delivers_nothing_and_its_repetition_joins(
     while len(services[1].accepted) == paid:
         await a_moment()
     await child.send({"method": "notifications/cancelled", "params": {"requestId": request}})
-    with anyio.fail_after(20):
+    with anyio.fail_after(HANGS_S):
         await until_ended(tmp_path)
         assert deliveries(tmp_path) == [False]
         again = await child.tool("generate_song", **arguments)
@@ -623,7 +623,7 @@ async def test_a_client_that_died_before_the_end_is_told_it_by_the_next_server(
         await a_moment()
     assert child.process.stdout is not None
     await child.process.stdout.aclose()
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         await until_ended(tmp_path)
         await child.hang_up()
         await child.process.wait()
@@ -642,7 +642,7 @@ async def test_a_submission_of_a_killed_server_is_a_doubt_to_the_next(
     child.process.kill()
     await child.ended()
     assert [task.status for task in await journal(tmp_path)] == ["submitting"]
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, variables) as heir:
             await heir.hello()
             while [task.status for task in await journal(tmp_path)] != ["in_doubt"]:
@@ -657,7 +657,7 @@ async def test_an_older_client_is_told_from_when_it_is_initialized_and_once(
     tmp_path: Path, variables: dict[str, str]
 ) -> None:
     task_uri = {"uri": "song://tasks/nobody-yet"}
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         async with started(tmp_path, variables) as early:
             await early.ask("initialize", HELLO)
             refused = await early.ask("resources/subscribe", task_uri)

@@ -14,8 +14,10 @@ import anyio
 import httpx
 from anyio.abc import Process, SocketStream
 
+from tests.children import process
 from tests.eras import MODERN
 from tests.waiting import a_moment
+from tests.limits import HANGS_S
 
 Json = dict[str, Any]
 
@@ -55,7 +57,7 @@ async def serving(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "web.txt"
     with log.open("ab") as stderr:
-        process = await anyio.open_process(
+        running = process(
             [*command, *arguments],
             stdin=None,
             stdout=None,
@@ -63,17 +65,13 @@ async def serving(
             cwd=folder,
             env={"HOME": str(folder), **variables},
         )
-    async with process:
-        try:
-            host, port = await _where(process, log)
-            yield Web(process, log, host, port)
-        finally:
-            if process.returncode is None:
-                process.kill()
+        async with running as child:
+            host, port = await _where(child, log)
+            yield Web(child, log, host, port)
 
 
 async def _where(process: Process, log: Path) -> tuple[str, int]:
-    with anyio.fail_after(30):
+    with anyio.fail_after(HANGS_S):
         while (found := LISTENS.search(log.read_text(encoding="utf-8"))) is None:
             assert process.returncode is None, log.read_text(encoding="utf-8")
             await a_moment()
@@ -111,7 +109,7 @@ async def session(web: Web, era: str) -> str:
         "capabilities": {},
         "clientInfo": {"name": "bare", "version": "1"},
     }
-    async with httpx.AsyncClient(headers=ACCEPT, timeout=30) as http:
+    async with httpx.AsyncClient(headers=ACCEPT, timeout=HANGS_S) as http:
         body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}
         answer = await http.post(web.url, json=body)
         found = answer.headers["mcp-session-id"]
