@@ -30,7 +30,7 @@ venv_is_current() {
 }
 
 find_python() {
-    set -- python3 python3.13 python3.12 python3.11
+    set -- python3 python3.15 python3.14 python3.13 python3.12 python3.11
     [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
     without_venv=
     for python; do
@@ -120,7 +120,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || {
 node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
 endef
 
-.PHONY: help setup demo test faults canaries soak conformance check lock config sandbox clean
+.PHONY: help setup demo test test-busy faults canaries soak conformance check lock config sandbox clean
 .PHONY: player test-browser player-packages browser
 
 help: ## Show this list
@@ -135,6 +135,10 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 
 test: check ## Check, then run the tests; EVERY_ERA=1 runs all of them in both protocol eras
 	@.venv/bin/pytest -n 4 --dist loadgroup $(if $(EVERY_ERA),--every-era)
+
+test-busy: check ## The tests RUNS=3 times with LOOPS=6 endless loops beside them; SLOW=1 halves each core
+	@.venv/bin/python -m tests.busy --runs $(or $(RUNS),3) --loops $(or $(LOOPS),6) $(if $(SLOW),--slow) \
+		-q -n 4 --dist loadgroup
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
