@@ -12,7 +12,7 @@ from tests.browser.chat import Chat
 from tests.limits import HANGS_S
 
 PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
-SONG_WITHIN_MS = 20_000
+SONG_WITHIN_MS = 90_000
 
 HEARD = """async (audio) => {
     const context = new AudioContext();
@@ -272,7 +272,7 @@ async def test_a_song_of_the_library_is_shown_with_the_one_asked_for_first(chat:
 async def test_an_old_message_shows_its_song_again(chat: Chat) -> None:
     first = await chat.answer("generate_song", {"description": "history", "wait_seconds": 0})
     await chat.answer(
-        "get_task", {"task_id": first["structuredContent"]["task_id"], "wait_seconds": 20}
+        "get_task", {"task_id": first["structuredContent"]["task_id"], "wait_seconds": 55}
     )
     await chat.open()
     await chat.tell("input", {"description": "history"})

@@ -13,14 +13,14 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.chat import Chat
 
-WITHIN_MS = 20_000
+WITHIN_MS = 90_000
 FONT = {"--font-sans": "Inter, system-ui, sans-serif"}
 HOSTILE = '<img src=x onerror="parent.hacked=1"><script>hacked=1</script>'
 
 
 async def ended(chat: Chat, tool: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Have a task made and ended before there is a player; gives its structured content."""
-    made = await chat.answer(tool, arguments | {"wait_seconds": 20})
+    made = await chat.answer(tool, arguments | {"wait_seconds": 55})
     return dict(made["structuredContent"])
 
 

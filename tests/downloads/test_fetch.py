@@ -23,7 +23,7 @@ async def fetched(
         url,
         content.extend,
         cap_bytes=cap_bytes,
-        deadline_s=5,
+        deadline_s=HANGS_S,
         reach=REACH,
         transport=httpx.MockTransport(handler),
     )
@@ -87,7 +87,7 @@ async def test_the_cap_is_kept_while_streaming() -> None:
             URL,
             content.extend,
             cap_bytes=5000,
-            deadline_s=5,
+            deadline_s=HANGS_S,
             transport=httpx.MockTransport(lambda _: httpx.Response(200, content=endless())),
         )
     assert len(content) <= 5000
@@ -125,7 +125,7 @@ async def test_what_the_sink_raises_passes_through() -> None:
 
     with pytest.raises(OSError, match="disk full"):
         await download(
-            URL, full, cap_bytes=9999, deadline_s=5, transport=httpx.MockTransport(audio)
+            URL, full, cap_bytes=9999, deadline_s=HANGS_S, transport=httpx.MockTransport(audio)
         )
 
 

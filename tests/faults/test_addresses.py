@@ -55,7 +55,7 @@ async def fetched(
             url,
             lambda _: None,
             cap_bytes=10_000,
-            deadline_s=10,
+            deadline_s=HANGS_S,
             reach=reach,
             transport=MediaTransport(
                 reach.home, resolver=resolver, network=network, context=context
@@ -222,7 +222,7 @@ async def at_home(url: str, home: frozenset[tuple[str, int]], addresses: Sequenc
         url,
         lambda _: None,
         cap_bytes=10_000,
-        deadline_s=10,
+        deadline_s=HANGS_S,
         reach=Reach(home),
         transport=MediaTransport(home, resolver=Resolver({"localhost": [addresses]})),
     )

@@ -61,12 +61,14 @@ async def flows(call: Call, read: Read) -> list[object]:
     """Make songs, continue one, have lyrics written, fail in every way, and look at it all."""
     produced: list[object] = []
     for model, troubles in TROUBLES.items():
-        song = await call("generate_song", description="quay", model=model, wait_seconds=30)
+        song = await call("generate_song", description="quay", model=model, wait_seconds=55)
+        while not song["clips"]:
+            song = await call("get_task", task_id=song["task_id"], wait_seconds=55)
         produced.append(song)
-        produced.append(await call("generate_lyrics", topic="rain", model=model, wait_seconds=30))
+        produced.append(await call("generate_lyrics", topic="rain", model=model, wait_seconds=55))
         clip_id = song["clips"][0]["clip_id"]
         more = {"clip_id": clip_id, "lyrics": "la", "continue_at_seconds": 0.2}
-        produced.append(await call("extend_song", **more, wait_seconds=30))
+        produced.append(await call("extend_song", **more, wait_seconds=55))
         async with anyio.create_task_group() as group:
             for name in troubles[: scaled(60, least=6)]:
                 group.start_soon(_trouble, call, produced, model, name)

@@ -93,7 +93,7 @@ async def leave(child: Child) -> None:
 
 async def good_arguments(child: Child) -> dict[str, Json]:
     """Make a song, and give arguments for each tool of which one at a time is then spoilt."""
-    song = await child.tool("generate_song", description="x", wait_seconds=30)
+    song = await child.tool("generate_song", description="x", wait_seconds=55)
     task = song["structuredContent"]
     looked = {"task_id": task["task_id"], "wait_seconds": 0}
     new = {"description": "new", "wait_seconds": 0}

@@ -127,7 +127,7 @@ async def fetched(network: Network) -> bytes:
             "https://media.example/first",
             content.extend,
             cap_bytes=10_000,
-            deadline_s=5,
+            deadline_s=HANGS_S,
             transport=MediaTransport(
                 resolver=Resolver(NAMES), network=network, context=client_context()
             ),
@@ -177,7 +177,7 @@ async def test_the_sandbox_leads_downloads_nowhere_on_this_machine() -> None:
                 f"http://127.0.0.1:{sandbox.port}/",
                 lambda _: None,
                 cap_bytes=10_000,
-                deadline_s=5,
+                deadline_s=HANGS_S,
                 reach=Reach(frozenset({("127.0.0.1", sandbox.port)})),
             )
     assert (sandbox.connections, neighbour.connections) == (1, 0)

@@ -96,7 +96,7 @@ async def fetched(url: str, proxy: Proxy, resolver: Resolver, reach: Reach | Non
     reach = reach or Reach()
     transport = MediaTransport(reach.home, proxy.url, resolver=resolver, context=client_context())
     await download(
-        url, content.extend, cap_bytes=10_000, deadline_s=5, reach=reach, transport=transport
+        url, content.extend, cap_bytes=10_000, deadline_s=HANGS_S, reach=reach, transport=transport
     )
     return bytes(content)
 

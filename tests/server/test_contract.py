@@ -89,12 +89,15 @@ async def test_answers_stay_within_their_tokens_as_they_are_served(
     tmp_path: Path, model: str
 ) -> None:
     """Bytes over four, as everywhere here, of the text and of the structured content each."""
-    async with open_house(tmp_path, song_seconds=20) as house:
-        running = await house.call("generate_song", description="x", model=model, wait_seconds=1)
+    async with open_house(tmp_path) as house:
+        running = await house.call(
+            "generate_song", description="x [[slow:1000]]", model=model, wait_seconds=0.2
+        )
         assert running.structured_content is not None
         task_id = running.structured_content["task_id"]
-        looked = await house.call("get_task", task_id=task_id, wait_seconds=1)
-        done = await house.call("get_task", task_id=task_id, wait_seconds=55)
+        looked = await house.call("get_task", task_id=task_id, wait_seconds=0.2)
+        song = await house.song(description="x", model=model)
+        done = await house.call("get_task", task_id=song["task_id"])
     for result, status, limit in (
         (running, {"pending", "processing"}, 80),
         (looked, {"pending", "processing"}, 80),

@@ -26,7 +26,6 @@ from mcp.types import (
     RequestId,
 )
 
-from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
@@ -38,6 +37,7 @@ from song_mcp.settings import Settings
 from tests.harvest import echoed
 from tests.house import QUICK, SPEED, environment
 from tests.voice import beep
+from tests.house import QUICK, FastClock, environment
 
 REQUESTS = 20
 
@@ -46,14 +46,14 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
     tmp_path: Path,
 ) -> None:
     """On stdio a line can be under way while the server closes: its client has hung up."""
-    clock = Clock(SPEED)
+    clock = FastClock()
     app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
         server = build_server(lambda: open_studio(settings, clock))
         deliveries = server.deliver_by(Deliveries)
         async with Client(server) as client:
-            arguments = {"description": "x", "wait_seconds": 30}
+            arguments = {"description": "x", "wait_seconds": 55}
             song = await client.call_tool("generate_song", arguments)
         assert song.structured_content is not None
         assert song.structured_content["status"] == "completed"
@@ -65,7 +65,7 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
     tmp_path: Path,
 ) -> None:
     """A client that has what it wanted hangs up at once."""
-    clock = Clock(SPEED)
+    clock = FastClock()
     app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
         settings = Settings(**environment(tmp_path, base_url))  # type: ignore[arg-type]  # by the variables' names
@@ -83,7 +83,7 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
         deliveries = server.deliver_by(Deliveries)
         async with anyio.create_task_group() as group, Client(server) as client:
             for description in "xy":
-                arguments = {"description": description, "wait_seconds": 30}
+                arguments = {"description": description, "wait_seconds": 55}
                 song = await client.call_tool("generate_song", arguments)
                 assert song.structured_content is not None
                 assert song.structured_content["status"] == "completed"

@@ -170,7 +170,7 @@ async def test_a_clip_that_is_not_finished_is_not_extended(tmp_path: Path) -> No
         task = await house.ok("generate_song", description="x", model="suno-v5", wait_seconds=0)
         clips: list[dict[str, str]] = []
         while not clips:
-            await house.ok("get_task", task_id=task["task_id"], wait_seconds=2)
+            await house.ok("get_task", task_id=task["task_id"], wait_seconds=0.2)
             (found,) = (
                 await house.client.read_resource(f"song://tasks/{task['task_id']}")
             ).contents

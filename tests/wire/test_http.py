@@ -5,6 +5,8 @@ import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,15 +122,18 @@ async def test_a_clips_audio_comes_over_http_as_it_is_on_disk(house: House, song
 
 
 async def test_a_waiting_call_tells_over_http_how_it_stands(house: House) -> None:
-    told: list[float] = []
+    is_told = anyio.Event()
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append(progress)
+        is_told.set()
 
-    arguments = {"description": f"x {NEVER_DONE}", "wait_seconds": 0.5, "another_take": True}
-    await house.client.call_tool("generate_song", arguments, progress_callback=note)
-    assert told == sorted(set(told))
-    assert told[0] < 0.5
+    arguments = {"description": f"x {NEVER_DONE}", "wait_seconds": 55, "another_take": True}
+    call = partial(house.client.call_tool, "generate_song", arguments, progress_callback=note)
+    with anyio.fail_after(HANGS_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(call)
+            await is_told.wait()
+            group.cancel_scope.cancel()
 
 
 async def test_a_client_is_told_over_http_that_a_song_is_there(house: House) -> None:
@@ -274,7 +279,8 @@ async def test_signals_wait_for_the_answer_to_a_paid_call_over_http(
                 await a_moment()
             web.process.send_signal(number)
             await until_hung_up(stream)
-            web.process.send_signal(number)
+            with suppress(ProcessLookupError):  # on a busy machine it has ended already
+                web.process.send_signal(number)
             assert await web.process.wait() == 128 + number
     (task,) = await journal(tmp_path)
     assert (task.status, task.charged) == ("pending", "yes")
@@ -338,7 +344,7 @@ async def test_an_end_that_a_client_read_is_delivered_and_the_next_request_pays(
     paid = len(services[1].accepted)
     known = await session(shared, era)
     words = f"read {era} {progress}"
-    call = tool(era, known, "generate_song", progress=progress, description=words, wait_seconds=30)
+    call = tool(era, known, "generate_song", progress=progress, description=words, wait_seconds=55)
     with anyio.fail_after(HANGS_S):
         async with posted(shared, call) as stream:
             answer = await until_heard(stream, COMPLETED)
