@@ -3,7 +3,6 @@
 import difflib
 import json
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
-from tests import recordings
+from tests import children, recordings
 
 PACKAGE = Path(__file__).parent.parent / "src" / "song_mcp"
 ADAPTER = Path(__file__).parent / "toy" / "toy.py"
@@ -146,13 +145,11 @@ def test_the_toy_is_one_new_file_and_one_new_line(package: Path) -> None:
 
 
 def test_a_child_imports_the_copy(package: Path) -> None:
-    ran = subprocess.run(
+    ran = children.run(
         [sys.executable, "-c", "import song_mcp; print(song_mcp.__file__)"],
         env=variables(package),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_S,
-        check=True,
     )
     assert Path(ran.stdout.strip()).parent == package
 
@@ -184,13 +181,12 @@ async def test_without_a_key_the_toys_variable_is_named(package: Path) -> None:
 
 
 async def test_a_setting_of_the_toy_that_is_wrong_is_named(package: Path) -> None:
-    ran = await anyio.run_process(
+    status, said = await children.output_of(
         [sys.executable, "-m", "song_mcp"],
         env=variables(package, TOY_BASE_URL="http://toy.example"),
-        check=False,
     )
-    assert ran.returncode != 0
-    assert b"TOY_BASE_URL: must be an https address" in ran.stderr
+    assert status != 0
+    assert b"TOY_BASE_URL: must be an https address" in said
 
 
 async def made(client: Client, **arguments: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from song_mcp.sandbox.serve import running
 from tests.conformance.node import inspected
 from tests.eras import LEGACY
 from tests.house import environment
-from tests.voice import beep
 from tests.limits import HANGS_S
+from tests.voice import beep
 
 Json = dict[str, Any]
 

@@ -27,8 +27,8 @@ from tests.conformance.node import (
     listed,
 )
 from tests.house import environment
-from tests.voice import beep
 from tests.limits import HANGS_S
+from tests.voice import beep
 from tests.wire.web import SERVE, Web, serving
 
 OVERLAY = (sys.executable, "-m", "tests.conformance.overlay")

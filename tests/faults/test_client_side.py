@@ -27,9 +27,9 @@ from tests.children import popen
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
+from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
-from tests.limits import HANGS_S
 from tests.wire.child import HELLO, SONG_MCP, Child, started
 
 Json = dict[str, Any]

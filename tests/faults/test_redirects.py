@@ -25,8 +25,8 @@ from tests.faults.outside import (
     client_context,
     open_hosts,
 )
-from tests.models import DEFAULT_SUNO, UDIO
 from tests.limits import HANGS_S
+from tests.models import DEFAULT_SUNO, UDIO
 
 KEY = GPTGE_KEY
 TASK_ID = "11111111-2222-4333-8444-555555555555"

@@ -4,7 +4,6 @@ import gzip
 import json
 import logging
 import re
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
@@ -15,7 +14,6 @@ import pytest
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
 from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp
 from song_mcp.songs import SERVICES
-from song_mcp.providers.http import BODY_CAP_BYTES, Answer, ServiceHttp
 from tests import children
 from tests.faults.canaries import GPTGE_KEY
 from tests.limits import HANGS_S

@@ -35,9 +35,9 @@ from song_mcp.server.pipe import Pipe
 from song_mcp.server.stdio import Messages
 from song_mcp.settings import Settings
 from tests.harvest import echoed
-from tests.house import QUICK, SPEED, environment
-from tests.voice import beep
 from tests.house import QUICK, FastClock, environment
+from tests.limits import HANGS_S
+from tests.voice import beep
 
 REQUESTS = 20
 
@@ -133,7 +133,7 @@ class Scene:
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANGS_S):
             async with self._messages.streams() as (self._received, self._sent), self._sent:
                 try:
                     yield

@@ -14,8 +14,6 @@ import pytest
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import EXCHANGE, Exchanges, Message, Receive, Send
 from song_mcp.server.web import WebServer
-from song_mcp.server.exchanges import EVENT, EXCHANGE, Exchanges, Message, Receive, Send
-from song_mcp.server.http import _Web
 from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.no_client

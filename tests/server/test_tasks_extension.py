@@ -28,8 +28,8 @@ from song_mcp.settings import Settings
 from tests.eras import LEGACY, MODERN
 from tests.holder import IDENTIFIER, Handle, Holder, Json, ask, begin, end_of
 from tests.house import House, environment, open_house, text
-from tests.waiting import a_moment
 from tests.limits import HANGS_S
+from tests.waiting import a_moment
 from tests.wire.child import started
 
 pytestmark = pytest.mark.only_in(MODERN)  # an older protocol has no handles

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import CONNECTION, Connection, Receive, Send
 from song_mcp.server.web import WebServer
+from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.no_client
 
@@ -46,7 +47,7 @@ async def test_each_scope_has_its_connection_and_hanging_up_ends_all_at_once() -
             pass
 
     web = WebServer(app)
-    with listen("127.0.0.1", 0) as listener, anyio.fail_after(60):
+    with listen("127.0.0.1", 0) as listener, anyio.fail_after(HANGS_S):
         serving = asyncio.create_task(web.serve([listener]))
         address = host_and_port(listener)
         async with await anyio.connect_tcp(*address) as client:

@@ -26,9 +26,9 @@ from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
 from tests.house import House, environment
+from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
-from tests.limits import HANGS_S
 from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]

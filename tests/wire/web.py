@@ -16,8 +16,8 @@ from anyio.abc import Process, SocketStream
 
 from tests.children import process
 from tests.eras import MODERN
-from tests.waiting import a_moment
 from tests.limits import HANGS_S
+from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
