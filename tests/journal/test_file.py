@@ -1,6 +1,7 @@
 """The journal's file when it is old, read-only, full, damaged or held, and who may see it."""
 
 import errno
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -521,3 +522,14 @@ async def test_damage_found_twice_before_there_is_a_new_file_is_told_twice(
 def aside(path: Path) -> Path:
     (found,) = path.parent.glob("*.damaged-*")
     return found
+
+
+# What was released -------------------------------------------------------------------------
+
+RELEASED = ("2d7c2435f83d1278", "2f8a2269a9e7efee", "0b51f001fc62cca5", "f15a9ba572b38c87")
+"""The beginnings of the SHA-256 digests of the scripts that users have run, oldest first."""
+
+
+def test_a_released_migration_is_never_changed() -> None:
+    digests = [hashlib.sha256(script.encode()).hexdigest() for script in MIGRATIONS]
+    assert [digest[:16] for digest in digests[: len(RELEASED)]] == list(RELEASED)
