@@ -21,6 +21,9 @@ CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret":
 SONG_ID = "5b1f0c52-0000-4000-8000-0000000000a1"
 WORDS = "[Verse]\nLamps along the quay"
 
+ROUNDED_S = 0.1
+"""Progress is told in tenths of a second."""
+
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
@@ -159,7 +162,8 @@ async def test_progress_comes_again_and_again_and_only_grows(tmp_path: Path) -> 
                 group.start_soon(call)
                 await is_told.wait()
                 group.cancel_scope.cancel()
-    assert [later[0] - earlier[0] >= PROGRESS_S for earlier, later in pairwise(told)] == [True] * 2
+    gaps = [later[0] - earlier[0] for earlier, later in pairwise(told)]
+    assert min(gaps) > PROGRESS_S - 2 * ROUNDED_S
     assert all(total is None and message for _, total, message in told)
 
 
