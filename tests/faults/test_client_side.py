@@ -151,7 +151,7 @@ def wrong_with(result: Json, case: str) -> list[str]:
     is_wrong = {
         "no error": not result.get("isError"),
         f"{len(text)} characters": len(text) > LONGEST_SENTENCE,
-        "failed inside": text == INTERNAL,
+        "internal error": text == INTERNAL,
         "not our sentence": bool(NOT_OURS.search(text)),
     }
     return [f"{case}: {what}: {text[:80]}" for what, found in is_wrong.items() if found]

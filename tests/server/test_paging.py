@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import ResourceTemplateReference
 
 from song_mcp.journal import Journal, NewTask
-from song_mcp.server.resources import PAGE
+from song_mcp.server.resources import PAGE_SIZE
 from song_mcp.songs import Clip, Report
 from tests.house import House, open_house
 
@@ -52,25 +52,30 @@ async def test_an_empty_journal_lists_the_guides(house: House) -> None:
 @pytest.mark.both_eras
 async def test_pages_in_a_row_are_the_whole_list_after_the_guides(house: House) -> None:
     async with house.journal() as journal:
-        uris = await make(journal, *range(PAGE + 1))
+        uris = await make(journal, *range(PAGE_SIZE + 1))
     first, cursor = await page(house)
     second, cursor = await page(house, cursor)
     third, end = await page(house, cursor)
-    assert [len(first), len(second), len(third), end] == [len(FIXED) + PAGE, PAGE, 2, None]
+    assert [len(first), len(second), len(third), end] == [
+        len(FIXED) + PAGE_SIZE,
+        PAGE_SIZE,
+        2,
+        None,
+    ]
     assert first + second + third == FIXED + uris
 
 
 async def test_a_full_last_page_has_no_cursor(house: House) -> None:
     async with house.journal() as journal:
-        uris = await make(journal, *range(PAGE // 2))
+        uris = await make(journal, *range(PAGE_SIZE // 2))
     assert await page(house) == (FIXED + uris, None)
 
 
 async def test_a_song_that_lands_meanwhile_moves_nothing_on_later_pages(house: House) -> None:
     async with house.journal() as journal:
-        uris = await make(journal, *range(PAGE))
+        uris = await make(journal, *range(PAGE_SIZE))
         first, cursor = await page(house)
-        landed = await make(journal, PAGE)
+        landed = await make(journal, PAGE_SIZE)
     second, _ = await page(house, cursor)
     assert (first + second)[len(FIXED) :] == uris
     assert (await page(house))[0][len(FIXED) :][:2] == landed

@@ -135,7 +135,7 @@ async def test_what_others_wrote_of_a_clip_is_quoted(house: House) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("compose", {}, "There is no prompt 'compose'; there are compose_song"),
+        ("compose", {}, "There is no prompt 'compose'. The prompts are compose_song"),
         ("compose_song", {}, "needs idea"),
         ("compose_song", {"idea": ""}, "needs idea"),
         ("compose_song", {"idea": " \n"}, "idea is empty"),

@@ -1,14 +1,14 @@
 """The MCP side: what a client is offered, and how it is served.
 
-Nothing else imports the SDK, but for the demo, which is a client.
+Nothing else imports the SDK, except the demo, which is a client.
 
-What it promises: stdout and HTTP carry the protocol alone, in both of its eras; what a client sees
-of a failure is a sentence of ours; a tool decides nothing about money or services; and the end of a
-task counts as delivered when a client has it, and not before.
+What it promises: stdout and HTTP carry the protocol alone, in both of its eras. A client sees a
+failure as a sentence of ours. A tool decides nothing about money or services. The end of a task
+counts as delivered when a client has it, and not before.
 
 What others use: `app` for the server (`build_server`, `SongServer`), which opens nothing until it
-is served, and `stdio` or `http` to serve it (`serve` in each). They are modules because a start
-loads what it serves over, and no more.
+is served, and `stdio` or `http` to serve it (`serve` in each). They are modules, so that a start
+loads only the one that it serves over.
 """
 
 __all__ = ["app", "http", "stdio"]

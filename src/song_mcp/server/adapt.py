@@ -1,7 +1,7 @@
 """What stands between MCP and song-mcp: strict arguments, flat schemas, our errors, progress.
 
-Invariant: whatever a client sends, what comes back is a result or an error in our own sentence:
-no SDK prefix, no pydantic dump, no traceback; and an argument that is not known is never ignored.
+Whatever a client sends, the answer is a result or an error in a sentence of ours: no SDK prefix, no
+pydantic dump, no traceback. An unknown argument is refused and never ignored.
 """
 
 import difflib
@@ -20,15 +20,15 @@ from song_mcp.songs import Task
 logger = logging.getLogger(__name__)
 
 INTERNAL = (
-    "song-mcp failed inside; its log says how. Whatever was paid is in the journal: "
-    "call list_songs before anything is tried again."
+    "Internal error in song-mcp; its log says how. Paid tasks are safe in the journal: "
+    "call list_songs before retrying."
 )
 
 
 def text_result(
     text: str, structured: Mapping[str, Any] | None = None, *, is_error: bool = False
 ) -> CallToolResult:
-    """Return a tool's result: a short text, and beside it the same as structured content."""
+    """Return a tool's result: a short text, and the same facts as structured content."""
     content = [TextContent(type="text", text=text)]
     return CallToolResult(
         content=list(content),
@@ -38,7 +38,7 @@ def text_result(
 
 
 def error_result(text: str) -> CallToolResult:
-    """Return an error that carries our sentence alone."""
+    """Return an error result with `text` alone."""
     return text_result(text, is_error=True)
 
 
@@ -48,7 +48,7 @@ def error_result(text: str) -> CallToolResult:
 def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that were given: null and "" count as not given.
 
-    Raises InvalidRequestError that names the nearest known one for an argument nobody knows.
+    Raises InvalidRequestError for an unknown argument; it names the nearest known one.
     """
     names = list(known)
     for name in arguments:
@@ -60,7 +60,7 @@ def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dic
 def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
     """Return the arguments of a prompt that were given, as `checked_arguments` does.
 
-    Raises InvalidRequestError also if one is missing that has to be there.
+    Raises InvalidRequestError also if a required argument is missing.
     """
     known = prompt.arguments or []
     given = checked_arguments([each.name for each in known], arguments or {})
@@ -84,7 +84,7 @@ SYNONYMS = {
     "theme": "topic",
     "search": "query",
 }
-"""What other tools and the services themselves call our arguments."""
+"""Our arguments by the names that other tools and the services use for them."""
 
 
 def _unknown_argument(name: str, names: list[str]) -> str:
@@ -96,7 +96,7 @@ def _unknown_argument(name: str, names: list[str]) -> str:
 
 
 def validation_text(error: ValidationError) -> str:
-    """Return what is wrong with which argument, without the values and without links."""
+    """Say which arguments are wrong and why, without their values and without links."""
     problems = [
         f"{item['loc'][0] if item['loc'] else 'arguments'}: {item['msg']}"
         for item in error.errors()
@@ -110,7 +110,7 @@ def validation_text(error: ValidationError) -> str:
 def flat_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema without references, automatic titles, and null or empty defaults.
 
-    Several clients read no `$ref`, and a choice with null is only noise where keys may be left out.
+    Several clients cannot read `$ref`. A choice with null says nothing, as any key may be left out.
     """
     definitions = schema.get("$defs", {})
     flat = _flattened({key: value for key, value in schema.items() if key != "$defs"}, definitions)
@@ -157,12 +157,12 @@ def _without_null(node: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a call waits, in seconds, and the client that is told meanwhile, if it asked."""
+    """How long a call waits, in seconds, and the client that gets its progress, if it asked."""
 
     seconds: float
     ctx: Context[Any]
     describe: Callable[[Task], str]
 
     async def tell(self, elapsed_s: float, task: Task) -> None:
-        """Send progress: the seconds so far, no total, since nobody knows it."""
+        """Send progress: the seconds so far, without a total, which nobody knows."""
         await self.ctx.report_progress(round(elapsed_s, 1), None, self.describe(task))

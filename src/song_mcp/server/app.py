@@ -1,7 +1,7 @@
 """The server object: registration, instructions, and the boundary around every call.
 
-Invariant: `build_server` opens nothing and reads nothing; the studio opens with the server's
-lifespan, once per process.
+`build_server` opens nothing and reads nothing. The studio opens with the server's lifespan, once
+in a process.
 """
 
 import inspect
@@ -154,10 +154,13 @@ class SongServer(MCPServer[Studio]):
             try:
                 yield studio
             finally:
-                self._studio = None  # a line may still be written, but nobody takes note of it
+                self._studio = None  # an answer may still be written, but no delivery is recorded
 
     def deliver_by(self, way: Callable[[Deliver], Way]) -> Way:
-        """Let results count as delivered when `way` says so, instead of on return; returns it."""
+        """Return what `way` makes; from now on it decides when a result counts as delivered.
+
+        Without it, a result counts as delivered when its call returns.
+        """
         self._deliveries = found = way(self._delivered)
         return found
 
@@ -166,7 +169,7 @@ class SongServer(MCPServer[Studio]):
             self._studio.delivered(task_ids)
 
     async def can_use_journal(self) -> bool:
-        """Return whether the journal can be opened and read; why not is in the log."""
+        """Return whether the journal can be opened and read; the log says why not."""
         if self._studio is None:
             return False
         try:
@@ -183,7 +186,7 @@ class SongServer(MCPServer[Studio]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Studio, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool; every failure that is not the protocol's is a result that says it."""
+        """Call a tool; a failure is a result that says why, unless it is an error of MCP itself."""
         try:
             arguments = checked_arguments(await self._parameters(name), arguments)
             return await super().call_tool(name, arguments, context)
@@ -193,15 +196,15 @@ class SongServer(MCPServer[Studio]):
             return error_result(_sentence(name, error))
 
     async def _parameters(self, name: str) -> list[str]:
-        """Return the names of the tool's arguments; raises InvalidRequestError if unknown."""
+        """Return the tool's argument names; raises InvalidRequestError if there is no such tool."""
         tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
         if name not in tools:
-            msg = f"There is no tool {name[:60]!r}; there are {', '.join(tools)}."
+            msg = f"There is no tool {name[:60]!r}. The tools are {', '.join(tools)}."
             raise InvalidRequestError(msg)
         return list(tools[name].get("properties", {}))
 
     def _hand_over(self, result: CallToolResult, context: ServerContext) -> None:
-        """See to it that the end of a task, once a client has it, counts as delivered."""
+        """Let the tasks that end in this result count as delivered once the client has it."""
         task_ids = ended_tasks(result.structured_content)
         if not task_ids:
             return
@@ -216,7 +219,7 @@ class SongServer(MCPServer[Studio]):
         arguments: dict[str, Any] | None = None,
         context: Context[Studio, Any] | None = None,
     ) -> GetPromptResult | InputRequiredResult:
-        """Return a prompt; a wrong name or argument is invalid params, told in our sentence."""
+        """Return a prompt; a wrong name or argument is "invalid params", in a sentence of ours."""
         try:
             given = given_arguments(await self._prompt(name), arguments)
             return await super().get_prompt(name, given, context)
@@ -228,25 +231,25 @@ class SongServer(MCPServer[Studio]):
     async def _prompt(self, name: str) -> Prompt:
         prompts = {prompt.name: prompt for prompt in await self.list_prompts()}
         if name not in prompts:
-            msg = f"There is no prompt {name[:60]!r}; there are {', '.join(prompts)}."
+            msg = f"There is no prompt {name[:60]!r}. The prompts are {', '.join(prompts)}."
             raise InvalidRequestError(msg)
         return prompts[name]
 
     async def list_resources(self) -> list[Resource]:
-        """List the guides and whatever else is no clip; the clips come page by page."""
+        """List the guides and the other resources that are not clips; `_page` adds the clips."""
         return resources.with_guides_first(await super().list_resources())
 
     async def _page(self, _: ServerContext, params: PaginatedRequestParams) -> ListResourcesResult:
         """List a page of finished clips; on the first page, all other resources before them.
 
-        The SDK knows no pages, so this takes the place of its own handler.
+        The SDK has no pages, so this replaces its handler.
         """
         fixed = await self.list_resources() if params.cursor is None else []
         with _as_protocol_error():
             return await resources.page(self._opened().catalog, fixed, params.cursor)
 
     async def _complete(self, _: ServerContext, params: CompleteRequestParams) -> CompleteResult:
-        """Return the values for what was typed of an argument of a template or a prompt."""
+        """Return values that complete an argument of a template or a prompt."""
         if isinstance(params.ref, PromptReference):
             known = params.ref.name in {prompt.name for prompt in await self.list_prompts()}
         else:
@@ -266,7 +269,7 @@ class SongServer(MCPServer[Studio]):
     async def read_resource(
         self, uri: AnyUrl | str, context: Context[Studio, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
-        """Read a resource; audio and pictures come with their own MIME type."""
+        """Read a resource; audio and pictures have their own MIME type."""
         contents = await super().read_resource(uri, context)
         if isinstance(contents, InputRequiredResult):
             return contents
@@ -275,7 +278,7 @@ class SongServer(MCPServer[Studio]):
 
 @contextmanager
 def _as_protocol_error() -> Iterator[None]:
-    """Say in our own sentence what went wrong, if there is no result to hold it."""
+    """Turn an error of ours into one of the protocol, for answers that hold no tool's result."""
     try:
         yield
     except SongError as error:
@@ -285,7 +288,7 @@ def _as_protocol_error() -> Iterator[None]:
 async def _read(
     read: RequestHandler[Studio, Any], ctx: ServerContext, params: ReadResourceRequestParams
 ) -> HandlerResult:
-    """Read a resource as the SDK does, and say how long it may be kept."""
+    """Read a resource as the SDK does, and add how long it may be kept."""
     result = await read(ctx, params)
     return hinted(result) if isinstance(result, ReadResourceResult) else result
 
@@ -296,7 +299,7 @@ def build_server(open_studio: OpenStudio) -> SongServer:
 
 
 def _sentence(name: str, error: ToolError) -> str:
-    """Return our own sentence for an error that the SDK wrapped."""
+    """Return a sentence of ours for an error that the SDK wrapped."""
     cause = error.__cause__
     if isinstance(cause, SongError):
         return str(cause)
@@ -307,7 +310,7 @@ def _sentence(name: str, error: ToolError) -> str:
 
 
 def _prompt_error(name: str, error: ValueError) -> MCPError:
-    """Return the protocol's error for what the SDK wrapped, in our own sentence."""
+    """Return the protocol's error for what the SDK wrapped, in a sentence of ours."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, SongError):
         cause = cause.__cause__

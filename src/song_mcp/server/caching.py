@@ -1,8 +1,8 @@
-"""How long clients may keep what they were given, and who else may see it.
+"""How long clients may keep an answer, and who else may see it.
 
-Invariant: what can still change is never fresh, so a client asks again; what comes from the
-journal or the library is for the one who asked alone. Only what is named by its id, and has ended,
-may be kept: `last` and a title can mean another clip a moment later.
+What can still change is never fresh, so a client asks again. What comes from the journal or the
+library is private to the client that asked. A clip or a task may be kept only if it has ended and
+was named by its id: `last` and a title can mean another clip a moment later.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 PUBLISHED = CacheHint(HOUR_MS, "public")
-"""What is the same for everyone and comes with the version: until a newer one is installed."""
+"""For what is the same for everyone until another version is installed."""
 STALE = CacheHint(0, "private")
 ENDED = CacheHint(HOUR_MS, "private")
-"""What is known of a clip or task that has ended, and is saved."""
+"""For what is known of a clip or task that has ended and is saved."""
 MEDIA = CacheHint(DAY_MS, "private")
-"""The audio or cover of a saved clip, which never change; a day is the longest there is."""
+"""For the audio or cover of a saved clip, which never change; MCP allows a day at most."""
 
 HINTS: Mapping[CacheableMethod, CacheHint] = {
     "server/discover": PUBLISHED,
@@ -32,15 +32,15 @@ HINTS: Mapping[CacheableMethod, CacheHint] = {
     "resources/list": STALE,
     "resources/read": STALE,
 }
-"""What holds for each kind of answer, unless a resource says otherwise of itself."""
+"""The hint for each kind of answer; a resource may have its own."""
 
 
 HINT = "song-mcp/hint"
-"""The key in a content's metadata under which its hint stands, on the way through the SDK."""
+"""The key in a content's metadata that carries its hint through the SDK."""
 
 
 class Text(str):
-    """The text of a resource, which knows how long it may be kept."""
+    """The text of a resource, with how long it may be kept."""
 
     __slots__ = ("hint",)
     hint: CacheHint
@@ -53,7 +53,7 @@ class Text(str):
 
 
 class Blob(bytes):
-    """The bytes of a resource, which know their MIME type, and how long they may be kept.
+    """The bytes of a resource, with their MIME type and how long they may be kept.
 
     The SDK has one MIME type for all resources of a template.
     """
@@ -70,7 +70,7 @@ class Blob(bytes):
 
 
 def described(item: ReadResourceContents) -> ReadResourceContents:
-    """Return what was read with what its content knows of itself."""
+    """Return what was read, with the MIME type and the hint of its content."""
     content = item.content
     if isinstance(content, Blob):
         item = replace(item, mime_type=content.mime_type)
@@ -80,7 +80,7 @@ def described(item: ReadResourceContents) -> ReadResourceContents:
 
 
 def hinted(result: ReadResourceResult) -> ReadResourceResult:
-    """Return the result of reading what was `described`, with its hint."""
+    """Return the result with the hint that `described` put into its content."""
     (content,) = result.contents  # a resource here has one
     meta = dict(content.meta or {})
     hint = meta.pop(HINT, STALE)

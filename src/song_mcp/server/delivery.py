@@ -1,11 +1,11 @@
-"""Whether a result ever reached its client: told by the answer that was written, not by good faith.
+"""Whether a result reached its client.
 
-Invariant: a result counts as delivered when the answer that carries it was handed, whole and
-without an error, to a client that was there to read. A call that was cancelled, or whose client had
-gone, delivers nothing, so that the same request again finds the task instead of paying for another.
+A result counts as delivered when the answer that carries it was written, whole and without an
+error, to a client that was there to read it. A call that was cancelled, or whose client had gone,
+delivers nothing. The same request again then finds the task instead of paying for another.
 
 Over stdio there is one client, and an answer is known by the id of its request. Over HTTP the ids
-of different clients collide, so a result is matched by the exchange that carries it.
+of different clients collide, so a result is matched with the exchange that carries it.
 """
 
 import asyncio
@@ -20,24 +20,24 @@ from mcp.server.context import ServerRequestContext
 from mcp.types import RequestId
 
 Deliver = Callable[[Sequence[str]], None]
-"""Is told the ids of the tasks whose end a client has."""
+"""Takes the ids of the tasks whose end a client has."""
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 LONGEST_LIST = 1000
-"""How many results may wait to be written; those of cancelled calls never are."""
+"""How many results may wait to be written; results of cancelled calls are never written."""
 CONNECTION = "song_mcp.connection"
-"""Where the state of an ASGI scope holds the connection that the exchange goes over."""
+"""The key in the state of an ASGI scope for the connection of the exchange."""
 EXCHANGE = "song_mcp.exchange"
-"""Where an ASGI scope holds its exchange."""
+"""The key in an ASGI scope for its exchange."""
 LINE_END = re.compile(r"\r\n|\r|\n")
-"""What ends a line of a stream of server-sent events, where JSON may hold other line ends."""
+"""What ends a line of server-sent events; the JSON in it may hold other line ends."""
 
 
 def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
-    """Return the ids of the tasks whose end this structured content holds."""
+    """Return the ids of the tasks that this structured content shows as ended."""
     if structured is None:
         return []
     is_list = "tasks" in structured
@@ -46,16 +46,16 @@ def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
 
 
 def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:
-    """Return whether this is the end of a task; a list does not hold lyrics that were written."""
+    """Return whether this shows the end of a task; a list leaves out lyrics that were written."""
     is_left_out = is_list and task.get("kind") == "lyrics"
     return task.get("status") in {"completed", "failed"} and not is_left_out
 
 
 class Expects(Protocol):
-    """What learns when an answer has reached its client: each way of serving has its own."""
+    """Learns when an answer has reached its client; each way of serving has its own."""
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Take note that the answer to this request will hold the end of these tasks."""
+        """Remember that the answer to this request will show the end of these tasks."""
 
 
 # Over stdio -------------------------------------------------------------------------------------
@@ -69,17 +69,17 @@ class Deliveries:
         self._waiting: OrderedDict[RequestId | None, Sequence[str]] = OrderedDict()
 
     def asked(self, request_id: RequestId) -> None:
-        """Take note that a request was read: what an older one of its id expected never came."""
+        """Forget what an older request with this id expected: it was never written."""
         self._waiting.pop(request_id, None)
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Take note that the answer to this request will hold the end of these tasks."""
+        """Remember that the answer to this request will show the end of these tasks."""
         self._waiting[context.request_id] = task_ids  # 1 and "1" are two requests
         if len(self._waiting) > LONGEST_LIST:
             self._waiting.popitem(last=False)
 
     def answered(self, request_id: RequestId) -> None:
-        """Take note that the result of this request was written to the client, and flushed."""
+        """Deliver what this request expected: its result was written to the client, and flushed."""
         task_ids = self._waiting.pop(request_id, ())
         if task_ids:
             self._deliver(task_ids)
@@ -89,37 +89,37 @@ class Deliveries:
 
 
 class Connection:
-    """A client's connection, as far as delivering needs to know it."""
+    """A client's connection, and whether what was written to it was taken."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._lost = False
         self._broken = False
         self._changed = asyncio.Event()
-        transport.set_write_buffer_limits(0)  # then `emptied` is told of each emptied buffer
+        transport.set_write_buffer_limits(0)  # then `emptied` is called for each emptied buffer
 
     def lost(self, error: Exception | None) -> None:
-        """Take note that the connection has ended; without an error, all was written before."""
+        """Record that the connection has ended; without an error, all was written before."""
         self._lost = True
         self._broken = self._broken or error is not None
         self._changed.set()
 
     def emptied(self) -> None:
-        """Take note that the operating system has taken all that was written."""
+        """Record that the operating system has taken all that was written."""
         self._changed.set()
 
     async def is_there(self) -> bool:
-        """Return whether the client still listens, after looking for a goodbye that just came."""
-        for _ in range(3):  # the loop reads its sockets once a turn, and acts on it in the next
+        """Return whether the client still listens; a close that has just arrived is seen."""
+        for _ in range(3):  # the loop reads its sockets in one turn, and acts on it in the next
             await asyncio.sleep(0)
         return not self._transport.is_closing()
 
     def has_taken_all(self) -> bool:
-        """Return whether all that was written is with the operating system, and none came back."""
+        """Return whether the operating system has taken all that was written, without an error."""
         if self._lost:
             return not self._broken
         if self._transport.is_closing() or self._transport.get_write_buffer_size():
-            return False  # until it is lost, or emptied, which is told
+            return False  # until `lost` or `emptied` is called
         refused = self._transport.get_extra_info("socket").getsockopt(
             socket.SOL_SOCKET, socket.SO_ERROR
         )
@@ -127,7 +127,7 @@ class Connection:
         return not self._broken
 
     async def settled(self) -> bool:
-        """Return what `has_taken_all` does, once that can no longer change."""
+        """Return `has_taken_all()` once it can no longer change."""
         while not (self.has_taken_all() or self._lost or self._broken):
             self._changed.clear()
             await self._changed.wait()
@@ -143,7 +143,7 @@ class Exchange:
         self._is_written = False
 
     def sending(self, send: Send, deliver: Deliver) -> Send:
-        """Return a `send` that counts the result as delivered if that is known at once."""
+        """Return a `send` that delivers the result if the client is known at once to have it."""
 
         async def watched(message: Message) -> None:
             if not (self.task_ids and _carries_a_result(message.get("body", b""))):
@@ -158,7 +158,7 @@ class Exchange:
         return watched
 
     async def end(self, deliver: Deliver) -> None:
-        """Wait until it is known whether the client got the result, if that is open."""
+        """Wait until it is known whether the client got the result, if it is not known yet."""
         if self._is_written and self.task_ids and await self._connection.settled():
             self._count(deliver)
 
@@ -174,7 +174,7 @@ class Exchanges:
         self._deliver = deliver
 
     def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Take note that the answer to this request will hold the end of these tasks."""
+        """Remember that the answer to this request will show the end of these tasks."""
         request = context.request
         exchange = request.scope.get(EXCHANGE) if request is not None else None
         if isinstance(exchange, Exchange):
@@ -193,12 +193,12 @@ class Exchanges:
 
 
 def _carries_a_result(body: bytes) -> bool:
-    """Return whether this part of a response's body has a whole message that holds a result."""
+    """Return whether this part of a response's body has a whole message with a result."""
     return any(_holds_a_result(text) for text in _texts(body.decode("utf-8", "replace")))
 
 
 def _texts(body: str) -> Iterator[str]:
-    """Yield the body itself, and the data of each event, if it is a piece of a stream of events."""
+    """Yield the body itself, then the data of each server-sent event in it."""
     yield body
     data: list[str] = []
     for line in LINE_END.split(body):

@@ -1,7 +1,8 @@
 """The guides: what to write into a description and into lyrics, and how much of it fits.
 
-Invariant: every limit in a guide is read from `songs`, which holds requests to it, so a guide never
-promises what is refused. What is said of a service is in `docs/providers.md`; the rest is craft.
+Every limit in a guide is read from `songs`, which also checks requests against it, so a guide never
+promises what is refused. What a guide says of a service is in `docs/providers.md`; the rest is
+general advice on writing songs.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +18,7 @@ from song_mcp.songs import (
     Model,
 )
 
-STYLES = """\
+STYLES_GUIDE = """\
 # Describing a style
 
 A good description is concrete and has no contradictions. Name, in this order, what matters most:
@@ -46,7 +47,7 @@ Weak: `an amazing, epic song that is not boring`: nothing in it can be played.
 {limits}
 """
 
-LYRICS = """\
+LYRICS_GUIDE = """\
 # Writing lyrics
 
 Lyrics are sung as they stand. Structure tags in square brackets, each on a line of its own, say
@@ -95,7 +96,7 @@ COLUMNS = ("model", "at", "lyrics", "description beside lyrics", "seed", "negati
 
 @dataclass(frozen=True)
 class Guide:
-    """A page of Markdown for whoever writes a song: its address, and what it is about."""
+    """A page of Markdown for whoever writes a song: its URI, and what it is about."""
 
     uri: str
     title: str
@@ -109,12 +110,12 @@ class Guide:
 
 def styles(models: Iterable[Model] = MODELS.values()) -> str:
     """Return the page on descriptions, with the limits of `models`."""
-    return STYLES.format(limits=_limits(models))
+    return STYLES_GUIDE.format(limits=_limits(models))
 
 
 def lyrics(models: Iterable[Model] = MODELS.values()) -> str:
     """Return the page on lyrics, with the limits of `models`."""
-    return LYRICS.format(limits=_limits(models))
+    return LYRICS_GUIDE.format(limits=_limits(models))
 
 
 GUIDES = (

@@ -1,8 +1,8 @@
 """Serving over streamable HTTP on this machine, both protocol eras, and `/health`.
 
-Invariant: nobody is answered who did not ask for this machine by one of its own names and from a
-page of this server, if from a page at all; a result counts as delivered only after it was handed to
-a connection that was still there; and no signal costs a paid task.
+A request is answered only if its Host is one of this machine's names, and its Origin, if it has
+one, is this server. A result counts as delivered only after it was written to a connection that
+was still open. No signal makes a paid task be lost.
 """
 
 import socket
@@ -25,24 +25,24 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 PATH = "/mcp"
 LONGEST_REQUEST = 256 * 2**10
-"""In bytes. The longest lyrics, each character escaped, are a quarter of it."""
+"""In bytes; four times the longest lyrics with each character escaped."""
 SESSION_IDLE_S = 30 * 60.0
-"""How long a session of an older client lives without a request or an open stream, in seconds: a
-client that is told of songs holds a stream, and one that only asks may pause for a meal."""
+"""How long, in seconds, a session of an older client lives without a request or an open stream.
+A client that wants notices holds a stream; one that only asks may pause for a meal."""
 SESSIONS = 256
-"""How many such sessions there may be. One machine has a few clients; what is left is for those
-that never say goodbye, and connect anew again and again before their sessions have idled out."""
+"""How many such sessions there may be. One machine has a few clients; the rest is for clients that
+connect again and again, and never end a session before it is idle for too long."""
 
 
 async def serve(
     server: SongServer, listener: socket.socket, on_ready: Callable[[str], None]
 ) -> None:
-    """Serve what comes to `listener` until cancelled; `on_ready` is told the URL for clients."""
+    """Serve `listener` until cancelled; `on_ready` is called with the URL for clients."""
     security = _security(listener)
     app = server.streamable_http_app(
         streamable_http_path=PATH,
-        stateless_http=False,  # or older clients could be told of nothing
-        json_response=False,  # or they would see no progress
+        stateless_http=False,  # otherwise older clients would get no notices
+        json_response=False,  # otherwise they would get no progress
         max_request_body_size=LONGEST_REQUEST,
         session_idle_timeout=SESSION_IDLE_S,
         max_sessions=SESSIONS,
@@ -60,7 +60,7 @@ async def serve(
 
 
 async def _end_sessions(manager: StreamableHTTPSessionManager) -> None:
-    """End older clients' sessions; else each call in them would wait a second to be read."""
+    """End older clients' sessions; otherwise each call in them would wait a second to be read."""
     with anyio.CancelScope(shield=True):
         for session in sessions(manager):
             await session.terminate()
@@ -69,7 +69,7 @@ async def _end_sessions(manager: StreamableHTTPSessionManager) -> None:
 def _security(listener: socket.socket) -> TransportSecuritySettings:
     """Allow the names of this machine with the port, and nothing else.
 
-    A page of any other origin could have a name of its own point here.
+    The owner of any other name could let it resolve to this machine (DNS rebinding).
     """
     bound, port = host_and_port(listener)
     names = dict.fromkeys((bound, "127.0.0.1", "localhost", "[::1]"))
@@ -82,7 +82,7 @@ def _security(listener: socket.socket) -> TransportSecuritySettings:
 
 
 def _health(server: SongServer, security: TransportSecurityMiddleware) -> Endpoint:
-    """Return what answers `/health`: 200 if songs can be made, 503 if the journal fails."""
+    """Return the endpoint of `/health`: 200 if songs can be made, 503 if the journal fails."""
 
     async def health(request: Request) -> Response:
         refusal = await security.validate_request(request)

@@ -1,13 +1,13 @@
 """Telling clients what changed, in both protocol eras.
 
-Invariant: a notice says only that something changed, never what, so one that still waits to be sent
-stands for every later one of its kind: what waits for a client is bounded by what it subscribed to.
-A client that is slow, or has gone, delays neither another client nor a song.
+A notice says only that something changed, never what. So a notice that still waits to be sent
+stands for every later one of the same resource, and what waits for a client is bounded by what it
+subscribed to. A client that is slow, or has gone, delays neither another client nor a song.
 
-Clients up to 2025-11-25 subscribe to single resources (`resources/subscribe`), and each is told of
-a new list of resources. From 2026-07-28 on they listen to the bus (`subscriptions/listen`), and get
-what they asked for there. A resource need not be there to be subscribed to: as in the SDK, one that
-never is never changes.
+Clients up to 2025-11-25 subscribe to single resources (`resources/subscribe`), and all of them are
+told of a new list of resources. From 2026-07-28 on, clients listen to the bus
+(`subscriptions/listen`), and get what they asked for there. A client may subscribe to a resource
+that does not exist, as in the SDK.
 """
 
 import re
@@ -45,13 +45,13 @@ SUBSCRIPTIONS = 1000
 """How many resources one client may subscribe to."""
 LONGEST_URI = 500
 THE_LIST = ""
-"""Among the URIs that wait to be told: the list of resources itself."""
+"""Stands for the list of resources among the URIs that wait to be sent."""
 WHAT_CHANGES = {
     "resources": {"subscribe": True, "listChanged": True},
     "tools": {"listChanged": False},
     "prompts": {"listChanged": False},
 }
-"""What is said of changes in the capabilities that a client is told, in the wire's own words."""
+"""What the capabilities say of changes, as MCP spells it."""
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -63,7 +63,7 @@ class Bus(InMemorySubscriptionBus):
         self._hearing: set[object] = set()
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Let `listener` hear of each event until the returned function is called."""
+        """Call `listener` for each event until the returned function is called."""
         unsubscribe = super().subscribe(listener)
         one = object()
         self._hearing.add(one)
@@ -80,7 +80,7 @@ class Bus(InMemorySubscriptionBus):
 
 
 class _Session:
-    """The connection of an older client: what it subscribed to, and what it is still to be told."""
+    """The connection of an older client: what it subscribed to, and the notices that wait."""
 
     def __init__(self, client: object) -> None:
         self.client = client
@@ -90,13 +90,13 @@ class _Session:
         self._something = anyio.Event()
 
     def note(self, uris: Iterable[str]) -> None:
-        """Have the client told of these, once each however often they come."""
+        """Let a notice of each of these wait for the client; one that waits already is enough."""
         self._waiting |= dict.fromkeys(uri for uri in uris if uri in self.uris or uri == THE_LIST)
         if self._waiting:
             self._something.set()
 
     async def send(self, session: ServerSession) -> None:
-        """Tell the client, one after the other, until cancelled."""
+        """Send the client its notices, one after the other, until cancelled."""
         while True:
             await self._something.wait()
             self._something = anyio.Event()
@@ -107,7 +107,7 @@ class _Session:
                     await session.send_resource_updated(uri)
 
     def _taken(self) -> Iterator[str]:
-        """Yield what waits, each taken away just before it is sent."""
+        """Yield what waits; each is removed just before it is sent."""
         while self._waiting:
             uri = next(iter(self._waiting))
             del self._waiting[uri]
@@ -136,7 +136,7 @@ class Notices:
         )
 
     async def tell(self, news: News) -> None:
-        """Say what changed, without waiting for any client."""
+        """Send notices of what changed, without waiting for any client."""
         uris = [uri for change in news.changes for uri in self._uris(change)]
         for session in self._sessions.values():
             if session.is_ready.is_set():
@@ -149,7 +149,7 @@ class Notices:
             await self._bus.publish(ResourcesListChanged())
 
     def _uris(self, change: Change) -> Iterator[str]:
-        """Yield the URIs that a change concerns: a task's by both its ids, a clip's parts too."""
+        """Yield the URIs that a change concerns: of a task by both its ids, of a clip each part."""
         named = {"task_id": change.task_ids, "clip_id": change.clip_ids}
         for template in self._templates:
             for name in VARIABLE.findall(template):
@@ -157,14 +157,14 @@ class Notices:
                     yield template.replace(f"{{{name}}}", quote(value, safe=""))
 
     async def ready(self) -> None:
-        """Pass over what changed while nobody listened, before somebody does."""
+        """Skip what changed while nobody listened; called before a client begins to."""
         if self._catch_up is not None and not self.is_heard():
             await self._catch_up()
 
     # Clients up to 2025-11-25 ----------------------------------------------------------
 
     async def stay(self, ctx: Ctx, _: NotificationParams) -> None:
-        """Tell this client, from when it is initialized until its connection ends.
+        """Send this client its notices, from when it is initialized until its connection ends.
 
         The SDK runs this in the connection's own task group, and cancels it with that.
         """
@@ -180,9 +180,9 @@ class Notices:
             del self._sessions[key]
 
     async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
-        """Tell this client of changes of one resource, which need not be there yet.
+        """Tell this client of changes of one resource, which need not exist yet.
 
-        Raises MCPError where more would have to be kept for it than is.
+        Raises MCPError if the client has too many subscriptions, or the URI is too long.
         """
         session = self._sessions.get(id(ctx.session.client_params))
         if session is None:
@@ -193,7 +193,7 @@ class Notices:
         return EmptyResult()
 
     async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
-        """Stop telling this client of one resource; if it was not told, nothing happens."""
+        """Stop telling this client of one resource; does nothing if it did not subscribe to it."""
         session = self._sessions.get(id(ctx.session.client_params))
         if session is not None:
             session.uris.discard(params.uri)
@@ -201,7 +201,7 @@ class Notices:
 
 
 class Listening(ListenHandler):
-    """The SDK's answer to `subscriptions/listen`, with our limits, and ready before it is given."""
+    """The SDK's handler of `subscriptions/listen`, with our limits."""
 
     def __init__(self, bus: Bus, notices: Notices) -> None:
         super().__init__(bus)
@@ -217,7 +217,7 @@ class Listening(ListenHandler):
 
 
 def connect(low: Server[Any], bus: Bus, notices: Notices) -> None:
-    """Have `low` serve subscriptions of both eras."""
+    """Let `low` serve subscriptions of both eras."""
     listening = Listening(bus, notices)
     low.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listening)
     low.add_request_handler("resources/subscribe", SubscribeRequestParams, notices.subscribe)
@@ -226,9 +226,9 @@ def connect(low: Server[Any], bus: Bus, notices: Notices) -> None:
 
 
 async def truthful(ctx: Ctx, call_next: CallNext) -> HandlerResult:
-    """Say in both eras that resources change and are told of, and that nothing else does.
+    """Declare in both eras that there are notices of resources, and of nothing else.
 
-    The SDK says either that nothing changes (to older clients) or that everything does.
+    The SDK declares either none (to older clients) or all of them.
     """
     result = await call_next(ctx)
     if ctx.method not in {"initialize", "server/discover"} or not isinstance(result, dict):
@@ -237,11 +237,11 @@ async def truthful(ctx: Ctx, call_next: CallNext) -> HandlerResult:
 
 
 def _check(uris: Collection[str]) -> None:
-    """Raise MCPError if more would have to be remembered for a client than is."""
+    """Raise MCPError if these are too many subscriptions for a client, or a URI is too long."""
     if len(uris) > SUBSCRIPTIONS:
         raise _refusal(f"At most {SUBSCRIPTIONS} resources can be subscribed to at a time")
     if any(len(uri) > LONGEST_URI for uri in uris):
-        raise _refusal(f"A URI of more than {LONGEST_URI} characters is none of a resource here")
+        raise _refusal(f"No resource here has a URI of more than {LONGEST_URI} characters")
 
 
 def _refusal(what: str) -> MCPError:

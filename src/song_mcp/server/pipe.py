@@ -1,9 +1,8 @@
-"""The pipes to one client: lines in, lines out, and what becomes of a client that reads nothing.
+"""The pipes to one client: lines in, lines out, also if the client does not read.
 
-Invariant: no thread is caught in a write, and a line is written whole or the write fails. A piece
-is written when there is room for it; as long as there is none, stdin is watched, and once the
-client has hung up, a write without headway for `STUCK_S` fails. A client that reads, however
-slowly, gets every line whole.
+No write blocks its thread, and a line is written whole or the write fails. A piece is written when
+there is room for it; until then, stdin is watched. Once the client has hung up, a write fails if
+nothing could be written for `STUCK_S`. A client that reads, however slowly, gets every line whole.
 """
 
 import errno
@@ -17,7 +16,7 @@ import anyio.to_thread
 STUCK_S = 1.5
 """How long, in seconds, a write may be stuck after the client has hung up."""
 STDIN_CHECK_S = 0.1
-"""How often, in seconds, a stuck write looks at stdin."""
+"""How often a stuck write looks at stdin: the time between two looks, in seconds."""
 STDIN_CHECKS = round(STUCK_S / STDIN_CHECK_S)
 HUNG_UP = select.POLLHUP | getattr(select, "POLLRDHUP", 0)  # the latter for sockets, on Linux alone
 
@@ -25,8 +24,8 @@ HUNG_UP = select.POLLHUP | getattr(select, "POLLRDHUP", 0)  # the latter for soc
 class Pipe:
     """Both pipes, as file descriptors: `stdin` is read and watched, `stdout` written to.
 
-    A line that the client left unread in stdin when a write failed was never taken: nothing was
-    paid for it, and it ends with the process.
+    A line that is still unread in stdin when a write fails was never taken: nothing was paid for
+    it, and it is gone when the process ends.
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
@@ -46,10 +45,9 @@ class Pipe:
         return line
 
     async def write(self, line: bytes) -> bool:
-        """Write a line, and return whether the client will read it as far as can be known.
+        """Write a line; return False if the client has hung up, so that it may not read the line.
 
-        After it hung up, nobody knows. Raises ConnectionError if the client has gone, or has hung
-        up and reads no more.
+        Raises ConnectionError if the client has gone, or has hung up and reads no more.
         """
         await anyio.to_thread.run_sync(self._write, line)
         return not self._has_hung_up()

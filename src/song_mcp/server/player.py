@@ -1,7 +1,7 @@
 """The player: a page in the conversation that shows a song being made, and plays it.
 
-Invariant: the page is one file that comes with the package, and what it is told beside a result
-costs the model nothing: it stands in `_meta`. What is here reads; nothing here can cost money.
+The page is one file that comes with the package. What only the page needs of a result is in
+`_meta`, so it costs the model nothing. The tools here only read, and cannot cost money.
 """
 
 from base64 import b64encode
@@ -24,9 +24,9 @@ Ctx = Context[Studio]
 URI = "ui://song-mcp/player.html"
 MIME_TYPE = APP_MIME_TYPE
 RESOURCE_META = {"ui": {"csp": {}, "permissions": {"clipboardWrite": {}}, "prefersBorder": True}}
-"""No origin but the page's own: the host's strictest policy is enough. Links can be copied."""
+"""The page needs no other origin, so the host's strictest policy is enough. It can copy links."""
 OPENS = {"ui": {"resourceUri": URI}, "ui/resourceUri": URI}
-"""For the tools whose results are shown in the player; hosts of before 2026 read the flat key."""
+"""For the tools whose results the player shows; hosts from before 2026 read the flat key."""
 FOR_THE_PAGE = {"ui": {"visibility": ["app"]}}
 """For the tools that the page calls and the model never sees."""
 CHUNK_BYTES = 512 * 1024
@@ -51,7 +51,7 @@ def page() -> str:
 
 
 def wait_s(ctx: Ctx) -> float:
-    """Return how long a paid call waits by default: briefly if the player follows the rest."""
+    """Return how long a paid call waits by default: briefly if the player shows what follows."""
     usual = ctx.request_context.lifespan_context.default_wait_s
     return min(usual, FIRST_LOOK_S) if client_supports_apps(ctx) else usual
 

@@ -1,8 +1,8 @@
 """The prompts: what a person can start with, as a message that the assistant then follows.
 
-Invariant: a prompt pays for nothing and asks nobody; it names the tools' arguments exactly, takes
-every limit from the code that holds it, and has the assistant ask before the first payment. What
-stands in it of a clip was written by others: it is quoted, or marked line by line.
+A prompt pays for nothing and asks no service. It names the tools' arguments exactly, takes every
+limit from the code that checks it, and lets the assistant ask before the first payment. What it
+says of a clip was written by others: it is quoted, or marked line by line.
 """
 
 import math
@@ -33,7 +33,7 @@ Ctx = Context[Studio]
 FULL_SONG_S = 180.0
 LONGEST_TARGET_S = 900.0
 SHOWN_STEPS = 10
-"""How many extensions of a plan are written out, before it says that they go on so."""
+"""How many extensions of a plan are written out; the plan says that the rest are like them."""
 
 COMPOSE = """\
 Write a song with me, to be made by {model} at {service}. My idea:
@@ -72,7 +72,7 @@ me which take to go on with before the next step.
 5. Stop when the target is reached, or when I say so; a step that failed is not repeated without \
 asking me."""
 
-UNTOLD = """\
+OPEN_PLAN = """\
 Plan: {music} does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
 Extend, look at the new clip's duration_seconds, and stop at the target. The first call continues \
 at {start_s:g} s, each later one at the end of the clip before. {cost}"""
@@ -165,7 +165,7 @@ def _check_that_it_can_grow(clip: Clip, target_s: float) -> None:
 
 
 async def _known_cost(studio: Studio, task: Task) -> float | None:
-    """Return what the newest extension at the clip's service cost, else what its song did."""
+    """Return the cost of the newest extension at the clip's service, else that of `task`."""
     page = await studio.songs("", 50)
     same = [each for each in page.tasks if each.service == task.service and each.cost_usd]
     extensions = [each.cost_usd for each in same if each.kind == "extension"]
@@ -197,7 +197,7 @@ def _plan(clip: Clip, model: Model, target_s: float, cost_usd: float | None) -> 
         return f"Plan: before its length is known, nobody can say how many calls it takes. {cost}"
     missing_s = target_s - length_s
     if adds_s is None:
-        return UNTOLD.format(
+        return OPEN_PLAN.format(
             music=service.music, missing_s=missing_s, start_s=_down(length_s), cost=cost
         )
     count = math.ceil(missing_s / adds_s)

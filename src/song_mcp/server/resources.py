@@ -1,14 +1,14 @@
 """The resources: finished clips and tasks, read from the journal and the library alone.
 
-Invariant: reading a resource asks no service and costs nothing; what is listed is complete, in
-the journal's order, and the same for everyone.
+Reading a resource asks no service and costs nothing. The list is complete, in the journal's order,
+and the same for everyone.
 
-The list has pages. The guides come first and the order never changes; whoever follows the cursors
-sees every clip that was there at the start exactly once, also while new ones land. A cursor holds a
-place, and nothing that could not be read in the list; one that is not ours is refused.
+The list has pages. The guides come first and the order never changes. Who follows the cursors sees
+every clip that was there at the start exactly once, also if others are added meanwhile. A cursor
+holds a place in the list and nothing that the list does not show; one that is not ours is refused.
 
-Clients can complete clips, tasks and models. Every value offered is accepted where it is offered,
-and can be read by a person: a title goes before an id.
+Clients can complete clips, tasks and models. Every value offered is accepted by the argument that
+it is offered for. A person can read it: a title is offered rather than an id.
 """
 
 import base64
@@ -47,13 +47,13 @@ CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
 COVER_TEMPLATE = "song://clips/{clip_id}/cover"
 TASK_TEMPLATE = "song://tasks/{task_id}"
-PAGE = 50
+PAGE_SIZE = 50
 """How many clips are on a page."""
 LARGEST = 2**63
 MOST = 100
 """How many values the protocol allows in one answer to a completion."""
 FINDERS = {"clip_id": Catalog.clip_names, "task_id": Catalog.task_ids}
-"""What finds the values of an argument, by its name; that means the same wherever it stands."""
+"""The function that finds the values of an argument, by its name; a name always means the same."""
 
 FOR_BOTH = Annotations(audience=["user", "assistant"], priority=0.5)
 FOR_PEOPLE = Annotations(audience=["user"], priority=0.3)
@@ -94,7 +94,7 @@ TEMPLATES = (
     (COVER_TEMPLATE, clip_cover, "Cover of a clip", "image/jpeg", FOR_PEOPLE),
     (TASK_TEMPLATE, task, "Task", "application/json", FOR_BOTH),
 )
-"""URI template, function, title for people, MIME type (of media: the usual one), annotations."""
+"""URI template, function, title for people, MIME type (for media the usual one), annotations."""
 
 
 # The list ---------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ async def page(
     Raises MCPError (-32602) for a cursor that is not ours, and JournalError.
     """
     after = None if cursor is None else _place(cursor)
-    clips, following = await catalog.page(after, PAGE)
+    clips, following = await catalog.page(after, PAGE_SIZE)
     return ListResourcesResult(
         resources=[*fixed, *(_resource(made_by, item) for made_by, item in clips)],
         next_cursor=_cursor(following) if following else None,
@@ -170,9 +170,9 @@ def _is_place(values: object) -> bool:
 
 
 async def complete(catalog: Catalog, argument: CompletionArgument) -> Completion:
-    """Return the values for what has been typed of an argument, newest first; at most 100.
+    """Return the values that complete an argument, newest first; at most 100.
 
-    Asks no service; an argument of another name has no values. Raises JournalError.
+    Asks no service. An argument of another name has no values. Raises JournalError.
     """
     values: Sequence[str] = ()
     total = 0
@@ -189,7 +189,7 @@ async def complete(catalog: Catalog, argument: CompletionArgument) -> Completion
 
 
 async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Blob:
-    """Return what `read` returns, unless that is too much for a client; it never changes."""
+    """Return what `read` returns; raises ResourceError if that is too large for a client."""
     with _told():
         content, mime_type = await read(clip_id)
         _, found = await _catalog(ctx).clip(clip_id)
@@ -201,14 +201,14 @@ async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Blob:
 
 
 def _once_ended(task: Task) -> CacheHint:
-    """Return how long a task may be kept: it changes until it has ended, and its audio is saved."""
+    """Return how long a task may be kept: it changes until it has ended and its audio is saved."""
     is_saved = all(clip.is_saved for clip in completed(task.clips))
     return ENDED if task.status in {"completed", "failed"} and is_saved else STALE
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Tell the client in our messages what is wrong, also with what it asked for, cleaned."""
+    """Turn our errors into those of a resource; what repeats the client's words is cleaned."""
     try:
         yield
     except (NotFoundError, InvalidRequestError) as error:

@@ -1,9 +1,9 @@
 """What a tool returns: typed models with units in their descriptions.
 
-Invariant: a key without a value is left out (but `clips`, which is always there), and nothing is
-in here that a model or a person cannot use: no preview URLs, no secrets, no raw answers. While a
-task runs, its unfinished clips are left out too: there is nothing to do with them yet. What only
-the player's page wants to know stands beside the result in `_meta`, and costs the model nothing.
+A key without a value is left out; only `clips` is always there. A result holds nothing that a model
+or a person cannot use: no preview URLs, no secrets, no raw replies. While a task runs, its
+unfinished clips are left out too, as nobody can use them yet. What only the player's page needs is
+beside the result in `_meta`, and costs the model nothing.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
 EXTRA = "song-mcp/player"
-"""The key in a result's `_meta` under which the page finds what it alone wants to know."""
+"""The key in a result's `_meta` for what only the player's page needs."""
 
 
 NamedService = Annotated[ServiceName, Field(json_schema_extra={"enum": list(SERVICES)})]
@@ -139,7 +139,7 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
 
 
 def songs_result(tasks: Sequence[Task], total: int) -> SongsResult:
-    """Return the result for a list of tasks, each with what names it and its clips in brief."""
+    """Return the result for a list of tasks, each with its title and its clips in brief."""
     return SongsResult(tasks=[_listed(task) for task in tasks], total=total)
 
 
@@ -210,7 +210,7 @@ def _note(answer: Answer) -> str:
 
 
 def state_result(state: State) -> StateResult:
-    """Return the result for how things stand."""
+    """Return the result for the state of money and settings."""
     return StateResult(
         accounts=[_account(service, account) for service, account in state.accounts.items()],
         default_model=state.default_model,
@@ -252,7 +252,7 @@ def _next_step(task: Task) -> str | None:
     return "extend_song with a clip_id continues a clip." if task.clips else None
 
 
-# The answer to a call that is about one task ----------------------------------------------------
+# The answer to a call about one task ------------------------------------------------------------
 
 
 async def task_answer(
@@ -263,9 +263,9 @@ async def task_answer(
     is_error: bool = False,
     focus: str = "",
 ) -> CallToolResult:
-    """Return the result for a task: for the model in few words, for the page with what it needs.
+    """Return the result for a task: a short text for the model, and `_meta` for the page.
 
-    `focus` is the clip that was asked for, "" for all of them.
+    `focus` is the id of the clip that was asked for, "" for all of them.
     """
     result = task_result(answer, include_lyrics=include_lyrics)
     told = text_result(task_text(result), as_json(result), is_error=is_error)
@@ -274,10 +274,10 @@ async def task_answer(
 
 
 async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
-    """Return what the page wants to know of a task; seconds are counted from when it was made."""
+    """Return what the page needs to know of a task; seconds are counted from when it was made."""
     known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
     if task.is_open:
-        with suppress(JournalError):  # which says that nothing was paid; of this task it may be
+        with suppress(JournalError):  # it says that nothing was paid, but this task may be paid
             known["expected_seconds"] = await studio.catalog.expected_s(task)
         known["elapsed_seconds"] = round(studio.age_s(task), 1)
     else:
@@ -309,7 +309,7 @@ def songs_text(result: SongsResult) -> str:
 
 
 def state_text(result: StateResult) -> str:
-    """Return a line for each fact."""
+    """Return the state of money and settings, a line for each fact."""
     lines = [_account_line(account) for account in result.accounts]
     lines.append(
         f"Last 24 h: {result.submissions_24h} of {result.daily_limit} paid submissions, "
@@ -363,19 +363,19 @@ def _title(title: str) -> str:
 
 
 def verses(lyrics: str) -> str:
-    """Return lyrics with a mark before each line, so that none passes for a sentence of ours."""
+    """Return lyrics with a mark before each line, so that no line can be taken for ours."""
     return "\n".join(f"> {line}".rstrip() for line in plain(lyrics).split("\n"))
 
 
 def _error(result: TaskResult) -> str:
-    """Return the error: of a task that failed it is the service's words, else our own sentence."""
+    """Return the error: the service's words, quoted, if the task failed, else our own sentence."""
     error = result.error or ""
     is_theirs = result.status == "failed" and bool(error)
     return f"It failed: {quoted(error, limit=500)}." if is_theirs else error
 
 
 def _model(name: str | None) -> str:
-    """Return a model of ours by its name, and quote another one as the service calls it."""
+    """Return the name of a known model; a service's name for another model is quoted."""
     if not name:
         return "unknown model"
     return name if name in MODELS else quoted(name, limit=100)

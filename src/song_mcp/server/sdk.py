@@ -1,7 +1,7 @@
-"""What is used of the SDK that is not public, each with its reason.
+"""What we use of the SDK that is not public, each with its reason.
 
-`tests/server/test_sdk.py` says which of it a release of the SDK has changed, and `pyproject.toml`
-admits one minor version alone. Everything else in this package uses public names.
+`tests/server/test_sdk.py` fails if a release of the SDK has changed any of it, and `pyproject.toml`
+allows one minor version alone. Everything else in this package uses public names.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ Lifespan = TypeVar("Lifespan")
 
 
 def low_level(server: MCPServer[Lifespan]) -> Server[Lifespan]:
-    """Return the low-level server within, which takes handlers and streams of one's own.
+    """Return the low-level server within, which takes our own handlers and streams.
 
-    The high level has no pages, no caching hint of a single resource and no subscriptions of older
-    clients, and runs over the streams of the process alone.
+    The high-level server has no pages, no caching hint for a single resource and no subscriptions
+    of older clients, and serves the standard streams of the process alone.
     """
     return server._lowlevel_server  # noqa: SLF001 - the SDK's documentation names this way
 
 
 def sessions(manager: StreamableHTTPSessionManager) -> Iterable[StreamableHTTPServerTransport]:
-    """Return the sessions of older clients, as they are now: only each of them can be ended."""
-    return list(manager._server_instances.values())  # noqa: SLF001 - no other way in
+    """Return the sessions of older clients, as they are now; each must be ended by itself."""
+    return list(manager._server_instances.values())  # noqa: SLF001 - there is no public way

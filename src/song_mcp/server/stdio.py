@@ -1,12 +1,12 @@
 """Serving over stdin and stdout.
 
-Invariant: stdout carries the protocol alone: while serving, whatever else is printed goes to
-stderr, and whatever else reads stdin finds it at its end. Serving ends with stdin, or soon after
-the client hung up without reading (`server.pipe`); submissions in flight are waited for. What waits
-to be written is bounded.
+Stdout carries the protocol alone: while serving, whatever else is printed goes to stderr, and
+whatever else reads stdin finds it at its end. Serving ends when stdin ends, or soon after the
+client hung up without reading (`server.pipe`). It waits for submissions in flight. What waits to be
+written is bounded.
 
-The SDK's own transport waits for a client that reads nothing, and tells nobody when an answer was
-written, so messages are read and written here.
+The SDK's own transport waits for ever for a client that does not read, and does not say when an
+answer was written, so messages are read and written here.
 """
 
 import os
@@ -31,12 +31,12 @@ from song_mcp.server.pipe import Pipe
 from song_mcp.server.sdk import low_level
 
 Received = SessionMessage | Exception
-"""A message, or what is wrong with a line that is none."""
+"""A message, or what is wrong with a line that is not one."""
 
 QUIET_S = 0.5
-"""How long, in seconds, the next answer is waited for after the end of stdin."""
+"""How long, in seconds, serving waits for the next answer after the end of stdin."""
 READ_AHEAD = 1000
-"""How many requests may be without an answer while a line waits for the client to read it."""
+"""While a line waits for the client to read it: how many requests may be without an answer."""
 
 
 async def serve(server: SongServer) -> None:
@@ -64,7 +64,7 @@ class Messages:
     ) -> AsyncIterator[
         tuple[MemoryObjectReceiveStream[Received], MemoryObjectSendStream[SessionMessage]]
     ]:
-        """Read and write meanwhile; yields the received messages, and where to send others."""
+        """Read and write in the background; yields the streams of received and of sent messages."""
         put, received = anyio.create_memory_object_stream[Received](0)
         sent, take = anyio.create_memory_object_stream[SessionMessage](0)
         async with anyio.create_task_group() as group, received, sent:
@@ -79,7 +79,7 @@ class Messages:
             await self._until_answered()
 
     async def _next_line(self) -> str:
-        """Return the next line, but not while too many answers are unread."""
+        """Return the next line; waits while a write is stuck and too many requests are open."""
         while self._is_writing and self._unanswered >= READ_AHEAD:
             await self._wrote.wait()
         return await self._pipe.read()
@@ -87,7 +87,7 @@ class Messages:
     def _parsed(self, line: str) -> Received:
         try:
             message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a line, the next is read
+        except Exception as error:  # noqa: BLE001 - no bad line may keep the next from being read
             return error
         if isinstance(message, JSONRPCRequest):
             self._unanswered += 1
@@ -97,13 +97,13 @@ class Messages:
     async def _until_answered(self) -> None:
         """Return when every request has its answer, or none came for `QUIET_S`.
 
-        Serving ends then, and with it the calls that still wait for something.
+        Serving ends then, and ends the calls that still wait.
         """
         while self._unanswered and await self._goes_on():
             pass
 
     async def _goes_on(self) -> bool:
-        """Return whether a line is being written, or one was within `QUIET_S`."""
+        """Return whether a line is being written, or was written within `QUIET_S`."""
         with anyio.move_on_after(QUIET_S):
             await self._wrote.wait()
             return True
@@ -115,7 +115,7 @@ class Messages:
                 await self._write(each.message)
 
     async def _write(self, message: JSONRPCMessage) -> None:
-        """Write a message; an answer that a client will read counts as delivered."""
+        """Write a message; a result that the client will read counts as delivered."""
         line = message.model_dump_json(by_alias=True, exclude_unset=True)
         self._is_writing = True
         try:
@@ -134,7 +134,7 @@ class Messages:
 def _private(number: int, instead: str = "") -> Iterator[int]:
     """Yield a standard stream as a descriptor of our own.
 
-    Meanwhile its number leads to the file `instead`, or to stderr.
+    Meanwhile its number stands for the file `instead`, or for stderr.
     """
     sys.stdout.flush()
     private, other = os.dup(number), os.open(instead, os.O_RDONLY) if instead else os.dup(2)

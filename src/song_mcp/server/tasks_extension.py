@@ -1,13 +1,13 @@
-"""The tasks extension: a paid call is answered with a handle at once, and the handle is asked.
+"""The tasks extension: a paid call returns a handle at once, and the client polls the handle.
 
-Invariant: only a client that declared the extension, on a protocol that has it, sees any of this. A
-handle is given when the task is in the journal; asking it reads the journal alone, so it works in
-every process and after any crash; and it never claims more than the journal knows.
+Only a client that declared the extension, in a protocol version that has it, sees any of this. A
+handle is sent when the task is in the journal. Asking about it reads the journal alone, so it works
+in every process and after any crash, and it never claims more than the journal says.
 
 A tool that begins a paid task asks `wants_handle`. If so, it does not wait, and returns
 `begun_result`: an ordinary result with the handle in its metadata, which is sent in its place.
-Settling a doubt begins no task in this sense: what was found out and what became of the money
-belong together.
+Settling a doubt does not begin a task in this sense: its answer says what was found out and what
+became of the money.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,21 +38,21 @@ from song_mcp.studio import Answer, Handles, Phase, Standing, Studio
 
 Ctx = ServerRequestContext[Any, Any]
 HandOver = Callable[[CallToolResult, Ctx], None]
-"""Is given each result that a client is sent, and the request that it answers."""
+"""Takes each result that a client is sent, and the request that it answers."""
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 LISTEN = "subscriptions/listen"
 ERAS = frozenset({"2026-07-28"})
 """The protocol versions that have the extension."""
 POLL_MS = 5000
-"""How often a handle is worth asking, in milliseconds: so often its service is asked."""
+"""The time between two questions of a client, in milliseconds; its service is asked as often."""
 FIRST_POLL_MS = 2000
-"""The same for a task that is being submitted: what becomes of that shows soon."""
-HANDLE = "song-mcp/handle"
-"""The key in a result's metadata under which the handle stands that is sent in its place."""
+"""The same for a task that is being submitted, which takes a short time."""
+HANDLE_KEY = "song-mcp/handle"
+"""The key in a result's metadata for the handle that is sent in its place."""
 WRONG_NAME = f"The {MCP_NAME_HEADER} header must be the taskId of the request."
 STATUSES: Mapping[Phase, str] = {"ended": "completed", "unfollowed": "cancelled"}
-"""What the extension calls the phases that are not `working`; a bad end is `completed` too."""
+"""What the extension calls the phases that are not `working`; a failed task is `completed` too."""
 
 
 class TaskParams(RequestParams):
@@ -62,16 +62,16 @@ class TaskParams(RequestParams):
 
 
 class UpdateParams(TaskParams):
-    """What a client answers to questions of a task; no task here asks any."""
+    """A client's answers to questions of a task; no task here asks any."""
 
     input_responses: dict[str, Any]
 
 
 class TasksExtension(Extension):
-    """Answers paid calls with handles, and those who ask them.
+    """Answers paid calls with handles, and questions about these handles.
 
-    It is the last to see what a tool's call is answered with, so it tells `hand_over` of each
-    result that is sent. A handle holds the end of no task, so of a handle nobody is told.
+    It is the last to see the result of a tool's call, so it passes each result that is sent to
+    `hand_over`. A handle never shows the end of a task, so it is not passed on.
     """
 
     identifier = IDENTIFIER
@@ -93,11 +93,11 @@ class TasksExtension(Extension):
         ctx: Ctx,
         call_next: CallNext,
     ) -> HandlerResult:
-        """Answer a call that began a task with its handle, and every other one as ever."""
+        """Return the handle if the call began a task and has one, else its result as it is."""
         result = await call_next(ctx)
         if not isinstance(result, CallToolResult):
             return result
-        handle: HandlerResult = (result.meta or {}).get(HANDLE)
+        handle: HandlerResult = (result.meta or {}).get(HANDLE_KEY)
         if handle is not None:
             return handle
         self._hand_over(result, ctx)
@@ -116,7 +116,7 @@ class TasksExtension(Extension):
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
     async def _update(self, ctx: Ctx, params: UpdateParams) -> HandlerResult:
-        """Take note of answers to nothing: no task of ours asks the client anything."""
+        """Check that the task exists, and drop the answers: no task asks the client anything."""
         handles = _checked(ctx, params)
         with _protocol_errors():
             await handles.check(params.task_id)
@@ -140,24 +140,23 @@ def wants_handle(ctx: Ctx) -> bool:
 
 
 def begun_result(studio: Studio, begun: Answer) -> CallToolResult:
-    """Return the result of a call that began a task for a client that takes handles.
+    """Return the result of a call that began a task, for a client that takes handles.
 
-    The client is sent the handle alone: how the task stands, and what the person should know
-    about this very call.
+    The client is sent the handle alone: the state of the task, and the note of this call.
     """
     standing = studio.handles.standing_of(begun.task)
     message = " ".join(filter(None, (standing.message, begun.note)))
     handle = _fields(replace(standing, message=message)) | {"resultType": "task"}
     result = task_result(begun)
     told = text_result(task_text(result), as_json(result))
-    return told.model_copy(update={"meta": {HANDLE: handle}})
+    return told.model_copy(update={"meta": {HANDLE_KEY: handle}})
 
 
 # Who may ask ------------------------------------------------------------------------------------
 
 
 def _checked(ctx: Ctx, params: TaskParams) -> Handles:
-    """Return what answers a handle's holder; raises MCPError if the request is not right."""
+    """Return the studio's handles; raises MCPError if the request must not ask about them."""
     if ctx.request is not None:
         name = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
         if name != params.task_id:
@@ -179,10 +178,10 @@ def _protocol_errors() -> Iterator[None]:
 
 
 async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
-    """Refuse to let a client listen to tasks that did not declare the extension.
+    """Refuse to let a client listen to tasks if it did not declare the extension.
 
-    One that did is let through, and told by the acknowledgement that no notices of tasks are sent:
-    a handle is asked.
+    A client that did is let through. The acknowledgement tells it that there are no notices of
+    tasks: it has to poll.
     """
     is_listening = ctx.method == LISTEN and ctx.protocol_version in ERAS
     wanted = (ctx.params or {}).get("notifications") if is_listening else None
@@ -191,11 +190,11 @@ async def listening_declared(ctx: Ctx, call_next: CallNext) -> HandlerResult:
     return await call_next(ctx)
 
 
-# What is answered -------------------------------------------------------------------------------
+# What the answers hold --------------------------------------------------------------------------
 
 
 def _fields(standing: Standing) -> dict[str, Any]:
-    """Return the fields that a handle and its answers have in common."""
+    """Return the fields that a handle and the answers about it have in common."""
     task = standing.task
     fields = {
         "taskId": task.local_id,

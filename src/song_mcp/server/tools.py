@@ -1,7 +1,8 @@
 """The tools: plain functions in a table, each from arguments to one use case of the studio.
 
-Invariant: a tool decides nothing about money or services; what the table says of it (PAID or
-READS) is what it does. Descriptions are prompts: what it does, what it costs, what to call next.
+A tool decides nothing about money or services, and does what the table says of it (PAID or READS).
+Its docstring is the description that the model reads: what it does, what it costs, what to call
+next.
 """
 
 from collections.abc import Awaitable, Callable
@@ -49,7 +50,7 @@ GET_TASK_ASKS = asked_by("get_task").name
 FETCH_SUNO_TASK_ASKS = asked_by("fetch_suno_task").name
 PLACES = ", ".join(f"{each.models_called} at {each.label}" for each in SERVICES.values())
 NOT_BEGUN = frozenset({"rejected", "in_doubt"})
-"""The statuses of a new task that make the paid call an error: no song is known to be under way."""
+"""The statuses of a new task that make the paid call an error: no song is known to be made."""
 
 Description = Annotated[
     str, Field(description="Style, mood, instruments, voice, topic; with lyrics: the style")
@@ -250,7 +251,7 @@ READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_w
 
 @dataclass(frozen=True)
 class ToolEntry:
-    """One row of the table: the function, what it does to money, its title, and where it shows."""
+    """One row of the table: the function, whether it pays, its title, and the page it opens."""
 
     function: Callable[..., Awaitable[Any]]
     annotations: ToolAnnotations

@@ -1,10 +1,10 @@
-"""The web server that carries MCP over HTTP, and knows what becomes of each connection.
+"""The web server that carries MCP over HTTP, and knows how each connection ended.
 
-It is uvicorn, of which more is used than its settings: no ASGI message says whether a client took
-what was sent. `Protocol` is told by asyncio of each connection's fate, and passes the connection on
-in the state of each scope; `WebServer` leaves signals to the process, and hangs up at once where
-uvicorn would wait for each answer. `tests/server/test_web.py` says what of this a release of
-uvicorn has changed, and `pyproject.toml` admits those alone that it was tried with.
+It is uvicorn, and uses more than its settings, because no ASGI message says whether a client took
+what was sent. asyncio tells `Protocol` how each connection ends, and `Protocol` passes the
+connection on in the state of each scope. `WebServer` leaves signals to the process, and hangs up at
+once; uvicorn itself would wait for each answer. `tests/server/test_web.py` fails if a release of
+uvicorn has changed any of this, and `pyproject.toml` allows only releases that were tried.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from song_mcp.server.delivery import CONNECTION, App, Connection
 
 CONNECTIONS = 512
-"""How many connections and answers under way there may be: above it the answer is 503."""
+"""How many connections and unfinished answers there may be; above it the answer is 503."""
 KEPT_ALIVE_S = 65.0
-"""How long an idle connection is kept, in seconds: longer than clients keep theirs (often 5 s or
-60 s), so that none sends a paid request into a connection that is just being closed."""
+"""How long an idle connection is kept, in seconds. Clients keep theirs for less (often 5 s or
+60 s), so none sends a paid request into a connection that is just being closed."""
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that tells of what became of each connection."""
+    """HTTP/1.1 that records how each connection ended."""
 
     _connection: Connection | None = None
 
@@ -35,20 +35,20 @@ class Protocol(H11Protocol):
         self.app_state = {**self.app_state, CONNECTION: self._connection}
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Say that the connection has ended."""
+        """Record that the connection has ended."""
         super().connection_lost(exc)
         if self._connection is not None:
             self._connection.lost(exc)
 
     def resume_writing(self) -> None:
-        """Say that all that was written was taken."""
+        """Record that the operating system has taken all that was written."""
         super().resume_writing()
         if self._connection is not None:
             self._connection.emptied()
 
 
 class WebServer(uvicorn.Server):
-    """A web server that leaves signals to others, and hangs up on everybody in the end."""
+    """A web server that leaves signals to the process, and hangs up on everybody at its end."""
 
     def __init__(self, app: App) -> None:
         super().__init__(
@@ -72,7 +72,7 @@ class WebServer(uvicorn.Server):
         yield
 
     def hang_up(self) -> None:
-        """Take no more requests, so that nothing paid begins while the end is waited for."""
+        """Take no more requests, so that nothing paid begins while the server ends."""
         for server in getattr(self, "servers", ()):
             server.close()
         for connection in list(self.server_state.connections):
