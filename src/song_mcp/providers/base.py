@@ -1,7 +1,7 @@
-"""What a provider is: the protocol that each adapter keeps, and what passes through it.
+"""What a provider is: the protocol that each adapter implements, and the types in it.
 
-Invariant: `prepare` decides everything that will be sent, and sends nothing; `submit`
-makes exactly one POST of it. What is compared to find a repeated request is therefore what is sent.
+`prepare` decides everything that will be sent, and sends nothing. `submit` makes exactly one POST
+of it. So a repeated request is found by comparing exactly what would be sent.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A service took a submission: `task_id` is its id, `report` what the answer already tells."""
+    """A service accepted a submission: `task_id` is its id, `report` what the reply says of it."""
 
     task_id: str
     report: Report | None = None
@@ -42,7 +42,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Account:
-    """What a service tells of the account behind the key.
+    """What a service says of the account behind the key.
 
     `plan` is "" and the numbers are None if it does not say; `balance_usd` is US dollars,
     `max_concurrent` how many songs may be made at the same time.
@@ -54,7 +54,7 @@ class Account:
 
 
 def account_tag(service: ServiceName, base_url: str, key: str) -> str:
-    """Return a mark of the account behind `key` from which the key cannot be had."""
+    """Return a mark of the account behind `key`, from which nobody can compute the key."""
     return hashlib.sha256(f"{service} {base_url} {key}".encode()).hexdigest()[:12]
 
 
@@ -64,7 +64,7 @@ class Provider(Protocol):
 
     service: ServiceName
     account_tag: str
-    """Tells the accounts at a service apart, and the key to nobody."""
+    """The mark that tells the accounts at a service apart; it does not show the key."""
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request into what will be sent; raises InvalidRequestError."""
@@ -80,7 +80,7 @@ class Provider(Protocol):
         """Look at one task; raises UnknownTaskError if the service does not know it."""
 
     async def account(self) -> Account | None:
-        """Look at what is left on the account; None if the service does not tell."""
+        """Look at what is left on the account; None if the service does not say."""
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -91,4 +91,4 @@ class Batching(Provider, Protocol):
     """A service that shows several tasks in one request, so the poller asks for all open ones."""
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
-        """Look at several tasks at once; what the service leaves out is not in the answer."""
+        """Look at several tasks at once; those that the service leaves out are not returned."""

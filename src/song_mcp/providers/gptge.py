@@ -1,8 +1,7 @@
 """gpt.ge's Suno: translation both ways (`docs/providers.md` 3).
 
-Invariant: task ids are opaque and quoted, never spliced; only the task's own status decides
-whether it has ended; and whatever an answer looks like, reading it raises nothing but our own
-errors.
+Task ids are opaque: they are quoted in paths and never taken apart. Only the task's own status
+decides whether it has ended. Whatever a reply looks like, reading it raises only our own errors.
 """
 
 import re
@@ -105,8 +104,8 @@ class Gptge:
     async def fetch(self, task_id: str) -> Report:
         """Look at one task.
 
-        Raises UnknownTaskError if gpt.ge does not know it, which is also what it says of
-        another account's, and a ServiceError if the look failed; looking costs nothing.
+        Looking costs nothing. Raises UnknownTaskError if gpt.ge does not know the task, or if it is
+        another account's, for gpt.ge says the same of both; and a ServiceError if the look failed.
         """
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
@@ -120,8 +119,8 @@ class Gptge:
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
 
-        Those that gpt.ge leaves out, and those that alone cannot be read, are not in the reply.
-        Raises a ServiceError if the look as a whole failed.
+        Tasks that gpt.ge leaves out, and single ones that cannot be read, are not returned. Raises
+        a ServiceError if the look as a whole failed.
         """
         if not task_ids:
             return {}
@@ -138,7 +137,7 @@ class Gptge:
         """Return None: no look at the account is documented (`docs/providers.md` 3.8)."""
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
     def _read(self, reply: Reply) -> "_Read":
@@ -149,7 +148,7 @@ class Gptge:
 
 @dataclass(frozen=True)
 class _Read:
-    """A reply, read once: its data, None if it has none; what must stay inside; the envelope."""
+    """A reply, read once: its data (None if it has none), its redaction, and its envelope."""
 
     data: object
     redaction: Redaction
@@ -160,7 +159,7 @@ class _Read:
 
 
 def _music(request: SongRequest) -> dict[str, Any]:
-    """Return the body of the mode that fits: continuation, custom (own lyrics) or inspiration."""
+    """Return the body in the right mode: continuation, custom (own lyrics) or inspiration."""
     if isinstance(request, ExtensionRequest):
         return _custom(request) | _continuation(request)
     if request.lyrics:
@@ -173,7 +172,7 @@ def _music(request: SongRequest) -> dict[str, Any]:
 
 
 def _custom(request: SongRequest) -> dict[str, Any]:
-    """Own lyrics with the description as tags; without lyrics it plays without words."""
+    """Return the body with own lyrics, and the description as tags; no lyrics: an instrumental."""
     return {
         "prompt": request.lyrics,
         "title": request.title,
@@ -217,12 +216,12 @@ def _envelope(body: Mapping[str, object], redaction: Redaction) -> Envelope:
 
 
 def _either(name: str, other: str, default: Any) -> Any:  # noqa: ANN401 - pydantic's own type
-    """Declare a field that sisters spell in camel case."""
+    """Declare a field that similar gateways spell in camel case."""
     return Field(default, validation_alias=AliasChoices(name, other))
 
 
 class _Task(Lenient):
-    """A task; everything that could name accounts or channels is not read."""
+    """A task; fields that could name accounts or channels are not read."""
 
     status: NeededWord
     action: Word = ""
@@ -238,21 +237,21 @@ class _Named(Lenient):
 
 
 def _is_code(value: object) -> bool:
-    """Codes are texts; the numbers of sisters mean success (3.3, 5.2)."""
+    """Return whether this is an error code: a text; numbers mean success (3.3, 5.2)."""
     return isinstance(value, str) or (value is not None and to_text(value) in SUCCESS_CODES - {""})
 
 
 def _gate_code(gate: Mapping[str, object]) -> str:
-    """Return the code of an error of the gate, or that of a crash if its words tell of one."""
+    """Return the code of an error of the gate, or that of a crash if its message reports one."""
     words = [to_text(gate.get(key)) for key in ("type", "code", "message")] + [spoken(gate)]
     is_crash = any(CRASHED in text.casefold() for text in words)
     return CRASHED if is_crash else to_text(gate.get("code")) or "error"
 
 
 def _id_in(data: object, code: str) -> str:
-    """Return the task id of a submission's answer; beside an error code only a likely one.
+    """Return the task id in the reply to a submission; beside an error code only a likely one.
 
-    A text that explains the error must not pass for an id, nor an id be lost.
+    A text that explains the error must not be taken for an id, and no id may be lost.
     """
     if isinstance(data, dict):
         data = data.get("task_id") or data.get("taskId") or data.get("id")
@@ -262,7 +261,7 @@ def _id_in(data: object, code: str) -> str:
 
 
 def _one(data: object, task_id: str) -> object:
-    """Return the task that was asked for out of a list of tasks; what is no list, as it is."""
+    """Return the task that was asked for from a list of tasks, or `data` if it is not a list."""
     tasks = [item for item in data if _is_task(item)] if isinstance(data, list) else []
     named = [task for task in tasks if _Named.model_validate(task).task_id == task_id]
     return next(iter(named or tasks), data)
@@ -289,7 +288,7 @@ def _reports(tasks: list[object], asked: set[str]) -> dict[str, Report]:
 
 
 def _report(data: object, task_id: str) -> Report:
-    """Read a task, or what a bare Suno-API gives in its place: clips or lyrics alone."""
+    """Read a task, or what a bare Suno-API sends in its place: clips or lyrics alone."""
     bare = {} if _is_task(data) else to_object(data)
     if "text" in bare:
         return _report_of(_bare_lyrics(bare), task_id)
@@ -335,7 +334,7 @@ def _report_of(task: _Task, task_id: str) -> Report:
 
 
 def _status(word: str) -> ServiceStatus:
-    """Fold case; what is not known as an end is not one, UNKNOWN included (3.4)."""
+    """Return the status in our words; an unknown word is no end, nor is UNKNOWN itself (3.4)."""
     folded = word.casefold()
     if folded in DONE:
         return "completed"
@@ -359,7 +358,7 @@ def _kind(task: _Task, found: list[tuple[str, ClipReply]]) -> Kind:
 
 
 def _model(found: list[tuple[str, ClipReply]]) -> str:
-    """Name the model: ours if Suno's name is one of the table (3.7), else Suno's own."""
+    """Return our name of the model if Suno's is in the table (3.7), else Suno's own."""
     names = (clip.model_name or _mv(clip.major_model_version) for _, clip in found)
     name = next(filter(None, names), "")
     model = SERVICE.model(name)

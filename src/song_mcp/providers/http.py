@@ -1,15 +1,16 @@
 """Talking to a service over HTTP, with its key; httpx is imported on first use, not at start.
 
-Invariant of the money path: a POST is repeated only if no byte of it can have left, which a
-connection that was never made proves and nothing else does (`docs/providers.md` 4.2). Therefore
-paid requests get a fresh connection each: on a pooled one, a server's hanging up is not to be
-told from a lost answer. And requests go to httpx's transport, not its client, which looks at
-redirects even unfollowed and fails on odd ones as if nothing had left. What is not proven unsent
+The promise of the money path: a POST is repeated only if no byte of it can have left. The only
+proof of that is a connection that was never made (`docs/providers.md` 4.2). Therefore each paid
+request gets a fresh connection: on a pooled one, a server that hung up cannot be told from a lost
+reply. And requests go to httpx's transport, not to its client: the client looks at redirects even
+if it does not follow them, and fails on odd ones as if nothing had left. What is not proven unsent
 is in doubt.
 
-The key goes to the base URL's own origin: paths are spliced behind it with their slash, and no
-redirect is followed. A body is unpacked here and not by httpx, which unpacks whatever one read
-gives, a thousandfold: however it was packed, little more than `BODY_CAP_BYTES` is ever held.
+The key goes only to the base URL's own origin: a path is put behind it with a slash, and no
+redirect is followed. A body is unpacked here and not by httpx, which unpacks all that one read
+returns, to a thousand times its size. So little more than `BODY_CAP_BYTES` is ever in memory,
+however the body was packed.
 
 No message holds an address, a header, a key or an exception's own text. Times are seconds.
 """
@@ -47,7 +48,7 @@ BODY_CAP_BYTES = 4 * 1024 * 1024
 RETRY_AFTER_CAP_S = 120.0
 EXCERPT = 300
 SHORTEST_SECRET = 4
-"""Replacing shorter ones, which are made up, would garble every other word."""
+"""How long a secret must be to be replaced: shorter ones would garble ordinary words."""
 
 WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 ADDRESS = re.compile(
@@ -62,20 +63,20 @@ CHANNEL_ID = re.compile(r"((?:channel|渠道)\s*(?:id)?\s*[:#：]\s*#?)\d+", re.
 UNUSABLE = "its base URL, the key or the request cannot be used"
 Purpose = Literal["pay", "look"]
 Json = Mapping[str, object]
-IN_DOUBT = (
+DOUBT_ADVICE = (
     "Call resolve_task with check, which pays nothing, to find out what became of it; do not "
     "repeat the request, which may have been accepted and charged."
 )
-"""What a text says of a submission that may have been accepted."""
+"""What a message says of a submission that may have been accepted."""
 LOST: Mapping[Purpose, str] = {
-    "pay": IN_DOUBT,
+    "pay": DOUBT_ADVICE,
     "look": "Looking changes and costs nothing: ask again in a while.",
 }
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back, whatever its status: `body` is the decoded JSON, None if it is not JSON.
+    """What a service sent, whatever its status: `body` is the decoded JSON, None if it is not JSON.
 
     `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None.
     """
@@ -88,11 +89,11 @@ class Reply:
 
 
 class ServiceHttp:
-    """One service: its base URL, its headers, and connections each for paying and for looking.
+    """One service: its base URL, its headers, and separate connections for paying and for looking.
 
-    `secrets` are what `redact` hides. Transports and their TLS context are made on first use, and
-    go through `proxy` if one is given; `pause` is awaited, with seconds, before a POST that
-    never left is tried again.
+    `redact` hides the `secrets`. Transports and their TLS context are made on first use, and go
+    through `proxy` if one is given. `pause` is awaited, with seconds, before a POST that never left
+    is tried again.
     """
 
     def __init__(  # noqa: PLR0913 - a service, and the four ways in which tests and settings vary it
@@ -118,8 +119,8 @@ class ServiceHttp:
     async def post(self, path: str, json_body: Json, deadline_s: float) -> Reply:
         """Make one paid POST, in at most `deadline_s` seconds altogether.
 
-        Raises NotSentError if no byte left, after up to two more attempts, and NoAnswerError
-        if the service may have received it: those are never repeated.
+        Raises NotSentError if no byte left, also in two more attempts, and NoAnswerError if the
+        service may have received it: then it is never repeated.
         """
         ends_at = anyio.current_time() + deadline_s
         for pause_s in RETRY_PAUSES_S:
@@ -136,11 +137,11 @@ class ServiceHttp:
         return await self._exchange("look", path, None, deadline_s)
 
     async def post_read(self, path: str, json_body: Json, deadline_s: float = READ_S) -> Reply:
-        """Look once by a POST that pays nothing (`docs/providers.md` 3.6); raises as `get` does."""
+        """Look once by a POST that is free (`docs/providers.md` 3.6); raises as `get` does."""
         return await self._exchange("look", path, json_body, deadline_s)
 
     async def close(self) -> None:
-        """Let the connections go; a later request opens new ones."""
+        """Close the connections; a later request opens new ones."""
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             await transport.aclose()
@@ -159,7 +160,7 @@ class ServiceHttp:
     async def _exchange(
         self, purpose: Purpose, path: str, json_body: Json | None, deadline_s: float
     ) -> Reply:
-        """Ask once and read the whole answer, sorting every way in which that can fail."""
+        """Send one request and read the whole reply; each failure becomes an error of ours."""
         transport, request = self._built(purpose, path, json_body)
         response = None
         try:
@@ -176,7 +177,7 @@ class ServiceHttp:
     def _built(
         self, purpose: Purpose, path: str, json_body: Json | None
     ) -> "tuple[Transport, httpx.Request]":
-        """Return transport and request, a GET if there is no body; nothing leaves here."""
+        """Return transport and request, a GET if there is no body; sends nothing."""
         import httpx
 
         try:
@@ -184,7 +185,7 @@ class ServiceHttp:
                 kept = 0 if purpose == "pay" else 5
                 opened = self._transport or service_transport(kept, self._proxy)
                 self._transports[purpose] = opened
-            path = "/" + path.removeprefix("/")  # nothing can become part of the host
+            path = "/" + path.removeprefix("/")  # no path can become part of the host
             request = new_request(self._base_url + path, self._headers, json_body)
         except (httpx.InvalidURL, ValueError, TypeError, OSError):
             raise self._unsent(UNUSABLE) from None
@@ -219,9 +220,9 @@ class ServiceHttp:
 
 
 def _why_unsent(error: Exception) -> str:
-    """Say why no byte of the request can have left, or "" if that is not certain.
+    """Return why no byte of the request can have left, or "" if that is not certain.
 
-    httpcore raises a protocol error of our own side only while it puts the request's head together.
+    httpcore raises a local protocol error only while it builds the head of the request.
     """
     import httpx
 
@@ -236,9 +237,9 @@ def _why_unsent(error: Exception) -> str:
 
 
 async def _read(response: "httpx.Response") -> bytes:
-    """Return the unpacked body, or nothing if it, or what it is unpacked from, is too long.
+    """Return the unpacked body, or nothing if it is too long, packed or unpacked.
 
-    Nothing either if it is packed in a way that PACKINGS lacks: nobody asked for any.
+    Returns nothing either if it is packed in a way that is not in PACKINGS: we asked for none.
     """
     packing = response.headers.get("content-encoding", "identity").strip().lower()
     if packing not in PACKINGS:
@@ -256,7 +257,7 @@ async def _read(response: "httpx.Response") -> bytes:
 
 
 class _Unpacker(Protocol):
-    """What zlib gives: it unpacks at most `max_length` bytes at once, and knows the end."""
+    """What zlib returns: it unpacks at most `max_length` bytes at once, and knows the end."""
 
     @property
     def eof(self) -> bool: ...
@@ -287,7 +288,7 @@ PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
 
 
 def _decoded(content: bytes) -> tuple[bool, object]:
-    """Return whether this is JSON, and its value; NaN, Infinity, endless nesting are not JSON."""
+    """Return whether this is JSON, and its value; NaN, Infinity and endless nesting are not."""
     try:
         return True, json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -299,7 +300,7 @@ def _refuse_constant(name: str) -> object:
 
 
 def _retry_after_s(headers: "httpx.Headers") -> float | None:
-    """Read Retry-After, seconds or a date (against the answer's own Date), capped to 120 s."""
+    """Return Retry-After in seconds, at most 120; a date is compared with the reply's own Date."""
     value = headers.get("retry-after", "").strip()
     if WHOLE_SECONDS.fullmatch(value):
         return min(float(value), RETRY_AFTER_CAP_S)

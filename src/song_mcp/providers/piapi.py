@@ -1,7 +1,7 @@
 """PiAPI's `music-u`, which is Udio: translation both ways (`docs/providers.md` 1, 2 and 4.4).
 
-Invariant: every song is one `generate_music` task with the same `config`, so no webhook secret is
-ever sent or kept; and whatever an answer looks like, reading it raises nothing but our own errors.
+Every song is one `generate_music` task with the same `config`, so no webhook secret is ever sent or
+stored. Whatever a reply looks like, reading it raises only our own errors.
 """
 
 import re
@@ -52,7 +52,7 @@ LABEL = SERVICE.label
 UDIO = SERVICE.default_model
 TASKS = "/api/v1/task"
 LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
-"""Where own lyrics go: sources disagree, so into both (`docs/providers.md` 2.2)."""
+"""The fields for own lyrics: sources disagree, so both get them (`docs/providers.md` 2.2)."""
 MUSIC_MODELS = frozenset(
     {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
 )
@@ -129,7 +129,7 @@ class Piapi:
         return Account(plan, found.balance_usd, None if limit is None else int(limit))
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
     def _submission(self, task_type: str, fields: Mapping[str, Any]) -> Submission:
@@ -165,14 +165,14 @@ class Piapi:
 
 @dataclass(frozen=True)
 class _Read:
-    """A reply, read once: its task, {} if it has none; what must stay inside; the envelope."""
+    """A reply, read once: its task ({} if it has none), its redaction, and its envelope."""
 
     task: dict[str, Any]
     redaction: Redaction
     envelope: Envelope
 
     def report(self, task_id: str) -> Report:
-        """Return what the task tells; raises UnreadableAnswerError."""
+        """Return what the reply says of the task; raises UnreadableAnswerError."""
         return self.redaction.report(_report(parsed(TaskReply, self.task, label=LABEL), task_id))
 
 
@@ -186,7 +186,7 @@ def _lyrics_type(request: SongRequest) -> str:
 
 
 def _continuation(request: ExtensionRequest) -> dict[str, Any]:
-    """The fields of an extension; the position is whole if it can be, 0 as in the example."""
+    """Return the fields of an extension; a whole position is an integer, as in the example."""
     position = float(request.position_s)
     return {
         "continue_song_id": request.source.clip_id,
@@ -199,7 +199,7 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 
 
 def _task_in(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the task of a reply, which may stand there without an envelope; {} without one."""
+    """Return the task of a reply, which may have no envelope; {} if there is no task."""
     is_bare = "data" not in body and "task_id" in body and "status" in body
     return body if is_bare else to_object(body.get("data"))
 
@@ -230,7 +230,7 @@ def _report(task: TaskReply, task_id: str) -> Report:
         status=status,
         provider_status=task.status,
         kind=kind,
-        model=_model(task.model),
+        model=UDIO.name if task.model.casefold() == UDIO.sent_as else task.model,
         clips=clips,
         lyrics=lyrics,
         error=_error(task, status, kind, clips, lyrics),
@@ -243,7 +243,7 @@ def _report(task: TaskReply, task_id: str) -> Report:
 
 
 def _status(word: str) -> ServiceStatus:
-    """Fold case; what is not known as an end is not one (`docs/providers.md` 1.3)."""
+    """Return the status in our words; an unknown word is no end (`docs/providers.md` 1.3)."""
     folded = word.casefold()
     if folded in DONE:
         return "completed"
@@ -261,7 +261,7 @@ def _clips_in(output: object) -> object:
 
 
 def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
-    """What the task makes; clips of models that make no music are none of ours."""
+    """Return what the task makes; clips of models that make no music do not count."""
     if task.task_type.casefold() == "generate_lyrics":
         return "lyrics"
     model = task.model.casefold()
@@ -270,10 +270,6 @@ def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
     if is_ours or (is_music and makes_music):
         return "extension" if task.input.continue_song_id else "song"
     return "other"
-
-
-def _model(name: str) -> str:
-    return UDIO.name if name.casefold() == UDIO.sent_as else name
 
 
 def _error(
@@ -293,14 +289,14 @@ def _error(
 
 
 def _reason(task: TaskReply, clips: Sequence[Clip]) -> str:
-    """Say why a task failed, the telling before the general (`docs/providers.md` 2.5, 4.4)."""
+    """Return why a task failed, the specific before the general (`docs/providers.md` 2.5, 4.4)."""
     told = list(_told(task, clips))
     telling = (words for words in told if not GENERAL.match(words))
     return next(telling, told[0] if told else f"{LABEL} gave no reason.")
 
 
 def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
-    """Return everything said about the failure, in the order of trust."""
+    """Yield all that is said about the failure, the most reliable first."""
     if isinstance(task.error, dict):
         error = ErrorReply.model_validate(task.error)
         yield from filter(None, (error.message, error.raw_message, error.detail))
@@ -311,14 +307,14 @@ def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
 
 
 def _log_lines(logs: object) -> Iterator[str]:
-    """Return the log's lines, whether they are texts, objects or one text."""
+    """Yield the log's lines, whether they are texts, objects or one text."""
     entries = logs if isinstance(logs, list) else [logs]
     for words in filter(None, map(spoken, entries)):
         yield clean(words, limit=MESSAGE_CAP, lines=False)
 
 
 def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
-    """Tell from the points whether the task cost money (`docs/providers.md` 1.5)."""
+    """Return whether the task cost money, by its points (`docs/providers.md` 1.5)."""
     usage = task.meta.usage
     if usage.consume:
         return "yes"
@@ -330,7 +326,7 @@ def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
 
 
 def _cost_usd(task: TaskReply, status: ServiceStatus) -> float | None:
-    """Return what the task cost or, while it runs, holds back, in US dollars."""
+    """Return what the task cost or, while it runs, what is frozen for it, in US dollars."""
     usage = task.meta.usage
     if usage.consume:
         return usage.consume / POINTS_PER_USD

@@ -1,6 +1,6 @@
 """PiAPI's JSON, as lenient models; only `providers.piapi` reads them.
 
-Invariant: an optional field of a wrong type counts as not known; nothing here decides anything.
+An optional field of a wrong type counts as not known. Nothing here decides anything.
 """
 
 from typing import Annotated, Any
@@ -61,7 +61,7 @@ class MetaReply(Lenient):
 
 
 class InputReply(Lenient):
-    """What of the request PiAPI repeats."""
+    """What PiAPI repeats of the request."""
 
     continue_song_id: Text = ""
     lyrics: Verse = ""
@@ -83,7 +83,7 @@ class ErrorReply(Lenient):
 
 
 class TaskReply(Lenient):
-    """A task as PiAPI tells it; its `config`, where a webhook secret could be, is not read."""
+    """A task as PiAPI describes it; its `config`, which may hold a webhook secret, is not read."""
 
     status: NeededWord
     model: Word = ""

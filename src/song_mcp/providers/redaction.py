@@ -1,9 +1,9 @@
-"""Keeping secrets inside: what an answer echoes of keys and accounts gets into no text of ours.
+"""Redaction: keys and accounts that a reply echoes get into no text of ours.
 
-Invariant: a secret goes by its name, wherever a text spells it, and by its value, wherever an
-answer repeats it. Ids and links are never altered, for that would lose a paid task or a song:
-they pass as they are, or are not taken at all if they hold the key or a webhook's secret. What
-merely names the account goes from words, but may be part of an id or a link that a host made.
+A secret is removed by its name, wherever a text has that name, and by its value, wherever the reply
+repeats it. Ids and links are never altered, for that would lose a paid task or a song: they pass as
+they are, or are dropped whole if they hold the key or a webhook's secret. What only names the
+account is removed from words, but may be part of an id or a link that a host made.
 """
 
 import re
@@ -16,9 +16,9 @@ from song_mcp.text import clean
 SECRET_NAMES = frozenset({"secret", "webhooksecret", "apikey", "xapikey", "xwebhooksecret"})
 ACCOUNT_NAMES = frozenset({"userid", "channelid"})
 SHORTEST_IN_WORDS, SHORTEST_IN_SONGS = 4, 8
-"""How long a value must be: shorter ones would garble errors, and words in titles are common."""
+"""How long a value must be to be removed: shorter ones would garble errors and titles."""
 PIECES_LIMIT = 100_000
-"""The most values of one answer that are looked at; a 4 MiB one of songs has some ten thousand."""
+"""How many values of one reply are read at most; one of 4 MiB with songs has some ten thousand."""
 HIDDEN = "[hidden]"
 NAMED = re.compile(
     r"(?P<name>\b(?:x[-_]?)?(?:user[-_]?id|channel[-_]?id|api[-_]?key|(?:webhook[-_]?)?secret)\b"
@@ -30,7 +30,7 @@ NAMED = re.compile(
 
 @dataclass(frozen=True)
 class Redaction:
-    """What must not leave one answer: `key` and `secrets` nowhere, `accounts` in no words.
+    """What one reply must not pass on: `key` and `secrets` to anything, `accounts` to words.
 
     `redact` is the service's own, which knows keys and addresses; it is for errors alone.
     """
@@ -42,7 +42,7 @@ class Redaction:
 
     @classmethod
     def of(cls, body: object, key: str, redact: Callable[[str], str]) -> "Redaction":
-        """Look for what the answer `body` echoes, beside the `key` that it must not."""
+        """Return the redaction of the reply `body`: the `key`, and the secrets that it echoes."""
         named = list(_named_in(body))
         secrets = [value for name, value in named if name in SECRET_NAMES]
         accounts = {value for name, value in named if name in ACCOUNT_NAMES}
@@ -54,7 +54,7 @@ class Redaction:
         accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_WORDS]
         values = [*self.secrets, *accounts]
         text = self.redact(_without(without_named(text), values))
-        return _without(without_named(text), values)  # what cleaning joined together
+        return _without(without_named(text), values)  # again: cleaning may have joined pieces
 
     def song_text(self, text: str) -> str:
         """Return a title, lyrics or another word of a song without secrets."""
@@ -66,14 +66,14 @@ class Redaction:
         return "" if self.is_secret(url) else url
 
     def is_secret(self, text: str) -> bool:
-        """Whether an id or a link holds a secret, which no honest one does."""
+        """Return whether an id or a link holds a secret; no proper one does."""
         return any(secret in text for secret in (*self._key(), *self.secrets))
 
     def _key(self) -> Sequence[str]:
         return [self.key] if len(self.key) >= SHORTEST_IN_SONGS else []
 
     def report(self, report: Report) -> Report:
-        """Return the report without anything that must stay inside."""
+        """Return the report without secrets, and without accounts in its words."""
         clips: dict[str, Clip] = {}
         for number, clip in enumerate(report.clips, start=1):
             is_bad = self.is_secret(clip.clip_id)
@@ -108,9 +108,9 @@ class Redaction:
 
 
 def without_named(text: str) -> str:
-    """Return `text` without the values of secrets and accounts that it names, however cut off.
+    """Return `text` without the values of secrets and accounts that it names, also cut-off ones.
 
-    What is JSON stays JSON: quoted values become empty, others 0.
+    JSON stays JSON: quoted values become empty, others 0.
     """
     values = {match["quoted"] or match["bare"] or "" for match in NAMED.finditer(text)}
     text = NAMED.sub(lambda match: match["name"] + (match["quote"] or "0"), text)
@@ -118,7 +118,7 @@ def without_named(text: str) -> str:
 
 
 def _named_in(body: object) -> Iterator[tuple[str, str]]:
-    """Return each text and number of the answer that has a name to be hidden, with that name."""
+    """Yield each text and number of the reply that has a name to be hidden, with that name."""
     waiting = [body]
     for _ in range(PIECES_LIMIT):
         if not waiting:

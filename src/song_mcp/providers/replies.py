@@ -1,9 +1,9 @@
 """Reading what services send: lenient field types, and the clip and lyrics that both share.
 
-Invariant: an optional field of a wrong type, or with a value that cannot be, is "not known" and
-spoils nothing; only what an answer cannot do without is required, and its absence becomes one
-UnreadableAnswerError that names the field. Text is cleaned here, links are kept exactly as they
-came or not at all. Sources: `docs/providers.md` 2.4, 2.9, 3.4 and 5.
+An optional field of a wrong type, or with an impossible value, counts as not known; the rest is
+still read. Only what a reply cannot do without is required: if it is missing, an
+UnreadableAnswerError names the field. Text is cleaned here. A link is kept exactly as it was sent,
+or dropped. Sources: `docs/providers.md` 2.4, 2.9, 3.4 and 5.
 """
 
 import math
@@ -26,18 +26,18 @@ TAGS_CAP = 50
 CLIPS_CAP = 50
 URL_CAP = 4_000
 NESTING = 4
-"""How deep words are searched for in lists and objects."""
+"""How many levels of lists and objects are searched for words."""
 MILLISECONDS_FROM = 1e11
 """A Unix time above this is in milliseconds (`docs/providers.md` 3.4)."""
 YEARS = range(2000, 2101)
 
-LONGEST_S = 24 * 3600.0
+LONGEST_CLIP_S = 24 * 3600.0
 """No clip plays longer, so no such number is a duration."""
 MARKUP = re.compile(r"[\[\]<>`\"]")
 
 SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 BROKEN_OUT = re.compile(r"[<>\"`\\]|!\[|\]\(")
-"""What no address has, but Markdown and HTML in one, which a reader could take for more."""
+"""What no plain address has, but Markdown or HTML inside one, which a client could render."""
 DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
 BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
 SPOKEN_KEYS = ("message", "msg", "text", "log", "error_message", "detail", "error", "raw_message")
@@ -57,9 +57,10 @@ def to_text(value: object) -> str:
 
 
 def usable_id(value: object) -> str:
-    """Return the id that this is, trimmed, or "" if a service cannot have meant one.
+    """Return the trimmed id, or "" if a service cannot have meant this as one.
 
-    Nor can it have meant one that shows nothing, or that makes a link or picture in Markdown.
+    It cannot have meant one without visible characters, or one that is a link or picture in
+    Markdown.
     """
     try:
         usable = checked_id("id", to_text(value))
@@ -86,9 +87,9 @@ def to_amount(value: object) -> float | None:
 
 
 def to_seconds(value: object) -> float | None:
-    """Return how long a clip plays, up to a day."""
+    """Return how long a clip plays, in seconds, up to a day; None for everything else."""
     number = to_amount(value)
-    return number if number is not None and number <= LONGEST_S else None
+    return number if number is not None and number <= LONGEST_CLIP_S else None
 
 
 def to_percent(value: object) -> int | None:
@@ -107,9 +108,9 @@ def to_tags(value: object) -> tuple[str, ...]:
 
 
 def to_when(value: object) -> datetime | None:
-    """Return an aware UTC time from ISO text (nine digits and all) or Unix seconds.
+    """Return an aware UTC time from ISO text (also with nanoseconds) or Unix seconds.
 
-    Year 1, 0 and "" mean "not reached", so every year outside 2000 to 2100 is None.
+    Year 1, 0 and "" mean "not reached yet", so every year outside 2000 to 2100 becomes None.
     """
     number = to_number(value)
     try:
@@ -129,19 +130,19 @@ def _unix(number: float) -> datetime:
 
 
 def to_url(value: object) -> str:
-    """Return a link exactly as it came, or "" if it is no http(s) address in plain ASCII."""
+    """Return a link exactly as it was sent, or "" if it is no http(s) address in plain ASCII."""
     url = value if isinstance(value, str) else ""
     is_link = len(url) <= URL_CAP and SEEN_URL.fullmatch(url) and not BROKEN_OUT.search(url)
     return url if is_link else ""
 
 
 def to_object(value: object) -> dict[str, Any]:
-    """Return an object, empty if it is none."""
+    """Return the object, or an empty one if `value` is not an object."""
     return value if isinstance(value, dict) else {}
 
 
 def spoken(value: object, depth: int = NESTING) -> str:
-    """Return the first words in a text, a list or an object of the usual keys, as they are."""
+    """Return the first words, as they are, in a text, a list, or an object's usual keys."""
     if isinstance(value, dict) and depth:
         return next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
     if isinstance(value, list) and depth:
@@ -183,7 +184,7 @@ NeededWord = Annotated[str, BeforeValidator(_needed)]
 
 
 class Lenient(BaseModel):
-    """A piece of an answer: unknown keys are passed over, every key may be missing."""
+    """A part of a reply: unknown keys are ignored, and every key may be missing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -194,7 +195,7 @@ Piece = TypeVar("Piece", bound=Lenient)
 def parsed(piece: type[Piece], value: object, *, label: str, inside: str = "data") -> Piece:
     """Read `value`, which the service called `label` sent in the field `inside`.
 
-    Raises UnreadableAnswerError that names the first field without which nothing can be said.
+    Raises UnreadableAnswerError, which names the first required field that is missing.
     """
     try:
         return piece.model_validate(value)
@@ -205,7 +206,7 @@ def parsed(piece: type[Piece], value: object, *, label: str, inside: str = "data
 
 
 def unreadable(label: str, field: str) -> UnreadableAnswerError:
-    """Return the error for a look whose answer lacks `field`."""
+    """Return the error for a look whose reply lacks `field`."""
     text = f"{label} answered, but {field} is missing or not what it should be."
     return UnreadableAnswerError(
         f"{text} Looking cost and changed nothing: ask again later.", charged="no"
@@ -258,7 +259,7 @@ class ClipReply(Lenient):
 
     @property
     def error(self) -> str:
-        """What the service says went wrong with this clip, the most telling first."""
+        """What the service says went wrong with this clip, the most specific first."""
         meta = self.metadata
         told = (self.error_message, self.error_detail, meta.error_message)
         return next(filter(None, (*told, self.error_type, meta.error_type, self.error_code)), "")
@@ -302,7 +303,7 @@ NOTHING_KNOWN = ClipReply()
 
 
 def read_clips(value: object) -> list[tuple[str, ClipReply]]:
-    """Return the clips of a list, of a map, or the one that `value` is, each with its key or "".
+    """Return the clips of a list, of a map, or `value` itself as one, each with its key or "".
 
     A text in a list is a bare link; an entry of a map may be empty (`docs/providers.md` 2.9).
     """
@@ -323,8 +324,8 @@ def as_clips(
 ) -> tuple[Clip, ...]:
     """Return the clips in our words, each with an id of its own.
 
-    A clip without an id gets its key, or the task's id with its number from the second on. One
-    that nothing is known of is still processing, even when the task has ended.
+    A clip without an id gets its key as its id, or else the task's id, with its number from the
+    second clip on. A clip of which nothing is known counts as processing, even if the task ended.
     """
     clips: dict[str, Clip] = {}
     for number, (key, reply) in enumerate(found, start=1):

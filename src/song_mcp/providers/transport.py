@@ -1,7 +1,7 @@
 """Requests and connections of httpx, for services and downloads alike.
 
-Invariant: nothing here reads the environment, follows a redirect or unpacks a body; and httpx is
-imported when it is first used, not at the start, which every client pays for.
+Nothing here reads the environment, follows a redirect or unpacks a body. httpx is imported on first
+use: every chat starts the server, and few need it at once.
 """
 
 import json
@@ -38,7 +38,7 @@ def service_transport(
 
 @cache
 def tls() -> "ssl.SSLContext":
-    """Return the one TLS context of this process: reading the certificates takes a while."""
+    """Return the one TLS context of this process; it is shared, as reading certificates is slow."""
     import httpx
 
     return httpx.create_ssl_context(trust_env=False)
@@ -72,7 +72,7 @@ def _quieten_logs() -> None:
 
 def as_sent(response: "httpx.Response") -> AsyncIterable[bytes]:
     """Return the body as it comes, still packed if it is packed."""
-    return cast("httpx.AsyncByteStream", response.stream)  # what every async transport gives
+    return cast("httpx.AsyncByteStream", response.stream)  # as of every async transport
 
 
 def _proxy(url: str) -> "httpx.Proxy":

@@ -1,9 +1,9 @@
-"""The one place that decides what an answer means for the money.
+"""The one place that decides what a reply means for the money.
 
-Invariant: a submission counts as refused only if the service itself says no in its own words,
-so nothing that may have been accepted is ever called free. An id wins over every status; known
-refusals win over the status they come with, because services send them with odd ones; and what no
-rule below knows is in doubt. Sources: `docs/providers.md` 2.6 and 3.3.
+A submission counts as refused only if the service itself says no in its own words, so nothing that
+may have been accepted is ever called free. An id wins over every status. A known refusal wins over
+the status that it has, because services send refusals with odd ones. What no rule below knows is in
+doubt. Sources: `docs/providers.md` 2.6 and 3.3.
 """
 
 import json
@@ -25,7 +25,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
-from song_mcp.providers.http import IN_DOUBT, Reply
+from song_mcp.providers.http import DOUBT_ADVICE, Reply
 from song_mcp.providers.redaction import without_named
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.text import quoted
@@ -69,18 +69,18 @@ REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
     422: RefusedError,
 }
 RAW = re.compile(r"[<>{}\[\]]|\"\s*[:,]")
-"""What words do not have, but pages and pieces of JSON do."""
-NESTING = 3
+"""What plain words do not have, but web pages and pieces of JSON do."""
+WRAPPED_LEVELS = 3
 """How often an error may be wrapped as JSON inside a message."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """What an adapter reads off an answer, as far as sorting needs it.
+    """What the rules need to know of a reply, as its adapter read it.
 
-    `task_id` is a usable id or ""; `code` and `message` are the service's own, redacted;
-    `is_service` tells whether the answer has the form of the service's answers at all, and
-    `is_gate` whether it comes from what stands before all that takes submissions.
+    `task_id` is a usable id or ""; `code` and `message` are the service's own, redacted.
+    `is_service` tells whether the reply has the form of the service's replies at all, and
+    `is_gate` whether it is from the gate, which requests pass before anything takes submissions.
     """
 
     task_id: str = ""
@@ -118,7 +118,7 @@ def check_look(
 
 
 def unknown_task(service: ServiceName, task_id: str) -> UnknownTaskError:
-    """Return the error for a task that the service does not know and says nothing else of."""
+    """Return the error for a task that the service does not know, if it says nothing else."""
     label = SERVICES[service].label
     return UnknownTaskError(UNKNOWN_TASK_TEXT.format(label=label, task=quoted(task_id), said=""))
 
@@ -154,7 +154,7 @@ class _Case:
 
     @property
     def doubt(self) -> type[ServiceError]:
-        """An error in the service's own form that no rule knows, or no usable answer at all."""
+        """The error if no rule knows the reply: it has the service's form, or is not usable."""
         is_own = self.envelope.is_service and not self.is_fine
         return NoAnswerError if is_own else UnreadableAnswerError
 
@@ -165,7 +165,7 @@ class _Case:
 
     @property
     def words(self) -> str:
-        """Everything that was said, for searching; the body of an error that is no JSON as well."""
+        """All that was said, for searching, with the body of an error that is not JSON."""
         texts = [text for _, text in _unwrapped(self.envelope.code, self.envelope.message)]
         if not self.reply.is_json and not self.is_2xx:
             texts.append(self.reply.text)
@@ -179,7 +179,7 @@ Rule = Callable[[_Case], type[ServiceError | NotFoundError] | None]
 
 
 def _known_refusal(case: _Case) -> type[ServiceError] | None:
-    """Whatever the status: stopped, out of credits, or too many songs at once."""
+    """Know by code or words, whatever the status: stopped, out of credits, too many at once."""
     if case.is_2xx and not case.envelope.is_service:
         return None
     if case.says(QUOTA_CODES, QUOTA_TEXTS):
@@ -194,18 +194,18 @@ def _redirected(case: _Case) -> type[ServiceError] | None:
 
 
 def _too_many(case: _Case) -> type[ServiceError] | None:
-    """HTTP 429, with or without an envelope: whoever limits, did not let the request pass."""
+    """HTTP 429, with or without an envelope: what limits requests did not let this one pass."""
     return BusyError if case.status == 429 else None  # noqa: PLR2004
 
 
 def _refused(case: _Case) -> type[ServiceError] | None:
     """A refusal in the service's own form: by status, or an error code within HTTP 2xx.
 
-    A status of a network in front of the service, and an error of the service's upstream or
-    inside (5xx), prove no refusal. gpt.ge's gate does, whatever the status: what it turns away
-    never reached the task layer, where tasks are made and charged. But a crash that is reported
-    in the gate's form may have come after the task layer had taken the request, and a lost
-    answer of the upstream certainly did: those stay in doubt.
+    The status of a network in front of the service proves no refusal, nor does an error inside the
+    service or its upstream (5xx). gpt.ge's gate does, whatever the status: what it refuses never
+    reached the task layer, which makes and charges tasks. But a crash reported in the gate's form
+    may have happened after the task layer took the request, and a lost reply of the upstream
+    certainly did: both stay in doubt.
     """
     if not case.envelope.is_service or case.codes & DOUBTFUL_CODES:
         return None
@@ -221,7 +221,7 @@ def _refused(case: _Case) -> type[ServiceError] | None:
 def _unknown(case: _Case) -> type[NotFoundError] | None:
     """A look at one task that the service does not know (`docs/providers.md` 2.6, 3.3).
 
-    The id is all that such a look can have wrong, so 400 and 404 mean the same.
+    Only the id can be wrong in such a look, so 400 and 404 mean the same.
     """
     if not case.is_of_one_task or not case.envelope.is_service:
         return None
@@ -237,8 +237,8 @@ def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFound
     return next((kind for rule in rules if (kind := rule(case))), None)
 
 
-def _unwrapped(code: str, message: str, depth: int = NESTING) -> Iterator[tuple[str, str]]:
-    """Return code and text of an error, and of the errors that its message holds as JSON."""
+def _unwrapped(code: str, message: str, depth: int = WRAPPED_LEVELS) -> Iterator[tuple[str, str]]:
+    """Yield code and text of an error, and of the errors that its message holds as JSON."""
     yield code.strip().casefold().removeprefix("local:"), message
     inner = _object_in(message) if depth else None
     if inner is None:
@@ -275,9 +275,9 @@ SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
     "with a key. Nothing was charged. Check {base_url}.",
     RefusedError: "{label} refused the request{said}. Nothing was charged. Change the request, "
     "then ask again.",
-    NoAnswerError: f"{{label}} failed while it took the request{{said}}. {IN_DOUBT}",
+    NoAnswerError: f"{{label}} failed while it took the request{{said}}. {DOUBT_ADVICE}",
     UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
-    f"{IN_DOUBT}",
+    f"{DOUBT_ADVICE}",
 }
 UNKNOWN_TASK_TEXT = (
     "{label} knows no task {task}{said}. Check the id; tasks of another account cannot be seen."
@@ -352,7 +352,7 @@ def _what(envelope: Envelope, reply: Reply) -> str:
 
 
 def _plain_words(reply: Reply) -> str:
-    """Return a body that is plain words, else "": pieces of others may hold secrets."""
+    """Return the body if it is plain words, else "": pieces of other bodies may hold secrets."""
     return "" if RAW.search(reply.text) else without_named(reply.text)
 
 
