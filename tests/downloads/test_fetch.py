@@ -134,7 +134,7 @@ async def test_audio_that_comes_packed_is_refused(packing: str) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         yield AUDIO
 
-    with pytest.raises(LibraryError, match="sent it packed"):
+    with pytest.raises(LibraryError, match="sent it compressed"):
         await fetched(
             lambda _: httpx.Response(200, content=chunks(), headers={"content-encoding": packing})
         )

@@ -1,10 +1,10 @@
 """Which hosts of the internet a download may go to, told from a name and from its addresses.
 
-Invariant: what is not known to be public is not. An address is public if the IANA registries
-of special addresses leave it to the internet at large; one that carries an IPv4 address inside
-is judged by that one if networks use it so (IPv4-mapped, NAT64), and refused if nobody
-should any more (6to4, Teredo, ISATAP). Hosts are taken as httpx spells them for the connection,
-lower case and in ASCII, so that what is checked is what is asked.
+What is not known to be public counts as not public. An address is public if the IANA registries of
+special addresses do not list it. An IPv6 address that carries an IPv4 one is judged by the IPv4
+address if networks route it so (IPv4-mapped, NAT64), and refused if its kind is out of use (6to4,
+Teredo, ISATAP). Hosts are spelled as httpx connects to them, in lower case and ASCII, so that the
+host that is checked is the one that is asked.
 """
 
 import re
@@ -19,32 +19,32 @@ from song_mcp.errors import LibraryError
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host for a TCP port; raises OSError if it has none."""
 Origins = frozenset[tuple[str, int]]
-"""Hosts and ports on this machine: those of base URLs that are on loopback."""
+"""Hosts and ports on this machine: those of base URLs on loopback."""
 
 MOST_ADDRESSES = 64
 LONGEST_NAME = 253
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 NAME = re.compile(rf"(?:{LABEL}\.)+{LABEL}")
 NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
-"""A host that resolvers may read as an IPv4 address: its last part is a number, hex included."""
+"""A host that resolvers may read as an IPv4 address: its last part is a number, maybe in hex."""
 HERE_ONLY = re.compile(
     r".*\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|home\.arpa|onion)"
 )
-"""Names that mean something else, or nothing, outside one network (RFC 6761, 6762, 8375, 9476)."""
+"""Names that only have a meaning within one network (RFC 6761, 6762, 8375, 9476)."""
 
 SPECIAL_V4 = [
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",  # this network
         "10.0.0.0/8",  # private
-        "100.64.0.0/10",  # carriers' own
+        "100.64.0.0/10",  # carriers' networks
         "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # public by the registry, but in Azure the machine's own host
+        "168.63.129.16/32",  # public in the registry, but in Azure the machine's own host
         "169.254.0.0/16",  # link-local, and the clouds' metadata
         "172.16.0.0/12",  # private
-        "192.0.0.0/24",  # protocols' own
+        "192.0.0.0/24",  # protocol assignments
         "192.0.2.0/24",  # documentation
-        "192.88.99.0/24",  # 6to4 relays, given up
+        "192.88.99.0/24",  # 6to4 relays, deprecated
         "192.168.0.0/16",  # private
         "198.18.0.0/15",  # benchmarks
         "198.51.100.0/24",  # documentation
@@ -57,10 +57,10 @@ GLOBAL_V6 = IPv6Network("2000::/3")
 SPECIAL_V6 = [
     IPv6Network(network)
     for network in (
-        "2001::/23",  # protocols' own, Teredo among them
+        "2001::/23",  # protocol assignments, Teredo among them
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4
-        "3ffe::/16",  # the first test network, given back
+        "3ffe::/16",  # the first test network, returned
         "3fff::/20",  # documentation
     )
 ]
@@ -77,7 +77,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Return whether a literal address is one of the internet at large."""
+    """Return whether a literal address is on the public internet."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -88,8 +88,8 @@ def is_public(address: str) -> bool:
 def check_host(host: str) -> None:
     """Raise LibraryError unless `host` is a public address, or a name that may have one.
 
-    Of an address there is one spelling, the usual one: octal, hexadecimal, decimal and short
-    forms are refused, and so are names without a dot or with one at the end.
+    Only the usual spelling of an address passes: octal, hexadecimal, decimal and short forms are
+    refused, and so are names without a dot or with one at the end.
     """
     if ":" in host or NUMBER.fullmatch(host):
         is_good = is_public(host)
@@ -101,9 +101,9 @@ def check_host(host: str) -> None:
 
 
 def check_addresses(addresses: Sequence[str], *, is_home: bool) -> None:
-    """Raise LibraryError unless every address is public; of loopback if `is_home`.
+    """Raise LibraryError unless every address is public, or with `is_home` on loopback.
 
-    One bad address among good ones is enough: who connects may choose any of them.
+    One bad address among good ones is refused: a connection may use any of them.
     """
     is_good = _is_loopback if is_home else is_public
     if len(addresses) > MOST_ADDRESSES or not all(map(is_good, addresses)):

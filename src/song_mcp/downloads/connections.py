@@ -1,9 +1,9 @@
 """Connections for downloads: to public addresses alone.
 
-Invariant: a host's name is looked up once for a connection, every address that it
-has must be public, and the connection goes to one of those very addresses, while TLS and the
-Host header keep the name. So a name cannot change between the check and the connection. Where a
-proxy is set, it looks up names itself; see `MediaTransport`.
+A host's name is looked up once for a connection. Every address that it has must be public, and the
+connection goes to one of these addresses, while TLS and the Host header use the name. So a name
+cannot change between the check and the connection. A proxy looks up names itself; see
+`MediaTransport`.
 
 Nothing here reads the environment. This module imports httpx: it is loaded on first use.
 """
@@ -28,10 +28,10 @@ from song_mcp.providers.transport import service_transport, tls
 
 Connect = Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
 DEFAULT_PORTS = {"http": 80, "https": 443}
-TRIES = 4
+ADDRESSES_TRIED = 4
 PATIENCE_S = 3.0
-"""How long one of several addresses is waited for, in seconds, before the next is tried."""
-BROKEN = (
+"""How long a connection to one of several addresses may take, in seconds, before the next try."""
+CONNECTION_ERRORS = (
     httpx.HTTPError,
     httpx.StreamError,
     httpcore.NetworkError,
@@ -40,7 +40,7 @@ BROKEN = (
     ssl.SSLError,
     ConnectionError,
 )
-"""All that a connection can fail with, made here or by httpx."""
+"""All errors that a connection can raise, made here or by httpx."""
 
 
 def origin_of(url: httpx.URL) -> tuple[str, int]:
@@ -51,10 +51,10 @@ def origin_of(url: httpx.URL) -> tuple[str, int]:
 class MediaTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses, and to `home`, the sandbox's origins on this machine.
 
-    With `proxy` everything but `home` goes through it, by name. The name is looked up here too,
-    and not asked if it has an address that is not public; but the proxy looks for itself, and
-    may be told something else. A name that only the proxy knows is left to it. `resolver`,
-    `network` and `context` stand in for the system's resolver, sockets and certificates.
+    With `proxy`, everything but `home` goes through it, by name. The name is looked up here too,
+    and not asked if it has an address that is not public. But the proxy does its own look-up, which
+    may find other addresses. A name that only the proxy knows is left to it. `resolver`, `network`
+    and `context` replace the system's resolver, sockets and certificates.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class MediaTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask once; raises LibraryError before anything leaves for a host that is not public."""
+        """Send one request; raises LibraryError before anything leaves to a non-public host."""
         origin = origin_of(request.url)
         if self._proxied is None or origin in self._home:
             return await self._ask(request, origin)
@@ -85,7 +85,7 @@ class MediaTransport(httpx.AsyncBaseTransport):
         return await self._proxied.handle_async_request(request)
 
     async def aclose(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._direct.aclose()
         if self._proxied is not None:
             await self._proxied.aclose()
@@ -104,7 +104,7 @@ class MediaTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer as it comes off the wire."""
+    """The body of a response, as it was sent."""
 
     def __init__(self, response: httpcore.Response) -> None:
         self._response = response
@@ -163,7 +163,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 async def _first(addresses: Sequence[str], connect: Connect) -> httpcore.AsyncNetworkStream:
     """Connect to the first of a few addresses that answers; raises OSError if none does."""
-    for address in addresses[:TRIES]:
+    for address in addresses[:ADDRESSES_TRIED]:
         with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
             return await connect(address)
     raise OSError

@@ -1,7 +1,7 @@
 """Downloads: audio and covers from hosts that a service named, without a key.
 
-Invariant: whoever is asked was checked before (`addresses`, `connections`), each redirect like
-the first; what comes is taken as it is, never unpacked, and never more than was allowed.
+Every host was checked before it is asked (`addresses`, `connections`), that of a redirect too. What
+arrives is taken as it is, never unpacked, and never more of it than was allowed.
 
 No message holds an address or an exception's own text. Times are seconds.
 """
@@ -28,10 +28,11 @@ LONGEST_URL = 8_000
 
 @dataclass(frozen=True)
 class Reach:
-    """Where downloads may go, and how.
+    """Which hosts downloads may ask, and how.
 
-    `home` are the origins on this machine that may be asked, by plain http too; `host_suffixes`
-    narrows the public hosts if there are any; `proxy` is the URL of a proxy, "" for none.
+    `home` are the origins on this machine that may be asked, by plain http too. If there are
+    `host_suffixes`, only public hosts that end with one may be asked. `proxy` is the URL of a
+    proxy, "" for none.
     """
 
     home: Origins = frozenset()
@@ -59,13 +60,13 @@ async def download(
     reach: Reach = PUBLIC,
     transport: Transport | None = None,
 ) -> Downloaded:
-    """Pour what is at `url` into `sink`, without a key, in at most `deadline_s` seconds.
+    """Pass the bytes at `url` to `sink`, without a key, in at most `deadline_s` seconds.
 
     The address and each of at most three redirects must pass `check_url`. Raises what `sink`
-    raises, and LibraryError for all else, more than `cap_bytes` among it; by then part of the
-    audio may have reached `sink`.
+    raises, and LibraryError for every other failure, also if there are more than `cap_bytes`. By
+    then part of the audio may have reached `sink`.
     """
-    from song_mcp.downloads.connections import BROKEN, MediaTransport
+    from song_mcp.downloads.connections import CONNECTION_ERRORS, MediaTransport
 
     try:
         with anyio.fail_after(deadline_s):
@@ -77,15 +78,15 @@ async def download(
                     await response.aclose()
     except TimeoutError:
         raise LibraryError(f"The audio was not there within {deadline_s:.0f} s.") from None
-    except BROKEN:
+    except CONNECTION_ERRORS:
         raise LibraryError("The connection to the audio's host failed or broke.") from None
 
 
 def check_url(url: str, reach: Reach = PUBLIC) -> None:
     """Raise LibraryError unless `url` is https at port 443 of a host that may be public.
 
-    The origins of `reach.home` may be asked as well. Nothing is looked up here: what addresses
-    the host has is checked where it is connected to.
+    The origins of `reach.home` may be asked as well. Nothing is looked up here: the addresses of
+    the host are checked when a connection is made.
     """
     from song_mcp.downloads.connections import origin_of
 
@@ -114,7 +115,7 @@ def _parsed(url: str) -> "httpx.URL":
 
 
 async def _follow(transport: Transport, url: str, reach: Reach) -> "httpx.Response":
-    """Return the first answer that is no redirect, its body still to be read and closed."""
+    """Return the first response that is no redirect; its body is still to be read and closed."""
     for _ in range(REDIRECTS + 1):
         check_url(url, reach)
         request = new_request(url, {})
@@ -129,7 +130,7 @@ async def _follow(transport: Transport, url: str, reach: Reach) -> "httpx.Respon
 def _joined(base: "httpx.URL", location: str) -> str:
     try:
         return str(base.join(str(_parsed(location))))
-    except ValueError:  # of the standard library, which httpx asks
+    except ValueError:  # from the standard library, which httpx uses
         raise LibraryError("The audio's address redirected to no usable URL.") from None
 
 
@@ -148,13 +149,13 @@ async def _pour(
 
 
 def _check_head(response: "httpx.Response", cap_bytes: int) -> None:
-    """Raise LibraryError if the head alone tells that this is not the whole audio as it is."""
+    """Raise LibraryError if the head says that this is not the whole audio, unpacked."""
     if response.status_code != OK:
         raise LibraryError(
             f"The audio's host said HTTP {response.status_code}; the link may have expired."
         )
     if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise LibraryError("The audio's host sent it packed, although it was asked not to.")
+        raise LibraryError("The audio's host sent it compressed, although it was asked not to.")
     length = response.headers.get("content-length", "")[:20]
     if length.isdecimal() and int(length) > cap_bytes:
         raise _too_long(cap_bytes)
