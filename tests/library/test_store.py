@@ -254,7 +254,7 @@ async def test_a_hidden_file_that_was_exchanged_gets_no_final_name(
         hidden.unlink()
         hidden.symlink_to(victim)
 
-    assert "exchanged" in await refusal(Library(folder, fetch, cap_bytes=CAP))
+    assert "replaced" in await refusal(Library(folder, fetch, cap_bytes=CAP))
     assert names(folder) == []
     assert victim.read_bytes() == b"not yours"
 
@@ -462,7 +462,7 @@ def test_a_step_that_comes_after_its_file_was_discarded_does_nothing(folder: Pat
     file.discard()
     file.open()
     assert not folder.exists()
-    with pytest.raises(LibraryError, match="given up"):
+    with pytest.raises(LibraryError, match="cancelled"):
         file.write(SONG)
 
 

@@ -11,8 +11,9 @@ and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or wr
 
 Another engine, such as an object store, has to offer what `Library` offers: `save`, `read`, `part`,
 `cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned are
-written into the journal and come back in a `Clip`. Others show them and never open them. The name
-at the end of `file` must end with the short id, because people ask for a clip by it.
+written into the journal, and are in the `Clip` that is passed in later. Others show them and never
+open them. The name at the end of `file` must end with the short id, because people ask for a clip
+by it.
 """
 
 from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id

@@ -1,8 +1,8 @@
 """Files that are written under a hidden name and placed whole under a final one.
 
-Invariant: a file gets its final name when all of it is on the disk. It is then in the intended
-folder, and it replaced nothing. Every step uses the descriptor of the folder, which is opened
-without following a symlink, so a symlink that somebody plants later redirects nothing.
+A file gets its final name when all of it is on the disk. It is then in the intended folder, and it
+replaced nothing. Every step uses the descriptor of the folder, which is opened without following a
+symlink, so a symlink that somebody plants later redirects nothing.
 """
 
 import errno
@@ -110,7 +110,7 @@ class AtomicFile:
     def _step(self) -> Iterator[FileIO]:
         with self._lock, explained(self._folder):
             if self._file is None:
-                raise LibraryError("Saving the clip was given up. The clip keeps its link.")
+                raise LibraryError("Saving the clip was cancelled. The clip keeps its link.")
             yield self._file
 
     def _take(self, name: str, size: int) -> bool:
@@ -126,7 +126,8 @@ class AtomicFile:
         placed = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
             _unlink(name, fd)  # somebody replaced the hidden file
-            raise LibraryError("The clip's file was exchanged by others. The clip keeps its link.")
+            msg = "Another program replaced the clip's file. The clip keeps its link."
+            raise LibraryError(msg)
         with suppress(OSError):  # some file systems refuse it
             os.fsync(fd)
         return True
@@ -218,7 +219,7 @@ FAULTS = {
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn any error of the system into a LibraryError that says what to do."""
+    """Turn an error of the system into a LibraryError that says what to do."""
     try:
         yield
     except (OSError, UnicodeError) as error:

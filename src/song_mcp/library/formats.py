@@ -1,8 +1,8 @@
 """What kind of audio a file is, recognised by its bytes alone.
 
-Invariant: what `recognise` accepts begins as one of five kinds of audio and is as long as it says.
-Host, URL and MIME type are never believed: an expired link can answer 200 with an HTML page,
-which a player would take for a song.
+What `recognise` accepts begins as one of five kinds of audio, and is as long as it says. Host, URL
+and MIME type are never trusted: an expired link can answer 200 with an HTML page, which a player
+would take for a song.
 """
 
 import struct
@@ -71,7 +71,7 @@ def picture_format(picture: bytes) -> Format | None:
 
 def _refusal(what: str) -> LibraryError:
     return LibraryError(
-        f"The clip was not saved: what the link gave {what}. The clip keeps its link; look at the "
+        f"The clip was not saved: the download {what}. The clip keeps its link; look at the "
         "task again in a while to save it."
     )
 
@@ -100,7 +100,7 @@ SAMPLE_RATES = {
 """Hertz by the header's number of the MPEG version: 3 is 1, 2 is 2, 0 is 2.5."""
 FRAMES_IN_A_ROW = 3
 SEARCHED_BYTES = 4096
-"""How far after an ID3 tag the first frame may begin: encoders pad, and some count wrongly."""
+"""How many bytes after an ID3 tag the first frame may begin: encoders pad, some count wrongly."""
 PROMISE_KEPT = 0.95
 """How much of the length in a Xing header must be there: encoders count slightly differently."""
 HAS_FRAMES, HAS_BYTES = 1, 2

@@ -1,7 +1,7 @@
 """What the file of a clip is called.
 
-Invariant: a name is made of letters, marks, digits, dashes and single spaces alone, whatever the
-title holds, and ends with the beginning of a key that stands for this clip and no other.
+Whatever the title is, a name has only letters, marks, digits, dashes and single spaces. It ends
+with the beginning of a key that stands for this clip and no other.
 """
 
 import base64
@@ -16,9 +16,9 @@ from song_mcp.songs import Clip, ServiceName, Task
 from song_mcp.text import clean
 
 TITLE_CHARACTERS, TITLE_BYTES = 60, 120
-"""The most of a title in a file name: short enough on every system with key and extension."""
+"""How much of a title a file name may have: with key and extension it fits on every system."""
 MARKS = 8
-"""The most marks on one letter: Tibetan and Hebrew need fewer, and piles of them are noise."""
+"""How many marks one letter may have: no script needs more, Tibetan and Hebrew included."""
 INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
 APOSTROPHES = "'\u2018\u2019"
 """Signs inside words, which are removed without leaving a space."""
@@ -44,7 +44,7 @@ def short_id(task: Task, clip: Clip) -> str:
 
 
 def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
-    """Return the names that the clip's file may have, best first.
+    """Yield the names that the clip's file may have, best first.
 
     The part of the key also prevents names with a special meaning, such as NUL on Windows.
     """

@@ -241,6 +241,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _gone(clip: Clip) -> LibraryError:
     name = clip.file.name if clip.file else ""
     return LibraryError(
-        f"The file {name!r} of clip {clip.clip_id} is gone from the library, or no audio any more. "
+        f"File {name!r} of clip {clip.clip_id} is gone from the library, or is no longer audio. "
         "Put it back, or look at the task again. The clip keeps its link."
     )

@@ -1,7 +1,7 @@
 """The tags inside a file: written, read back, and the length of its audio measured.
 
-Invariant: tagging makes new bytes and never touches old ones, so audio that cannot be tagged
-is saved as it came.
+Tagging makes new bytes and never changes the old ones, so audio that cannot be tagged is saved as
+it was sent.
 
 Mutagen is imported when the first clip is tagged: every chat starts the server, but few save.
 It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives with are
