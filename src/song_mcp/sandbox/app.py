@@ -22,7 +22,7 @@ from song_mcp.sandbox.wire import web_page
 __all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "build_app"]
 
 STANDS_IN_FOR = ("piapi", "gptge")
-"""The services, by their names in `songs.SERVICES`, that a server may be pointed at it for."""
+"""The services that it stands in for, by their names in `songs.SERVICES`."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
 _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
@@ -83,7 +83,7 @@ def build_app(
     """Build a sandbox of its own.
 
     `song_seconds` is the time from a submission to its end; lyrics take a quarter of it. `clock`
-    gives Unix seconds: states follow it, so a test may turn it by hand. `press` makes the MP3 of a
+    returns Unix seconds: states follow it, so a test may set it by hand. `press` makes the MP3 of a
     tune. The `Sandbox` object with counters and received requests is at `app.state.sandbox`.
     """
     app = Starlette(

@@ -1,6 +1,6 @@
 """The cover: a small abstract picture, a patchwork of tiles in five colours of one palette.
 
-The same text always gives the same PNG: 512 pixels square, a few kilobytes.
+The same text always makes the same PNG: 512 pixels square, a few kilobytes.
 """
 
 import struct

@@ -46,7 +46,7 @@ class Row:
     spoil: Callable[[Response, str], Response] | None = None
     """From the answer to an accepted submission and the argument, to what is sent."""
     new_id: Callable[[str], str] | None = None
-    """From a UUID to the id that the task gets."""
+    """From a UUID to the id of the task."""
     fails: bool = False
     """Whether the task ends in failure."""
     looks: int = 0

@@ -113,7 +113,7 @@ def _backing(lead: str, said: Sequence[str], dice: Random) -> str:
 
 
 def mood(text: str) -> Mood:
-    """Read the mood of a description."""
+    """Return the mood of a description."""
     said, dice = words(text), Random(f"mood {text}")  # nosec B311 # dice for music, not for a secret
     scale = _said(said, _SCALE) or dice.choice(("major", "minor", "dorian", "mixolydian", "major"))
     lead = _said(said, _LEAD) or dice.choice(_LEADS)

@@ -1,6 +1,6 @@
 """The synthesiser: a tune is a plan of what to play, and pressing it makes an MP3.
 
-The same tune always gives the same bytes, and they last exactly `duration_s`: the plan counts MP3
+The same tune always makes the same bytes, and they last exactly `duration_s`: the plan counts MP3
 frames of 24 ms, and the MP3 has exactly that many.
 """
 
