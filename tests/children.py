@@ -2,8 +2,8 @@
 
 Whatever happened inside (a failure, a cancellation, the limit of the test), leaving the context
 closes the pipes to the child, then sends SIGTERM, then SIGKILL, each by the child's own id and with
-time to obey. It is shielded from cancellation, and no step is waited for without a bound. The one
-other context that does this, in the same order, is the SDK's `stdio_client`.
+time to end. It is shielded from cancellation, and each step has a bound. The one other context that
+does this, in the same order, is the SDK's `stdio_client`.
 """
 
 import signal
@@ -88,14 +88,14 @@ async def output_of(
 
 
 def kill_all() -> None:
-    """Kill every child of this process that is still in its context; their owners find out."""
+    """Kill every child of this process that is still in its context; their owners notice it."""
     for child in list(_alive):
         with suppress(ProcessLookupError):
             child.kill()
 
 
 async def _end(child: Process) -> None:
-    """Close its pipes, end it, and let go of it."""
+    """Close its pipes, end it, and wait for it."""
     try:
         for pipe in (child.stdin, child.stdout, child.stderr):
             if pipe is not None:
@@ -127,7 +127,7 @@ async def _ends_by_itself(child: Process) -> bool:
 
 
 def _end_plainly(child: subprocess.Popen[Any]) -> None:
-    """Close its pipes, end it, and let go of it."""
+    """Close its pipes, end it, and wait for it."""
     try:
         for pipe in (child.stdin, child.stdout, child.stderr):
             if pipe is not None:
@@ -139,7 +139,7 @@ def _end_plainly(child: subprocess.Popen[Any]) -> None:
                 if _ends_plainly(child):
                     break
     finally:
-        child.kill()  # does nothing to one that is gone
+        child.kill()  # does nothing if it has ended
         _alive.discard(child)
 
 

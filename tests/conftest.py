@@ -72,14 +72,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep real keys and folders out of every test."""
+    """Hide real keys and folders from every test."""
     for name in os.environ:
         if name.startswith(("PIAPI_", "GPTGE_", "SONG_MCP_")):
             monkeypatch.delenv(name)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what uses `era` once for each protocol era, but where a marker says otherwise."""
+    """Run what uses `era` once for each protocol era, unless a marker says otherwise."""
     if "era" in metafunc.fixturenames:
         metafunc.parametrize("era", tested_eras(metafunc), indirect=True, scope="module")
 

@@ -1,12 +1,12 @@
 """Every test ends: a pytest plugin that limits each phase of a test, and keeps its teardown safe.
 
-**The limit.** Set-up, call and teardown of a test may each take `--limit` seconds. Past that the
+**The limit.** Set-up, call and teardown of a test may each take `--limit` seconds. After that the
 stacks of all threads and tasks are shown, and the phase is interrupted: what awaits is cancelled,
-what blocks in Python or in a system call gets the failure raised where it stands. After that it has
-time to unwind, in which contexts end their children. What does not is pressed harder step by step:
-interrupted again, its children killed, its coroutine closed. If all that does not help, a
-C thread shows the stacks once more and ends the process; pytest-xdist then reports the test as the
-one that crashed its worker.
+and the failure is raised in what blocks in Python or in a system call. Then it has time to unwind,
+in which contexts end their children. If it does not end, each step does more: it is interrupted
+again, its children are killed, its coroutine is closed. If none of this helps, a C thread shows the
+stacks once more and ends the process; pytest-xdist then reports the test as the one that crashed
+its worker.
 
 `pytest-timeout` cannot do this here. Its signal raises in whatever coroutine runs at that moment,
 or out of the event loop, while anyio's runner task still holds the hanging test: the teardown of
@@ -44,7 +44,7 @@ from tests.limits import EXIT_S, LAST_STEP, STEP_S, TEST_S
 Task = asyncio.Task[Any]
 
 AGAIN = 5
-"""From this step on what is past its limit is interrupted again with every step."""
+"""From this step on, a phase past its limit is interrupted again with every step."""
 BY_FORCE = 8
 """From this step on its coroutine is closed, whatever it catches."""
 
@@ -57,12 +57,12 @@ class Limit:
         self.seconds = float(marker.args[0] if marker else item.config.getoption("--limit"))
         self.step_s = float(item.config.getoption("--limit-step"))
         self.tasks: set[Task] = set()
-        """What is waited for in this phase; empty where no task of ours is."""
+        """The tasks that this phase waits for; empty if none of them is ours."""
         self._item = item
         self._phase = phase
         self._steps = 0
         self._told: asyncio.Handle | None = None
-        """What the event loop was told and has not yet heard."""
+        """What the event loop was told to call and has not called yet."""
 
     @property
     def is_over(self) -> bool:
@@ -106,7 +106,7 @@ class Limit:
             self._told = loop.call_soon_threadsafe(self._cancel)
 
     def _blocks(self) -> bool:
-        """Whether the event loop stands still in what is waited for, and not in itself."""
+        """Whether the task that the phase waits for blocks the event loop."""
         if self._told is None:
             return False
         now_running = asyncio.current_task()
@@ -118,7 +118,7 @@ class Limit:
             self._told = None
 
     def _cancel(self) -> None:
-        """Cancel what is waited for; if that is no task of ours, a loop that closes hangs."""
+        """Cancel what the phase waits for; if no task of ours does, a loop that closes hangs."""
         self._told = None
         closing = not self.tasks and self._steps >= AGAIN
         for task in asyncio.all_tasks() if closing else self.tasks:
@@ -140,7 +140,7 @@ _ours.fixtures = set()
 
 
 def _close(task: Task) -> None:
-    """End a coroutine in spite of itself; the task finds out when it is cancelled."""
+    """End a coroutine whatever it catches; its task finds out when it is cancelled."""
     coroutine = task.get_coro()
     if isinstance(coroutine, Coroutine):
         with suppress(BaseException):
@@ -151,7 +151,7 @@ def _close(task: Task) -> None:
 
 
 def stacks() -> str:
-    """Return where every thread of the process and every task of its event loop is."""
+    """Return the stacks of every thread of the process and every task of its event loop."""
     told = io.StringIO()
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():  # noqa: SLF001 - as its documentation says
@@ -165,7 +165,7 @@ def stacks() -> str:
 
 
 def _awaiting(coroutine: Any) -> Iterable[FrameType]:  # noqa: ANN401 - whatever can be awaited
-    """The frames from a coroutine to what it waits for."""
+    """The frames of a coroutine, down to what it waits for."""
     while coroutine is not None:
         for kind in ("cr", "gi", "ag"):
             if frame := getattr(coroutine, f"{kind}_frame", None):
@@ -221,7 +221,7 @@ def apart(function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., An
 
 
 async def _end_with_a_fixture(task: Task) -> None:
-    """Cancel a test one of whose fixtures has ended; raises what that ended with."""
+    """Cancel a test if one of its fixtures has ended; raises what the fixture ended with."""
     task.cancel()
     await _first_of(task)
     for fixture in _ours.fixtures:
@@ -259,7 +259,7 @@ def lasting(function: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncI
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
-    """Give an async fixture a task; around anyio's own wrapper of it."""
+    """Run an async fixture in a task of its own, around anyio's own wrapper of it."""
     function: Any = fixturedef.func
     if inspect.isasyncgenfunction(function):
         fixturedef.func = lasting(function)  # type: ignore[misc]  # as anyio's plugin does
@@ -273,7 +273,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    """Give an async test a task; each example of Hypothesis is one."""
+    """Run an async test in a task of its own; each example of Hypothesis has one."""
     function = pyfuncitem.obj
     examples = getattr(function, "hypothesis", None)
     if examples is not None and inspect.iscoroutinefunction(examples.inner_test):

@@ -90,7 +90,7 @@ class Ear:
     async def listening(self, *uris: str) -> AsyncIterator["Ear"]:
         """Subscribe to the list and to these resources, and unsubscribe in the end.
 
-        An older client is told of the list in any case.
+        An older client always gets notices of the list.
         """
         if now_tested.era == LEGACY:
             async with self._subscribed(uris):

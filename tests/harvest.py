@@ -1,8 +1,8 @@
 """What a run of the tests with `--canaries FOLDER` leaves in that folder, to be searched after it.
 
-Every logger's words at their most talkative, here and in the servers that tests start; what
-clients and children were answered and what was printed; and, as pytest's own `--basetemp` is a
-folder in it, every file that a test wrote. Without the option nothing here does anything.
+These are all log messages at DEBUG, of the tests and of the servers that they start; what clients
+and children were answered and what was printed; and every file that a test wrote, as pytest's own
+`--basetemp` is a folder in it. Without the option nothing here does anything.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY, Echoing, enriched
 
-if TYPE_CHECKING:  # the workers of races do without
+if TYPE_CHECKING:  # the workers of races do not need it
     import httpx
     from starlette.applications import Starlette
 
@@ -31,13 +31,13 @@ sys.exit(main(sys.argv[1:]))
 
 
 def folder() -> Path | None:
-    """Give the folder of this run, or None where nothing is gathered."""
+    """Return the folder of this run, or None if nothing is gathered."""
     name = os.environ.get(VARIABLE)
     return Path(name) if name else None
 
 
 def gather(kind: str, words: str) -> None:
-    """Keep what came out, under what it is: results, stdout, printed."""
+    """Record what came out, by its kind: results, stdout, printed."""
     into = folder()
     if into is not None:
         with (into / f"{kind}-{os.getpid()}.txt").open("ab") as file:
@@ -45,13 +45,13 @@ def gather(kind: str, words: str) -> None:
 
 
 def server_arguments() -> Sequence[str]:
-    """Give Python's arguments for a song-mcp; one that logs all it can where that is gathered."""
+    """Return Python's arguments to run a song-mcp; it logs at DEBUG if logs are gathered."""
     into = folder()
     return ("-m", "song_mcp") if into is None else ("-c", SERVER.format(folder=into))
 
 
 def echoed(app: "Starlette") -> "Starlette":
-    """Let a stand-in for the services put canaries wherever a service could."""
+    """Let a stand-in for the services put canaries into all that a service could."""
     if folder() is not None:
         app.add_middleware(Echoing, fed=_count)
     return app
@@ -82,7 +82,7 @@ def log_everything() -> None:
 
 
 def _gather_results() -> None:
-    """Keep every result and error that the SDK's client gives, in the client's own class."""
+    """Record every result and error that the SDK's client gets; this patches the client's class."""
     from mcp.client.session import ClientSession
 
     send = ClientSession.send_request
@@ -100,7 +100,7 @@ def _gather_results() -> None:
 
 
 def _feed_transports() -> None:
-    """Put canaries beside what services in memory answer, in httpx's own class."""
+    """Put canaries beside what services in memory reply; this patches httpx's class."""
     import httpx
 
     handle = httpx.MockTransport.handle_async_request
@@ -114,7 +114,7 @@ def _feed_transports() -> None:
 
 
 def _fed(response: "httpx.Response") -> "httpx.Response":
-    """Give an answer in JSON with canaries, and any other as it is."""
+    """Return an answer in JSON with canaries, and any other as it is."""
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):

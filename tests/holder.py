@@ -18,7 +18,7 @@ IDENTIFIER = "io.modelcontextprotocol/tasks"
 
 
 class Handle(Result):
-    """What a paid call is answered with."""
+    """The answer to a paid call."""
 
     result_type: Literal["task"]
     task_id: str
@@ -31,7 +31,7 @@ class Handle(Result):
 
 
 class Answered(Result):
-    """Whatever a holder is answered."""
+    """Any answer to a question about a handle."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -50,7 +50,7 @@ class TaskRequest(Request[TaskParams, str]):
 
 
 class Holder(ClientExtension):
-    """Declares the extension, and waits for the end of each call behind its back."""
+    """Declares the extension, and polls the handle of each call to its end by itself."""
 
     identifier = IDENTIFIER
 
@@ -70,14 +70,14 @@ async def begin(client: Client, tool: str, **arguments: Any) -> Handle:  # noqa:
 
 
 async def ask(session: ClientSession, method: str, task_id: str, **more: Any) -> Json:  # noqa: ANN401
-    """Send tasks/get, tasks/update or tasks/cancel; gives the result as it came."""
+    """Send tasks/get, tasks/update or tasks/cancel; returns the result as it came."""
     params = TaskParams(task_id=task_id, **more)
     answer = await session.send_request(TaskRequest(method=method, params=params), Answered)
     return answer.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"meta"})
 
 
 async def end_of(session: ClientSession, task_id: str) -> Json:
-    """Ask until the task is not being worked on any more."""
+    """Poll until the task is not being worked on any more."""
     with anyio.fail_after(HANGS_S):
         while (found := await ask(session, "tasks/get", task_id))["status"] == "working":
             pass

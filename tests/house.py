@@ -1,8 +1,8 @@
 """A whole song-mcp for one test: sandbox on loopback, real adapters, the SDK's client in memory.
 
-Everything runs on one fast clock, so that a song is there in a moment; only calls wait as long as
-they say, so that a busy machine keeps up. Its client speaks as `tests.eras` says, where each test
-of a client runs once for each protocol era.
+Everything runs on one fast clock, so that a song is ready in a moment. Only calls wait as long as
+they say, so that a busy machine keeps up. Its client speaks the protocol era of the test, which
+`tests.eras` chooses.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -40,7 +40,7 @@ QUICK = Rules(clip_seconds=1.0, extension_seconds=0.5, hold_seconds=150.0)
 
 
 class FastClock(Clock):
-    """Services and followers are `SPEED` times as fast as the wall clock; a call that waits is not.
+    """Services and pollers are `SPEED` times as fast as the wall clock; a call that waits is not.
 
     A call measures with `monotonic` how long it has waited. At the speed of the rest, 25 s would be
     over in 2.5 s, and what a call answers would depend on how fast the machine is.
@@ -58,7 +58,7 @@ class FastClock(Clock):
 
 @dataclass
 class House:
-    """The client that asks, and the sandbox that sees what arrives."""
+    """The client that asks, and the sandbox that records what arrives."""
 
     client: Client
     sandbox: Sandbox
@@ -71,7 +71,7 @@ class House:
         return await self.client.call_tool(tool, arguments)
 
     async def ok(self, tool: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
-        """Call a tool that must succeed; gives its structured content."""
+        """Call a tool that must succeed; returns its structured content."""
         result = await self.call(tool, **arguments)
         assert not result.is_error, text(result)
         assert result.structured_content is not None
@@ -85,7 +85,7 @@ class House:
         return song
 
     async def error(self, tool: str, **arguments: Any) -> str:  # noqa: ANN401 - JSON
-        """Call a tool that must fail; gives the text that the model reads."""
+        """Call a tool that must fail; returns the text that the model reads."""
         result = await self.call(tool, **arguments)
         assert result.is_error, text(result)
         return text(result)
@@ -144,7 +144,7 @@ async def open_house(
 ) -> AsyncIterator[House]:
     """Open a house in `folder`, with a client of the era that is being tested.
 
-    Give a clock only if nothing has to be ready before a call has waited long enough.
+    Pass a clock only if nothing has to be ready before a call has waited long enough.
     """
     clock = clock or FastClock()
     app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp(), press=beep)

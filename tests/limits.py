@@ -4,14 +4,14 @@ No test asserts how fast anything is, so none of these figures says how long a t
 """
 
 HANGS_S = 90.0
-"""A wait inside a test; what has not happened by then never will."""
+"""A wait inside a test; what has not happened by then will never happen."""
 TEST_S = 120.0
 """Each phase of a test (set-up, call, teardown); `--limit` and the marker `limit` change it."""
 STEP_S = 5.0
-"""A test past its limit is pressed harder every so many seconds; `tests.ending` says how."""
+"""The time between two steps against a test past its limit; `tests.ending` says which."""
 LAST_STEP = 20
-"""With this step the whole run is given up, as the test cannot be ended."""
+"""With this step the whole run is ended, as the test cannot be."""
 PATIENCE_S = 10.0
-"""What a child may take for each step of its end; `tests.children` says which there are."""
+"""What a child may take for each step of ending it; `tests.children` says which."""
 EXIT_S = 60.0
 """What the interpreter may take to end when all tests are done."""

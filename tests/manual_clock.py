@@ -1,6 +1,6 @@
-"""A clock that stands still until everyone waits for it, and then goes to the next appointment.
+"""A clock that stands still until everyone waits for it, and then jumps to the next wake-up time.
 
-So a test plays an hour in moments, and what it sees depends on no machine's speed.
+So a test plays an hour in moments, and what it sees does not depend on the machine's speed.
 """
 
 import heapq
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 START = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 QUIET_ROUNDS = 25
-"""So many turns of the event loop without a thread at work, and nothing goes on any more."""
+"""After so many turns of the event loop without a thread at work, nothing is going on any more."""
 SHORTEST_S = 1e-6
 """The shortest wait, in seconds: with less, rounding could keep time where it is for ever."""
 THREADS_TURN_S = 0.0002
-"""Real time, in seconds, that a thread at work is left alone; how many of them it needs is open."""
+"""Real seconds between two looks at whether a thread is at work; it may need many of them."""
 
 
 class ManualClock(Clock):
@@ -61,7 +61,7 @@ class ManualClock(Clock):
         return happened
 
     async def run(self, seconds: float) -> None:
-        """Let so many seconds pass, each appointment at its time."""
+        """Let so many seconds pass, and wake each sleeper at its time."""
         end = self.elapsed_s + seconds
         await quiet()
         while self._next_s() <= end:
@@ -69,7 +69,7 @@ class ManualClock(Clock):
         self.elapsed_s = end
 
     async def until(self, done: Callable[[], bool], longest_s: float) -> None:
-        """Let time pass, one appointment after the other, until `done`, at most so long."""
+        """Let time pass, from one wake-up to the next, until `done`, at most so long."""
         end = self.elapsed_s + longest_s
         await quiet()
         while not done():
@@ -77,7 +77,7 @@ class ManualClock(Clock):
             await self._go_on()
 
     async def result(self, call: Awaitable[T], longest_s: float = 60.0) -> T:
-        """Await `call` while time passes; gives what it gives, and raises what it raises."""
+        """Await `call` while time passes; returns what it returns, and raises what it raises."""
         results: list[T] = []
         errors: list[Exception] = []
 
@@ -95,7 +95,7 @@ class ManualClock(Clock):
         return results[0]
 
     def _next_s(self) -> float:
-        """Give when the next appointment is that somebody still waits for."""
+        """Return when the next appointment is that somebody still waits for."""
         while self._appointments and self._appointments[0][2].is_set():
             heapq.heappop(self._appointments)
         return self._appointments[0][0] if self._appointments else math.inf
@@ -114,7 +114,7 @@ class ManualClock(Clock):
 
 
 async def quiet() -> None:
-    """Come back when every task waits for something that only time brings."""
+    """Return when every task waits for something that only time brings."""
     limiter = anyio.to_thread.current_default_thread_limiter()
     rounds = 0
     while rounds < QUIET_ROUNDS:

@@ -1,4 +1,4 @@
-"""Both services, in memory: what they accepted, what they were asked, and how they fail.
+"""Both services, in memory, with what they accepted, what they were asked, and faults.
 
 They stand behind the real adapters as an HTTP transport, so no part of song-mcp is replaced.
 """
@@ -73,7 +73,7 @@ class MemoryServices:
     most_at_once: Counter[str] = field(default_factory=Counter)
 
     def providers(self) -> dict[ServiceName, Provider]:
-        """Give the real adapters of one process, which talk to these services."""
+        """Return the real adapters of one process, which talk to these services."""
         piapi = httpx.MockTransport(partial(self._handle, "piapi"))
         gptge = httpx.MockTransport(partial(self._handle, "gptge"))
         return {
@@ -82,14 +82,14 @@ class MemoryServices:
         }
 
     def accept(self, service: ServiceName, asked: str = "", song_s: float | None = None) -> Made:
-        """Take a submission."""
+        """Accept a submission."""
         task_id = str(UUID(int=len(self.made) + 1, version=4))
         ends_at_s = self.clock.monotonic() + (self.song_s if song_s is None else song_s)
         made = self.made[task_id] = Made(task_id, service, asked, ends_at_s)
         return made
 
     def accepted(self, asked: str) -> list[Made]:
-        """Give what was accepted of one request, told by its description."""
+        """Return what was accepted of one request, found by its description."""
         return [made for made in self.made.values() if made.asked == asked]
 
     async def _handle(self, service: ServiceName, request: httpx.Request) -> httpx.Response:

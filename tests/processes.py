@@ -1,4 +1,4 @@
-"""Studios on one journal, each as a process of its own, with services and a clock in memory."""
+"""Studios on one journal, each like a process of its own, with services and a clock in memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ async def never(_url: str, _sink: Callable[[bytes], None], **_: int) -> None:
 
 @dataclass
 class Patience:
-    """How long a call waits, and when it was told what."""
+    """How long a call waits, and the progress that it was sent, with times."""
 
     seconds: float
     told: list[tuple[float, str]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Patience:
 
 @dataclass
 class Call:
-    """A call that waits, and when it was answered with what."""
+    """A call that waits, and its answer, with the time."""
 
     patience: Patience
     answered_at_s: float | None = None
@@ -74,7 +74,7 @@ class World:
     async def waiting(
         self, work: Callable[[Patience], Awaitable[Task]], seconds: float, *, calls: int = 1
     ) -> AsyncIterator[list[Call]]:
-        """Make so many calls that wait so long; gives what becomes of them."""
+        """Make so many calls that wait so long; yields their outcomes."""
         made = [Call(Patience(seconds)) for _ in range(calls)]
 
         async def wait(call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Small files of every kind that the library meets, made here: nothing is recorded anywhere."""
+"""Small files of every kind that the library handles, made here and not recorded anywhere."""
 
 import math
 import struct
@@ -42,7 +42,7 @@ def wav(seconds: float = 1.0) -> bytes:
 
 
 def flac(seconds: float = 1.0) -> bytes:
-    """A whole header, and the beginning of a frame: enough for all but a decoder."""
+    """A whole header, and the beginning of a frame: enough for everything except a decoder."""
     packed = RATE << 44 | 0 << 41 | 15 << 36 | round(seconds * RATE)
     info = struct.pack(">HH6xQ16x", 4096, 4096, packed)
     return b"fLaC" + b"\x80\x00\x00\x22" + info + b"\xff\xf8\xc9\x08" + bytes(100)

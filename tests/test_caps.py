@@ -1,4 +1,4 @@
-"""The caps that can be set: what a clip may have to be saved, and to be sent."""
+"""The caps that can be set: how large a clip may be to be saved, and to be sent."""
 
 import pytest
 

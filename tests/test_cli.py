@@ -49,14 +49,14 @@ def output_of(command: Sequence[str], **options: Any) -> str:  # noqa: ANN401 - 
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Let children hear Ctrl-C even where this process was started without it."""
+    """Let children get Ctrl-C even if this process was started with it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 async def said(stream: ByteReceiveStream | None, word: bytes) -> bytes:
-    """Wait until a process has said a word; gives everything up to then."""
+    """Wait until a process has printed a word; returns everything up to then."""
     assert stream is not None
     heard = b""
     while word not in heard:

@@ -1,4 +1,4 @@
-"""The settings of the ways out reach whoever goes out."""
+"""The settings of outgoing connections reach all code that opens one."""
 
 from pathlib import Path
 from pkgutil import resolve_name

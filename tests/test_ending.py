@@ -39,7 +39,7 @@ EXPECTED = {
     "test_stubbornly[hangs_in_a_group]": {FAILED: f"call {AT_THE_LIMIT}"},
     "test_stubbornly[hangs_stubbornly]": {FAILED: f"call {AT_THE_LIMIT}"},
 }
-"""What is said of each test of the sample suite, in which words."""
+"""The words that the report must have for each test of the sample suite."""
 
 
 def ran(folder: Path, sample: str, *options: str) -> tuple[int, str]:

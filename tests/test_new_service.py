@@ -33,7 +33,7 @@ DEADLINE_S = 120
 
 
 class ToyService(BaseHTTPRequestHandler):
-    """The toy itself: one song for each wish, there at once; it wants its key but for the audio."""
+    """The toy itself: one song for each request, ready at once; all but the audio needs its key."""
 
     wishes: list[str]
 
@@ -65,12 +65,12 @@ class ToyService(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def toy() -> Iterator[tuple[str, list[str]]]:
-    """The toy on loopback: its base URL, and the wishes that were paid for."""
+    """The toy on loopback: its base URL, and the requests that were paid."""
     wishes: list[str] = []
     handler = type("Handler", (ToyService,), {"wishes": wishes})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

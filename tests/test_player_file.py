@@ -1,4 +1,4 @@
-"""The player's one file: built from what stands beside it, and all that the package has of it."""
+"""The player's one file is built from the sources beside it, and is all that the package has."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""The environment, and what the settings make of it."""
+"""The environment, and the settings that are read from it."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def problem() -> str:
-    """What reading the environment complains of."""
+    """The errors of reading the environment."""
     with pytest.raises(SettingsError) as caught:
         Settings.read()
     return str(caught.value)

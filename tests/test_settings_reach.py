@@ -1,4 +1,4 @@
-"""What the environment may say of the ways out: a proxy, and the hosts of media."""
+"""The settings of outgoing connections: a proxy, and the hosts of media."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rules of a request: what goes with what, limits per model, positions of extensions."""
+"""The rules of a request: which fields go together, limits per model, positions of extensions."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ REPORT = "\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
 
 @pytest.fixture(scope="module")
 def loaded_by(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """Gives the modules that a fresh interpreter has loaded once a program is done.
+    """Returns the modules that a fresh interpreter has loaded once a program is done.
 
     Its stdin is at its end, so a server starts, opens everything, and ends.
     """

@@ -1,8 +1,8 @@
 """A cheap voice for the sandbox: a tune as plain tones, in a tenth of the synthesiser's time.
 
 What it makes is as real as the synthesiser's: an MP3 of just the tune's frames, with a tone for
-each piece that tells takes, styles and continuations apart. How songs really sound is tested in
-tests/sandbox/test_tune.py.
+each piece that differs between takes, styles and continuations. How songs really sound is tested
+in tests/sandbox/test_tune.py.
 """
 
 from __future__ import annotations

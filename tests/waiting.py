@@ -6,6 +6,6 @@ import anyio
 async def a_moment() -> None:
     """Let others have the processor before looking again.
 
-    A loop that looks without a pause takes it from the very process that it waits for.
+    A loop without a pause takes processor time from the very process that it waits for.
     """
     await anyio.sleep(0.005)

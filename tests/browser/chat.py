@@ -1,8 +1,8 @@
 """A chat in a real browser: an official host around the page, and the real server behind it.
 
-The page lies in a frame of another origin, under exactly the policy that MCP Apps prescribe where
-an app declares nothing. No request of the browser leaves it: the few files of the host come from
-here, and everything else is refused and kept in `strayed`.
+The page is in a frame of another origin, under exactly the policy that MCP Apps prescribe if an app
+declares nothing. No request leaves the browser: the few files of the host are served here, and
+everything else is refused and recorded in `strayed`.
 """
 
 import json
@@ -88,7 +88,7 @@ async def served(
 
 @dataclass
 class Chat:
-    """One conversation with one player; what the page asks and says is kept."""
+    """One conversation with one player; it records what the page asks and says."""
 
     page: Page
     client: Client
@@ -105,9 +105,9 @@ class Chat:
     hears: bool = True
     """Whether the chat takes messages of the page."""
     answers: Callable[[str, Json], Awaitable[Json | None]] | None = None
-    """What answers in the server's place, where it gives something."""
+    """Answers in the server's place, unless it returns None."""
     strips_meta: bool = False
-    """Whether the chat keeps `_meta` from the page."""
+    """Whether the chat removes `_meta` from what the page gets."""
 
     @property
     def player(self) -> FrameLocator:
@@ -155,14 +155,14 @@ class Chat:
         await self.page.evaluate("([what, value]) => chat[what](value)", [what, value])
 
     async def call(self, tool: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
-        """Call a tool as the model does, with the page told of input and result."""
+        """Call a tool as the model does; the page gets its input and result."""
         await self.tell("input", arguments)
         result = await self.answer(tool, arguments)
         await self.tell("result", result)
         return result
 
     async def answer(self, tool: str, arguments: Json) -> Json:
-        """Have the server answer, and give what this chat lets through of it."""
+        """Ask the server; returns what this chat lets through of its answer."""
         answered = await self.client.call_tool(tool, arguments)
         result = answered.model_dump(mode="json", by_alias=True, exclude_none=True)
         if self.strips_meta:
@@ -183,7 +183,7 @@ class Chat:
         return self.hears
 
     def violated(self, what: str) -> None:
-        """Take note of what the policy forbade."""
+        """Record what the policy forbade."""
         self.violations.append(what)
 
 

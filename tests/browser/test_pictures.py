@@ -45,7 +45,7 @@ async def test_a_song_in_the_making_is_pictured(chat: Chat, pictures: Path) -> N
 
 @pytest.fixture(scope="module")
 async def library(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """A server with one song, as long as songs are, spoken to as from 2026-07-28 on."""
+    """A server with one song of the usual length, and a client of the protocol of 2026-07-28."""
     folder = tmp_path_factory.mktemp("library")
     app = build_app(1.0, rules=Rules(clip_seconds=98.0))
     async with (
@@ -99,7 +99,7 @@ async def test_a_checker_of_accessibility_finds_nothing(chat: Chat, theme: str) 
 
 
 async def found(chat: Chat) -> list[str]:
-    """What axe-core has against the page as it stands."""
+    """What axe-core finds wrong with the page as it is."""
     await chat.frame.evaluate(AXE.read_text(encoding="utf-8"))
     results = await chat.frame.evaluate("() => axe.run()")
     return [

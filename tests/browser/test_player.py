@@ -52,7 +52,7 @@ BLOB = """async () => {
 
 
 async def make(chat: Chat, description: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401
-    """Have a song made and wait for both takes; gives the task as it then stands."""
+    """Make a song and wait for both takes; returns the task as it is then."""
     await chat.open()
     first = await chat.call("generate_song", description=description, **arguments)
     await ready(chat)
@@ -64,7 +64,7 @@ async def make(chat: Chat, description: str, **arguments: Any) -> dict[str, Any]
 
 
 async def ready(chat: Chat, takes: int = 2) -> None:
-    """Wait until so many takes are there with their sound."""
+    """Wait until the page has so many takes with their sound."""
     await expect(chat.player.locator("audio[src]")).to_have_count(takes, timeout=SONG_WITHIN_MS)
     await expect(chat.player.locator("[aria-busy]")).to_have_count(0, timeout=SONG_WITHIN_MS)
 

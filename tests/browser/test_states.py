@@ -1,7 +1,6 @@
-"""Every state that a song can be in has an honest view, and its picture.
+"""The player shows every state of a song as it is, and a picture is taken of each.
 
-The pictures are written beside the environment, into `.venv/pictures`; those in `docs/images` are
-chosen from them.
+The pictures are written into `.venv/pictures`; those in `docs/images` are chosen from them.
 """
 
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ HOSTILE = '<img src=x onerror="parent.hacked=1"><script>hacked=1</script>'
 
 
 async def ended(chat: Chat, tool: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Have a task made and ended before there is a player; gives its structured content."""
+    """Make a task that ends before there is a player; returns its structured content."""
     made = await chat.answer(tool, arguments | {"wait_seconds": 55})
     return dict(made["structuredContent"])
 
 
 async def shown(chat: Chat, **arguments: Any) -> Locator:  # noqa: ANN401 - JSON
-    """Show something that is there already; gives the page's main part."""
+    """Show something that is there already; returns the page's main part."""
     await chat.open(context={"styles": {"variables": FONT}})
     await chat.call("play_song", **arguments)
     return chat.player.locator("main")
@@ -39,7 +38,7 @@ async def pictured(chat: Chat, folder: Path, name: str) -> None:
 
 @dataclass(frozen=True)
 class End:
-    """How a task ended, and what the page has to say of it."""
+    """How a task ended, and what the page must say of it."""
 
     name: str
     marker: str
@@ -249,7 +248,7 @@ def percent(elapsed: int) -> int:
 
 
 def running(elapsed: float, expected: float) -> dict[str, Any]:
-    """The result of a task in the making, as the server gives it."""
+    """The result of a task that is being made, as the server returns it."""
     extra = {"elapsed_seconds": elapsed, "expected_seconds": expected, "title": "Lamps"}
     task = {
         "task_id": "11111111-2222-4333-8444-555555555555",

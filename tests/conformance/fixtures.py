@@ -1,7 +1,7 @@
 """The tools, resources and prompts that the conformance suite asks for by name.
 
-They say what the suite expects and nothing of songs. Registered on the real server object, they
-carry the suite through our arguments, errors, schemas and transport.
+They do what the suite expects and have nothing to do with songs. Registered on the real server,
+they make the suite test our arguments, errors, schemas and transport.
 """
 
 import base64
@@ -52,27 +52,27 @@ SILENCE = "UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA="
 
 
 def test_simple_text() -> str:
-    """Gives a text."""
+    """Returns a text."""
     return "This is a simple text response for testing."
 
 
 def test_image_content() -> list[ImageContent]:
-    """Gives an image."""
+    """Returns an image."""
     return [_image()]
 
 
 def test_audio_content() -> list[AudioContent]:
-    """Gives a sound."""
+    """Returns a sound."""
     return [AudioContent(type="audio", data=SILENCE, mime_type="audio/wav")]
 
 
 def test_embedded_resource() -> list[EmbeddedResource]:
-    """Gives a resource within the result."""
+    """Returns a resource within the result."""
     return [_embedded("test://embedded-resource", "This is an embedded resource content.")]
 
 
 def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedResource]:
-    """Gives a text, an image and a resource."""
+    """Returns a text, an image and a resource."""
     return [
         TextContent(type="text", text="Multiple content types test:"),
         _image(),
@@ -101,7 +101,7 @@ def _embedded(uri: str, text: str) -> EmbeddedResource:
     return EmbeddedResource(type="resource", resource=contents)
 
 
-# What is told and asked while a tool runs ----------------------------------------------------
+# Notices and questions while a tool runs -----------------------------------------------------
 
 
 async def test_tool_with_progress(ctx: Ctx) -> str:
@@ -152,7 +152,7 @@ async def test_elicitation_sep1034_defaults(ctx: Ctx) -> str:
 
 
 class Choices(BaseModel):
-    """Every way in which a choice can be described."""
+    """All ways of describing a choice."""
 
     untitledSingle: str = Field(  # noqa: N815 - the suite's name, as those below
         description="Simple enum without titles",
@@ -194,7 +194,7 @@ class Choices(BaseModel):
 
 
 async def test_elicitation_sep1330_enums(ctx: Ctx) -> str:
-    """Asks the user to choose in every way there is."""
+    """Asks the user to choose, in all these ways."""
     return await _elicited(ctx, "Please select values", Choices)
 
 
@@ -292,7 +292,7 @@ async def test_input_required_result_multi_round(ctx: Ctx) -> Asked:
 
 
 async def test_input_required_result_tampered_state(ctx: Ctx) -> Asked:
-    """Asks, and is not to be told of a state that it never gave."""
+    """Asks, and does not accept a state that it never sent."""
     if ctx.request_state is None:
         return _need("round-1", confirm=_ask("ok"))
     return f"state-ok: {ctx.request_state}"
@@ -338,18 +338,18 @@ def _field(answer: object, name: str) -> str:
 
 
 LONG_S = 10
-"""From so many seconds on, a song that is asked for is never done."""
+"""A song that is to take so many seconds or more is never done."""
 
 # What becomes a task -------------------------------------------------------------------------
 
 
 def greet(name: str) -> str:
-    """Greets; is never a task."""
+    """Greets; never becomes a task."""
     return f"Hello, {name}!"
 
 
 async def slow_compute(ctx: Ctx, seconds: int = 0, label: str = "") -> TaskToolResult:
-    """Makes a song: one that is never done where it is to take long."""
+    """Makes a song, which is never done if it is to take long."""
     return await _song(ctx, "x" if seconds < LONG_S else "x [[slow:1000]]", title=label)
 
 

@@ -50,7 +50,7 @@ async def song(config: Path) -> Json:
 
 
 async def asked(config: Path, era: str, method: str, *options: str) -> Json:
-    """What the Inspector got, where it found nothing wrong."""
+    """What the Inspector got, if it found nothing wrong."""
     spoken = "legacy" if era == LEGACY else "modern"
     ran, answer = await inspected(config, spoken, method, *options)
     assert ran.returncode == 0, ran.stdout

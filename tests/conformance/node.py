@@ -19,14 +19,14 @@ SUITE = MODULES / "@modelcontextprotocol" / "conformance"
 INSPECTOR = MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build"
 REVISIONS = ("2025-11-25", "2026-07-28")
 LIMIT_S = 600.0
-"""What a run of the whole suite may take."""
+"""How long, in seconds, a run of the whole suite may take."""
 BAD = ("FAILURE", "WARNING")
 
 Checks = dict[str, dict[str, str]]
 
 
 def node() -> str:
-    """The pinned Node, or on a system that has no package of it the one on the path."""
+    """The pinned Node, or the one on the path if the system has no package of it."""
     pinned = [*MODULES.glob("node-*/bin/node")]
     found = str(pinned[0]) if pinned else shutil.which("node")
     assert found, "needs Node 22.19 or newer"
@@ -36,7 +36,7 @@ def node() -> str:
 async def run(
     arguments: Sequence[str], folder: Path, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Node program to its end in `folder`, with no settings but these."""
+    """Run a Node program to its end in `folder`, with these settings alone."""
     environment = {"HOME": str(folder), "PATH": os.defpath, "NO_COLOR": "1", **(variables or {})}
     command = [node(), *arguments]
     status, said = await output_of(command, cwd=folder, env=environment)
@@ -44,13 +44,13 @@ async def run(
 
 
 async def judged(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Have the suite judge a server."""
+    """Let the suite check a server."""
     program = str(SUITE / "dist" / "index.js")
     return await run([program, "server", "--url", url, "-o", str(folder), *options], folder)
 
 
 def checked(folder: Path) -> Checks:
-    """Of each scenario that the suite ran, what became of each of its checks, by their ids."""
+    """The status of each check, by its id, of each scenario that the suite ran."""
     found: Checks = {}
     for file in sorted(folder.glob("server-*/checks.json")):
         for check in json.loads(file.read_text(encoding="utf-8")):
@@ -76,7 +76,7 @@ def listed(file: Path) -> set[str]:
 
 
 def differences(found: Checks, expected: set[str]) -> list[str]:
-    """Where what failed is not what was expected to, in words."""
+    """The differences between what failed and what was expected to fail, in words."""
     seen: set[str] = set()
     for scenario, checks in found.items():
         each = {f"{scenario}:{check}" for check in failed(checks)}
@@ -90,7 +90,7 @@ def differences(found: Checks, expected: set[str]) -> list[str]:
 async def inspected(
     config: Path, era: str, method: str, *options: str
 ) -> tuple[subprocess.CompletedProcess[str], Json]:
-    """Have the Inspector ask the server of the configuration; gives its answer too."""
+    """Let the Inspector ask the server of the configuration; returns its answer."""
     command = [
         str(INSPECTOR / "index.js"),
         "--cli",

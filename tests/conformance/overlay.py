@@ -19,7 +19,7 @@ from tests.conformance.fixtures import PROMPTS, RESOURCES, TOOLS
 
 
 def overlay() -> SongServer:
-    """Give the server with every fixture."""
+    """Return the server with every fixture."""
     settings = Settings.read()
     server = build_server(lambda: open_studio(settings))
     for tool in TOOLS:

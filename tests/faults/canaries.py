@@ -15,7 +15,7 @@ CHANNEL_ID = 731_882_940_115
 SIGNATURE = "canary-signature-aa17"
 ELSEWHERE = "canary-signed-elsewhere-bb28"
 HIDDEN = (PIAPI_KEY, GPTGE_KEY, WEBHOOK_SECRET, USER_ID, str(CHANNEL_ID), ELSEWHERE)
-"""What comes out nowhere; `SIGNATURE` may stand in a clip's own links and nowhere else."""
+"""What may come out nowhere; `SIGNATURE` may only be in a clip's own links."""
 SIGNED = re.compile(rf"https?://[^\s\"'\\]+\?sig={SIGNATURE}")
 LINK = re.compile(r"https?://\S+/(?:media|image|audio|video|stream)\S*")
 ECHOES = {
@@ -39,7 +39,7 @@ HOLDING = {"task_id", "code", "status", "error"}
 
 
 def echoing(value: Any, key: str) -> Any:  # noqa: ANN401 - JSON
-    """Give an answer with secrets beside, signed links, and secrets in all that it says.
+    """Return an answer with secrets beside, signed links, and secrets in all that it says.
 
     `key` is the one that came with the request: a service knows no other.
     """
@@ -59,7 +59,7 @@ def _told(name: str, value: Any, key: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def enriched(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Give an answer with the canaries beside alone: its own words and links stay as they are."""
+    """Return an answer with the canaries beside alone: its own words and links stay as they are."""
     if isinstance(value, list):
         return [enriched(item) for item in value]
     if not isinstance(value, dict):
@@ -71,7 +71,7 @@ def enriched(value: Any) -> Any:  # noqa: ANN401 - JSON
 class Echoing:
     """Puts the canaries into every JSON answer of the app; others are left alone.
 
-    `fed` is told the key that came with each request that is answered so.
+    `fed` gets the key of each request that is answered so.
     """
 
     def __init__(self, app: ASGIApp, fed: Callable[[str], None] = lambda _: None) -> None:

@@ -1,4 +1,4 @@
-"""What must never come out, told here once more and apart from `song_mcp.text`."""
+"""What must never come out, defined here again and independently of `song_mcp.text`."""
 
 import math
 import unicodedata
@@ -27,7 +27,7 @@ def is_forbidden(char: str) -> bool:
 
 
 def forbidden_in(text: str) -> set[str]:
-    """Give what of `text` must not be there, joiners without neighbours among it."""
+    """Return what of `text` must not be there, joiners without neighbours among it."""
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return set()
     lonely = {
@@ -39,13 +39,13 @@ def forbidden_in(text: str) -> set[str]:
 
 
 def _stands_between(text: str, index: int) -> bool:
-    """Tell whether letters, marks or symbols stand on both sides."""
+    """Return whether there are letters, marks or symbols on both sides."""
     beside = text[index - 1 : index] + text[index + 1 : index + 2]
     return len(beside) == 2 and all(unicodedata.category(char)[0] in "LMS" for char in beside)
 
 
 def texts_in(value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give every text in a value, keys of maps too, each with the name of where it stands.
+    """Yield every text in a value, keys of maps too, each with the name of its place.
 
     Raises AssertionError for numbers that JSON has not, and for times that cannot be.
     """

@@ -1,4 +1,4 @@
-"""Asks bad servers, each as a process of its own, and tells what became of it and of the memory.
+"""Asks bad servers, each in a process of its own, and reports the result and the memory used.
 
 Run by `test_bombs`, as `eater.py MANNER CAP_BYTES`, with a question a line on standard input; it
 prints a line of JSON for each. The processes are forked from one that has imported everything, a
@@ -126,7 +126,7 @@ def restart_high_water() -> None:
 
 
 def high_water_bytes() -> int:
-    """Give the most memory that this process ever had, or had since the restart."""
+    """Return the most memory that this process ever had, or had since the restart."""
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
@@ -153,7 +153,7 @@ async def eat(manner: str, cap: int, question: dict[str, Any]) -> None:
 
 
 def main(manner: str, cap: int) -> int:
-    """Fork a process for each question; gives 0 if all ended well."""
+    """Fork a process for each question; returns 0 if all ended well."""
     tls()
     at_work, worst = 0, 0
     for line in sys.stdin:

@@ -1,8 +1,8 @@
 """Both services on loopback, counting what they accept, and the faults in front of them.
 
-A request's description (or topic) carries a marker of its own and its fate, "song-7-12 ends", so
-that what was accepted can be told request by request. Fates: `ends` and `fails` with the first
-look, `open` never does, `refused` is refused.
+A request's description (or topic) has a marker of its own and its fate, as in "song-7-12 ends", so
+that each accepted submission is known by its request. A task with the fate `ends` or `fails` ends
+at the first look, one with `open` never ends, and `refused` is refused.
 """
 
 import io
@@ -27,9 +27,9 @@ Json = dict[str, Any]
 
 MARKER = re.compile(r"song-[a-z0-9]+-[a-z0-9-]+")
 LATE_S = 0.4
-"""The longest that a late answer is held back."""
+"""How long, in seconds, a late answer is held back at most."""
 LATE_FOR = 6
-"""So many submissions of others overtake a late answer."""
+"""How many other submissions overtake a late answer."""
 LONGEST = 2**20
 BROKEN = (
     anyio.BrokenResourceError,
@@ -66,7 +66,7 @@ REPLACED = {
 }
 
 Faults = Callable[[str, int], Fault | None]
-"""Gives the fault of the so-manieth submission with a marker; of a look, whose marker is ""."""
+"""Returns the fault for a marker ("" for a look) and the number of the submission with it."""
 
 
 def no_faults(marker: str, number: int) -> Fault | None:
@@ -132,7 +132,7 @@ def marker_in(text: str) -> str:
 
 
 class FaultService:
-    """Keeps books of what arrived, what was accepted, and what was done to it on the way."""
+    """Records what arrived, what was accepted, and the faults on the way."""
 
     def __init__(self, faults: Faults = no_faults) -> None:
         self.base_url = ""
@@ -152,17 +152,17 @@ class FaultService:
         return sum(map(len, self.accepted.values()))
 
     async def until(self, is_true: Callable[[], bool]) -> None:
-        """Come back when something that arrived or was accepted makes this true."""
+        """Return when something that arrived or was accepted makes this true."""
         while not is_true():
             await self._news.wait()
 
     async def until_more(self, submissions: int) -> None:
-        """Come back when so many more submissions have arrived."""
+        """Return when so many more submissions have arrived."""
         due = self.submissions.total() + submissions
         await self.until(lambda: self.submissions.total() >= due)
 
     def make_elsewhere(self, text: str) -> str:
-        """Accept a PiAPI song that nobody here asked for; gives its id."""
+        """Accept a PiAPI song that was requested elsewhere; returns its id."""
         return self._accept(text, makes_lyrics=False).task_id
 
     # What arrives ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Real servers on one journal, the calls that clients make, and the audit of what came of them."""
+"""Real servers on one journal, the calls that clients make, and the audit of their results."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ ENVELOPE = {
         "extensions": {"io.modelcontextprotocol/tasks": {}}
     },
 }
-"""What a client that takes handles says with each request."""
+"""What a client that takes handles sends with each request."""
 HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
@@ -44,11 +44,11 @@ HELLO = {
 
 
 GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError)
-"""How a wire says that nobody is at its other end."""
+"""The errors of a connection whose other end is closed."""
 
 
 class GoneError(Exception):
-    """The server ended before it answered, or the call was cancelled; says what was told of it."""
+    """The server ended before it answered, or the call was cancelled; with the message if any."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Call:
 
     @property
     def task(self) -> Json:
-        """The task in the result; empty where it is a sentence alone."""
+        """The task in the result; empty if the result is a text alone."""
         if self.handle:
             return {"task_id": self.handle}
         return dict((self.result or {}).get("structuredContent") or {})
@@ -137,7 +137,7 @@ class Server:
         return int(await self._news.receive_until(b"\n", LONGEST_LINE))
 
     async def listen(self) -> None:
-        """Take in every line until the server ends, also those that it left in the pipe."""
+        """Read every line until the server ends, also those that it left in the pipe."""
         with suppress(*GONE):
             while True:
                 self._take(json.loads(await self._stdout.receive_until(b"\n", LONGEST_LINE)))
@@ -165,7 +165,7 @@ class Server:
         return await self._request("tools/call", {"name": tool, "arguments": arguments})
 
     async def finish(self, call: Call) -> Call:
-        """Wait for the answer; raises GoneError where there will be none."""
+        """Wait for the answer; raises GoneError if there will be none."""
         with anyio.fail_after(HANGS_S):
             await call.done.wait()
         if call.result is None:
@@ -176,24 +176,24 @@ class Server:
         return await self.finish(await self.begin(tool, arguments))
 
     async def cancel(self, call: Call) -> None:
-        """Cancel a call; what was answered before the server read that is still taken in."""
+        """Cancel a call; an answer from before the server read that still counts."""
         params = {"requestId": call.number, "reason": "the user changed their mind"}
         await self._send({"method": "notifications/cancelled", "params": params})
         await self.ping()
         call.done.set()
 
     async def ping(self) -> None:
-        """Come back when everything that the server had to say before was said."""
+        """Return when the server has written all that it had to write before."""
         method = "server/discover" if self._envelope else "ping"
         await self.finish(await self._request(method, {}))
 
     async def ask(self, method: str, **params: Any) -> Json:  # noqa: ANN401 - JSON
-        """Make any request; gives its result."""
+        """Make any request; returns its result."""
         call = await self.finish(await self._request(method, params))
         return call.result or {}
 
     async def hang_up(self) -> None:
-        """Close stdin: the way in which clients end a server."""
+        """Close stdin, as clients do to end a server."""
         await self._stdin.aclose()
 
     def kill(self, number: signal.Signals) -> None:
@@ -206,7 +206,7 @@ class Server:
                 os.kill(self._pid, number)
 
     async def end(self) -> None:
-        """See to it that the process is no more, and let go of it."""
+        """End the process, if it still runs, and close what belongs to it."""
         with anyio.CancelScope(shield=True):
             if self._pid is not None:
                 self._signal(signal.SIGKILL)
@@ -216,7 +216,7 @@ class Server:
                 await wire.aclose()
 
     async def ended(self) -> int:
-        """Wait for the end of the process, once; gives its exit status."""
+        """Wait for the end of the process, once; returns its exit status."""
         with anyio.fail_after(HANGS_S):
             await self.gone.wait()
             status = await self._told()
@@ -253,7 +253,7 @@ class Home:
 
     @property
     def lock(self) -> Path:
-        """What every writer of the journal holds while it writes."""
+        """The lock that every writer of the journal holds while it writes."""
         return self.folder / "journal.sqlite3.lock"
 
     @property
@@ -276,7 +276,7 @@ class Home:
 
 
 class Nursery:
-    """Forks servers; `orders` is the way to the process that does."""
+    """Forks servers; `orders` is the socket of the process that does."""
 
     def __init__(self, orders: socket.socket) -> None:
         self._orders = orders
@@ -299,7 +299,7 @@ class Nursery:
 
 @contextmanager
 def nursery() -> Iterator[Nursery]:
-    """Run the process that forks servers; it ends when nobody can order any more."""
+    """Run the process that forks servers; it ends when nobody can send it orders any more."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = (sys.executable, "-W", "error", CHILD, str(theirs.fileno()))
@@ -317,7 +317,7 @@ def nursery() -> Iterator[Nursery]:
 
 @asynccontextmanager
 async def started(home: Home, *arguments: str) -> AsyncIterator[Server]:
-    """Start a server, which may not be ready yet; in the end it is no more."""
+    """Start a server, which may not be ready yet; it is ended with the block."""
     home.folder.mkdir(parents=True, exist_ok=True)
     server = await home.nursery.order(home, arguments)
     async with anyio.create_task_group() as group:
@@ -333,7 +333,7 @@ async def started(home: Home, *arguments: str) -> AsyncIterator[Server]:
 
 
 def rows_in(journal: Path) -> list[Row]:
-    """The tasks in a journal, read past the program."""
+    """The tasks in a journal, read without our code."""
     with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute("SELECT * FROM tasks ORDER BY rowid")]
@@ -345,7 +345,7 @@ def integrity_of(journal: Path) -> str:
 
 
 def by_marker(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each request; a task made elsewhere has it in what was asked there."""
+    """The rows of each request; a task made elsewhere has it in what its service repeats."""
     found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         found[marker_in(f"{row['description']} {row['wire']} {row['asked']}")].append(row)
@@ -359,9 +359,9 @@ DOUBTFUL = frozenset({"in_doubt", "abandoned"})
 def broken_promises(
     rows: Sequence[Row], service: FaultService, asked_again: Mapping[str, int]
 ) -> list[str]:
-    """Every way in which the journal and the service's own books show the promise broken.
+    """Every way in which the journal and the service's own records show a broken promise.
 
-    `asked_again` says how often somebody asked in so many words to pay again for a request.
+    `asked_again` says how often somebody asked explicitly to pay again for a request.
     """
     grouped = by_marker(rows)
     broken = [*_wrong_rows(grouped, service)]
@@ -395,7 +395,7 @@ def _brief(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 
 async def cared_for(server: Server, home: Home) -> list[Row]:
-    """Wait until nothing of the dead is `submitting` any more; gives the rows."""
+    """Wait until no task of a dead process is `submitting` any more; returns the rows."""
     with anyio.fail_after(HANGS_S):
         while True:
             rows = rows_in(home.journal) if home.journal.exists() else []

@@ -1,4 +1,4 @@
-"""Searches everything that the whole suite produced for the canaries that its services echoed.
+"""Searches all that the test suite produced for the canaries that its services echoed.
 
 Run by `make canaries`, as `pytest tests/harvest_search.py --harvest FOLDER`.
 """
@@ -14,12 +14,12 @@ from tests.faults.canaries import HIDDEN, SIGNATURE, SIGNED
 from tests.harvest import WITH_OUR_KEY
 
 MAY_HOLD_LINKS = ("results-", "stdout-", "journal.sqlite3")
-"""A clip's own media URL is signed: it stands in results, in resources and in the journal."""
+"""A clip's own media URL is signed: it is in results, in resources and in the journal."""
 OURS = "outcome-"
 """The names of tests, which may hold their own input: the key that is to be hidden is in one."""
 SHOWN = 300
 MOST = 0.9
-"""The part of the tests that must have passed; whether all do is for `make test` to say."""
+"""The part of the tests that must have passed; `make test` says whether all do."""
 FEWEST_FED = 300
 
 
@@ -37,7 +37,7 @@ def places(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def hits(name: str, content: bytes) -> list[str]:
-    """Give where canaries stand that may not."""
+    """Return the places of canaries that must not be there."""
     text = content.decode("utf-8", "replace")
     if Path(name).name.startswith(MAY_HOLD_LINKS):
         text = SIGNED.sub("", text)
@@ -49,7 +49,7 @@ def hits(name: str, content: bytes) -> list[str]:
 
 
 def kind_of(name: str) -> str:
-    """Say what a place is: a journal, another file of a test, or what was gathered."""
+    """Return what kind a place is: a journal, another file of a test, or what was gathered."""
     if "journal.sqlite3" in name:
         return "journal"
     return "file" if "/" in name else name.partition("-")[0]
@@ -90,7 +90,7 @@ def test_no_canary_is_in_anything_that_the_suite_produced(
 
 
 def test_the_search_finds_canaries() -> None:
-    """A positive control: what is searched for would be found, and where."""
+    """A positive control: canaries would be found, with their places."""
     signed = f"https://cdn.example/a.mp3?sig={SIGNATURE}".encode()
     for name in ("results-1.txt", "stdout-1.txt", "files/x/home/journal.sqlite3"):
         assert hits(name, signed) == []

@@ -1,4 +1,4 @@
-"""Broken and hostile bodies, made from every documented answer: the same ones for the same seed."""
+"""Broken and hostile bodies, made from every documented reply: equal seeds make equal bodies."""
 
 import json
 import random
@@ -56,14 +56,14 @@ BOM = b"\xef\xbb\xbf"
 
 
 def bodies(service: str) -> list[Any]:
-    """Give every documented answer of the service, with what must stay inside echoed in it."""
+    """Return every documented answer of the service, with secrets echoed in it."""
     rows = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
     files = [r["file"] for r in rows if r["direction"] == "answer" and r["service"] == service]
     return [_echoing(json.loads((EXAMPLES / name).read_text(encoding="utf-8"))) for name in files]
 
 
 def _echoing(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Put secrets into the object and its tasks, as some answers have them."""
+    """Put secrets into the object and its tasks, as some replies do."""
     if isinstance(value, list):
         return [_echoing(item) for item in value]
     if not isinstance(value, dict):
@@ -95,7 +95,7 @@ class Mutator:
         )
 
     def body(self) -> bytes:
-        """Give the next body: its values are broken, in one of three its bytes as well."""
+        """Return the next body: its values are broken, and in every third its bytes as well."""
         if self._dice.random() < 0.25:
             content = self._dice.choice(self._encoded)
         else:
@@ -103,7 +103,7 @@ class Mutator:
         return self._dice.choice(self._spoilers)(content) if self._dice.random() < 0.3 else content
 
     def status(self) -> int:
-        """Give an HTTP status, most often 200."""
+        """Return an HTTP status, most often 200."""
         odd = (201, 204, 301, 400, 401, 403, 404, 422, 429, 500, 503)
         return 200 if self._dice.random() < 0.7 else self._dice.choice(odd)
 
@@ -147,7 +147,7 @@ class Mutator:
         return content[:at] + other[self._dice.randrange(len(other)) :]
 
     def _doubled(self, content: bytes) -> bytes:
-        """Name keys twice: the later value counts."""
+        """Repeat keys: the later value counts."""
         odd = json.dumps(self._dice.choice(ODD_VALUES)).encode()
         key = self._dice.choice((b"status", b"data", b"task_id", b"songs", b"code", b"duration"))
         return content[:-1] + b',"' + key + b'":' + odd + b"}"

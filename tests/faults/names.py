@@ -1,4 +1,4 @@
-"""Songs to be saved under attack, and what a folder and its surroundings must look like after."""
+"""Songs to be saved under attack, and how the folder and its surroundings must look after it."""
 
 import hashlib
 from collections.abc import Callable
@@ -19,7 +19,7 @@ CLIP = Clip("c1", "completed", title="Harbour Lights", audio_url=AUDIO)
 
 
 class Web:
-    """What is behind the links, in small pieces; `between` is called before each of them."""
+    """Downloads in small pieces; `between` is called before each of them."""
 
     def __init__(self, pages: dict[str, bytes], between: Callable[[], None] | None = None) -> None:
         self._pages = pages
@@ -35,7 +35,7 @@ class Web:
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """Give everything below a folder, links as links, with a digest of each file."""
+    """Return everything below a folder, links as links, with a digest of each file."""
     return {str(path.relative_to(folder)): _digest(path) for path in sorted(folder.rglob("*"))}
 
 
@@ -46,6 +46,6 @@ def _digest(path: Path) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a file of the library is all of the song, or all of the picture."""
+    """Return whether a file of the library is a whole song, or a whole picture."""
     content = path.read_bytes()
     return content == PICTURE if path.suffix == ".png" else content.endswith(SONG)

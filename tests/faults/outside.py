@@ -1,4 +1,4 @@
-"""The outside world for one test, all of it on loopback: names, public addresses, TLS hosts."""
+"""The internet for one test, all of it on loopback: names, public addresses, TLS hosts."""
 
 import datetime as dt
 import ipaddress
@@ -28,7 +28,7 @@ NAMES = ["media.example", "cdn.media.example", "other.example", "xn--mller-kva.e
 
 @dataclass
 class Network(httpcore.AsyncNetworkBackend):
-    """Sockets that lead public addresses to ports on loopback, and remember every connection."""
+    """Sockets that connect public addresses to ports on loopback, and record every connection."""
 
     ports: Mapping[str, int]
     connections: list[tuple[str, int]] = field(default_factory=list)
@@ -50,9 +50,9 @@ class Network(httpcore.AsyncNetworkBackend):
 
 @dataclass
 class Resolver:
-    """Gives the addresses of `names`, and reads literal addresses in all the forms a system does.
+    """Returns the addresses of `names`, and reads literal addresses in all forms that systems read.
 
-    Where a name has several lists, each look-up gives the next one, and the last for ever.
+    If a name has several lists, each look-up returns the next one, and then always the last.
     """
 
     names: Mapping[str, Sequence[Sequence[str]]]
@@ -69,7 +69,7 @@ class Resolver:
 
 @dataclass
 class Host:
-    """A server on loopback: answers each request with `reply`, and keeps what it was sent.
+    """A server on loopback: answers each request with `reply`, and records what it was sent.
 
     `names` are those that TLS clients asked for.
     """
@@ -121,7 +121,7 @@ def is_whole(request: bytes) -> bool:
 
 
 def answer(status: int, body: bytes = b"", *headers: str) -> bytes:
-    """Give a whole HTTP answer."""
+    """Return a whole HTTP answer."""
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -156,13 +156,13 @@ def server_context(on_name: Callable[[str | None], None]) -> ssl.SSLContext:
 
 
 def client_context() -> ssl.SSLContext:
-    """Trust the hosts of this module and nobody else."""
+    """Trust the certificates of this module's hosts alone."""
     return ssl.create_default_context(cadata=certificate()[1].decode())
 
 
 @cache
 def certificate() -> tuple[bytes, bytes]:
-    """Give a key and a certificate for NAMES, as PEM."""
+    """Return a key and a certificate for NAMES, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)

@@ -1,8 +1,8 @@
 """Worker processes for races: each gets an order, all say they are ready, and all start at once.
 
 A worker imports song_mcp once and lives for many rounds. Orders and answers are lines of JSON on
-its standard input and output: an order, "ready" back, "go", and the answer. It ends when its
-standard input does, or is killed by its own id.
+its standard input and output: an order, "ready" in reply, "go", and the answer. It ends when its
+standard input ends, or is killed by its own id.
 """
 
 import json
@@ -35,7 +35,7 @@ from tests.children import process
 from tests.harvest import log_everything
 from tests.limits import HANGS_S
 
-if TYPE_CHECKING:  # a worker does without
+if TYPE_CHECKING:  # a worker does not need it
     from song_mcp.sandbox.state import Sandbox
 
 Json = dict[str, Any]
@@ -61,7 +61,7 @@ class Worker:
         self._lines = BufferedByteReceiveStream(process.stdout)
 
     async def do(self, order: Json) -> Any:  # noqa: ANN401 - JSON
-        """Give an order to this worker alone."""
+        """Send an order to this worker alone."""
         return (await race([self], [order]))[0]
 
     async def tell(self, message: object) -> None:
@@ -72,13 +72,13 @@ class Worker:
         return json.loads(await self._lines.receive_until(b"\n", LONGEST_LINE))
 
     async def kill(self) -> None:
-        """End it as `kill -9` does, and come back when it is dead."""
+        """End it as `kill -9` does, and return when it is dead."""
         self.process.kill()
         await self.process.wait()
 
 
 async def race(workers: Sequence[Worker], orders: Sequence[Json]) -> list[Any]:
-    """Release one order per worker at the same moment; gives the answers in their order."""
+    """Release one order per worker at the same moment; returns the answers in their order."""
     pairs = list(zip(workers, orders, strict=True))
     with anyio.fail_after(DEADLINE_S):
         for worker, order in pairs:
@@ -129,7 +129,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 class Patience:
-    """A call that waits for so many seconds and tells nobody."""
+    """A call that waits for so many seconds and sends no progress."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -188,7 +188,7 @@ async def _submitted(hands: Hands, wanted: Json, wait_s: float) -> Json:
 
 
 async def find(hands: Hands, order: Json) -> str:
-    """Look `id` up in the studio's journal; gives the task's status, "" where there is none."""
+    """Look `id` up in the studio's journal; returns the task's status, "" if there is none."""
     assert hands.studio is not None
     try:
         return (await hands.studio.task(order["id"])).status
@@ -246,7 +246,7 @@ async def _cycle(
 
 
 async def _step(journal: Journal, step: str, name: str, key: str) -> str:
-    """Make one transaction on the task `key`; gives the id under which it is found next."""
+    """Make one transaction on the task `key`; returns the id under which it is found next."""
     if step == "prepare":
         return (await journal.prepare(_new(name), join=True)).task.local_id
     if step == "accept":
@@ -263,7 +263,7 @@ async def _step(journal: Journal, step: str, name: str, key: str) -> str:
 
 
 async def become_nobody(hands: Hands, _order: Json) -> None:
-    """Give up the rights of the system's administrator, where this process has them."""
+    """Drop the administrator's rights, if this process has them."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)

@@ -1,4 +1,4 @@
-"""Saves one song after the other into a folder, for ever: a process to be killed in the middle.
+"""Saves one song after the other into a folder, until it is killed in the middle of one.
 
 `python -m tests.faults.saver FOLDER RUN` prints a line for each song that it begins.
 """

@@ -1,4 +1,4 @@
-"""How large the fault tests are: a twentieth by default, all of it with SONG_FAULTS_SCALE=1.
+"""How large the fault tests are: a twentieth by default, the whole with SONG_FAULTS_SCALE=1.
 
 Read when the tests are collected: a fixture takes the variables of song-mcp out of each test.
 """
@@ -11,9 +11,9 @@ LIMIT_S = 300.0 + 1500.0 * SCALE
 
 
 def scaled(full: int, least: int = 1) -> int:
-    """Give the part of `full` that this run does, at least `least`.
+    """Return the part of `full` that this run does, at least `least`.
 
-    Where a part would miss a kind of fault, `least` says how much has them all.
+    If a part would miss a kind of fault, `least` says how much has all of them.
     """
     return max(least, round(full * SCALE))
 

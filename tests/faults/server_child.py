@@ -1,11 +1,11 @@
-"""A nursery of song-mcp servers: a process that has imported everything, and forks each of them.
+"""A fork server for song-mcp servers: a process that has imported everything, and forks each.
 
 Starting Python anew costs most of a second, and the fault tests start hundreds of servers. Each is
-a process of its own all the same, with its own pid, stdin, stdout, stderr and signals; a guardian
-between nursery and server waits for its end and tells the exit status.
+still a process of its own, with its own pid, stdin, stdout, stderr and signals. A guardian between
+the fork server and a server waits for its end and reports the exit status.
 
 A server may be told to die: with the arguments POINT NTH ARMED it ends itself by SIGKILL when it
-reaches the failure point POINT for the NTH time since the file ARMED is there.
+reaches the failure point POINT for the NTH time since the file ARMED exists.
 """
 
 import json
@@ -33,7 +33,7 @@ LONGEST = 2**16
 
 
 class Death:
-    """Waits at its point, once armed."""
+    """Waits at its point if it is armed."""
 
     def __init__(self, point: str, nth: str, armed: str) -> None:
         self._point = Failpoint(point)
@@ -49,7 +49,7 @@ class Death:
 
 
 def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
-    """Be the server that was ordered."""
+    """Become the server that was ordered."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     os.closerange(3, LONGEST)
@@ -72,7 +72,7 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
 
 
 def guard(order: dict[str, Any], streams: list[int], news: int) -> NoReturn:
-    """Fork the server, tell its pid, wait for it, and tell how it ended."""
+    """Fork the server, report its pid, wait for it, and report how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
@@ -86,8 +86,8 @@ def guard(order: dict[str, Any], streams: list[int], news: int) -> NoReturn:
 
 
 def nurse(orders: socket.socket) -> None:
-    """Take orders until nobody can give any: JSON, with stdin, stdout, stderr, a wire for news."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are nobody's to wait for
+    """Take orders until nobody can send any: JSON, with stdin, stdout, stderr, a wire for news."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guardians
     while True:
         message, streams, _, _ = socket.recv_fds(orders, LONGEST, 4)
         if not message:

@@ -1,7 +1,7 @@
 """A soak: a hundred open tasks with 5 % faults, for as long as asked; `make soak` runs it.
 
-One real server over stdio, one sandbox. Exit status 1 where a task was lost or paid twice, where
-a call got no result, or where file descriptors or threads grew.
+One real server over stdio, one sandbox. Exit status 1 if a task was lost or paid twice, if
+a call got no result, or if file descriptors or threads grew.
 """
 
 import itertools
@@ -56,12 +56,12 @@ BAD_SUBMISSIONS = (
 TAKE = re.compile(r"take-\d+")
 OPEN = frozenset({"submitting", "pending", "processing"})
 MOST_GROWTH = {"file descriptors": 10.0, "threads": 5.0}
-"""How much the last samples may be above the first: connections and workers come and go."""
+"""How much the last samples may exceed the first: the number of connections and workers varies."""
 
 
 @dataclass
 class Soak:
-    """What is going on: the server that is asked, and what it said."""
+    """The soak under way: the server that is asked, and what it answered."""
 
     server: Child
     ends_at: float
@@ -76,7 +76,7 @@ class Soak:
         return anyio.current_time() >= self.ends_at
 
     async def keep_one_open(self) -> None:
-        """Have a song made, wait for its end, and begin again."""
+        """Make a song, wait for its end, and begin again."""
         while not self.is_over and len(self.told) < MOST_TASKS:
             await self._one()
 
@@ -132,7 +132,7 @@ class Samples:
         ]
 
     def grown(self) -> list[str]:
-        """Name what is higher at the end than at the beginning, by more than it may."""
+        """Return what grew by more than it may from the beginning to the end."""
         return [
             f"{name} grew"
             for name, most in MOST_GROWTH.items()
@@ -157,14 +157,14 @@ def measured(pid: int) -> dict[str, float]:
 
 
 def journal_rows(folder: Path) -> list[tuple[str, str, str]]:
-    """Give the description, the service's id and the status of each task on disk."""
+    """Return the description, the service's id and the status of each task on disk."""
     path = folder / "home" / "journal.sqlite3"
     with closing(sqlite3.connect(path)) as db:
         return list(db.execute("SELECT description, task_id, status FROM tasks"))
 
 
 def clips_saved(folder: Path) -> tuple[int, int]:
-    """Give how many clips of completed tasks have a file that is there, of how many."""
+    """Return how many clips of completed tasks have a file that is there, of how many."""
     path = folder / "home" / "journal.sqlite3"
     with closing(sqlite3.connect(path)) as db:
         found = "SELECT file FROM clips JOIN tasks USING (local_id) WHERE tasks.status='completed'"
@@ -179,7 +179,7 @@ def take_of(text: str) -> str:
 
 
 def compare(soak: Soak, sandbox: Sandbox, rows: list[tuple[str, str, str]]) -> Counter[str]:
-    """Hold what was asked, what was paid and what is written down against each other."""
+    """Compare what was asked, what was paid and what is in the journal."""
     paid = Counter(take_of(item.canonical) for item in sandbox.accepted)
     written = Counter(take_of(description) for description, _, _ in rows)
     ids = {task_id for _, task_id, _ in rows if task_id}
@@ -232,7 +232,7 @@ async def load(soak: Soak, samples: Samples) -> None:
 
 
 async def run(seconds: float, folder: Path) -> list[str]:
-    """Run it all; gives what went wrong."""
+    """Run it all; returns what went wrong."""
     dice = random.Random(1)  # noqa: S311 - no secret
     with sandbox_with_cheap_media() as app:
         async with running(app) as base_url, server_beside(folder, base_url) as server:

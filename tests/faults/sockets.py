@@ -19,7 +19,7 @@ ACCOUNT = b'{"code":200,"data":{"equivalent_in_usd":10.0},"message":"success"}'
 
 @dataclass(frozen=True)
 class Script:
-    """How much of a request is read, what is sent, by service, and how it ends."""
+    """How much of a request is read, what is sent for each service, and how it ends."""
 
     reads: Reads = "all"
     sends: Mapping[ServiceName, bytes] | bytes = b""
@@ -40,7 +40,7 @@ class BareService:
 def response(
     status: int, body: bytes | str = b"", *headers: str, length: int | None = None
 ) -> bytes:
-    """Give an HTTP answer; `length` is what its head claims where that is not true."""
+    """Return an HTTP answer; `length` is what its head claims, if not the truth."""
     content = body.encode() if isinstance(body, str) else body
     claimed = len(content) if length is None else length
     lines = [f"HTTP/1.1 {status} Odd", f"Content-Length: {claimed}", *headers]
@@ -48,7 +48,7 @@ def response(
 
 
 def chunked(*chunks: bytes, last: bytes = b"0\r\n\r\n") -> bytes:
-    """Give an HTTP answer in chunks; `last` is what stands in the place of the last one."""
+    """Return an HTTP answer in chunks; `last` replaces the last one."""
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks) + last
 
@@ -70,7 +70,7 @@ async def playing(service: ServiceName, script: Script) -> AsyncIterator[BareSer
 
 @asynccontextmanager
 async def refusing() -> AsyncIterator[BareService]:
-    """Give a port of loopback at which nobody listens, and nobody else comes to listen."""
+    """Yield a port of loopback at which nobody listens or can begin to listen."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield BareService(bound.getsockname()[1])
@@ -78,7 +78,7 @@ async def refusing() -> AsyncIterator[BareService]:
 
 @asynccontextmanager
 async def ignoring() -> AsyncIterator[BareService]:
-    """Give a port whose queue is full, so that a connection is never made."""
+    """Yield a port whose queue is full, so that a connection is never made."""
     with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -124,7 +124,7 @@ async def _play(connection: socket.socket, service: ServiceName, script: Script)
 
 
 async def _read_request(connection: socket.socket) -> None:
-    """Read a request to its end, or what there is of something that is none."""
+    """Read a request to its end, or what there is of something that is not a request."""
     got = b""
     while not _is_whole(got):
         more = await asyncio.get_running_loop().sock_recv(connection, 65536)
@@ -136,7 +136,7 @@ async def _read_request(connection: socket.socket) -> None:
 def _is_whole(got: bytes) -> bool:
     head, separator, body = got.partition(b"\r\n\r\n")
     if not separator:
-        return got[:1] == b"\x16"  # a TLS greeting has no end that could be known here
+        return got[:1] == b"\x16"  # the end of a TLS greeting cannot be recognised here
     lengths = [
         line.split(b":")[1] for line in head.lower().split(b"\r\n") if b"content-length" in line
     ]

@@ -29,12 +29,12 @@ DEBUGGED = (
     "import logging, sys; logging.basicConfig(level=1, stream=sys.stderr); "
     "from song_mcp.cli import main; sys.exit(main([]))"
 )
-"""A start with every logger at its most talkative."""
+"""A start with every logger at DEBUG."""
 
 
 @dataclass
 class Child:
-    """The process: what it wrote, and what waits for an answer of it."""
+    """The process: what it wrote, and the requests that it has not answered."""
 
     process: Process
     lines: list[bytes] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Child:
     _arrived: anyio.Event = field(default_factory=anyio.Event)
 
     async def ask(self, method: str, params: Mapping[str, Any] | None = None) -> Json:
-        """Send a request and give the whole reply."""
+        """Send a request; returns the whole answer."""
         self._next_id += 1
         number = self._next_id
         await self._send({"id": number, "method": method, "params": dict(params or {})})
@@ -53,7 +53,7 @@ class Child:
         return self.replies[number]
 
     async def call(self, tool: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
-        """Call a tool; gives its result, errors too."""
+        """Call a tool; returns its result, errors too."""
         reply = await self.ask("tools/call", {"name": tool, "arguments": arguments})
         return dict(reply["result"])
 
@@ -65,7 +65,7 @@ class Child:
         await self.process.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
     async def hang_up(self) -> None:
-        """Close stdin: the way in which clients end a server."""
+        """Close stdin, as clients do to end a server."""
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
 

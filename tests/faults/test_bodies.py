@@ -1,4 +1,4 @@
-"""Whatever a service answers, only our own errors leave, and nothing that must not."""
+"""Whatever a service replies, only our own errors are raised, and no secrets get out."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SEED = int(os.environ.get("SONG_FAULTS_SEED", "20261122"))
 
 
 class Upstream(httpx.AsyncBaseTransport):
-    """Answers every request with what it was told last."""
+    """Answers every request with the reply that was set last."""
 
     def __init__(self) -> None:
         self.status, self.body = 200, b""
@@ -65,7 +65,7 @@ async def outcome(call: Awaitable[object]) -> object:
 
 
 def check(seen: object, hidden: set[str]) -> None:
-    """Hold what came out to what may come out."""
+    """Check that what came out may come out."""
     value = str(seen) if isinstance(seen, SongError) else seen
     for path, text in texts_in(value):
         assert not forbidden_in(text), (path, text)
@@ -74,9 +74,9 @@ def check(seen: object, hidden: set[str]) -> None:
 
 
 def hidden_in(body: bytes) -> set[str]:
-    """Give the secrets that this body names as such, all of them where it is no JSON.
+    """Return the secrets that this body names as such, or all of them if it is not JSON.
 
-    A value that no name tells from others cannot be known, but for the key, which is ours.
+    A secret without a name cannot be known as one, except the key, which is ours.
     """
     try:
         return {KEY, *echoed(json.loads(body.decode("utf-8-sig")))}

@@ -1,4 +1,4 @@
-"""Answers that are too much, too slow or not what they say end at the cap or the deadline.
+"""Replies that are too long, too slow or not what they claim end at the cap or the deadline.
 
 Each is asked by a process of its own (`eater`), whose memory is measured; the deadline is part of
 the question, and short.
@@ -47,7 +47,7 @@ def bomb(decoded_mib: int, wbits: int) -> bytes:
 
 
 def big_bomb() -> bytes:
-    """Give 1 MB that unpacks to 1 GB, or the part of it that this run does."""
+    """Return 1 MB that unpacks to 1 GB, or the part of it that this run does."""
     return bomb(scaled(1024, least=100), GZIP_FORMAT)
 
 
@@ -143,7 +143,7 @@ ENDS = {
     "length below zero": ("broken", "broken"),
     "two lengths": ("broken", "broken"),
 }
-"""What becomes of each bad answer: from a service, and as audio."""
+"""The result of each bad reply: from a service, and as audio."""
 
 
 async def serve(stream: anyio.abc.SocketStream) -> None:
@@ -157,7 +157,7 @@ async def serve(stream: anyio.abc.SocketStream) -> None:
             async for part in make():
                 await stream.send(part)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass  # the other side has had enough, which is what this is about
+            pass  # the other side has hung up, which is what is tested
 
 
 @asynccontextmanager
@@ -180,7 +180,7 @@ class Eaten:
 
 
 def question(url: str, fault: str, end: str) -> dict[str, Any]:
-    """Ask several times for a fault, unless it is a matter of waiting."""
+    """Ask several times for a fault, or once if it takes long."""
     deadline_s, times = (DEADLINE_S, 1) if end == "deadline" else (120.0, scaled(10))
     return {"url": f"{url}/{quote(fault)}", "deadline_s": deadline_s, "times": times}
 

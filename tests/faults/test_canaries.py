@@ -58,7 +58,7 @@ def settings(folder: Path, base_url: str) -> dict[str, str]:
 
 
 async def flows(call: Call, read: Read) -> list[object]:
-    """Make songs, continue one, have lyrics written, fail in every way, and look at it all."""
+    """Make songs, extend one, generate lyrics, fail in every way, and look at everything."""
     produced: list[object] = []
     for model, troubles in TROUBLES.items():
         song = await call("generate_song", description="quay", model=model, wait_seconds=55)
@@ -93,7 +93,7 @@ async def _trouble(call: Call, produced: list[object], model: str, name: str) ->
 
 
 def hits(texts: Mapping[str, bytes]) -> list[str]:
-    """Give where canaries stand: none may, but a clip's own links in results and the journal."""
+    """Return the places of canaries, except a clip's own links in results and the journal."""
     found = []
     for name, content in texts.items():
         text = content.decode("utf-8", "replace")
@@ -105,7 +105,7 @@ def hits(texts: Mapping[str, bytes]) -> list[str]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Give every file that was written, the journal by its name of here."""
+    """Return every file that was written, the journal by its name of here."""
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return {("journal" if "journal" in p.name else str(p)): p.read_bytes() for p in paths}
 
@@ -175,7 +175,7 @@ async def test_no_canary_comes_out_of_a_server_in_memory(
 
 
 def test_the_search_finds_canaries() -> None:
-    """A positive control: what is searched for would be found."""
+    """A positive control: canaries would be found."""
     signed = f"https://cdn.example/a.mp3?sig={SIGNATURE}"
     assert hits({"results": signed.encode(), "journal": signed.encode()}) == []
     assert len(hits({"log": signed.encode(), "x.mp3": WEBHOOK_SECRET.encode()})) == 2

@@ -41,18 +41,18 @@ WRONG_TYPES: tuple[Any, ...] = ([], {}, [[["x"]]], {"x": {"y": None}})
 NOT_OURS = re.compile(r"Traceback|pydantic|validation error|Error executing|input_value|x{200}")
 LONGEST_SENTENCE = 1_000
 SEARCHES = ("list_songs", "query")
-"""What may be of any length: that nothing was found is then a right answer."""
+"""Arguments that may be of any length: that nothing was found is then a correct answer."""
 CALLS, CANCELLED, PINGS = scaled(1000), scaled(200), scaled(200)
 LINES_CUT = scaled(20, 2)
 PAID_AT_ONCE = 20
 UNREAD_BYTES = 8 * 2**20
 MOST_TAKEN_BYTES = 2**19
-"""What a server takes of a client that reads nothing: some requests, and what pipes hold."""
+"""How many bytes a server takes from a client that reads nothing: some requests, and the pipes."""
 MORE_THAN_A_PIPE_TAKES = 40
-"""So many lists of tools are."""
+"""How many lists of tools are more than that."""
 DECIDED_AFTER_S = 4
 DECIDED_LATE = f"[[timeout:{DECIDED_AFTER_S}]]"
-"""Later than a server that waits for nobody would have ended."""
+"""In seconds: longer than a server that waits for nobody would take to end."""
 NOBODY = "http://127.0.0.1:9"
 
 
@@ -81,7 +81,7 @@ async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Chil
 
 
 async def leave(child: Child) -> None:
-    """Hang up; the server ends well and has complained of nothing."""
+    """Hang up; the server ends without an error, and has logged none."""
     await child.hang_up()
     with anyio.fail_after(HANGS_S):
         assert await child.ended() == 0
@@ -92,7 +92,7 @@ async def leave(child: Child) -> None:
 
 
 async def good_arguments(child: Child) -> dict[str, Json]:
-    """Make a song, and give arguments for each tool of which one at a time is then spoilt."""
+    """Make a song; returns arguments for each tool, of which a test spoils one at a time."""
     song = await child.tool("generate_song", description="x", wait_seconds=55)
     task = song["structuredContent"]
     looked = {"task_id": task["task_id"], "wait_seconds": 0}
@@ -112,7 +112,7 @@ async def good_arguments(child: Child) -> dict[str, Json]:
 
 
 def spoilt(tool: Json) -> Iterator[tuple[str, Any]]:
-    """Give each argument of a tool with values that it cannot have, and one that it has not."""
+    """Yield each argument of a tool with values that it cannot have, and one that it has not."""
     for name in tool["inputSchema"]["properties"]:
         yield name, HUGE
         yield from ((name, value) for value in WRONG_TYPES)
@@ -145,7 +145,7 @@ async def test_oversized_and_wrong_arguments_are_refused_unpaid(
 
 
 def wrong_with(result: Json, case: str) -> list[str]:
-    """Say what is wrong with a refusal: it is one sentence of ours that echoes next to nothing."""
+    """Return what is wrong with a refusal: it must be a sentence of ours that echoes little."""
     (block,) = result["content"]
     text = block["text"]
     is_wrong = {
@@ -161,7 +161,7 @@ def wrong_with(result: Json, case: str) -> list[str]:
 
 
 def call_of(number: int) -> Json:
-    """Give the call with this number: a list, a look or a new song, in turn."""
+    """Return the call with this number: a list, a look or a new song, in turn."""
     calls: tuple[Json, ...] = (
         {"name": "list_songs", "arguments": {"query": f"song-{number}"}},
         {"name": "get_task", "arguments": {"task_id": f"task-{number}", "wait_seconds": 0}},
@@ -174,7 +174,7 @@ def call_of(number: int) -> Json:
 
 
 async def answers(child: Child, wanted: set[int]) -> Counter[int]:
-    """Read until each of these requests has an answer; gives how many each had."""
+    """Read until each of these requests has an answer; returns how many each had."""
     seen: Counter[int] = Counter()
     while not wanted <= set(seen):
         message = json.loads(await child.line())
@@ -327,7 +327,7 @@ def test_a_client_that_never_reads_ends_the_server_by_hanging_up(
 
 
 def send_without_reading(process: subprocess.Popen[bytes]) -> int:
-    """Send requests until the server takes no more, or a bound; gives how many bytes it took."""
+    """Send requests until the server takes no more, or a bound; returns how many bytes it took."""
     assert process.stdin is not None
     assert process.stdout is not None
     os.write(process.stdin.fileno(), line_of("initialize", HELLO))
@@ -393,9 +393,9 @@ def paid_call(description: str) -> Json:
 async def test_a_client_that_hung_up_and_then_reads_gets_every_answer(
     tmp_path: Path, variables: dict[str, str], sandbox: Sandbox
 ) -> None:
-    """As a shell pipe does: all is written, stdin ends, and only then the answers are read.
+    """As in a shell pipe, all is written, stdin ends, and only then the answers are read.
 
-    A song that is not done is not waited for: that call ends, and its task is in the journal.
+    Nobody waits for a song that is not done: its call ends, and its task is in the journal.
     """
     before = len(sandbox.accepted)
     async with started(tmp_path, variables) as child:

@@ -46,7 +46,7 @@ CLIENTS = 24
 
 MODELS = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
 PATIENCE = 50
-"""So often a client repeats a call that gets no answer."""
+"""How often a client repeats a call that gets no answer."""
 
 
 def faults(marker: str, number: int) -> Fault | None:
@@ -59,7 +59,7 @@ def faults(marker: str, number: int) -> Fault | None:
 
 @dataclass
 class Slot:
-    """The place of one server: whenever it ends, another one takes its place."""
+    """The place of one server: whenever it ends, another one replaces it."""
 
     home: Home
     counts: Counter[str]
@@ -112,7 +112,7 @@ class Request:
 
 
 class Run:
-    """The clients, and the one that kills."""
+    """The clients, and what kills their servers."""
 
     def __init__(self, service: FaultService, home: Home) -> None:
         self.service = service
@@ -137,7 +137,7 @@ class Run:
         )
 
     async def all(self) -> None:
-        """Go on until enough has happened; in the end all servers are killed amid their work."""
+        """Go on until enough has happened; in the end all servers are killed at work."""
         async with anyio.create_task_group() as houses:
             for slot in self.slots:
                 houses.start_soon(slot.run)
@@ -149,7 +149,7 @@ class Run:
             houses.cancel_scope.cancel()
 
     async def kill(self) -> None:
-        """End some server each time that so many more submissions have arrived."""
+        """Kill some server after every so many submissions."""
         mean = SUBMISSIONS / KILLS * 0.75
         while not self.is_done:
             await self.service.until_more(self._dice.randint(1, round(2 * mean - 1)))
@@ -193,7 +193,7 @@ class Run:
             await self._go_on(request, call.task)
 
     async def _answered(self, tool: str, request: Request, **arguments: Any) -> Call | None:  # noqa: ANN401
-        """Repeat a call until it is answered; None where it never is."""
+        """Repeat a call until it is answered; returns None if it never is."""
         for number in range(PATIENCE):
             self.counts["calls"] += 1
             self.counts["repeated calls"] += number > 0
@@ -243,7 +243,7 @@ class Run:
             await self._pay_once_more(request, "resolve_task", again)
 
     async def _pay_once_more(self, request: Request, tool: str, arguments: Json) -> None:
-        """Ask in so many words for another payment, once."""
+        """Ask explicitly for another payment, once."""
         self.asked_again[request.marker] += 1
         self.counts["asked to pay again"] += 1
         server = await self._dice.choice(self.slots).ready()
@@ -275,7 +275,7 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
 
 
 async def test_a_call_cancelled_before_it_was_written_pays_nothing_later(tmp_path: Path) -> None:
-    """Cancelled while another process holds the journal, and only then let go on."""
+    """Cancel while another process holds the journal, and release it only then."""
     with nursery() as forks:
         async with serving(FaultService()) as service:
             home = Home(tmp_path / "home", service.base_url, forks)
@@ -293,7 +293,7 @@ async def test_a_call_cancelled_before_it_was_written_pays_nothing_later(tmp_pat
 
 
 async def take_over(home: Home) -> None:
-    """Let a fresh server look after what the dead left."""
+    """Let a fresh server recover what the dead ones left."""
     async with started(home) as server:
         await server.hello()
         await cared_for(server, home)

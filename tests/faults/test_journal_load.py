@@ -93,7 +93,7 @@ async def test_eight_processes_set_a_damaged_journal_aside_once(
 
 
 async def written_in_spite_of_damage(workers: list[Worker], path: Path) -> list[str]:
-    """Let all write at once to a damaged file; gives what those wrote who were not told."""
+    """Let all write at once to a damaged file; returns what those wrote that got no error."""
     orders = [{"do": "use", "path": str(path), "kind": "write", "name": f"{k}"} for k in range(8)]
     answers = await race(workers, orders)
     errors = [answer["error"] for answer in answers if "error" in answer]

@@ -1,9 +1,8 @@
 """A server killed at every step of its work, and what the next one on its journal makes of it.
 
-The steps are those of `song_mcp.failpoints`, each with a scenario that reaches it; every other
-client takes handles instead of waiting. The server that
-finds the journal afterwards looks after the dead one, is asked once more whatever got no answer,
-and is the next to die.
+The steps are those of `song_mcp.journal.failpoints`, each with a scenario that reaches it. Every
+other client takes handles instead of waiting. The next server on the journal looks after the dead
+one's tasks, is asked again whatever got no answer, and is the next to die.
 """
 
 import signal
@@ -41,10 +40,10 @@ from tests.limits import HANGS_S
 KILLS = 20
 LANES = 6
 PATIENCE = 5
-"""So often a scenario is played until the server dies of it."""
+"""How often a scenario is played at most until the server dies of it."""
 
 DROPPED = {"unseen": Fault.DROP_BEFORE, "unheard": Fault.DROP_AFTER}
-"""By the end of the marker, what happens to the first submission with it."""
+"""What happens to the first submission with a marker, by the end of the marker."""
 KNOWN = "known by its id"
 
 Ask = tuple[str, Json]
@@ -84,17 +83,17 @@ class Lane:
         self.armed.touch()
 
     async def ask(self, server: Server, tool: str, **arguments: Any) -> Call:  # noqa: ANN401
-        """Call a tool, and take note of the call while it has no answer."""
+        """Call a tool, and remember the call while it has no answer."""
         self.unanswered = (tool, arguments)
         call = await server.call(tool, **arguments)
-        if call.handle:  # what becomes of it is told later
+        if call.handle:  # its end is read later
             waits = {key: arguments[key] for key in {"wait_seconds"} & set(arguments)}
             await server.call("get_task", task_id=call.handle, **waits)
         self.unanswered = None
         return call
 
     def new_text(self, fate: str) -> str:
-        """A description nobody used before; the fate may be that nobody hears of it."""
+        """A description that nobody used before; with some fates, its reply is lost."""
         ending = fate if fate in DROPPED else "song"
         number = next(NUMBERS)
         self.marker = f"song-{self.point}-{number}-{ending}"
@@ -124,7 +123,7 @@ class Lane:
     # Dying -------------------------------------------------------------------------------------
 
     async def _die(self, server: Server, scenario: "Scenario") -> None:
-        """Play until the server kills itself at its point; it alone does, for nobody else may."""
+        """Play until the server kills itself at its point; no other server may die there."""
         with suppress(GoneError):
             for _ in range(PATIENCE):
                 await scenario.play(self, server)
@@ -134,7 +133,7 @@ class Lane:
         self._count(await server.ended(), is_it=not scenario.dies_at)
 
     async def _die_at_start(self) -> None:
-        """Let a server die of what it does without being asked."""
+        """Let a server die at a step that it takes without being asked."""
         self.arm()
         async with self._server(self.point) as server:
             self._count(await server.ended(), is_it=True)
@@ -188,7 +187,7 @@ Play = Callable[[Lane, Server], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """How a point is reached, and what it may leave in the journal once the dead are cared for.
+    """How a point is reached, and what it may leave in the journal after recovery.
 
     `repeats`: the point can be reached more than once, so every second server survives the first
     time. `dies_at`: a first server dies there, and the one that is meant on its start.
@@ -212,7 +211,7 @@ def submitting(fate: str, *models: str) -> Play:
 
 
 async def look(lane: Lane, server: Server) -> None:
-    """Look at a song that then has ended, and whose clip is to be saved."""
+    """Look at a song that has ended, so that its clip has to be saved."""
     model = ("udio", "suno-v5")[lane.kills % 2]
     text = lane.new_text("ends")
     call = await lane.ask(server, "generate_song", description=text, model=model)
@@ -221,7 +220,7 @@ async def look(lane: Lane, server: Server) -> None:
 
 
 async def follow(lane: Lane, server: Server) -> None:
-    """Wait for the end of a song, which is followed, or look at it at once."""
+    """Wait for the end of a song, which is polled, or look at it at once."""
     if lane.kills % 2 == 0:
         await look(lane, server)
         return
@@ -238,7 +237,7 @@ async def adopt(lane: Lane, server: Server) -> None:
 
 
 async def deliver(lane: Lane, server: Server) -> None:
-    """Give the end of a task to the client."""
+    """Deliver the end of a task to the client."""
     call = await lane.ask(server, "generate_lyrics", topic=lane.new_text("ends"), model="suno-v5")
     lane.arm()
     if call.handle:
@@ -266,7 +265,7 @@ async def settle(lane: Lane, server: Server) -> None:
 
 
 async def unfollow(lane: Lane, server: Server) -> None:
-    """Have a song followed no more."""
+    """Stop polling a song."""
     call = await lane.ask(server, "generate_song", description=lane.new_text("open"), model="udio")
     lane.arm()
     await server.ask("tasks/cancel", taskId=call.handle)

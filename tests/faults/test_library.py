@@ -1,4 +1,4 @@
-"""The library under attack: nothing is written elsewhere, nothing replaced, nothing half there."""
+"""The library under attack: nothing is written elsewhere, replaced, or left half written."""
 
 import os
 import random
@@ -70,7 +70,7 @@ async def test_hostile_titles_and_ids_stay_in_the_folder(
 
 
 async def _fill(folder: Path, number: int) -> set[str]:
-    """Save so many clips with hostile titles; gives their ids."""
+    """Save so many clips with hostile titles; returns their ids."""
     ids = {hostile() for _ in range(number)}
     for clip_id in ids:
         task = replace(TASK, title=hostile(), model=hostile())
@@ -102,7 +102,7 @@ def _clear(folder: Path) -> None:
 
 
 class Attack:
-    """Puts symlinks to a victim's things where the library is about to write, and takes them away.
+    """Puts symlinks to a victim's files where the library is about to write, and removes them.
 
     `home/music/songs` is the library, `home/victim` what must stay as it is.
     """
@@ -118,7 +118,7 @@ class Attack:
         self.swaps = 0
 
     def once(self) -> None:
-        """Swap once; what is in the way is no reason to stop."""
+        """Swap once; goes on if something is in the way."""
         with suppress(OSError):
             self._swap()
             self.swaps += 1
@@ -232,7 +232,7 @@ def test_a_save_that_is_killed_leaves_whole_files_or_hidden_ones(
 
 
 def _killed(folder: Path, run: str) -> int:
-    """Start a process that saves songs, kill it in the middle of one; gives how many it began."""
+    """Start a process that saves songs, kill it in the middle of one; returns how many it began."""
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     command = [sys.executable, "-m", "tests.faults.saver", str(folder), run]
     environment = {**os.environ, "PYTHONPATH": path}

@@ -1,4 +1,4 @@
-"""Following many tasks: four processes ask no more than one would, and news travels fast."""
+"""Polling many tasks: four processes ask no more than one would, and learn of ends soon."""
 
 import random
 import statistics
@@ -62,7 +62,7 @@ def plans(seed: int) -> list[Plan]:
 
 
 async def followed(folder: Path, processes: int, seed: int) -> Followed:
-    """Submit the planned tasks, one process after the other, and follow them to their end."""
+    """Submit the planned tasks, one process after the other, and poll them to their end."""
     clock, seen = ManualClock(), Followed()
     services = MemoryServices(clock, latency_s=LATENCY_S)
 
@@ -95,7 +95,7 @@ class Ends:
 
 @dataclass
 class Process:
-    """What follows tasks in one process."""
+    """The poller of one process."""
 
     journal: Journal
     poller: Poller
@@ -116,7 +116,7 @@ async def process(
 
 
 async def submit(to: Process, services: MemoryServices, plan: Plan, number: int) -> None:
-    """Write a task as submitted and accepted, as the submitter does, and have it followed."""
+    """Write a task as submitted and accepted, as the submitter does, and let it be polled."""
     new = NewTask(
         plan.service, "", "song", f"request {number}", "", "", {}, account=to.accounts[plan.service]
     )

@@ -1,4 +1,4 @@
-"""The promise as a machine: submit, look, cancel, kill, restart, jump, in any order.
+"""The promise as a state machine: submit, look, cancel, kill, restart, jump, in any order.
 
 A death is played in this process: from one moment on nothing of the dead studio reaches the journal
 or a service, its tasks are cancelled, and its lock is let go with its file left behind, as the
@@ -87,21 +87,21 @@ ENDED = "ended_at"
 
 
 class Died(BaseException):
-    """The process is dead: nothing that it does has an effect any more."""
+    """The process is dead: nothing that it does has an effect from now on."""
 
 
 class Waits:
-    """A call that waits so long and hears nothing."""
+    """A call that waits so long and gets no progress."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     async def tell(self, elapsed_s: float, task: Task) -> None:
-        """Hear nothing."""
+        """Ignore progress."""
 
 
 class MortalClock(Clock):
-    """The clock as one process sees it: the dead never wake up."""
+    """The clock as one process sees it: a dead one never wakes up."""
 
     def __init__(self, process: "Process", clock: ManualClock) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Process:
         await self.journal.close()
 
     async def leave(self) -> None:
-        """End as a client's hanging up ends it: submissions in flight are waited for."""
+        """End as when the client hangs up: wait for submissions in flight."""
         self._left.set()
         await self._manual_clock.until(self._life.done, 200.0)
         await self.journal.close()
@@ -196,7 +196,7 @@ class Process:
             await self._left.wait()
 
     async def _settled(self) -> None:
-        """Wait for submissions in flight, which only the living do."""
+        """Wait for submissions in flight, unless the process is dead."""
         if not self.is_dead:
             await Studio.settled(self.studio)
 
@@ -219,7 +219,7 @@ class Process:
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """The network of one process: the dead send nothing and hear nothing."""
+    """The network of one process: a dead one sends and receives nothing."""
 
     def __init__(self, process: Process, services: httpx.AsyncBaseTransport) -> None:
         self._process = process
@@ -242,7 +242,7 @@ CURRENT: ContextVar[Process] = ContextVar("process")
 
 
 def die_where_told(point: Failpoint) -> None:
-    """Be the hook of the failure points: end the process that has come to its last one."""
+    """The hook of the failure points: end the process that has reached its last one."""
     process = CURRENT.get(None)
     if process is None:
         return
@@ -501,7 +501,7 @@ class Promise(RuleBasedStateMachine):
             self.folder.cleanup()
 
     async def _end(self) -> None:
-        """Let a fresh process with a healthy service come to rest, and ask it for what is open."""
+        """Let a fresh process with a working service finish, and ask it for what is open."""
         self.services.look_fault = "none"
         await self._start()
         await self._pass(200.0)
@@ -525,7 +525,7 @@ class Promise(RuleBasedStateMachine):
         return self.processes[who % len(self.processes)]
 
     async def _pass(self, seconds: float) -> None:
-        """Let time pass in small steps, burying who died meanwhile."""
+        """Let time pass in small steps, and remove the processes that died meanwhile."""
         end = self.clock.elapsed_s + seconds
         await quiet()
         await self._bury_the_dead()
@@ -544,7 +544,7 @@ class Promise(RuleBasedStateMachine):
         self.dead_since[process.liveness.token] = self.clock.elapsed_s
 
     def _joinable(self, asked: str) -> bool:
-        """Tell whether the promise wants a repetition of this request to join a task."""
+        """Return whether a repetition of this request has to join a task."""
         since = self.clock.now().timestamp() - DAY_S
         return any(
             row["status"] in OPEN
@@ -564,7 +564,7 @@ class Promise(RuleBasedStateMachine):
         return [row for row in self._rows() if row["status"] in statuses]
 
     def _rows(self, asked: str = "") -> list[Row]:
-        """Read the journal's file itself, past all of our code."""
+        """Read the journal's file itself, without our code."""
         path = Path(self.folder.name) / "journal.sqlite3"
         if not path.exists():
             return []

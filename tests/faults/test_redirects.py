@@ -1,4 +1,4 @@
-"""Where redirects lead: nobody but the base URL's own origin sees a key, and nobody a request."""
+"""Where redirects lead: only the base URL's own origin sees a key, and nobody else a request."""
 
 from collections.abc import Awaitable, Callable
 from itertools import product

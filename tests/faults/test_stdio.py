@@ -1,4 +1,4 @@
-"""Hostile and honest words through real stdio: the first come out harmless, the second whole."""
+"""Hostile and ordinary words through real stdio: those come out harmless, these unchanged."""
 
 import json
 import random
@@ -43,7 +43,7 @@ def hostile(dice: random.Random) -> str:
 
 
 class Service:
-    """Answers what it was told to say of a task: `said` by task id, then HTTP status and body."""
+    """Answers what `said` has for a task: by task id, an HTTP status and a body."""
 
     def __init__(self) -> None:
         self.said: dict[str, tuple[int, Any]] = {}
@@ -112,13 +112,13 @@ AT_PIAPI, AT_GPTGE = (piapi_task, piapi_failure, refusal), (gptge_task, gptge_ly
 
 
 def check(reply: object) -> None:
-    """Hold a reply to what may come out of it."""
+    """Check that only what may come out is in an answer."""
     for path, text in texts_in(reply):
         assert not forbidden_in(text), (path, text)
 
 
 async def look(server: Child, tool: str, task_id: str, count: Counter[str]) -> None:
-    """Look at a hostile task, and in the same breath do what must not be hurt by it."""
+    """Look at a hostile task, and at the same time do what it must not disturb."""
     result = await server.call(tool, task_id=task_id, wait_seconds=0, include_lyrics=True)
     check(result)
     assert not PICTURE_OR_LINK.search(result["content"][0]["text"]), result["content"]
@@ -128,7 +128,7 @@ async def look(server: Child, tool: str, task_id: str, count: Counter[str]) -> N
 
 
 async def read_all(server: Child, count: Counter[str]) -> None:
-    """Read what was kept of the hostile tasks: lists and resources."""
+    """Read what was stored of the hostile tasks: lists and resources."""
     listed = await server.call("list_songs", limit=50)
     check(listed)
     for task in listed["structuredContent"]["tasks"]:

@@ -1,4 +1,4 @@
-"""What a real socket did, and what that means for the money: the table, a row for a behaviour.
+"""What a real socket did, and what that means for the money: a table with a row a behaviour.
 
 Each row goes through the real adapter, the submitter and the journal, over a real connection.
 """
@@ -55,7 +55,7 @@ def told(piapi: object, gptge: object, status: int = 200, *headers: str) -> Scri
 
 
 def taken(status: int = 200, *headers: str) -> Script:
-    """Say that the submission was taken, with an id."""
+    """Say that the submission was accepted, with an id."""
     return told(TAKEN["piapi"], TAKEN["gptge"], status, *headers)
 
 
@@ -99,7 +99,7 @@ WHOLE: Mapping[ServiceName, bytes] = {name: response(200, BYTES[name]) for name 
 
 
 def whole(change: Callable[[bytes], bytes]) -> Mapping[ServiceName, bytes]:
-    """Give the good answer's body, changed into what is sent, for each service."""
+    """Return the body of a good reply, changed, for each service."""
     return {name: change(body) for name, body in BYTES.items()}
 
 
@@ -108,7 +108,7 @@ def whole(change: Callable[[bytes], bytes]) -> Mapping[ServiceName, bytes]:
 
 @dataclass(frozen=True)
 class Row:
-    """A behaviour and what comes of it: how often the request arrived, and how often it was tried.
+    """A behaviour and its outcome: how often the request arrived, and how often it was tried.
 
     `piapi` and `gptge` are the outcomes, `says` a part of the sentence that the person reads.
     """
@@ -378,7 +378,7 @@ class Bench:
     async def submitted(
         self, service: ServiceName, base_url: str, deadline_s: float
     ) -> tuple[Task, int]:
-        """Pay once at `base_url`; gives what the journal says in the end, and the tries."""
+        """Pay once at `base_url`; returns what the journal says in the end, and the tries."""
         adapter = (
             HurriedPiapi("key-1234", base_url)
             if service == "piapi"
@@ -431,7 +431,7 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
 
 
 def outcome(task: Task) -> str:
-    """Say what became of the submission: with an id it was accepted, whatever came later."""
+    """Return the outcome of the submission: with an id it was accepted, whatever came later."""
     status = "accepted" if task.task_id else task.status
     assert task.task_id in {"", TASK_ID}
     return f"{status}, charged: {task.charged}"
@@ -441,7 +441,7 @@ def outcome(task: Task) -> str:
 
 
 async def difference(bench: Bench, service: ServiceName, r: Row) -> str:
-    """Play a row's script to the service's client; gives how that was not what the row says."""
+    """Play a row's script to the service's client; returns how the outcome differs from the row."""
     async with playing(service, r.script) as played:
         url = f"http://127.0.0.1:{played.port}"
         task, tried = await bench.submitted(service, url, r.deadline_s)

@@ -1,4 +1,4 @@
-"""Honest titles in many scripts, 25 of each: five first words with five second ones."""
+"""Ordinary titles in many scripts, 25 of each: five first words with five second ones."""
 
 ZWNJ, ZWJ = "\u200c", "\u200d"
 

@@ -1,4 +1,4 @@
-"""Feed both adapters what a coverage-guided fuzzer invents: any other error than ours is a crash.
+"""Pass what a coverage-guided fuzzer invents to both adapters: any error but ours is a crash.
 
 Not part of the tests, and atheris is no requirement of theirs. From the root of the repository:
 
@@ -31,7 +31,7 @@ LOOP = asyncio.new_event_loop()
 
 
 def try_one(data: bytes) -> None:
-    """Read one invented answer; raises what must not be raised, or come out."""
+    """Read one invented reply; raises an error if one is not ours, or if a secret gets out."""
     if not data:
         return
     choice, body = data[0], data[1:]

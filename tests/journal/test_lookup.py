@@ -43,7 +43,7 @@ async def made(
     service_title: str = "",
     status: ClipStatus = "completed",
 ) -> str:
-    """Write a completed task with these clips; gives its id at the service."""
+    """Write a completed task with these clips; returns its id at the service."""
     new = NewTask("piapi", "udio", "song", "", title, "waltz", {})
     prepared = await journal.prepare(new, join=False)
     task_id = f"task-of-{clip_ids[0]}"

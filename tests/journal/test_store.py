@@ -1,4 +1,4 @@
-"""The journal: written ahead, never undone, found again by another process."""
+"""The journal: written before anything is sent, never undone, read by other processes."""
 
 import sqlite3
 import stat
@@ -22,7 +22,7 @@ DONE = Report("t1", "completed", "completed", clips=(CLIP,), charged="yes", cost
 
 
 class Wall:
-    """A wall clock that a test moves by hand."""
+    """A wall clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = NOON

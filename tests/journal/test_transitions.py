@@ -1,4 +1,4 @@
-"""A task's status moves along `TRANSITIONS`, whatever is written of it, and nowhere else."""
+"""A task's status changes as `TRANSITIONS` allows, whatever is written, and not otherwise."""
 
 import ast
 import re
@@ -46,7 +46,7 @@ def told(status: ServiceStatus, task_id: str = "t1") -> Report:
 
 
 async def task_in(journal: Journal, status: Status) -> Task:
-    """Return a new task that events have brought into `status`."""
+    """Return a new task that events have moved to `status`."""
     task = (await journal.prepare(NEW, join=False)).task
     if status in REPORTED:
         task = (await journal.accept(task.local_id, NEW, "t1", None)).task
@@ -200,7 +200,7 @@ SET_ANYHOW = "{}"
 
 
 def statements() -> Iterator[tuple[str, str]]:
-    """Yield every text of the source, with the function that it stands in; `{}` is put in later."""
+    """Yield every text of the source, with the function around it; inserted values are `{}`."""
     for path in sorted(SOURCE.rglob("*.py")):
         name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         yield from _texts(ast.parse(path.read_text(encoding="utf-8")), name)

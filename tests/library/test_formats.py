@@ -1,4 +1,4 @@
-"""Audio is told by its bytes, and only whole audio is taken."""
+"""Audio is recognised by its bytes, and only whole audio is accepted."""
 
 import struct
 from contextlib import suppress
@@ -29,7 +29,7 @@ def id3(length: int, content: bytes = b"") -> bytes:
 
 
 def xing(promised_bytes: int, flags: int = 3) -> bytes:
-    """A first frame with a Xing header that promises so many bytes."""
+    """A first frame with a Xing header that announces so many bytes."""
     frame = bytearray(MP3[:208])
     numbers = [flags, *([40] if flags & 1 else []), promised_bytes]
     header = b"Xing" + struct.pack(f">{len(numbers)}I", *numbers)

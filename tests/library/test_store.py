@@ -1,4 +1,4 @@
-"""The library: whole files under safe names, saved once, and nothing left of what failed."""
+"""The library: whole files under safe names, saved once; a failed save leaves nothing."""
 
 import asyncio
 import errno
@@ -40,7 +40,7 @@ PAGE = b"<!DOCTYPE html><title>Expired</title>"
 
 
 class Web:
-    """What is behind the links: bytes by URL, poured in chunks. Errors are raised half-way."""
+    """Downloads: the bytes of each URL, in chunks. Errors are raised half-way."""
 
     def __init__(self, pages: dict[str, bytes], error: Exception | None = None) -> None:
         self.pages = pages
@@ -226,7 +226,7 @@ async def test_a_symlink_planted_at_the_name_is_neither_followed_nor_replaced(
 async def test_a_symlink_swapped_in_during_the_download_leads_nothing_astray(
     folder: Path, tmp_path: Path, swapped: str
 ) -> None:
-    """The song goes where its hidden file is; the cover, which comes later, nowhere."""
+    """The song goes into the folder of its hidden file; the later cover is not saved."""
     victim, aside = tmp_path / "victim", tmp_path / "aside"
     (victim / "song-mcp").mkdir(parents=True)
     path = folder if swapped == folder.name else folder.parent
@@ -302,7 +302,7 @@ async def test_racing_saves_of_different_clips_lose_none(folder: Path) -> None:
 async def test_a_file_system_without_hard_links_gets_whole_files_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch, *, is_taken: bool
 ) -> None:
-    """The system's call is replaced, for want of such a file system on every machine."""
+    """The system's call is replaced, as not every machine has such a file system."""
 
     def no_links(*args: object, **options: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -353,7 +353,7 @@ async def test_what_is_no_audio_is_refused_whatever_its_type_says(
 
 
 async def test_a_download_over_the_cap_is_refused(folder: Path) -> None:
-    """With the real download, which is what keeps the cap."""
+    """With the real download, which enforces the cap."""
     answers = httpx.MockTransport(lambda _: httpx.Response(200, content=SONG))
     fetch = partial(download, deadline_s=60, transport=answers)
     catalog = Library(folder, fetch, cap_bytes=len(SONG) - 1)
@@ -417,7 +417,7 @@ async def test_a_task_cancelled_by_the_event_loop_itself_leaves_nothing(folder: 
 
 
 async def test_cancelling_at_any_moment_leaves_a_whole_file_or_nothing(folder: Path) -> None:
-    """All ways of cancelling, after as many steps of the event loop as a save may take."""
+    """Every way of cancelling, after each number of steps of the event loop that a save takes."""
     for steps in range(0, 400, 8):
         for way in (cancel_scope, cancel_task, cancel_task_twice):
             await way(library(folder, recordings.mp3(0.5)), steps)
@@ -457,7 +457,7 @@ async def cancel_task_twice(catalog: Library, steps: int) -> None:
 
 
 def test_a_step_that_comes_after_its_file_was_discarded_does_nothing(folder: Path) -> None:
-    """Such a step is left over in its thread where the event loop itself cancelled the save."""
+    """Such a step is left in its thread if the event loop itself cancelled the save."""
     file = AtomicFile(folder)
     file.discard()
     file.open()

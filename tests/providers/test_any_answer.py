@@ -1,4 +1,4 @@
-"""Whatever comes back, only our own errors leave, and money is never called safe by accident."""
+"""Whatever a service replies, only our own errors are raised, and no doubt is "not charged"."""
 
 import json
 import random
@@ -68,7 +68,7 @@ ANY_JSON = st.recursive(
 
 
 def mutated(value: Any, dice: random.Random) -> Any:  # noqa: ANN401 - JSON
-    """Give the value with some nodes dropped, replaced or wrapped."""
+    """Return the value with some nodes dropped, replaced or wrapped."""
     if dice.random() < 0.06:
         return dice.choice([*JUNK, [value], {"data": value}, str(value), {"0": value}])
     if isinstance(value, dict):
@@ -91,7 +91,7 @@ def provider(service: str, status: int, content: bytes) -> Piapi | Gptge:
 
 
 def leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Give every text and number in the value, as text."""
+    """Yield every text and number in the value, as text."""
     if isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
             yield from leaves(item)
@@ -100,7 +100,7 @@ def leaves(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 async def outcome(call: Awaitable[object]) -> object:
-    """Give what the call gives, or the error of ours that it raises."""
+    """Return what the call returns, or the error of ours that it raises."""
     try:
         return await call
     except (ServiceError, UnknownTaskError) as error:

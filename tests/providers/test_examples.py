@@ -1,4 +1,4 @@
-"""Every documented request and answer, fed through the adapters (`tests/examples/index.json`)."""
+"""Every documented request and reply, passed through the adapters (`tests/examples/index.json`)."""
 
 import json
 from collections.abc import Mapping

@@ -56,7 +56,7 @@ def enveloped(data: object, code: object = "success", status: int = 200) -> http
 
 
 def task(**fields: object) -> dict[str, object]:
-    """A finished music task as gpt.ge gives it, with some fields another way."""
+    """A finished music task as gpt.ge sends it, with some fields changed."""
     return {
         "task_id": TASK,
         "action": "MUSIC",

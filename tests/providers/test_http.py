@@ -1,4 +1,4 @@
-"""Clients, deadlines and what is never repeated; sources: docs/providers.md 4.2 and 4.5."""
+"""Requests, deadlines and what is never repeated; sources: docs/providers.md 4.2 and 4.5."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ Handler = (
 
 
 class Server:
-    """Plays one answer or error after the other, the last one for ever, and keeps the requests."""
+    """Plays one reply or error after the other, then always the last one; records the requests."""
 
     def __init__(self, *turns: httpx.Response | Exception) -> None:
         self.turns = list(turns)
@@ -274,7 +274,7 @@ async def test_a_body_that_breaks_off_is_never_asked_for_again(error: Exception)
     assert len(server.requests) == 1
 
 
-# What comes back -------------------------------------------------------------------------------
+# Replies ---------------------------------------------------------------------------------------
 
 
 async def test_json_is_decoded_whatever_its_content_type() -> None:
@@ -416,7 +416,7 @@ def test_importing_the_adapters_does_not_import_httpx() -> None:
 
 
 class Wire:
-    """A server on loopback that answers each connection with `reply`, then hangs up if told to."""
+    """A server on loopback that answers each connection with `reply`, and may then hang up."""
 
     def __init__(self, reply: bytes, *, hangs_up: bool = False) -> None:
         self.reply = reply

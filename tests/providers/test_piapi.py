@@ -55,7 +55,7 @@ def enveloped(data: object, code: object = 200, message: str = "success") -> htt
 
 
 def task(**fields: object) -> dict[str, object]:
-    """A music-u task as PiAPI gives it, with some fields another way."""
+    """A music-u task as PiAPI sends it, with some fields changed."""
     return {
         "task_id": TASK,
         "model": "music-u",

@@ -1,4 +1,4 @@
-"""What a proxy is given: names to connect to, and neither the key nor a word of what is asked."""
+"""What a proxy learns: names to connect to, but neither the key nor anything of the request."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +31,7 @@ REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\
 
 
 class Proxy:
-    """Connects every name to `host` where there is one, and keeps all that was sent to it."""
+    """Connects every name to `host` if there is one, and records all that was sent to it."""
 
     def __init__(self, host: Host | None = None) -> None:
         self.host = host

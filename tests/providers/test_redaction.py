@@ -1,4 +1,4 @@
-"""What an answer echoes of keys and accounts stays inside, by name and by value."""
+"""What a reply echoes of keys and accounts is removed, by name and by value."""
 
 import pytest
 

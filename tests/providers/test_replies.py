@@ -1,4 +1,4 @@
-"""Values as they enter: what cannot be meant is not taken, and what is cut off is not repeated."""
+"""Values from services: what cannot be meant is dropped, and what is cut off is not repeated."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""A test that nothing can end but the end of its process; run by tests/test_ending.py."""
+"""A test that only the end of its process can end; run by tests/test_ending.py."""
 
 import time
 from contextlib import suppress

@@ -1,7 +1,7 @@
 """A suite whose tests fail, hang and are cancelled; run by tests/test_ending.py, never collected.
 
 It runs with `--canaries`, by which every server and worker leaves a log that has its id in its
-name. A test that hangs brings its own limit forward, so that nobody waits for it.
+name. A test that hangs moves its own limit to now, so that nobody waits for it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ SLEEPER = (
 
 
 def hurry(step_s: float = 2.0) -> None:
-    """Let the limit of this phase come at once; its steps leave time to unwind."""
+    """Move the limit of this phase to now; its steps leave time to unwind."""
     signal.setitimer(signal.ITIMER_REAL, 0.05, step_s)
 
 

@@ -14,7 +14,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 class Clock:
-    """Unix seconds that pass only when told to."""
+    """Unix seconds that pass only when a test says so."""
 
     def __init__(self) -> None:
         self.now = 1_746_503_127.533817880
@@ -49,7 +49,7 @@ def suno(description: str = "cheerful weekend song") -> Json:
 
 
 async def create(http: httpx.AsyncClient, body: Json) -> str:
-    """Submit at PiAPI, where it must be accepted; gives the task id."""
+    """Submit at PiAPI, where it must be accepted; returns the task id."""
     response = await http.post("/api/v1/task", json=body)
     assert response.status_code == 200, response.text
     return str(response.json()["data"]["task_id"])
@@ -70,7 +70,7 @@ async def completed(http: httpx.AsyncClient, clock: Clock, body: Json) -> Json:
 
 
 async def submit(http: httpx.AsyncClient, body: Json, action: str = "music") -> str:
-    """Submit at gpt.ge, where it must be accepted; gives the task id."""
+    """Submit at gpt.ge, where it must be accepted; returns the task id."""
     response = await http.post(f"/suno/submit/{action}", json=body)
     assert response.status_code == 200, response.text
     return str(response.json()["data"])
@@ -109,7 +109,7 @@ def heard(mp3: bytes) -> Frames:
 
 
 def differences(given: object, wanted: object, place: str = "$") -> list[str]:
-    """Say where a JSON value has another shape than an example: keys, and types but for null."""
+    """Return where a JSON value differs from an example in keys, or in types other than null."""
     if given is None or wanted is None:
         return []
     if isinstance(given, dict) and isinstance(wanted, dict):

@@ -1,4 +1,4 @@
-"""What only a real socket can show: the connection itself, and the server's own life."""
+"""What only a real socket can show: the connection itself, and the server's start and end."""
 
 import signal
 import socket

@@ -30,7 +30,7 @@ async def offered(house: House, name: str, begun: str) -> Completion:
 
 
 async def write(house: House, *titles: str, service_title: str = "") -> list[str]:
-    """Write finished songs of one clip each; gives the clips' ids."""
+    """Write finished songs of one clip each; returns the clips' ids."""
     clip_ids = [f"{number:08x}-clip" for number in range(len(titles))]
     async with house.journal() as journal:
         for title, clip_id in zip(titles, clip_ids, strict=True):

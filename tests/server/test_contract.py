@@ -1,4 +1,4 @@
-"""What the model is shown: names, descriptions and schemas as reviewed, and how much they cost."""
+"""What the model is shown: names, descriptions and schemas as reviewed, and their size."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def as_json(tool: Tool) -> dict[str, Any]:
 
 
 def tokens(*values: object) -> float:
-    """UTF-8 bytes of compact JSON over four: what a tokenizer makes of it is near or below."""
+    """A quarter of the UTF-8 bytes of compact JSON: about the number of tokens, or more."""
     return sum(
         len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) / 4
         for value in values
@@ -40,7 +40,7 @@ def prompt_tokens(tool: Tool) -> float:
 
 
 async def test_tools_are_as_reviewed(tools: list[Tool]) -> None:
-    """Set UPDATE_SNAPSHOTS=1 to write them anew, and review the difference like code."""
+    """Set UPDATE_SNAPSHOTS=1 to write the snapshots again, and review the difference like code."""
     for tool in tools:
         path = SNAPSHOTS / f"{tool.name}.json"
         written = json.dumps(as_json(tool), indent=2, ensure_ascii=False) + "\n"
@@ -88,7 +88,7 @@ async def test_annotations_are_truthful(tools: list[Tool]) -> None:
 async def test_answers_stay_within_their_tokens_as_they_are_served(
     tmp_path: Path, model: str
 ) -> None:
-    """Bytes over four, as everywhere here, of the text and of the structured content each."""
+    """A quarter of the bytes, as everywhere here, of the text and of the structured content."""
     async with open_house(tmp_path) as house:
         running = await house.call(
             "generate_song", description="x [[slow:1000]]", model=model, wait_seconds=0.2

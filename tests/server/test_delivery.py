@@ -1,4 +1,4 @@
-"""What an answer that reached its client over a pipe is worth, and when."""
+"""When a result counts as delivered over a pipe."""
 
 import json
 import os
@@ -64,7 +64,7 @@ async def test_an_end_that_is_written_when_the_studio_has_closed_harms_nothing(
 async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
     tmp_path: Path,
 ) -> None:
-    """A client that has what it wanted hangs up at once."""
+    """A client hangs up as soon as it has its answer."""
     clock = FastClock()
     app = build_app(1.5, rules=QUICK, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
@@ -141,7 +141,7 @@ class Scene:
                     self._says.close()
 
     async def ask(self, line: str) -> RequestId:
-        """Send a request; gives the id by which the server knows it."""
+        """Send a request; returns the id by which the server knows it."""
         self._says.write(f"{line}\n".encode())
         self._says.flush()
         received = await self._received.receive()
@@ -153,7 +153,7 @@ class Scene:
         self.deliveries.expect(asked_by(request_id), [task_id])
 
     async def answer(self, message: JSONRPCMessage) -> None:
-        """Have the server answer, and read it."""
+        """Let the server answer, and read the answer."""
         await self._sent.send(SessionMessage(message))
         line = await anyio.to_thread.run_sync(self._hears.readline)
         assert line.endswith(b"}\n")
@@ -221,7 +221,7 @@ async def test_an_error_delivers_nothing(scene: Scene) -> None:
 async def test_a_result_delivers_no_end_that_an_older_request_of_its_id_was_never_sent(
     scene: Scene,
 ) -> None:
-    """A client may not use an id twice; one that does loses no end of a paid song by it."""
+    """A client must not use an id twice; if it does, the end of a paid song is not lost."""
     async with scene.served():
         scene.expect(7, "a song of a call that was cancelled")
         scene.expect(8, "another")

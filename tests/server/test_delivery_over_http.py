@@ -76,7 +76,7 @@ class Scene:
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[tuple[Scene, tuple[str, int]]]:
-    """Serve a scene, and give it with its address."""
+    """Serve a scene; yields it with its address."""
     played = Scene()
     web = WebServer(Exchanges(played.deliver).around(played.app))
     with listen("127.0.0.1", 0) as listener:
@@ -158,7 +158,7 @@ async def test_a_client_that_left_in_the_same_turn_has_nothing(*, stream: bool) 
     async with scene() as (played, address), client(played, address) as plain:
         played.stream = stream
         plain.close()
-        played.release.set()  # the server has not been told of the end yet
+        played.release.set()  # the server does not know of the end yet
         await played.until(lambda: played.answered == 1)
         assert played.told == []
 

@@ -1,4 +1,4 @@
-"""The guides: every limit in them is the one that requests are held to."""
+"""The guides: every limit in them is the one that requests are checked against."""
 
 from collections.abc import Callable
 from dataclasses import replace

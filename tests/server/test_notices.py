@@ -26,7 +26,7 @@ def task_uri(task_id: str) -> ResourceUpdated:
 
 
 async def begun(house: House, **arguments: str) -> str:
-    """Begin a song; gives the id of its task."""
+    """Begin a song; returns the id of its task."""
     asked = {"description": "x", **arguments}
     return str((await house.ok("generate_song", wait_seconds=0, **asked))["task_id"])
 
@@ -69,7 +69,7 @@ async def clip_uris(house: House, task_id: str) -> list[str]:
 
 
 async def test_a_task_is_told_under_our_own_id_too(house: House) -> None:
-    """Where the answer of the service is lost, there is no other."""
+    """If the service's reply is lost, there is no other notice."""
     lost = await house.call("generate_song", description="x [[html-502:accepted]]")
     assert lost.structured_content is not None
     task_id = lost.structured_content["task_id"]

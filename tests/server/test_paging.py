@@ -27,7 +27,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def make(journal: Journal, *numbers: int) -> list[str]:
-    """Write finished songs of two takes each; gives the URIs as they are listed."""
+    """Write finished songs of two takes each; returns the URIs as they are listed."""
     uris: list[str] = []
     for number in numbers:
         takes = [f"clip-{number}-{take}" for take in "ab"]

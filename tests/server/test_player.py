@@ -178,7 +178,7 @@ async def test_only_clips_can_be_read_and_only_what_they_have(house: House) -> N
 
 
 def beside(house: House, wait_seconds: str) -> SongServer:
-    """Give another server on the same sandbox, for a client of another kind."""
+    """Return another server on the same sandbox, for a client of another kind."""
     values = environment(house.folder / "beside", house.base_url)
     values["SONG_MCP_WAIT_SECONDS"] = wait_seconds
     settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
@@ -186,7 +186,7 @@ def beside(house: House, wait_seconds: str) -> SongServer:
 
 
 async def answers_early(client: Client, **arguments: Any) -> bool:  # noqa: ANN401 - JSON
-    """Make a song that is never done: is the call answered before it tells of a longer wait?"""
+    """Make a song that is never done: return whether the call was answered early."""
     waits_longer, ended = anyio.Event(), anyio.Event()
 
     async def note(progress: float, total: float | None, message: str | None) -> None:

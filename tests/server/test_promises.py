@@ -27,7 +27,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def column(house: House, name: str) -> list[Any]:
-    """A column of the journal's tasks, oldest first, read past the server."""
+    """A column of the journal's tasks, oldest first, read without the server."""
     with sqlite3.connect(house.folder / "home" / "journal.sqlite3") as db:
         rows = db.execute("SELECT * FROM tasks ORDER BY created_at, rowid")
         place = [item[0] for item in rows.description].index(name)

@@ -1,4 +1,4 @@
-"""The prompts: what the assistant is asked to do, and what it is told where that cannot be."""
+"""The prompts: what the assistant is asked to do, and what a prompt says if that cannot be."""
 
 import inspect
 import json

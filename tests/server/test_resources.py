@@ -18,7 +18,7 @@ from tests.house import House, open_house
 pytestmark = pytest.mark.one_era("what a resource tells is found behind the protocol")
 
 FIXED = 3
-"""How many resources stand before the clips in the list."""
+"""How many resources come before the clips in the list."""
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 

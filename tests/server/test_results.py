@@ -65,7 +65,7 @@ async def result_of(journal: Journal, service: ServiceName, file: str) -> TaskRe
 
 
 def tokens(value: str) -> float:
-    """UTF-8 bytes over four."""
+    """A quarter of the UTF-8 bytes."""
     return len(value.encode()) / 4
 
 

@@ -23,7 +23,7 @@ LIST = ResourcesListChanged()
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """The sandbox, and a server of its own that nobody speaks to but on the journal's file."""
+    """The sandbox, and a server of its own that is only reached through the journal's file."""
     async with open_house(tmp_path) as opened:
         yield opened
 
@@ -60,7 +60,7 @@ async def client_at(url: str) -> AsyncIterator[eras.Ear]:
 
 
 async def begun(house: House, description: str) -> ResourceUpdated:
-    """Begin a song in the other server; gives what is told of its task."""
+    """Begin a song in the other server; returns its task."""
     song = await house.ok("generate_song", description=description, wait_seconds=0)
     return ResourceUpdated(uri=f"song://tasks/{song['task_id']}")
 

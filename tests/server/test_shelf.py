@@ -1,4 +1,4 @@
-"""Naming clips and tasks through the tools, in both eras: what is meant, and what is not paid."""
+"""Naming clips and tasks through the tools, in both eras: what a name means, and what is free."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,12 +20,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def short_id(clip: dict[str, Any]) -> str:
-    """What stands in the name of the clip's file."""
+    """The part of the key in the name of the clip's file."""
     return Path(clip["file"]).stem.rpartition(" ")[2]
 
 
 async def continued(house: House, name: str) -> tuple[str, str]:
-    """Extend the clip called `name`; gives the id that was sent, and the note."""
+    """Extend the clip called `name`; returns the id that was sent, and the note."""
     longer = await house.ok("extend_song", clip_id=name, description=f"more {name}", wait_seconds=0)
     return str(house.posts()[-1]["input"]["continue_song_id"]), longer["note"]
 

@@ -57,7 +57,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def rows(house: House, table: str = "tasks") -> list[Json]:
-    """A table of the journal, oldest row first, read past the server."""
+    """A table of the journal, oldest row first, read without the server."""
     with closing(sqlite3.connect(house.folder / "home" / "journal.sqlite3")) as db:
         db.row_factory = sqlite3.Row
         query = f"SELECT * FROM {table} ORDER BY rowid"  # noqa: S608 - a table of ours
@@ -560,7 +560,7 @@ async def test_a_handle_works_in_the_process_after_the_one_that_was_killed(house
 
 @asynccontextmanager
 async def served(server: SongServer) -> AsyncIterator[str]:
-    """Serve over HTTP on loopback; gives the address."""
+    """Serve over HTTP on loopback; yields the address."""
     config = uvicorn.Config(server.streamable_http_app(), log_config=None, ws="none")
     http = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -581,13 +581,13 @@ async def http(house: House) -> AsyncIterator[tuple[House, str]]:
 
 
 async def post(url: str, method: str, task_id: str, **headers: str) -> tuple[int, Json]:
-    """Send a request about a task with these headers; gives the HTTP status and the answer."""
+    """Send a request about a task with these headers; returns the HTTP status and the answer."""
     params = about(task_id) | ({"inputResponses": {}} if method == "tasks/update" else {})
     return await send(url, method, params, **headers)
 
 
 async def send(url: str, method: str, params: Json, **headers: str) -> tuple[int, Json]:
-    """Send a request as a client of this era does; gives the HTTP status and the answer."""
+    """Send a request as a client of this era does; returns the HTTP status and the answer."""
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     always = {
         "Accept": "application/json, text/event-stream",

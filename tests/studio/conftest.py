@@ -1,4 +1,4 @@
-"""What tests of the studio share."""
+"""What the tests of the studio share."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.processes import World
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """Give a journal that nobody has opened yet, and services whose songs take an hour."""
+    """Yield a journal that nobody has opened yet, and services whose songs take an hour."""
     spare_the_disk(monkeypatch)
     clock = ManualClock()
     theirs = Journal(tmp_path / "home" / "journal.sqlite3", clock.now)

@@ -1,4 +1,4 @@
-"""When a service is left alone; the clock is an argument and stands still."""
+"""When a service is not asked; the clock is an argument and stands still."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ FAILED = NoAnswerError("It failed.")
 
 
 def longest(clock: ManualClock, spread: Callable[[float], float] = lambda most: most) -> Breaker:
-    """Give a breaker whose dice always give the most that is possible, or what `spread` says."""
+    """Return a breaker whose random pauses are the longest possible, or what `spread` says."""
     return Breaker("gpt.ge", clock, spread)
 
 

@@ -25,7 +25,7 @@ CLIP = Clip("c1", "completed")
 
 @dataclass
 class Room:
-    """A catalog on whose journal stands the clip `c1`, in a file of its own."""
+    """A catalog whose journal has the clip `c1`, with a file of its own."""
 
     catalog: Catalog
     journal: Journal

@@ -1,4 +1,4 @@
-"""The feed of a journal that two processes share: what it tells, when, and what it leaves."""
+"""The feed of a journal that two processes share: what it reports, when, and what it leaves."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description":
 
 @dataclass
 class Listener:
-    """Keeps what it is told; `heard` says whether anyone would hear it."""
+    """Records what it is told; `heard` says whether anyone would hear it."""
 
     heard: bool = True
     told: list[News] = field(default_factory=list)

@@ -41,7 +41,7 @@ class World:
     async def process(
         self, providers: Mapping[ServiceName, Provider] | None = None
     ) -> AsyncIterator[Studio]:
-        """Run a studio, as a process of its own would; nothing that it saves ever arrives."""
+        """Run a studio, as a process of its own would; its downloads never end."""
         journal = Journal(self.folder / "journal.sqlite3", self.clock.now)
 
         providers = self.services.providers() if providers is None else providers
@@ -52,13 +52,13 @@ class World:
         await journal.close()
 
     async def begun(self, by: Studio) -> str:
-        """Have a song taken by its service; gives its handle."""
+        """Make a song that its service accepts; returns its handle."""
         task = (await by.begin(WALTZ, another_take=False)).task
         await self.clock.run(5.0)
         return task.local_id
 
     async def end_with_a_clip(self, task: Task) -> None:
-        """Have another process write that the song has ended."""
+        """Let another process write that the song has ended."""
         clip = Clip("c1", "completed", audio_url="https://media.example/c1.mp3")
         report = Report(task.task_id, "completed", "completed", clips=(clip,))
         other = Journal(self.folder / "journal.sqlite3", self.clock.now)
@@ -66,7 +66,7 @@ class World:
         await other.close()
 
     async def asked(self, by: Studio, handle: str, seconds: float) -> str:
-        """Ask every 5 s for so long; gives the phase in the end."""
+        """Ask every 5 s for so long; returns the phase in the end."""
         for _ in range(round(seconds / 5)):
             await by.handles.standing(handle)
             await self.clock.run(5.0)

@@ -1,4 +1,4 @@
-"""Following: the pace of looks, who makes them, and what is made of their answers."""
+"""Polling: how often tasks are looked at, by whom, and what becomes of the replies."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ from tests.memory_services import Fault, MemoryServices, spare_the_disk
 
 HOUR_S = 3600.0
 BROKEN_AFTER_S = 150.0
-"""By then the pauses between five failures, at most 4, 8, 16 and 32 s, are over."""
+"""In seconds: by then the pauses between five failures, at most 4, 8, 16 and 32 s, are over."""
 
 
 def looks(until_s: float) -> list[float]:
@@ -50,7 +50,7 @@ def test_the_slowest_pace_is_thirty_seconds() -> None:
 
 @dataclass
 class Ended:
-    """Stands in for the saver: keeps the tasks whose end it is given."""
+    """Stands in for the saver: records the tasks that it is given when they end."""
 
     tasks: list[Task] = field(default_factory=list)
 
@@ -60,7 +60,7 @@ class Ended:
 
 @dataclass
 class Follower:
-    """What follows tasks in one process, and the tasks whose end it learnt."""
+    """The poller of one process, and the tasks that it saw ending."""
 
     journal: Journal
     poller: Poller
@@ -96,7 +96,7 @@ class World:
     async def submitted(
         self, by: Follower, service: ServiceName = "gptge", *, song_s: float = 100.0
     ) -> Task:
-        """Have a task accepted and written, as the submitter does."""
+        """Write a task as accepted, as the submitter does."""
         number = len(self.services.made)
         new = NewTask(service, "", "song", f"{number}", "", "", {}, account=by.accounts[service])
         task = (await by.journal.prepare(new, join=True)).task

@@ -1,4 +1,4 @@
-"""Paying: one POST for one wish, and what came of it is in the journal, whatever happens."""
+"""Paying: one POST for one request, and whatever happens, the journal says what came of it."""
 
 import json
 import sqlite3
@@ -16,7 +16,7 @@ from tests.processes import WALTZ, Patience, World, submitting
 
 
 async def in_doubt(world: World, by: Studio) -> Task:
-    """Have a submission whose answer is lost."""
+    """Make a submission whose reply is lost."""
     world.services.faults.append("lost after it was taken")
     task = (await world.clock.result(by.submit(WALTZ, Patience(0.0), another_take=False))).task
     assert task.status == "in_doubt"
@@ -24,7 +24,7 @@ async def in_doubt(world: World, by: Studio) -> Task:
 
 
 def rewrite(world: World, wire: str) -> None:
-    """Have the journal's only task say that this was sent."""
+    """Let the journal's only task say that this was sent."""
     with closing(sqlite3.connect(world.theirs.path)) as db, db:
         db.execute("UPDATE tasks SET wire = ?", (wire,))
 
@@ -62,7 +62,7 @@ async def test_a_doubt_is_submitted_again_once_however_many_ask_at_once(world: W
     answers: list[str] = []
 
     async def ask(studio: Studio, doubtful: Task) -> None:
-        with suppress(InvalidRequestError):  # for those who come when it is settled
+        with suppress(InvalidRequestError):  # raised to callers that come after it is settled
             answer = await studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
             answers.append(answer.task.status)
 

@@ -1,4 +1,4 @@
-"""A call that waits for a task: what wakes it, when it ends, and how often it tells meanwhile."""
+"""A call that waits for a task: what wakes it, when it ends, and how often it sends progress."""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,7 +18,7 @@ CLIP = Clip("c1", "completed", audio_url="https://media.example/c1.mp3")
 
 @dataclass
 class Deaf:
-    """A listener whose telling never ends, or fails."""
+    """A listener whose `tell` never ends, or fails."""
 
     fails: bool
 

@@ -37,7 +37,7 @@ class Toy:
         return Accepted(verdict.accepted_id(self.service, reply, _envelope(reply)))
 
     async def fetch(self, task_id: str) -> Report:
-        """Look at one task; the toy's songs are there at once."""
+        """Look at one task; the toy's songs are ready at once."""
         reply = await self._http.get(f"/songs/{quote(task_id, safe='')}")
         verdict.check_look(self.service, reply, _envelope(reply), task_id=task_id)
         audio_url = to_url(to_object(reply.body).get("audio"))
@@ -50,7 +50,7 @@ class Toy:
         return Account(balance_usd=to_number(to_object(reply.body).get("left")))
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
 

@@ -30,7 +30,7 @@ ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": MODERN,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-"""What each request carries from 2026-07-28 on, where nobody shakes hands."""
+"""What each request carries from 2026-07-28 on, as there is no handshake."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Child:
         self._ids = 0
 
     async def line(self) -> bytes:
-        """The next line on stdout; raises IncompleteRead or EndOfStream where there is none."""
+        """The next line on stdout; raises IncompleteRead or EndOfStream if there is none."""
         line = await self._stdout.receive_until(b"\n", LONGEST_LINE)
         self.lines.append(line)
         gather("stdout", line.decode(errors="replace"))
@@ -62,7 +62,7 @@ class Child:
         await self.process.stdin.send(text + b"\n")
 
     async def hello(self) -> Json:
-        """Begin as clients of the era do: with a handshake, or by asking what there is."""
+        """Begin as clients of the era do: with a handshake, or with `server/discover`."""
         if now_tested.era == MODERN:
             return await self.ask("server/discover", {})
         answer = await self.ask("initialize", HELLO)
@@ -70,7 +70,7 @@ class Child:
         return answer
 
     async def request(self, method: str, params: Json) -> int:
-        """Send a request without waiting for its answer; gives its id."""
+        """Send a request without waiting for its answer; returns its id."""
         self._ids += 1
         if now_tested.era == MODERN:
             params = params | {"_meta": ENVELOPE | params.get("_meta", {})}
@@ -88,18 +88,18 @@ class Child:
         return await self.answer(await self.request(method, params))
 
     async def tool(self, name: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
-        """Call a tool; gives its result."""
+        """Call a tool; returns its result."""
         answer = await self.ask("tools/call", {"name": name, "arguments": arguments})
         result: Json = answer["result"]
         return result
 
     async def hang_up(self) -> None:
-        """Close stdin: the way in which clients end a server."""
+        """Close stdin, as clients do to end a server."""
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
 
     async def ended(self) -> int:
-        """Take what is left on stdout, and give the exit status."""
+        """Read what is left on stdout; returns the exit status."""
         try:
             while True:
                 await self.line()
@@ -107,7 +107,7 @@ class Child:
             return await self.process.wait()
 
     def messages(self) -> list[Json]:
-        """Everything that came on stdout; raises where a line is no JSON-RPC message."""
+        """All messages on stdout; raises if a line is no JSON-RPC message."""
         for line in self.lines:
             jsonrpc_message_adapter.validate_json(line)
         return [json.loads(line) for line in self.lines]

@@ -45,13 +45,13 @@ REFUSALS = {
         "Origin header: null",
     )
 }
-"""What a server says of those that it does not answer."""
+"""What a server logs of requests that it does not answer."""
 COMPLETED = b'"status":"completed"'
 
 
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
-    """The sandbox's address, and the sandbox that sees what arrives."""
+    """The sandbox's address, and the sandbox, which records what arrives."""
     app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5), press=beep)
     async with running(app) as base_url:
         yield base_url, app.state.sandbox
@@ -61,7 +61,7 @@ async def services() -> AsyncIterator[tuple[str, Sandbox]]:
 async def shared(
     services: tuple[str, Sandbox], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Web]:
-    """A server for the tests that leave nothing behind which others would trip over."""
+    """A server for the tests that leave nothing behind which disturbs others."""
     folder = tmp_path_factory.mktemp("shared")
     async with serving(folder, environment(folder, services[0])) as web:
         yield web
@@ -368,7 +368,7 @@ async def test_a_client_that_left_before_the_answer_joins_with_the_same_request(
             while len(services[1].accepted) == paid:
                 await a_moment()
         await until_kept(shared, words)
-        for _ in range(5):  # time for an answer that nobody reads to go nowhere
+        for _ in range(5):  # time in which an answer that nobody reads could be written
             await asked(shared, era, known, "tools/list", {})
         assert is_delivered(shared, words) == [False]
         known = await session(shared, era)

@@ -44,7 +44,7 @@ SLOWLY_ACCEPTED = "[[timeout:1]]"
 
 @pytest.fixture(scope="module")
 async def services() -> AsyncIterator[tuple[str, Sandbox]]:
-    """The sandbox's address, and the sandbox that sees what arrives."""
+    """The sandbox's address, and the sandbox, which records what arrives."""
     app = build_app(1.0, rules=Rules(clip_seconds=1.0, extension_seconds=0.5), press=beep)
     async with running(echoed(app)) as base_url:
         yield base_url, app.state.sandbox
@@ -258,7 +258,7 @@ async def test_another_process_finds_what_this_one_made(
 
 
 def asked_about(song: Json, sandbox: Sandbox) -> int:
-    """How often the services were asked for a task: others may still be followed."""
+    """How often the services were asked for a task; other tasks may still be polled."""
     return len([each for each in sandbox.requests if song["task_id"] in each.path])
 
 
@@ -296,7 +296,7 @@ async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Chil
 
 
 async def submission_in_flight(child: Child, sandbox: Sandbox, marker: str) -> int:
-    """Begin a paid call whose answer the sandbox holds back; gives the request's id."""
+    """Begin a paid call whose answer the sandbox holds back; returns the request's id."""
     held = len(sandbox.held)
     arguments = {"description": f"x {marker}", "wait_seconds": 55}
     request = await child.request("tools/call", {"name": "generate_song", "arguments": arguments})
@@ -306,7 +306,7 @@ async def submission_in_flight(child: Child, sandbox: Sandbox, marker: str) -> i
 
 
 async def poll_under_way(child: Child) -> int:
-    """Begin to wait for a song that is never done; gives the request's id."""
+    """Begin to wait for a song that is never done; returns the request's id."""
     song = await child.tool("generate_song", description=f"x {NEVER_DONE}", wait_seconds=0)
     params = {
         "name": "get_task",
@@ -364,7 +364,7 @@ async def test_stdout_carries_messages_of_the_protocol_alone(child: Child, era: 
     if era == eras.LEGACY:
         assert answers[901]["error"]["code"] == METHOD_NOT_FOUND
         assert answers[906]["result"]["isError"]
-    else:  # what comes without the era's envelope is refused before anyone looks what it is
+    else:  # a message without the era's envelope is refused, whatever it is
         assert answers[901]["error"]["code"] == answers[906]["error"]["code"] == INVALID_PARAMS
 
 
@@ -448,7 +448,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
 
 
 def is_answered(child: Child, request: int) -> bool:
-    """Whether a call got its result, as one that waited to the end of its time does."""
+    """Whether a call got its result, as it does after all its time to wait."""
     return any(message.get("id") == request and "result" in message for message in child.messages())
 
 
@@ -498,7 +498,7 @@ async def test_an_answer_that_never_comes_after_the_end_of_stdin_is_a_doubt(
 
 
 def break_connections(sandbox: Sandbox) -> None:
-    """Let go of every answer that is held back, as a network that fails does."""
+    """Drop every answer that is held back, as a failing network does."""
     for transport in filter(None, list(sandbox.held)):
         transport.abort()
 

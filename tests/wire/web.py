@@ -45,7 +45,7 @@ class Web:
         return f"http://{self.host}:{self.port}/health"
 
     def stderr(self) -> str:
-        """What was said beside where it listens."""
+        """What it printed, apart from the address where it listens."""
         return "\n".join(self.log.read_text(encoding="utf-8").splitlines()[1:])
 
 
@@ -101,7 +101,7 @@ def request(era: str, method: str, params: Json, session: str = "") -> tuple[dic
 
 
 async def session(web: Web, era: str) -> str:
-    """Shake hands where the era has that; gives the id that later requests carry."""
+    """Shake hands if the era has a handshake; returns the id that later requests carry."""
     if era == MODERN:
         return ""
     hello = {
@@ -119,7 +119,7 @@ async def session(web: Web, era: str) -> str:
 
 
 def tool(era: str, session: str, name: str, *, progress: bool = False, **arguments: Any) -> bytes:  # noqa: ANN401 - JSON
-    """The bytes of a POST that calls a tool; with `progress` it asks to be told of it."""
+    """The bytes of a POST that calls a tool; with `progress` it asks for progress."""
     params: Json = {"name": name, "arguments": arguments}
     if progress:
         params["_meta"] = {"progressToken": "told"}
@@ -143,14 +143,14 @@ def _bytes(verb: str, headers: Mapping[str, str], body: Json | None) -> bytes:
 
 @asynccontextmanager
 async def posted(web: Web, content: bytes) -> AsyncIterator[SocketStream]:
-    """Give a connection over which this request was sent."""
+    """Open a connection and send this request over it."""
     async with await anyio.connect_tcp(web.host, web.port) as stream:
         await stream.send(content.replace(b"%s", f"{web.host}:{web.port}".encode(), 1))
         yield stream
 
 
 async def until_heard(stream: SocketStream, word: bytes) -> bytes:
-    """Read until a word has come; gives everything up to then."""
+    """Read until a word has come; returns everything up to then."""
     heard = b""
     while word not in heard:
         heard += await stream.receive()
