@@ -1,22 +1,21 @@
 """The journal: what is known of every task and clip, on disk and shared by all processes.
 
-It promises that a task is on disk before its request is sent, that a status only moves forward,
-that of several processes exactly one does what is to be done once, and that nothing which was
-written is lost. `Journal` is all that others need; it takes and returns plain values, and nobody
-outside this package knows that SQLite is behind it. A second engine is a second class with the same
-methods.
+It promises that a task is on disk before its request is sent, and that a status only moves forward.
+What may happen only once is done by exactly one of several processes. Nothing that was written is
+lost. `Journal` takes and returns plain values: no other package knows that SQLite is behind it. A
+second engine is a second class with the same methods.
 
-`Liveness` tells which processes live: rows name the process that works on them. `failpoints` are
-the places at which a test may end the process.
+Rows name the process that works on them, and `Liveness` tells which processes live. `failpoints`
+are the points at which a test may end the process.
 
     store        the class Journal: one method, one transaction
     transitions  the state machine of a task
     writes       every statement that changes something
-    claims       joining, the daily limit, and who does what is due
+    claims       joining, the daily limit, and which process does what is due
     rows         reading tasks and clips
-    lookup       what a name can mean
+    lookup       which clips and tasks a name can mean
     changes      the change feed
-    file         opening, locking, transactions, migrations
+    file         opening, locking, transactions, migrations, damage
     schema       the tables, as numbered migrations
 """
 

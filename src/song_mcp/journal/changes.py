@@ -1,28 +1,28 @@
-"""The change feed: what changed in the journal, whoever changed it, from its triggers' numbers.
+"""The change feed: what changed in the journal, whichever process changed it.
 
-`since` runs inside the read transaction of its caller. It returns every change after a number once,
-so a reader that remembers the number it was given misses nothing. If nothing changed it is one
-lookup at the end of one index, so asking every second costs next to nothing.
+Triggers number the changes. `since` runs inside the read transaction of its caller and returns
+every change after a number once. A reader that remembers the number it was given misses nothing. If
+nothing changed, `since` is one lookup at the end of one index.
 """
 
 import sqlite3
 
 from song_mcp.journal.values import Change, News
 
-NEWEST = "SELECT max(number) FROM changes"
+NEWEST_NUMBER = "SELECT max(number) FROM changes"
 SINCE = "SELECT local_id, clip_id FROM changes WHERE number > ? ORDER BY number"
 EVERY_CLIP = ""
-"""The clip id of a change to the task itself, which every clip of it shows."""
+"""The clip id of a change to the task itself, which all its clips show."""
 THE_LIST = ""
 """The local id of a change to the list of finished clips."""
 
 
 def since(db: sqlite3.Connection, number: int | None) -> News:
     """Return what changed after change `number`; for None the newest number and no changes."""
-    newest = int(db.execute(NEWEST).fetchone()[0] or 0)
+    newest = int(db.execute(NEWEST_NUMBER).fetchone()[0] or 0)
     if number is None or newest == number:
         return News(newest)
-    if newest < number:  # another file, in the place of one that was damaged
+    if newest < number:  # a new file took the place of a damaged one
         number = 0
     changed: dict[str, set[str]] = {}
     for row in db.execute(SINCE, (number,)):

@@ -1,8 +1,9 @@
-"""What the journal's promises rest on: joining, the daily limit, and who does what is due.
+"""Joining, the daily limit, and which process does what is due.
 
-Each function runs inside the write transaction of its caller, so of several processes exactly one
+Each function runs inside the write transaction of its caller. So of several processes exactly one
 finds a request new, exactly one makes a look that is due, and exactly one saves a clip. Times are
-Unix seconds of the shared wall clock; a clock that is set back delays nothing for long.
+Unix seconds of the system's clock. If that clock is set back, looks are delayed for two minutes at
+most.
 """
 
 import json
@@ -17,14 +18,14 @@ from song_mcp.songs import Report, Task
 
 DAY_S = 24 * 3600.0
 POLLED_FOR_S = 3600.0
-"""How old a task may be, in seconds, for a look to be due without anyone asking."""
+"""How old a task may be, in seconds, to be polled."""
 FAR_AHEAD_S = 120.0
-"""A look planned further ahead than this was planned before the clock was set back."""
+"""A look planned further ahead, in seconds, is due: the clock was set back since."""
 UNBORN_S = 5.0
-"""How long after a look the next one is due if, by a clock set back, the task is not made yet."""
+"""The seconds from a look to the next one if, by a clock set back, the task is not made yet."""
 FIRST_RETRY_S = 60.0
-"""How long after the first try to save a clip the second one is due; each later wait is four times
-as long."""
+"""The seconds from the first try to save a clip to the second one; each later wait is four times as
+long."""
 
 JOINABLE = """
 SELECT * FROM tasks WHERE fingerprint = :fingerprint AND account = :account AND (
@@ -66,9 +67,9 @@ SAVERS = "SELECT DISTINCT save_owner FROM clips WHERE file = '' AND save_owner !
 def joined_or_written(
     db: sqlite3.Connection, new: NewTask, now: float, *, join: bool, daily_limit: int | None
 ) -> Prepared:
-    """Return the task that an equal request joins, or else write a new one within the limit.
+    """With `join` return the task that an equal request joins; else write a new one.
 
-    An earlier task is joined only with `join`. Raises LimitReachedError as `check_limit` does.
+    Raises LimitReachedError as `check_limit` does.
     """
     earlier = _joinable(db, new, now) if join else None
     if earlier is not None:
@@ -89,15 +90,15 @@ def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int |
 def _joinable(db: sqlite3.Connection, new: NewTask, now: float) -> sqlite3.Row | None:
     """Return the row of the account's newest task that a request equal to `new` joins, or None.
 
-    That is one still open or in doubt, or one that ended within the last 24 hours and whose end no
-    client was ever told.
+    That is a task still open or in doubt, or one that ended within the last 24 hours and whose end
+    was delivered to no client.
     """
     values = {"fingerprint": new.fingerprint, "account": new.account, "since": now - DAY_S}
     return cast("sqlite3.Row | None", db.execute(JOINABLE, values).fetchone())
 
 
 def spending(db: sqlite3.Connection, now: float) -> Spending:
-    """Return what was paid for in the 24 hours before `now`; refused submissions do not count."""
+    """Return what was spent in the 24 hours before `now`; refused submissions do not count."""
     row = db.execute(PAID_SINCE, (now - DAY_S,)).fetchone()
     return Spending(int(row["paid"]), float(row["cost_usd"] or 0.0))
 
@@ -115,9 +116,10 @@ def check_limit(db: sqlite3.Connection, daily_limit: int | None, now: float) -> 
 
 
 def record(db: sqlite3.Connection, local_id: str, report: Report | None, stamp: float) -> Recorded:
-    """Write a report over a task that its service still works on; an ended one stays as it is.
+    """Record a report of a task that its service still works on; an ended one stays as it is.
 
-    `stamp` is the time of the look, or of the submission if its answer is the report.
+    Without a report only the task is returned. `stamp` is the time of the look, or of the
+    submission if its answer holds the report.
     """
     before = rows.task_row(db, local_id)
     if report is not None:
@@ -133,8 +135,8 @@ def claim_looks(
 ) -> list[Task]:
     """Return the polled tasks of an account whose look is due, with their next look planned.
 
-    What is claimed here nobody else claims, so one look is made by one process. With `slack_s`
-    those due so many seconds ahead are taken along. `pace` maps an age to the age of the next look.
+    No other process claims the same look. Looks that are due within `slack_s` seconds are claimed
+    too, and at most `limit` of them. `pace` maps an age to the age of the next look.
     """
     values = {"account": account, "now": now, "polled_for": POLLED_FOR_S}
     values |= {"soon": now + slack_s, "far": now + FAR_AHEAD_S, "limit": limit}
@@ -147,17 +149,17 @@ def claim_looks(
 
 
 def next_look_at(db: sqlite3.Connection, account: str, now: float) -> float | None:
-    """Return the time at which the next polled task of an account is due, or None."""
+    """Return the time at which the next look of an account is due, or None if none is."""
     values = {"account": account, "now": now, "polled_for": POLLED_FOR_S}
     found = db.execute(NEXT_LOOK, values | {"far": now + FAR_AHEAD_S}).fetchone()[0]
     return None if found is None else float(found)
 
 
 def claim_saves(db: sqlite3.Connection, claim: SaveClaim, now: float) -> list[tuple[str, str]]:
-    """Return the clips that are to be saved now, each counted as a try, by task and clip id.
+    """Return the clips to save now as pairs of a task's id of ours and a clip id.
 
-    The next try of a clip is planned a minute, four minutes, a quarter of an hour ... ahead, and
-    after `tries` there is none. What a dead process was saving is due at once.
+    Each counts as tried. The next try is planned 1, 4, 16 ... minutes ahead; after `tries` there is
+    none. A clip that a dead process was saving is due at once.
     """
     values = {"local_id": claim.local_id, "now": now, "tries": claim.tries}
     due = db.execute(DUE_SAVES, values | {"dead": json.dumps(claim.dead)}).fetchall()

@@ -1,7 +1,7 @@
 """Named points at which a test may end the process: around each commit and each paid POST.
 
-Invariant: outside tests `reach` does nothing. The names are an enumeration, so that a test can
-walk all of them and none is forgotten.
+Outside tests `reach` does nothing. The names are an enumeration, so that a test can walk all of
+them and none is forgotten.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Failpoint(StrEnum):
-    """Every point; those of a commit stand before and after it."""
+    """Every point; each commit has one before it and one after it."""
 
     BEFORE_PREPARE = "before-prepare"
     AFTER_PREPARE = "after-prepare"
@@ -42,15 +42,15 @@ class Failpoint(StrEnum):
 
 
 hook: Callable[[Failpoint], None] | None = None
-"""What a test wants done at each point; None outside tests."""
+"""What a test runs at each point; None outside tests."""
 
 
 def reach(point: Failpoint) -> None:
-    """Say that the program is at `point`."""
+    """Run the test's hook, if there is one, at `point`."""
     if hook is not None:
         hook(point)
 
 
 def around(name: str) -> tuple[Failpoint, Failpoint]:
-    """Give the points before and after the commit `name`."""
+    """Return the points before and after the commit `name`."""
     return Failpoint(f"before-{name}"), Failpoint(f"after-{name}")

@@ -1,10 +1,10 @@
 """The journal's SQLite file: opening, locking, transactions, migrations, and what breaks.
 
-Invariant: several processes share the file, and none of them ever meets a lock error: every
-write transaction is `BEGIN IMMEDIATE` inside an operating-system lock on a file beside it, a read
-that meets a writer waits for that lock too, and a process works on the file in one thread at a
-time, never in the event loop's. A damaged file is set aside, never deleted; where nothing can be
-written, what is there can still be read.
+Several processes share the file. Every write transaction is `BEGIN IMMEDIATE` inside an
+operating-system lock on a file beside it, and a read that meets a writer waits for that lock too.
+So a lock error is raised only if another process holds the lock for longer than `LOCK_WAIT_S`. A
+process works on the file in one thread at a time, never in the event loop's. A damaged file is set
+aside, never deleted. A file that cannot be written can still be read.
 
 `journal_mode=DELETE` and `synchronous=EXTRA`: SQLite before 3.51.3 can corrupt a write-ahead log
 that several processes share, and most Pythons link an older one (`docs/architecture.md`).
@@ -36,17 +36,17 @@ LOCK_WAIT_S = 30.0
 LOCK_POLL_S = 0.001
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-HELD = "another process holds it"
+LOCKED_ELSEWHERE = "another process holds it"
 NOT_OURS_TO_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class JournalFile:
-    """The file `path`, opened and made on first use. Every method may raise JournalError."""
+    """The file `path`, opened on first use, made if needed. Every method may raise JournalError."""
 
     def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Remember where the file is; `prepare` gets each fresh connection (to add functions).
+        """Remember where the file is; `prepare` adds functions to each new connection.
 
-        The event `written` is set, and another put in its place, at each write of this process.
+        The event `written` is set, and replaced by a new one, at each write of this process.
         """
         self.path = path
         self._prepare = prepare
@@ -59,7 +59,7 @@ class JournalFile:
     async def write(self, name: str, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one write transaction: all of it is on disk when this returns, or none.
 
-        `name` is that of its points in `failpoints`.
+        `name` is the name of the commit in `failpoints`.
         """
         before, after = around(name)
 
@@ -74,21 +74,21 @@ class JournalFile:
 
         try:
             return await self._in_thread(transaction)
-        finally:  # whoever called may be gone, what was written is not
+        finally:  # also if the call was cancelled: the write may be done
             self.written.set()
             self.written = anyio.Event()
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one read transaction, so that it sees one state of the file.
 
-        Where a writer is in the way, `work` is run anew inside the writers' lock: SQLite's own
-        waiting lets readers starve for seconds under several writers.
+        If a writer is in the way, `work` runs again inside the writers' lock: with SQLite's own
+        waiting, readers starve for seconds under several writers.
         """
 
         def transaction() -> T:
             db = self._opened()
             try:
-                with _patient(db, 0.0), _begun(db, "BEGIN"):
+                with _not_waiting(db), _begun(db, "BEGIN"):
                     return work(db)
             except sqlite3.OperationalError as error:
                 if _code(error) not in LOCKED:
@@ -106,7 +106,7 @@ class JournalFile:
             await anyio.to_thread.run_sync(self._let_go)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Run `work` in a thread, one at a time, to its end even when the caller is cancelled."""
+        """Run `work` in a thread, one at a time, to its end even if the caller is cancelled."""
         async with self._turn:
             return await anyio.to_thread.run_sync(self._with_readable_errors, work)
 
@@ -114,10 +114,10 @@ class JournalFile:
         try:
             return self._without_damage(work)
         except sqlite3.Error as error:
-            reason = HELD if _code(error) in LOCKED else str(error)
+            reason = LOCKED_ELSEWHERE if _code(error) in LOCKED else str(error)
             raise JournalError(_unusable(self.path, reason)) from error
         except Timeout as error:
-            raise JournalError(_unusable(self.path, HELD)) from error
+            raise JournalError(_unusable(self.path, LOCKED_ELSEWHERE)) from error
         except OSError as error:
             raise JournalError(_unusable(self.path, error.strerror or "unreadable")) from error
 
@@ -132,7 +132,7 @@ class JournalFile:
     # Opening ---------------------------------------------------------------------------
 
     def _opened(self) -> sqlite3.Connection:
-        """Give the connection, a new one where another process set the file aside meanwhile."""
+        """Return the connection: a new one if another process has set the file aside."""
         if self._connection is not None and self._inode != _inode_of(self.path):
             self._let_go()
         if self._connection is None:
@@ -163,7 +163,7 @@ class JournalFile:
         return db
 
     def _open_to_read(self) -> sqlite3.Connection:
-        """Open a file that cannot be written; one of an older version is read from a copy."""
+        """Open a file that cannot be written; an older version is migrated in a copy in memory."""
         self._is_read_only = True
         self._inode = _inode_of(self.path)
         db = _connected(f"{self.path.as_uri()}?mode=ro")
@@ -177,7 +177,7 @@ class JournalFile:
         return copy
 
     def _opened_to_write(self) -> sqlite3.Connection:
-        if self._is_read_only:  # which may have changed since
+        if self._is_read_only:  # that may have changed since
             self._let_go()
         db = self._opened()
         if self._is_read_only:
@@ -190,7 +190,7 @@ class JournalFile:
             connection.close()
 
     def _set_aside(self) -> str:
-        """Move a damaged file out of the way; gives the sentence that says so."""
+        """Move a damaged file out of the way; return the sentence that says so."""
         self._let_go()
         with self._locked():
             if _inode_of(self.path) == self._inode:  # no other process was quicker
@@ -200,19 +200,19 @@ class JournalFile:
         return (
             f"The journal was damaged. It is kept beside the new one as {self.path.name}.damaged-"
             f"..., in {self.path.parent}. Nothing was sent or paid by this call; songs made before "
-            "may be missing from list_songs. Call again to go on with a new journal."
+            "may be missing from list_songs. Call again to continue with a new journal."
         )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock of all writers; held already by this thread, it is not taken again."""
+        """Hold the lock of all writers; a thread that holds it already may enter again."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock:
             yield
 
     @contextmanager
     def _locked_if_writable(self) -> Iterator[None]:
-        """Hold the lock of all writers, or nothing where this process may not write."""
+        """Hold the lock of all writers, or none if this process cannot write the file."""
         if self._is_read_only:
             yield
             return
@@ -240,7 +240,7 @@ def _connected(uri: str) -> sqlite3.Connection:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """Give SQLite's own number of an error, without its finer distinctions."""
+    """Return SQLite's primary code of an error, without its extended part."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -258,9 +258,9 @@ def _closed_on_failure(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _patient(db: sqlite3.Connection, wait_s: float) -> Iterator[None]:
-    """Let SQLite itself wait so many seconds for another connection, and as before afterwards."""
-    db.execute(f"PRAGMA busy_timeout = {round(wait_s * 1000)}")
+def _not_waiting(db: sqlite3.Connection) -> Iterator[None]:
+    """Let SQLite raise an error at once, instead of waiting, if another connection is writing."""
+    db.execute("PRAGMA busy_timeout = 0")
     try:
         yield
     finally:
@@ -283,7 +283,7 @@ def _unusable(path: Path, reason: str) -> str:
 
 @contextmanager
 def _begun(db: sqlite3.Connection, begin: str) -> Iterator[None]:
-    """Hold one transaction: committed at the end, undone by any exception."""
+    """Run one transaction: committed at the end, rolled back by any exception."""
     db.execute(begin)
     try:
         yield

@@ -1,7 +1,7 @@
 """Which processes live: each holds an operating-system lock on a small file of its own.
 
-Invariant: a lock that is free means that its owner is dead, and nothing else does: no clock, no
-process number, no silence. A suspended or slow process keeps its lock and is never taken for dead.
+A process counts as dead if its lock is free or its file is gone, and for no other reason: no clock,
+process number or time-out decides. A suspended or slow process keeps its lock and counts as alive.
 """
 
 import secrets
@@ -15,7 +15,7 @@ from filelock import FileLock
 
 
 class Liveness:
-    """This process's sign of life in `folder`, which all processes on one journal share.
+    """Shows in `folder`, which all processes on one journal share, that this process lives.
 
     `token` names the process in the journal. `enter` may raise OSError.
     """
@@ -27,7 +27,10 @@ class Liveness:
         self._turn = threading.Lock()
 
     def enter(self) -> None:
-        """Take the lock, once, before anything is written under the token; from any thread."""
+        """Take the lock, if it is not held yet, before anything is written under the token.
+
+        May be called from any thread.
+        """
         with self._turn:
             if self._lock is None:
                 for folder in (self._folder.parent, self._folder):
@@ -37,7 +40,7 @@ class Liveness:
                 self._lock = lock
 
     def leave(self) -> None:
-        """Let the lock go, and its file."""
+        """Release the lock and delete its file."""
         with self._turn:
             if self._lock is not None:
                 self._file_of(self.token).unlink(missing_ok=True)
@@ -45,9 +48,9 @@ class Liveness:
                 self._lock = None
 
     def is_dead(self, token: str) -> bool:
-        """Tell whether the process of this token has ended, whatever way it did.
+        """Tell whether the process of this token has ended, in whatever way.
 
-        Where that cannot be tried (the folder is read-only), nobody is taken for dead.
+        If the lock cannot be tried (the folder is read-only), the process counts as alive.
         """
         if token == self.token or not self._file_of(token).exists():
             return token != self.token
@@ -60,11 +63,11 @@ class Liveness:
             return False
 
     async def show(self) -> None:
-        """`enter`, off the event loop."""
+        """Do as `enter`, in a thread. May raise OSError."""
         await anyio.to_thread.run_sync(self.enter)
 
     async def dead_among(self, tokens: Iterable[str]) -> list[str]:
-        """Give those of the tokens whose process has ended."""
+        """Return those of the tokens whose process has ended."""
         return await anyio.to_thread.run_sync(
             lambda: [token for token in sorted(set(tokens)) if self.is_dead(token)]
         )

@@ -1,8 +1,8 @@
 """Finding clips and tasks by what people call them, and how long such tasks take.
 
-Invariant: these functions read alone, in one state of the journal, and decide nothing: a name gives
-every clip that it can mean, so that whoever asked can see that it means exactly one. An id is
-compared as it is, then as a short id; titles, which are clean in the journal, whatever their case.
+These functions only read, inside the transaction of their caller, and decide nothing: for a name
+they return every clip that it can mean, and the caller sees whether that is exactly one. A name is
+compared with whole ids, then with short ids, then with titles and file names, ignoring case there.
 """
 
 import json
@@ -22,16 +22,16 @@ from song_mcp.songs import Kind, ServiceName, Task, completed
 from song_mcp.text import clean
 
 LAST = "last"
-"""The name of the newest song, whatever its title."""
+"""The name of the newest song, whatever its title is."""
 MUSIC: Sequence[Kind] = ("song", "extension")
 SHORTEST_ID = 6
-"""The fewest characters of a clip's id that stand for it."""
+"""The fewest characters of a clip's id that count as a short id."""
 SHOWN = 5
-"""How many of the clips that a name can mean are given."""
+"""How many of the clips that a name can mean are returned."""
 LOST_FOR_S = 3600.0
-"""How much older than the last song, in seconds, an extension may be that a call is about again."""
+"""How much older than the last song, in seconds, an extension may be that a call repeats."""
 RECENT = 20
-"""How many tasks of a kind tell how long the next one takes; fewer than ENOUGH tell nothing."""
+"""From how many tasks of a kind `expected_s` is computed; with fewer than ENOUGH there is none."""
 ENOUGH = 3
 
 WITH_CLIP = (
@@ -42,17 +42,17 @@ WITH_COMPLETED_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
     "ORDER BY created_at DESC, rowid DESC LIMIT 1"
 )
-NEWEST = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
+OF_KINDS = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
 UNTOLD = (
     "kind = 'extension' AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
     "OR status IN ('completed', 'failed') AND ended_at IS NOT NULL AND delivered_at IS NULL)"
 )
-"""The extensions whose end no client was told: the same call again may be about one of them."""
+"""The extensions whose end was delivered to no client: a call may be the repetition of one."""
 UNTOLD_SINCE = (
     f"{UNTOLD} AND created_at > ? AND json_extract(request, '$.source.clip_id') IS NOT ? "
     "ORDER BY created_at DESC, rowid DESC LIMIT 1"
 )
-PAGE = """
+PAGE_AFTER = """
 SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
 WHERE clips.status = 'completed' AND (:is_first OR
@@ -86,7 +86,7 @@ FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
 
 @dataclass(frozen=True)
 class Entry:
-    """A clip with what it can be called by."""
+    """A clip with everything that it can be called by."""
 
     local_id: str
     clip_id: str
@@ -97,12 +97,12 @@ class Entry:
 
     @cached_property
     def digest(self) -> str:
-        """The digest whose beginning stands in the name of the clip's file."""
+        """The digest whose beginning is in the name of the clip's file."""
         return digest(self.service, self.clip_id)
 
     @property
     def short_id(self) -> str:
-        """What of the digest stands there."""
+        """The beginning of the digest, as the file's name has it."""
         return self.digest[: ID_LENGTHS[0]]
 
 
@@ -110,7 +110,7 @@ class Entry:
 
 
 def meaning(db: sqlite3.Connection, name: str) -> Meaning:
-    """Give what `name` (cleaned, not empty) can mean where a clip is wanted."""
+    """Return what `name` (cleaned, not empty) can mean if a clip is wanted."""
     exact = clip(db, name)
     if exact is not None:
         return Meaning((exact,), 1)
@@ -126,7 +126,7 @@ def meaning(db: sqlite3.Connection, name: str) -> Meaning:
 
 
 def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
-    """Give the newest task that made the clip with this id, and the clip, or None."""
+    """Return the newest task that made the clip with this id, and the clip, or None."""
     for task in rows.tasks_where(db, WITH_CLIP, (clip_id,)):
         found = task.clip(clip_id)
         return (task, found) if found else None
@@ -134,19 +134,19 @@ def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
 
 
 def page(db: sqlite3.Connection, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
-    """Give up to `limit` completed clips after a place, and the place of each.
+    """Return up to `limit` completed clips after a place, and the place of each.
 
-    The newest task comes first, its takes in their order: a clip that lands while somebody turns
-    the pages moves nothing on those that follow.
+    The newest task comes first, its takes in their order. A clip that is finished while somebody
+    reads the pages moves nothing on the pages that follow.
     """
     names = ("created_at", "task", "position", "clip")
     values = dict(zip(names, after or (0.0, 0, 0, 0), strict=True))
-    found = db.execute(PAGE, values | {"is_first": after is None, "limit": limit}).fetchall()
+    found = db.execute(PAGE_AFTER, values | {"is_first": after is None, "limit": limit}).fetchall()
     return [_pair(db, row[4], row[5]) for row in found], [tuple(row[:4]) for row in found]
 
 
 def entries(db: sqlite3.Connection) -> list[Entry]:
-    """Give every clip once, newest task first, takes in their order."""
+    """Return every clip once, newest task first, takes in their order."""
     newest: dict[str, Entry] = {}
     for row in db.execute(ENTRIES):
         newest.setdefault(row["clip_id"], Entry(*row))
@@ -154,7 +154,7 @@ def entries(db: sqlite3.Connection) -> list[Entry]:
 
 
 def called(clips: Sequence[Entry], name: str) -> list[Entry]:
-    """Give those of `clips` that `name` can mean, by the first way in which it means any."""
+    """Return those of `clips` that `name` can mean, by the first way that finds any."""
     ways: tuple[Callable[[Sequence[Entry], str], list[Entry]], ...] = (
         _by_short_id,
         partial(_by_title, title_of=lambda entry: entry.title),
@@ -165,7 +165,7 @@ def called(clips: Sequence[Entry], name: str) -> list[Entry]:
 
 
 def folded(title: str) -> str:
-    """Give a cleaned title so that two which look the same, but for their case, are equal."""
+    """Return a cleaned title so that titles which differ only in case are equal."""
     if title.isascii():
         return title.casefold()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", title).casefold())
@@ -187,14 +187,14 @@ def _by_digest(clips: Iterable[Entry], short: str) -> list[Entry]:
 
 
 def _by_title(clips: Sequence[Entry], name: str, title_of: Callable[[Entry], str]) -> list[Entry]:
-    """Give the clips with this title: the finished ones, where there are any."""
+    """Return the clips with this title: only the finished ones, if there are any."""
     wanted = folded(name)
     found = [entry for entry in clips if folded(title_of(entry)) == wanted]
     return [entry for entry in found if entry.is_completed] or found
 
 
 def _by_file_name(clips: Sequence[Entry], name: str) -> list[Entry]:
-    """Give the clip whose file has this name, with or without its folder and extension."""
+    """Return the clips whose file has this name, with or without its folder and extension."""
     stem = FOLDERS.sub("", name).casefold()
     for extension in AUDIO_EXTENSIONS:
         stem = stem.removesuffix(extension)
@@ -218,7 +218,7 @@ def _last(db: sqlite3.Connection) -> Meaning:
 
 
 def _untold_of(db: sqlite3.Connection, entry: Entry) -> Task | None:
-    """Give the task of a clip, where it is an extension whose end no client was told."""
+    """Return the task of a clip if it is an extension whose end was delivered to no client."""
     return next(iter(rows.tasks_where(db, f"{UNTOLD} AND local_id = ?", (entry.local_id,))), None)
 
 
@@ -230,11 +230,11 @@ def _is_title(entry: Entry, name: str) -> bool:
 
 
 def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
-    """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+    """Return names for the finished clips that somebody who typed `begun` can mean, newest first.
 
-    `begun` is a part of the title, and such clips come first, or the beginning of an id. Each name
-    means its clip alone and can be read: it is the title, or where that can mean another clip too,
-    the title and short id.
+    `begun` is a part of the title or the beginning of an id; clips found by title come first. Each
+    name means only its clip. It is the title, or the title and short id if the title alone can mean
+    another clip too, or the id if there is no title.
     """
     clips = entries(db)
     finished = [entry for entry in clips if entry.is_completed]
@@ -252,7 +252,7 @@ def clip_names(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
 
 
 def _is_titled(entry: Entry, wanted: str) -> bool:
-    """Whether a title has `wanted` in it, or it is the title and the beginning of the short id."""
+    """Tell whether `wanted` is in a title, or is the title and the beginning of the short id."""
     title = folded(entry.title)
     if wanted in title or wanted in folded(entry.service_title):
         return True
@@ -269,7 +269,7 @@ def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
 
 
 def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
-    """Give the ids of the tasks that somebody who typed `begun` can mean, newest first.
+    """Return the ids of the tasks that somebody who typed `begun` can mean, newest first.
 
     `begun` is the beginning of an id, or a part of the title, the description or a clip's title.
     """
@@ -279,7 +279,7 @@ def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
 
 
 def _offer(values: list[str], total: int, wanted: str, limit: int) -> Offer:
-    """Offer `last` before the values, where it begins with what was typed."""
+    """Offer `last` before the values if it begins with what was typed."""
     if values and LAST.startswith(wanted):
         values, total = [LAST, *values], total + 1
     return Offer(tuple(values[:limit]), total)
@@ -294,7 +294,7 @@ def _is_meant(row: sqlite3.Row, wanted: str) -> bool:
 
 
 def task(db: sqlite3.Connection, name: str) -> Task | None:
-    """Give the task with this id, a service's or ours, or that made this clip, or the `last`."""
+    """Return the task with this id (a service's or ours), or that made this clip, or the `last`."""
     row = rows.find_row(db, name, None)
     if row is not None:
         return rows.to_task(db, row)
@@ -305,14 +305,15 @@ def task(db: sqlite3.Connection, name: str) -> Task | None:
 
 
 def _newest(db: sqlite3.Connection, kinds: Sequence[str]) -> Task | None:
-    """Give the newest task of these kinds, or None."""
-    return next(iter(rows.tasks_where(db, NEWEST, (json.dumps(kinds),))), None)
+    """Return the newest task of these kinds, or None."""
+    return next(iter(rows.tasks_where(db, OF_KINDS, (json.dumps(kinds),))), None)
 
 
 def expected_s(db: sqlite3.Connection, task: Task) -> float | None:
-    """Give how many seconds such a task usually takes: the median of the last ones, or None.
+    """Return how many seconds such a task usually takes, or None if too few are known.
 
-    That is of its kind and model, or, where too few of those are known, of its kind and service.
+    That is the median of the last ones of its kind and model or, if there are too few of those, of
+    its kind and service.
     """
     values = {"kind": task.kind, "service": task.service, "recent": RECENT}
     for model in (task.model, ""):

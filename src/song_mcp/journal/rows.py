@@ -30,7 +30,7 @@ CLIP_COLUMNS = (
     "mime_type",
     "save_error",
 )
-"""The columns of a clip that are fields of Clip as they stand."""
+"""The columns of a clip that become fields of Clip unchanged."""
 
 
 def task_row(db: sqlite3.Connection, local_id: str) -> sqlite3.Row:
@@ -45,7 +45,7 @@ def task_row(db: sqlite3.Connection, local_id: str) -> sqlite3.Row:
 def find_row(
     db: sqlite3.Connection, any_id: str, service: ServiceName | None
 ) -> sqlite3.Row | None:
-    """Return the row of the newest task with this id, a service's or ours, or None."""
+    """Return the row of the newest task with this id (a service's or ours), or None."""
     found = db.execute(
         "SELECT * FROM tasks WHERE (task_id = ? OR local_id = ?) AND ? IN (service, '') "
         "ORDER BY created_at DESC, rowid DESC LIMIT 1",

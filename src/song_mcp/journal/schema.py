@@ -1,7 +1,7 @@
 """The journal's tables, as numbered migrations.
 
-Invariant: a script that was ever released is never changed; a new version of the file is a new
-script at the end, and has a test that starts from the file before it.
+A script that was released is never changed. A new version of the file is a new script at the end,
+with a test that starts from a file of the version before.
 """
 
 FIRST = """
@@ -54,9 +54,9 @@ CREATE TABLE clips (
 CREATE INDEX clips_by_id ON clips (clip_id);
 """
 
-# Who submits a task or saves a clip (so that what a dead process left can be told), as which
-# account, what was sent and when, when it is looked at next, when this machine learned its end (a
-# service's own clock may be off), and whether that end ever reached a client.
+# Which process submits a task or saves a clip (so that the work of a dead one can be found), for
+# which account, what was sent and when, when the next look is due, when this machine learned of the
+# end (a service's own clock may be wrong), and when that end was delivered to a client.
 PROMISES = """
 ALTER TABLE tasks ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE tasks ADD COLUMN account TEXT NOT NULL DEFAULT '';
@@ -74,14 +74,15 @@ ALTER TABLE clips ADD COLUMN save_owner TEXT NOT NULL DEFAULT '';
 CREATE INDEX tasks_by_look ON tasks (status, account, next_look_at)
 """
 
-# When a client that holds the task's handle asked to have it followed no more.
+# When a client that holds the task's handle asked to have it polled no more.
 UNFOLLOWED = "ALTER TABLE tasks ADD COLUMN unfollowed_at REAL"
 
-# What changed last, for those who watch: each task (with clip_id '') and each clip once, under the
-# number of its newest change, and with both ids '' the list of finished clips. Numbers only grow.
-# Kept by triggers, so every writer counts, and only where a client sees a difference: looks, claims
-# and deliveries do not. Deleted and inserted rather than replaced: inside a trigger the conflict
-# rule of the statement outside would win. Each body is one line, as `;` at the end of one splits.
+# The change feed: each task (with clip_id '') and each clip once, under the number of its newest
+# change, and the list of finished clips (with both ids ''). Numbers only grow. Triggers write it,
+# so no writer is missed. Only what a client can see counts: looks, claims and deliveries do not.
+# The triggers delete and insert, because for a REPLACE inside a trigger SQLite applies the conflict
+# rule of the statement that fired it. Each trigger's body is one line, because the script is split
+# at every `;` that ends a line.
 CHANGES = """
 CREATE TABLE changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,7 +1,7 @@
-"""The journal of one file: every use that the rest of the program makes of it, in one class.
+"""The class Journal: everything that the rest of the program does with the journal's file.
 
-Promise: a task's row is on disk before its request is sent, and its status only moves forward
-(`transitions`), so late or repeated news never undoes anything. Each method is one transaction.
+Each method is one transaction. A task's row is on disk before its request is sent. Its status only
+moves forward (`transitions`), so a late or repeated report undoes nothing.
 """
 
 import json
@@ -38,7 +38,7 @@ from song_mcp.songs import Clip, Report, ServiceName, Task
 T = TypeVar("T")
 
 SUBMITTING = "SELECT local_id, owner, created_at FROM tasks WHERE status = 'submitting'"
-IN_DOUBT = "status = 'in_doubt' ORDER BY created_at DESC, rowid DESC"
+DOUBTS = "status = 'in_doubt' ORDER BY created_at DESC, rowid DESC"
 RUNNING = "service = ? AND status IN ('pending', 'processing') ORDER BY created_at, rowid LIMIT 10"
 MATCHES = (
     "service = :service AND kind = :kind AND asked = :asked AND asked != '' AND wire = '' "
@@ -55,14 +55,17 @@ SPENT_SINCE = (
 )
 COUNT = "SELECT count(*) FROM tasks WHERE has_words(?, tasks.local_id)"
 MATCHING = "has_words(?, tasks.local_id) ORDER BY created_at DESC, rowid DESC LIMIT ?"
-NOT_KEPT = "An earlier version wrote this task without what was sent: make a new one instead."
+NOT_KEPT = (
+    "An earlier version of song-mcp made this task and did not record what was sent, so it cannot "
+    "be submitted again. Nothing was sent or paid. Make a new song instead."
+)
 
 
 class Journal:
     """The journal in the file `path`. Every method may raise JournalError."""
 
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
-        """Remember where the file is; it is opened, and made, on first use."""
+        """Remember where the file is; it is opened on first use, and made if needed."""
         self.path = path
         self._now = now
         self._file = JournalFile(path, _add_functions)
@@ -72,24 +75,24 @@ class Journal:
     async def prepare(
         self, new: NewTask, *, join: bool, daily_limit: int | None = None
     ) -> Prepared:
-        """Write a task as `submitting`, or with `join` return one that the request is to join.
+        """Write a task as `submitting`, or with `join` return the one that an equal request joins.
 
-        Looking, counting and writing are one transaction, so of several processes with one request
-        one writes and the others join, and the limit holds over all of them. Raises
-        LimitReachedError if the last 24 hours have used up `daily_limit`.
+        Searching, counting and writing are one transaction: of several processes with the same
+        request one writes and the others join, and the limit holds for all of them together.
+        Raises LimitReachedError if the last 24 hours have used up `daily_limit`.
         """
         now = self._stamp()
 
         def work(db: sqlite3.Connection) -> Prepared:
-            check_cancelled()  # a call that was given up while it waited must not pay later
+            check_cancelled()  # a call that was cancelled while it waited must not pay later
             return claims.joined_or_written(db, new, now, join=join, daily_limit=daily_limit)
 
         return await self._file.write("prepare", work)
 
     async def begin(self, local_id: str, owner: str, balance_usd: float | None) -> bool:
-        """Write that a task is sent now, and what the account holds (US dollars, None: unknown).
+        """Write that a task is sent now, and the account's balance (US dollars, None: unknown).
 
-        Returns False, and the task must not be sent, if it is not `owner`'s to send any more.
+        Returns False if the task is no longer `owner`'s to send: then it must not be sent.
         """
         stamp = self._stamp()
         return await self._file.write(
@@ -99,10 +102,11 @@ class Journal:
     async def accept(
         self, local_id: str, new: NewTask, task_id: str, report: Report | None
     ) -> Recorded:
-        """Write that the service took the submission, as `task_id`: charged, unless it says no.
+        """Write that the service accepted the submission as `task_id`: it counts as charged.
 
-        That is a fact whatever became of the row meanwhile: a task that was closed is opened
-        again, and one whose journal was set aside is written anew, from `new`.
+        That holds whatever happened to the row meanwhile. A task that was closed is opened again,
+        and one whose journal was set aside is written again, from `new`. `report` is what the
+        answer says of the task, None if it says nothing; it may say that nothing was charged.
         """
         stamp = self._stamp()
 
@@ -126,7 +130,7 @@ class Journal:
         return await self._file.write("reject", work)
 
     async def doubt(self, local_id: str, new: NewTask, error: str) -> Task:
-        """Write that nobody knows whether the service took the submission."""
+        """Write that nobody knows whether the service accepted the submission."""
         stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> Task:
@@ -137,13 +141,13 @@ class Journal:
         return await self._file.write("doubt", work)
 
     async def submitting(self) -> Sequence[Submitting]:
-        """Return what is being submitted, by whom, and since when."""
+        """Return the tasks that are being submitted, by which process, and since when."""
         return await self._file.read(
             lambda db: [Submitting(*row) for row in db.execute(SUBMITTING)]
         )
 
     async def orphan(self, local_ids: Sequence[str], error: str) -> None:
-        """Write `in_doubt` for what nobody submits any more."""
+        """Write `in_doubt` for tasks that no process submits any more."""
 
         def work(db: sqlite3.Connection) -> None:
             for local_id in local_ids:
@@ -186,19 +190,19 @@ class Journal:
         return await self._file.write("settle", work)
 
     async def matches(self, task: Task) -> Sequence[Task]:
-        """Return up to two tasks made elsewhere that may be what became of a task in doubt."""
+        """Return up to two tasks made elsewhere that may be the one in doubt."""
         asked = str(task.request.get("lyrics") or task.description)
         names: dict[str, object] = {"service": task.service, "kind": task.kind, "asked": asked}
         values = names | {"sent": task.created_at.timestamp(), "local_id": task.local_id}
         return await self._file.read(lambda db: rows.tasks_where(db, MATCHES, values))
 
     async def has_rivals(self, task: Task) -> bool:
-        """Tell whether another task in doubt asked for the very same."""
+        """Tell whether another task in doubt asked for exactly the same."""
         values = {"local_id": task.local_id}
         return await self._file.read(lambda db: bool(db.execute(RIVALS, values).fetchone()[0]))
 
     async def merge(self, doubtful: Task, found: Task) -> Task:
-        """Write that `found`, fetched by its id, is what became of a task in doubt."""
+        """Write that `found`, fetched by its id, is the task in doubt."""
 
         def work(db: sqlite3.Connection) -> Task:
             writes.merge(db, doubtful.local_id, found.local_id)
@@ -207,16 +211,16 @@ class Journal:
         return await self._file.write("settle", work)
 
     async def spending(self) -> Spending:
-        """Return what was paid for in the last 24 hours."""
+        """Return what was spent in the last 24 hours."""
         now = self._stamp()
         return await self._file.read(lambda db: claims.spending(db, now))
 
     async def in_doubt(self) -> Sequence[Task]:
         """Return the tasks in doubt, newest first."""
-        return await self._file.read(lambda db: rows.tasks_where(db, IN_DOUBT))
+        return await self._file.read(lambda db: rows.tasks_where(db, DOUBTS))
 
     async def spent_since(self, task: Task) -> float:
-        """Return what other tasks at the service are known to have cost since `task`, in $."""
+        """Return what other tasks at the service have cost since `task`, as far as known, in $."""
         values = (task.service, task.local_id, task.created_at.timestamp())
         return await self._file.read(
             lambda db: float(db.execute(SPENT_SINCE, values).fetchone()[0] or 0)
@@ -229,24 +233,24 @@ class Journal:
         return await self._file.read(lambda db: rows.tasks_where(db, RUNNING, (service,)))
 
     async def claim_looks(self, account: str, slack_s: float, limit: int, pace: Pace) -> list[Task]:
-        """Return the account's tasks whose look is due, and for nobody else to make."""
+        """Return the account's tasks whose look is due; this process alone is to make it."""
         now = self._stamp()
         return await self._file.write(
             "claim", lambda db: claims.claim_looks(db, account, now, slack_s, limit, pace)
         )
 
     async def next_look_s(self, account: str) -> float | None:
-        """Return the seconds until the account's next look is due, or None if nothing is open."""
+        """Return the seconds until the account's next look is due, or None if none is planned."""
         now = self._stamp()
         due = await self._file.read(lambda db: claims.next_look_at(db, account, now))
         return None if due is None else due - now
 
     async def record(self, local_id: str, report: Report) -> Recorded:
-        """Write what a service said at a look just now; an ended task stays as it ended."""
+        """Record what a service reported just now; an ended task stays as it ended."""
         return (await self.record_all({local_id: report}))[0]
 
     async def record_all(self, reports: Mapping[str, Report]) -> Sequence[Recorded]:
-        """Write what a service said of several tasks, by id of ours, in one transaction."""
+        """Record reports, by the task's id of ours, in one transaction."""
         stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> Sequence[Recorded]:
@@ -255,7 +259,7 @@ class Journal:
         return await self._file.write("record", work)
 
     async def adopt(self, service: ServiceName, account: str, report: Report) -> Recorded:
-        """Write what a service said of a task that was made elsewhere."""
+        """Record the report of a task that was made elsewhere."""
         stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> Recorded:
@@ -267,12 +271,12 @@ class Journal:
         return await self._file.write("adopt", work)
 
     async def unfollow(self, local_id: str) -> None:
-        """Write that an open task is polled no more, unless somebody asks."""
+        """Write that an open task is polled no more."""
         stamp = self._stamp()
         await self._file.write("unfollow", lambda db: writes.unfollow(db, local_id, stamp))
 
     async def deliver(self, task_ids: Sequence[str]) -> None:
-        """Write that the end of these tasks, by any of their ids, reached a client."""
+        """Write that the end of these tasks, named by any of their ids, reached a client."""
         stamp = self._stamp()
         await self._file.write("deliver", lambda db: writes.deliver(db, task_ids, stamp))
 
@@ -285,7 +289,7 @@ class Journal:
         )
 
     async def claim_saves(self, claim: SaveClaim) -> Sequence[Pair]:
-        """Return the finished clips that are to be saved now, by the claiming process alone."""
+        """Return the finished clips to save now; the claiming process alone is to do it."""
         now = self._stamp()
 
         def work(db: sqlite3.Connection) -> Sequence[Pair]:
@@ -296,7 +300,7 @@ class Journal:
         return await self._file.write("claim", work)
 
     async def save_clip(self, local_id: str, clip: Clip) -> Task:
-        """Write where the library has a clip, or in `save_error` why it has not."""
+        """Write which file holds a clip, or in `save_error` why there is none."""
 
         def work(db: sqlite3.Connection) -> Task:
             writes.save_clip(db, local_id, clip)
@@ -307,7 +311,7 @@ class Journal:
     # Reading ---------------------------------------------------------------------------
 
     async def find(self, any_id: str, service: ServiceName | None = None) -> Task | None:
-        """Return the task with this id, a service's or ours, or None."""
+        """Return the newest task with this id (a service's or ours), or None."""
 
         def work(db: sqlite3.Connection) -> Task | None:
             row = rows.find_row(db, any_id, service)
@@ -332,7 +336,7 @@ class Journal:
         return await self._file.read(partial(lookup.meaning, name=name))
 
     async def named_task(self, name: str) -> Task | None:
-        """Return the task with this id, or that made the clip with this id, or the `last` one."""
+        """Return the task with this id, or of the clip with this id, or the `last` one, or None."""
         return await self._file.read(partial(lookup.task, name=name))
 
     async def page(self, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
@@ -371,7 +375,7 @@ class Journal:
 
 
 def _new_again(row: sqlite3.Row, account: str, owner: str) -> NewTask:
-    """Return the new task that submits again what the task of this row was."""
+    """Return a new task with the same submission as this row, linked to it."""
     wire = json.loads(row["wire"] or "{}")
     if not {"path", "body", "deadline_s"} <= wire.keys():
         raise InvalidRequestError(NOT_KEPT)

@@ -1,6 +1,6 @@
 """The state machine of a task: which event may move it from which status to which.
 
-Promise: a status only moves forward, so late or repeated news from any process changes nothing.
+A status only moves forward, so a late or repeated report from any process changes nothing.
 `writes.move` is the only statement that changes a status, and it takes its conditions from here.
 
 A new row begins as `submitting`. A task that was made elsewhere begins as `pending`.
@@ -29,16 +29,16 @@ REPORTED: tuple[Status, ...] = ("pending", "processing", "completed", "failed")
 """The statuses that a service can report."""
 
 TRANSITIONS: Mapping[Event, Transition] = {
-    # The service took the submission. That is a fact, whatever became of the row meanwhile.
+    # The service accepted the submission. That holds whatever happened to the row meanwhile.
     "accept": Transition(("submitting", "in_doubt", "abandoned"), ("pending",)),
     # The service refused the submission.
     "reject": Transition(("submitting", "in_doubt"), ("rejected",)),
-    # Nobody knows whether the service took the submission.
+    # Nobody knows whether the service accepted the submission.
     "doubt": Transition(("submitting",), ("in_doubt",)),
     # The user closed the doubt.
     "abandon": Transition(("in_doubt",), ("abandoned",)),
     # The service reported how the task stands.
     "report": Transition(AT_SERVICE, REPORTED),
-    # A task that was found at the service is what became of the doubt.
+    # A task that was found at the service is the one in doubt.
     "merge": Transition(("in_doubt",), REPORTED),
 }

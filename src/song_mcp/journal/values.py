@@ -1,6 +1,6 @@
 """The values that go into the journal and come out of it, beside the domain's own.
 
-They say nothing about SQLite: another engine would take and return the same ones.
+They do not depend on SQLite: another engine would take and return the same ones.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,18 +10,18 @@ from typing import Any
 from song_mcp.songs import Clip, Kind, ServiceName, Task
 
 Pace = Callable[[float], float]
-"""From the age of a task to the age at which it is polled next, in seconds."""
+"""Maps the age of a task to the age at which the next look is due, both in seconds."""
 Pair = tuple[Task, Clip]
-"""A clip behind the task that made it."""
+"""The task that made a clip, and the clip."""
 Place = tuple[float, int, int, int]
-"""Where a clip stands in the list of all: the age and row of its task, its position and row."""
+"""A clip's place in the list of all: the time and row of its task, then its position and row."""
 
 
 @dataclass(frozen=True)
 class NewTask:
     """What is written of a task before its request is sent; `request` holds JSON values.
 
-    `wire` is the submission itself, so that the very same one can be sent again. `account` tells
+    `wire` is the submission itself, so that exactly the same can be sent again. `account` tells
     the accounts at a service apart without telling the key. `owner` is the process that submits.
     `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
     """
@@ -41,7 +41,7 @@ class NewTask:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task that is ready to be submitted, or, if `joined`, an earlier one with equal request."""
+    """A task that is ready to be submitted, or if `joined` an earlier one with an equal request."""
 
     task: Task
     joined: bool
@@ -49,7 +49,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A task after a report was written; `ended_now` if this very report ended it."""
+    """A task after a report was recorded; `ended_now` tells whether this report ended it."""
 
     task: Task
     ended_now: bool
@@ -95,7 +95,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class Change:
-    """What changed of one task: its ids, ours first, and its clips that are not as they were."""
+    """What changed in one task: its ids, ours first, and the ids of the clips that changed."""
 
     task_ids: tuple[str, ...]
     clip_ids: tuple[str, ...]
@@ -121,7 +121,7 @@ class Meaning:
 
     `task` is set, and nothing else, if the name is a task's id. For the name `last` there is one
     clip, `is_last` is true, and `running` is a newer song that is still being made. `untold` is an
-    extension whose end no client was told, and which may have changed what the name means.
+    extension whose end was delivered to no client, and which may have changed what the name means.
     """
 
     clips: tuple[Pair, ...] = ()
@@ -134,7 +134,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Offer:
-    """The first of the values that somebody who types can mean, and how many there are in all."""
+    """The first of the values that typed text can mean, and how many there are in all."""
 
     values: tuple[str, ...]
     total: int

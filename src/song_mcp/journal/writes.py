@@ -30,7 +30,7 @@ MERGED = (
     "next_look_at",
     "asked",
 )
-"""The columns that a task in doubt takes, beside the status, from the one it turns out to be."""
+"""The columns, beside the status, that a task in doubt takes from the one it turns out to be."""
 
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
@@ -93,10 +93,10 @@ def new_local_id() -> str:
 def move(
     db: sqlite3.Connection, local_id: str, event: Event, to: Status, **columns: object
 ) -> bool:
-    """Move a task to a status, and set `columns` with it; return whether the event allows that.
+    """Move a task to a status and set `columns` with it; return whether it was moved.
 
-    A task whose status the event does not start from stays as it is. Raises ValueError if the event
-    never leads to this status: that is a mistake of ours.
+    A task whose status is not one of the event's sources stays as it is. Raises ValueError if the
+    event never leads to this status: that is a mistake of ours.
     """
     allowed = TRANSITIONS[event]
     if to not in allowed.targets:
@@ -112,7 +112,7 @@ def move(
 
 
 def accept(db: sqlite3.Connection, local_id: str, task_id: str) -> None:
-    """Write that the service took the submission as `task_id`: it is charged, unless told else."""
+    """Write that the service accepted the submission as `task_id`: it counts as charged."""
     move(
         db, local_id, "accept", "pending",
         task_id=task_id, charged="yes", error="", finished_at=None,
@@ -125,18 +125,18 @@ def reject(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> N
 
 
 def doubt(db: sqlite3.Connection, local_id: str, error: str) -> None:
-    """Write that nobody knows whether the service took the submission."""
+    """Write that nobody knows whether the service accepted the submission."""
     move(db, local_id, "doubt", "in_doubt", charged="unknown", error=error)
 
 
 def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
-    """Close a task in doubt; what was said of the doubt stays."""
+    """Close a task in doubt; `error` is added to what is already said of the doubt."""
     said = task_row(db, local_id)["error"]
     move(db, local_id, "abandon", "abandoned", error=f"{said} {error}", finished_at=stamp)
 
 
 def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float) -> None:
-    """Write what a service said at `stamp` over a task that it still works on, and its clips."""
+    """Write what a service reported at `stamp` of a task that it still works on, and its clips."""
     lyrics = told.lyrics or Lyrics(row["lyrics_title"], row["lyrics_text"])
     finished_at = told.finished_at.timestamp() if told.finished_at else stamp
     moved = move(
@@ -161,7 +161,7 @@ def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float)
 
 
 def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
-    """Let a task in doubt become the `found` one, which was made elsewhere and goes into it."""
+    """Move the `found` task, which was made elsewhere, with its clips into the one in doubt."""
     row = task_row(db, found)
     taken = {name: row[name] for name in MERGED}
     if move(db, doubtful, "merge", row["status"], **taken, unfollowed_at=None):
@@ -173,7 +173,7 @@ def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
 
 
 def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float) -> None:
-    """Write a task as `submitting`, before its request is sent; one that is there stays."""
+    """Write a task as `submitting`, before its request is sent; an existing row stays as it is."""
     values = {
         "local_id": local_id,
         "service": new.service,
@@ -204,7 +204,7 @@ def insert_foreign(
 
 
 def absorb(db: sqlite3.Connection, local_id: str, service: ServiceName, task_id: str) -> None:
-    """Forget a task made elsewhere that, as its id shows, is the one that was just accepted."""
+    """Delete a task made elsewhere that, as its id shows, is the one that was just accepted."""
     found = db.execute(
         "SELECT local_id FROM tasks WHERE service = ? AND task_id = ? AND wire = '' "
         "AND local_id != ?",
@@ -228,12 +228,12 @@ def looked(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
 
 
 def plan_look(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
-    """Write when a task is polled next."""
+    """Write when the next look at a task is due."""
     db.execute("UPDATE tasks SET next_look_at = ? WHERE local_id = ?", (stamp, local_id))
 
 
 def unfollow(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
-    """Write that an open task is polled no more, unless somebody asks."""
+    """Write that an open task is polled no more."""
     db.execute(UNFOLLOW, (stamp, local_id))
 
 
@@ -243,7 +243,7 @@ def follow_again(db: sqlite3.Connection, local_id: str) -> None:
 
 
 def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
-    """Write that the end of these tasks, by any of their ids, reached a client."""
+    """Write that the end of these tasks, named by any of their ids, reached a client."""
     db.executemany(DELIVER, [(stamp, task_id) for task_id in task_ids])
 
 
@@ -251,7 +251,7 @@ def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> No
 
 
 def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> None:
-    """Write the report's clips over those known; where a clip is saved stays as it is."""
+    """Write the report's clips over those known; the files of saved clips stay as they are."""
     for position, clip in enumerate(told.clips):
         values = {
             "local_id": row["local_id"],
@@ -273,7 +273,7 @@ def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> Non
 
 
 def save_clip(db: sqlite3.Connection, local_id: str, clip: Clip) -> None:
-    """Write where the library has a clip, and its measured duration if none was known."""
+    """Write which file holds a clip or why none does, and its duration if none was known."""
     values = (
         str(clip.file or ""),
         str(clip.cover or ""),
