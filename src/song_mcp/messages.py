@@ -23,7 +23,7 @@ OUR_MISTAKE = (
     "resolve_task with check, which pays nothing: the request may have been accepted and charged."
 )
 SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
-UNFOLLOWED = "Polling was stopped, as asked; get_task checks it once."
+POLLING_STOPPED = "Polling was stopped, as asked; get_task checks it once."
 NOT_THE_LAST = (
     "Name the task that is to be submitted again by its id: what is last changes with each "
     "submission, so the same call again would pay again. Nothing was sent or paid."
@@ -33,7 +33,7 @@ NO_HANDLE = (
     "list_songs shows every task; get_task takes a service's own ids."
 )
 SAVING = "It is made; its audio is being saved."
-NOT_FOLLOWED = (
+NO_LONGER_POLLED = (
     "It has been running for over an hour and is no longer polled; get_task checks it once."
 )
 

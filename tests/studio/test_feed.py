@@ -10,7 +10,7 @@ import pytest
 
 from song_mcp.journal import Journal, News, NewTask
 from song_mcp.songs import Report
-from song_mcp.studio.feed import OTHERS_S, Feed
+from song_mcp.studio.feed import CHANGES_EVERY_S, Feed
 from tests.manual_clock import ManualClock, quiet
 
 NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"})
@@ -75,14 +75,14 @@ async def test_what_another_process_writes_is_told_within_a_second(desk: Desk) -
     task = await written(desk.theirs, "theirs")
     await quiet()
     assert desk.listener.tasks() == []
-    await desk.clock.run(OTHERS_S)
+    await desk.clock.run(CHANGES_EVERY_S)
     assert desk.listener.tasks() == [task]
 
 
 async def test_each_change_is_told_once_in_its_order(desk: Desk) -> None:
     tasks = [await written(desk.theirs, title) for title in ("one", "two")]
     tasks.append(await written(desk.ours, "three"))
-    await desk.clock.run(5 * OTHERS_S)
+    await desk.clock.run(5 * CHANGES_EVERY_S)
     assert desk.listener.tasks() == tasks
 
 
@@ -92,7 +92,7 @@ async def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
     feed.listen(listener)
     async with anyio.create_task_group() as group:
         group.start_soon(feed.run)
-        await clock.run(60 * OTHERS_S)
+        await clock.run(60 * CHANGES_EVERY_S)
         group.cancel_scope.cancel()
     assert not path.exists(), "a first read would have made it"
 
@@ -100,12 +100,12 @@ async def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
 async def test_what_changed_while_nobody_listened_is_passed_over(desk: Desk) -> None:
     desk.listener.heard = False
     await written(desk.theirs, "unheard")
-    await desk.clock.run(3 * OTHERS_S)
+    await desk.clock.run(3 * CHANGES_EVERY_S)
     catch_up = desk.feed.listen(desk.listener)
     await catch_up()
     desk.listener.heard = True
     task = await written(desk.theirs, "heard")
-    await desk.clock.run(2 * OTHERS_S)
+    await desk.clock.run(2 * CHANGES_EVERY_S)
     assert desk.listener.tasks() == [task]
 
 
@@ -117,11 +117,11 @@ async def test_what_could_not_be_read_is_told_when_it_can(
     await desk.theirs.close()
     home.rename(aside)
     home.write_text("a file in its place", encoding="utf-8")
-    await desk.clock.run(3 * OTHERS_S)
+    await desk.clock.run(3 * CHANGES_EVERY_S)
     assert desk.listener.tasks() == []
     home.unlink()
     aside.rename(home)
-    await desk.clock.run(2 * OTHERS_S)
+    await desk.clock.run(2 * CHANGES_EVERY_S)
     assert desk.listener.tasks() == [task]
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
@@ -137,12 +137,12 @@ async def test_a_waiter_is_woken_by_every_change_of_its_task_and_by_no_other(des
         for journal in (desk.ours, desk.theirs):
             change = waiter.next_change()
             await journal.doubt(other, NEW, "no answer")
-            await desk.clock.run(2 * OTHERS_S)
+            await desk.clock.run(2 * CHANGES_EVERY_S)
             assert not change.is_set()
             await journal.record(mine, Report("t1", "pending", "pending"))
         change = waiter.next_change()
         await desk.theirs.reject(mine, NEW, "no credits")
-        await desk.clock.run(OTHERS_S)
+        await desk.clock.run(CHANGES_EVERY_S)
         assert change.is_set()
 
 
@@ -152,7 +152,7 @@ async def test_what_changed_before_the_first_look_wakes_whoever_waited_by_then(d
     with desk.feed.waiting(mine) as waiter:
         change = waiter.next_change()
         await desk.theirs.reject(mine, NEW, "no credits")
-        await desk.clock.run(OTHERS_S)
+        await desk.clock.run(CHANGES_EVERY_S)
         assert change.is_set()
 
 
@@ -163,6 +163,6 @@ async def test_once_nobody_waits_any_more_nothing_is_read(tmp_path: Path) -> Non
         group.start_soon(feed.run)
         with feed.waiting("local-1"):
             pass
-        await clock.run(60 * OTHERS_S)
+        await clock.run(60 * CHANGES_EVERY_S)
         group.cancel_scope.cancel()
     assert not path.exists(), "a first read would have made it"

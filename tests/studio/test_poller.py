@@ -15,7 +15,7 @@ from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import ServiceName, Task
 from song_mcp.studio import Saver
 from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
-from song_mcp.studio.poller import AT_ONCE, Poller, next_look_s
+from song_mcp.studio.poller import LOOKS_AT_ONCE, Poller, next_look_s
 from tests.manual_clock import ManualClock
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
 
@@ -298,7 +298,7 @@ async def test_retry_after_is_kept_by_following_and_by_those_who_ask(world: Worl
         task = await world.submitted(follower, "piapi", song_s=20.0)
         await world.clock.run(60.0)
         assert world.services.looks["piapi"] == 1
-        with pytest.raises(PausedError, match="asked for time"):
+        with pytest.raises(PausedError, match="asked for a pause"):
             await follower.poller.look(task)
         world.services.look_fault = "none"
         await world.clock.run(40.0)
@@ -325,7 +325,7 @@ async def test_a_burst_of_looks_ends_with_the_first_that_fails(world: World) -> 
         for _ in range(40):
             await world.submitted(follower, "piapi")
         await world.clock.run(2.5)
-        assert world.services.looks["piapi"] <= AT_ONCE
+        assert world.services.looks["piapi"] <= LOOKS_AT_ONCE
 
 
 async def test_the_journal_answers_while_a_service_is_left_alone(world: World) -> None:
@@ -333,7 +333,7 @@ async def test_the_journal_answers_while_a_service_is_left_alone(world: World) -
     async with world.follower() as follower:
         tasks = [await world.submitted(follower, "piapi") for _ in range(6)]
         await world.clock.run(BROKEN_AFTER_S)
-        with pytest.raises(PausedError, match="Looking costs nothing"):
+        with pytest.raises(PausedError, match="that costs nothing"):
             await follower.poller.look(tasks[0])
         assert (await world.known(follower, tasks[0])).status == "pending"
 

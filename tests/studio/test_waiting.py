@@ -8,7 +8,7 @@ import pytest
 
 from song_mcp.journal import News
 from song_mcp.songs import Clip, Report
-from song_mcp.studio.feed import OTHERS_S
+from song_mcp.studio.feed import CHANGES_EVERY_S
 from song_mcp.studio.studio import PROGRESS_S, SUBMIT_GRACE_S
 from tests.manual_clock import quiet
 from tests.processes import World, submitting
@@ -72,7 +72,7 @@ async def test_an_end_that_another_process_writes_is_known_within_a_second(world
         await world.clock.run(12.5)
         task = await world.only_task()
         await world.theirs.record(task.local_id, Report(task.task_id, "failed", "failed"))
-        await world.clock.run(OTHERS_S)
+        await world.clock.run(CHANGES_EVERY_S)
         assert call.task is not None
         assert call.task.status == "failed"
 
@@ -88,7 +88,7 @@ async def test_a_call_waits_for_the_audio_and_is_told_when_another_process_saved
         await world.clock.run(10.0)
         assert call.end is None
         await world.theirs.save_clip(task.local_id, replace(CLIP, save_error="No room."))
-        await world.clock.run(OTHERS_S)
+        await world.clock.run(CHANGES_EVERY_S)
         assert call.task is not None
         assert call.task.clips[0].save_error == "No room."
 

@@ -1,23 +1,23 @@
 """The studio: the use cases, and what runs beside them.
 
-It promises that nothing is paid twice and nothing that was paid is lost, whatever a client, a
-service or this machine does meanwhile; the rules for that are in `submitter`, `poller`, `saver` and
-`recovery`, each in its first lines. The server talks to `Studio` alone and to what hangs on it: its
-`catalog`, its `feed` and its `handles`. `compose` joins the parts.
+It promises that nothing is paid twice and that nothing that was paid is lost, whatever a client, a
+service or this machine does meanwhile. The docstrings of `submitter`, `poller`, `saver` and
+`recovery` say how. The server calls `Studio` and its parts `catalog`, `feed` and `handles`, and
+nothing else. `compose` joins the parts.
 
     studio     the use cases: submit, look up, resolve a doubt, wait
     submitter  everything between "the user asked" and "the task id is on disk"
     poller     asks the services about open tasks
-    breaker    when a service is left alone
-    saver      brings finished clips into the library
-    recovery   finds submissions that nobody makes any more
+    breaker    when a service is not asked for a while (a circuit breaker)
+    saver      saves finished clips into the library
+    recovery   finds submissions that no process makes any more
     reconcile  what can be found out about a submission whose answer was lost
-    catalog    finds what was made, by name, and reads it
-    feed       tells what changed, to waiting calls and to the listener
-    handles    what the holders of a task's handle ask
+    catalog    finds clips and tasks by name, and reads audio and covers
+    feed       tells waiting calls and the listener what changed
+    handles    what clients may do that hold a task's handle
     phase      how far a task has come
-    results    what the studio is asked to wait for, and what it answers
-    supervise  what must go on whatever happens in it
+    results    how long a call waits, and what the studio answers
+    supervise  keeps loops running after errors
 """
 
 from song_mcp.journal import Change, News, Place

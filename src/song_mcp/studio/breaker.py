@@ -1,64 +1,68 @@
-"""When a service is left alone: after errors, and when it asks for time.
+"""A circuit breaker for one service: no looks for a while after errors, or if it asks for a pause.
 
-Invariant: only looks are held back, never a submission that the user asked for, and never an
-answer from the journal; one success ends every pause.
+Only looks are held back: never a submission that the user asked for, and never an answer from the
+journal. One success ends a pause that followed errors.
 """
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from song_mcp.clock import Clock
 from song_mcp.errors import BusyError, PausedError, ServiceError
 
-FIRST_S = 2.0
-LONGEST_S = 60.0
+FIRST_PAUSE_S = 2.0
+"""The longest pause, in seconds, after the first failure is twice this; it doubles each time."""
+LONGEST_PAUSE_S = 60.0
 BREAKS_AFTER = 5
+"""After so many failures in a row only one look at a time is made: the probe."""
 OPEN_S = 30.0
+"""The seconds between probes, at least."""
 
 
 class Breaker:
-    """The pause of one service; `spread` gives a random number from 0 to its argument."""
+    """The pause of one service; `spread` returns a random number from 0 to its argument."""
 
     def __init__(
         self, label: str, clock: Clock, spread: Callable[[float], float] | None = None
     ) -> None:
         self._label = label
         self._clock = clock
-        self._spread = spread or _any_up_to
+        self._spread = spread or partial(random.uniform, 0.0)  # jitter need not be secret
         self._failures = 0
         self._until = 0.0
         self._is_asked_for = False
 
     @property
     def left_s(self) -> float:
-        """How long following leaves the service alone, in seconds; 0 where it does not."""
+        """For how many seconds the service is still not polled; 0 if there is no pause."""
         return max(0.0, self._until - self._clock.monotonic())
 
     @property
     def is_broken(self) -> bool:
-        """Whether so many looks failed in a row that only a single one probes."""
+        """Whether so many looks failed in a row that only a probe is made."""
         return self._failures >= BREAKS_AFTER
 
     def probe(self) -> None:
-        """Hold everything else back until the one look that is made now has told."""
+        """Hold every other look back until the one that is made now has its answer."""
         self._until = self._clock.monotonic() + OPEN_S
 
     def check(self) -> None:
-        """Come back where a look that somebody asks for may be made, else raise PausedError.
+        """Raise PausedError unless a look that somebody asks for may be made now.
 
-        After failures in a row that look is the probe, and there is no second one beside it.
+        If the breaker is open, that look is the probe, and no other one is made beside it.
         """
         if self.left_s and (self.is_broken or self._is_asked_for):
-            why = "asked for time" if self._is_asked_for else "failed several times in a row"
+            why = "asked for a pause" if self._is_asked_for else "failed several times in a row"
             raise PausedError(
-                f"{self._label} {why} and is asked again in {self.left_s:.0f} s. Looking costs "
-                "nothing."
+                f"{self._label} {why}, so the task was not checked. Check it again in "
+                f"{self.left_s:.0f} s; that costs nothing."
             )
         if self.is_broken:
             self.probe()
 
     def succeeded(self) -> None:
-        """End the pause: the service answers; time that it asked for it still gets."""
+        """End the pause, as the service answers; a pause that it asked for is kept to its end."""
         self._failures = 0
         if self._is_asked_for and self.left_s:
             return
@@ -66,7 +70,7 @@ class Breaker:
         self._is_asked_for = False
 
     def failed(self, error: ServiceError) -> None:
-        """Begin or lengthen the pause: exponential, with full jitter, or as long as was asked."""
+        """Begin or lengthen the pause: exponential with full jitter, or as long as it asked for."""
         self._failures += 1
         asked_s = error.retry_after_s if isinstance(error, BusyError) else None
         self._is_asked_for = asked_s is not None
@@ -75,9 +79,4 @@ class Breaker:
     def _length_s(self) -> float:
         if self.is_broken:
             return OPEN_S + self._spread(OPEN_S)
-        return self._spread(min(LONGEST_S, FIRST_S * 2.0**self._failures))
-
-
-def _any_up_to(longest: float) -> float:
-    """Give any number of seconds up to `longest`: jitter, which need not be secret."""
-    return random.uniform(0.0, longest)  # noqa: S311  # nosec B311
+        return self._spread(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**self._failures))

@@ -1,7 +1,7 @@
-"""The catalog: what was made, found by whatever a person calls it, and read.
+"""The catalog: finds clips and tasks by whatever a person calls them, and reads audio and covers.
 
-Invariant: nothing here asks a service or costs anything, and a name means one clip or is refused:
-what is paid for is never guessed.
+Nothing here asks a service or costs anything. A name means one clip or is refused, so what is paid
+for is never guessed.
 """
 
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from song_mcp.songs import Clip, Task
 from song_mcp.studio.saver import Saver
 from song_mcp.text import clean
 
-LONGEST_NAME = 1000
-"""More than any title has, and than most paths of a file have."""
+NAME_LIMIT = 1000
+"""In characters: more than any title has, and more than most paths of a file have."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The one clip that a name means, its task, and what the person should know of the choice.
+    """The one clip that a name means, its task, and a note for the person on the choice.
 
-    `untold` is an extension whose end no client was told: before it, the name may have meant
-    another clip, and a call that is repeated would then be another one.
+    `untold` is an extension whose end was delivered to no client. Before it the name may have meant
+    another clip, so a repeated call would extend another clip than the first.
     """
 
     task: Task
@@ -33,15 +33,15 @@ class Found:
 
 
 class Catalog:
-    """Finds in the `journal` and reads from the `library`; `saver` says when a clip is saved.
+    """Finds in the `journal` and reads from the `library`; `saver` tells when a clip is saved.
 
-    A clip's name is its id, a short id (the beginning of its id, 6 characters or more, or what
-    stands before the extension of its file), its exact title, or `last`; a task's name is its id,
-    a service's or ours, the id of one of its clips, or `last`. Every method may raise JournalError.
+    A clip's name is its id, a short id (the beginning of its id, 6 characters or more, or the short
+    id in its file's name), its exact title, its file's name, or `last`. A task's name is its id (a
+    service's or ours), the id of one of its clips, or `last`. Every method may raise JournalError.
     """
 
     def __init__(self, journal: Journal, library: Library, saver: Saver) -> None:
-        """Remember where to look."""
+        """Take the parts."""
         self._journal = journal
         self._library = library
         self._saver = saver
@@ -49,12 +49,12 @@ class Catalog:
     # Finding ---------------------------------------------------------------------------
 
     async def find(self, name: str) -> Found:
-        """Give the one clip that `name` means, with a note where `last` chose among takes.
+        """Return the one clip that `name` means, with a note if the name is `last`.
 
-        Raises UnknownClipError where it means none, and InvalidRequestError where it means several
-        or a task.
+        Raises UnknownClipError if it means none, and InvalidRequestError if it is empty or means
+        several clips or a task.
         """
-        name = clean(name, limit=LONGEST_NAME, lines=False)
+        name = clean(name, limit=NAME_LIMIT, lines=False)
         if not name:
             raise InvalidRequestError(messages.unknown_clip(name))
         meaning = await self._journal.meaning(name)
@@ -71,64 +71,64 @@ class Catalog:
         return Found(task, clip, note, meaning.untold)
 
     async def clip(self, name: str) -> tuple[Task, Clip]:
-        """Give the one clip that `name` means, and its task; raises as `find` does."""
+        """Return the one clip that `name` means, and its task; raises as `find` does."""
         found = await self.find(name)
         return found.task, found.clip
 
     async def known_task(self, name: str) -> Task | None:
-        """Give the task that `name` means, or None; `last` is the newest, whatever became of it."""
-        name = clean(name, limit=LONGEST_NAME, lines=False)
+        """Return the task that `name` means, or None; `last` is the newest, whatever its status."""
+        name = clean(name, limit=NAME_LIMIT, lines=False)
         return await self._journal.named_task(name)
 
     async def task(self, name: str) -> Task:
-        """Give the task that `name` means; raises UnknownTaskError where there is none."""
+        """Return the task that `name` means; raises UnknownTaskError if there is none."""
         task = await self.known_task(name)
         if task is None:
             raise UnknownTaskError(messages.unknown_task(name))
         return task
 
     async def page(self, after: Place | None, limit: int) -> tuple[list[Pair], Place | None]:
-        """Give up to `limit` completed clips, newest task first, and the place where more follow.
+        """Return up to `limit` completed clips, newest task first, and the place after them.
 
-        None as place is the beginning, and in the answer the end.
+        As argument None is the beginning; as result it means that no more clips follow.
         """
         clips, places = await self._journal.page(after, limit + 1)
         return clips[:limit], places[limit - 1] if len(clips) > limit else None
 
     async def clip_names(self, begun: str, limit: int) -> Offer:
-        """Give names for the finished clips that somebody who typed `begun` can mean, newest first.
+        """Return names of the finished clips that somebody who typed `begun` can mean.
 
-        Each name can be read, and means one clip.
+        The newest is first. Each name means one clip.
         """
         return await self._journal.clip_names(begun, limit)
 
     async def task_ids(self, begun: str, limit: int) -> Offer:
-        """Give the ids of the tasks that somebody who typed `begun` can mean, newest first."""
+        """Return the ids of the tasks that somebody who typed `begun` can mean, newest first."""
         return await self._journal.task_ids(begun, limit)
 
     async def expected_s(self, task: Task) -> float | None:
-        """Give how many seconds such a task usually takes from being asked for to its end.
+        """Return how many seconds such a task usually takes from its submission to its end.
 
         That is the median of the last 20 completed ones of its kind and model, else of its kind and
-        service; None where fewer than three of those are known.
+        service; None if fewer than three of those are known.
         """
         return await self._journal.expected_s(task)
 
     # Reading ---------------------------------------------------------------------------
 
     async def audio(self, name: str) -> tuple[bytes, str]:
-        """Give a completed clip's audio bytes and MIME type, waiting while it is being saved.
+        """Return a completed clip's audio bytes and MIME type; waits while it is being saved.
 
-        Raises as `find` does, or LibraryError where there is no audio to be read.
+        Raises as `find` does, or LibraryError if there is no audio to read.
         """
         clip = await self._saved(name)
         return await self._library.read(clip), clip.mime_type
 
     async def part(self, name: str, offset: int, size: int) -> Part:
-        """Give up to `size` bytes (1 or more) of a clip's audio from `offset` on (0 or more).
+        """Return up to `size` bytes (1 or more) of a clip's audio from `offset` on (0 or more).
 
-        No other bytes of the file are read. Raises as `audio` does, and LibraryError where the
-        file ends before `offset`.
+        No other bytes of the file are read. Raises as `audio` does, and LibraryError if the file
+        ends before `offset`.
         """
         if offset < 0 or size < 1:
             msg = f"A part starts at 0 or later and has a byte or more, not {size} at {offset}."
@@ -136,9 +136,9 @@ class Catalog:
         return await self._library.part(await self._saved(name), offset, size)
 
     async def cover(self, name: str) -> tuple[bytes, str]:
-        """Give the bytes and MIME type of a clip's picture in the library.
+        """Return the bytes and MIME type of a clip's cover in the library.
 
-        Raises as `find` does, or NotFoundError where there is none.
+        Raises as `find` does, or NotFoundError if there is none.
         """
         clip = await self._saved(name)
         picture = await self._library.cover(clip)
@@ -147,7 +147,7 @@ class Catalog:
         return picture
 
     async def _saved(self, name: str) -> Clip:
-        """Give the clip as it is when nobody is saving it any more."""
+        """Return the clip when it is no longer being saved; one without a file is tried once."""
         task, clip = await self.clip(name)
         if clip.is_saved:
             return clip

@@ -1,8 +1,8 @@
 """The feed: tells which tasks and clips changed in the journal, whoever changed them.
 
 What this process writes and what others write is found in the same place, the journal's change
-feed, so there is one way of telling it. Nothing is told twice, and nothing that was there before
-anyone listened. While nobody listens or waits, nothing is read.
+feed. No change is told twice, and none that happened before anyone listened. While nobody listens
+or waits, nothing is read.
 """
 
 from collections import defaultdict
@@ -17,30 +17,30 @@ from song_mcp.errors import JournalError
 from song_mcp.journal import Journal, News
 from song_mcp.studio.supervise import going_on
 
-OTHERS_S = 1.0
+CHANGES_EVERY_S = 1.0
 """How often, in seconds, the journal is read for what other processes wrote. What this process
 writes is told at once."""
 
 
 class Listener(Protocol):
-    """Somebody who may be told, and knows whether anyone hears it."""
+    """Who is told of changes, and knows whether a client wants to know."""
 
     def is_heard(self) -> bool:
-        """Tell whether there is anyone to pass news on to."""
+        """Tell whether there is a client to pass news on to."""
         ...
 
     async def tell(self, news: News) -> None:
-        """Pass the news on, without waiting for whoever gets it."""
+        """Pass the news on, without waiting for the clients."""
 
 
 class Waiter:
-    """Somebody who waits for changes of one task."""
+    """A call that waits for changes of one task."""
 
     def __init__(self) -> None:
         self._changed = anyio.Event()
 
     def next_change(self) -> anyio.Event:
-        """Return the event of the next change; taken before the task is read, it misses none."""
+        """Return the event of the next change. Whoever takes it before reading misses none."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         return self._changed
@@ -51,7 +51,7 @@ class Waiter:
 
 
 class Feed:
-    """Reads the changes in the journal in `run`; tells the one listener, and all who wait."""
+    """Reads the journal's changes in `run`; tells the one listener and all waiting calls."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
@@ -62,16 +62,16 @@ class Feed:
         self._turn = anyio.Lock()
 
     def listen(self, listener: Listener) -> Callable[[], Awaitable[None]]:
-        """Tell `listener` from now on; returns what it calls before the first one hears it.
+        """Tell `listener` from now on; return what it must await before its first client.
 
-        That call passes over what changed while nobody listened.
+        That skips what changed while nobody listened.
         """
         self._listener = listener
         return self.look
 
     @contextmanager
     def waiting(self, local_id: str) -> Iterator[Waiter]:
-        """Wake the waiter at each change of the task with this id of ours, while it is used."""
+        """Yield a waiter that is woken at each change of the task with this id of ours."""
         waiter = Waiter()
         self._waiters[local_id].add(waiter)
         try:
@@ -82,22 +82,22 @@ class Feed:
                 del self._waiters[local_id]
 
     def wake(self, local_id: str) -> None:
-        """Wake all who wait for changes of the task with this id of ours."""
+        """Wake all calls that wait for changes of the task with this id of ours."""
         for waiter in self._waiters.get(local_id, ()):
             waiter.wake()
 
     async def run(self) -> None:
-        """Look and tell, at once after each write of this process, until cancelled."""
+        """Read and tell, at once after each write of this process, until cancelled."""
         while True:
             written = self._journal.written
             if self._waiters or self._is_heard():
                 await self.look()
-            await self._clock.wait(written, OTHERS_S)
+            await self._clock.wait(written, CHANGES_EVERY_S)
 
     async def look(self) -> None:
-        """Tell what changed since the last look; if the journal cannot be read, the next one does.
+        """Tell what changed since the last time; if the journal cannot be read, do it next time.
 
-        Those who pay or look up are told of such a journal: a log every second would help nobody.
+        That is not logged, as it would be every second; whoever pays or looks up is told the error.
         """
         async with self._turn:
             with going_on("reading the changes"), suppress(JournalError):

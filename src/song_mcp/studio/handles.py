@@ -1,8 +1,8 @@
-"""What those who hold a task's handle ask: how it stands, and to have it polled no more.
+"""What clients may do that hold a task's handle: ask how it stands, or have it polled no more.
 
 A handle is the task's id of ours. It is in the journal before anything is sent, and nobody can
-guess it; a service's id is none. Asking reads the journal and waits for no service. A task that is
-polled no more stays so in every process, until the very same request is made again.
+guess it; a service's id is no handle. Asking reads the journal and waits for no service. A task
+that is polled no more stays so in every process, until the same request is made again.
 """
 
 import re
@@ -22,12 +22,12 @@ from song_mcp.studio.phase import Phase, phase_of
 from song_mcp.studio.poller import SLOWEST_S, Poller
 from song_mcp.studio.supervise import going_on
 
-HANDLE = re.compile(r"local-[0-9a-f]{20}")
+HANDLE_FORM = re.compile(r"local-[0-9a-f]{20}")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A task as the journal has it, the phase it is in, and a sentence of ours on that."""
+    """A task as the journal has it, the phase it is in, and a sentence on that for the client."""
 
     task: Task
     phase: Phase
@@ -35,7 +35,7 @@ class Standing:
 
 
 class Handles:
-    """Answers those who hold a handle; looks that nobody else makes run in the group `work`.
+    """Answers clients that hold a handle; looks on their behalf run in the group `work`.
 
     `services` are those with a key. Every method may raise JournalError, and UnknownTaskError
     if the id is not that of a task in the journal.
@@ -59,7 +59,7 @@ class Handles:
         self._looked_after: set[str] = set()
 
     async def standing(self, handle: str) -> Standing:
-        """Return how a task stands; one too old to be polled is looked at meanwhile."""
+        """Return how a task stands; if it is too old to be polled, a look is begun as well."""
         task = await self._found(handle)
         if self._is_left_to_us(task):
             self._looked_after.add(task.local_id)
@@ -72,27 +72,27 @@ class Handles:
         return Standing(task, phase, self._message(task, phase))
 
     def _message(self, task: Task, phase: Phase) -> str:
-        """Return the sentence on a task that has not come to its end; "" for one that has."""
+        """Return the sentence on a task in which something still happens; "" for any other."""
         if phase == "unfollowed":
             return messages.unfollowed(task)
         if not task.is_open:
             return messages.SAVING if phase == "saving" else ""
         if task.service not in self._services:
             return messages.as_last_known(task.service)
-        return messages.NOT_FOLLOWED if phase == "left" else messages.going(task)
+        return messages.NO_LONGER_POLLED if phase == "left" else messages.going(task)
 
     async def check(self, handle: str) -> None:
-        """Return if the handle is that of a task."""
+        """Raise UnknownTaskError unless the handle is that of a task."""
         await self._found(handle)
 
     async def unfollow(self, handle: str) -> None:
-        """Have an open task polled no more; one that has ended stays as it is."""
+        """Have an open task polled no more; an ended one stays as it is."""
         task = await self._found(handle)
         await self._journal.unfollow(task.local_id)
         self._feed.wake(task.local_id)  # the change feed does not count this
 
     async def _found(self, handle: str) -> Task:
-        task = await self._journal.find(handle) if HANDLE.fullmatch(handle) else None
+        task = await self._journal.find(handle) if HANDLE_FORM.fullmatch(handle) else None
         if task is None or task.local_id != handle:
             raise UnknownTaskError(messages.NO_HANDLE)
         return task
@@ -100,7 +100,7 @@ class Handles:
     # Looking ---------------------------------------------------------------------------
 
     def _is_left_to_us(self, task: Task) -> bool:
-        """Whether an open task is too old to be polled, and was not looked at lately."""
+        """Tell whether an open task is too old to be polled, and the last look is not recent."""
         now = self._clock.now()
         if not task.task_id or task.local_id in self._looked_after:
             return False
@@ -108,7 +108,7 @@ class Handles:
         return phase_of(task, now) == "left" and not 0 <= seen_s < SLOWEST_S
 
     async def _look_once(self, task: Task) -> None:
-        """Look at the task, and for a while at most this once, however often somebody asks."""
+        """Look at the task, at most once in `SLOWEST_S` however often somebody asks."""
         with going_on(f"looking at {task.local_id} for its holder"), suppress(SongError):
             if task.service in self._services:
                 await self._poller.look(task)

@@ -1,4 +1,4 @@
-"""How far a task has come, derived in one place for all who wait for it or speak of it."""
+"""How far a task has come, derived in one place for everything that waits for it or shows it."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,14 +10,14 @@ Phase = Literal["unfollowed", "polled", "left", "saving", "ended"]
 """What goes on with a task.
 
     unfollowed   somebody asked to have it polled no more; it may have ended since
-    polled       open, and polled by itself
-    left         open, and too old to be polled by itself: a look is made for whoever asks
+    polled       open, and polled
+    left         open, and too old to be polled: a look is made for whoever asks
     saving       ended, and its audio is being saved
     ended        ended, and nothing more happens by itself
 """
 
 SAVED_WITHIN_S = 60.0
-"""How long, in seconds, an end is held back for its audio to be saved."""
+"""For how many seconds after the last look, at most, an ended task counts as `saving`."""
 
 
 def phase_of(task: Task, now: datetime) -> Phase:

@@ -1,13 +1,14 @@
-"""The poller: asks the services about open tasks, and knows when to ask whom.
+"""The poller: asks the services how open tasks stand, and decides when.
 
-A look that is due is claimed in the journal before it is made. So of all processes on one journal
-exactly one makes it, and another makes the next one if that process died. At most one look at a
-task is under way in this process, whoever wants it. A failed look never changes a task, and every
-look that succeeds is in the journal before anyone hears of it.
+A look that is due is claimed in the journal before it is made. So exactly one of all processes on
+one journal makes it, and if that process dies another one makes the next look. At most one look at
+a task is under way in this process, however many calls want it. A failed look never changes a task.
+The report of every other look is in the journal before anyone is told.
 
-The pace is by age, not exponential: 2, 10 and 20 s after submission (refusals and quick failures
-show early), then every 5 s, after five minutes of age every 5 % of the age, at most 30 s. For a
-steady pace requests per minute times mean delay is constant, so growing intervals only lose.
+The pace depends on the task's age and is not exponential: looks 2, 10 and 20 s after submission
+(refusals and quick failures show early), then every 5 s; after five minutes the interval is 5 % of
+the age, at most 30 s. At a steady pace, requests per minute times mean delay is constant, so
+intervals that grow faster only lose.
 """
 
 import logging
@@ -33,18 +34,18 @@ STEADY_S = 5.0
 SLOWING_AFTER_S = 300.0
 SLOWEST_S = 30.0
 SHARED_FOR_S = 2.0
-AT_ONCE = 8
+LOOKS_AT_ONCE = 8
 BATCH_SIZE = 50
 SLACK_S = 1.0
-"""Looks that are due so soon after one of the same batch are made with it."""
-OTHERS_S = 5.0
-"""How often, in seconds, the journal is read for tasks that other processes left."""
+"""Looks that are due within so many seconds are made in the same batch."""
+LOOKS_EVERY_S = 5.0
+"""How often, in seconds, at least, the journal is read for looks that are due."""
 SOONEST_S = 0.02
 """The shortest pause, in seconds, before a look that is due now."""
 
 
 def next_look_s(age_s: float) -> float:
-    """Return the age, in seconds, at which a task of age `age_s` is looked at next."""
+    """Return the age at which the next look at a task of age `age_s` is due, both in seconds."""
     for first in FIRST_LOOKS_S:
         if age_s < first:
             return first
@@ -53,7 +54,7 @@ def next_look_s(age_s: float) -> float:
 
 
 class _Flight:
-    """A look under way: those who want the same one wait for it."""
+    """A look under way; calls that want the same look wait for it."""
 
     def __init__(self) -> None:
         self.landed = anyio.Event()
@@ -70,7 +71,7 @@ class Poller:
         clock: Clock,
         saver: Saver,
     ) -> None:
-        """Start with nothing under way; `saver` is given each task that a look ended."""
+        """Start with nothing under way; `saver` gets each task that has ended."""
         self._providers = providers
         self._journal = journal
         self._clock = clock
@@ -89,14 +90,14 @@ class Poller:
             await anyio.sleep_forever()
 
     async def recorded(self, recorded: Recorded) -> None:
-        """See to a task that was just written: save what ended, and poll what is open."""
+        """Save a task that has just ended, or poll one that is open."""
         if recorded.ended_now:
             await self._saver.save_due(recorded.task)
         elif recorded.task.is_open:
             self.wake(recorded.task.service)
 
     def wake(self, service: ServiceName) -> None:
-        """Have the service's loop see now what is due, sooner than it next reads the journal."""
+        """Have the service's loop read now which looks are due, instead of later."""
         event = self._woken.get(service)
         if event is not None:
             event.set()
@@ -104,8 +105,8 @@ class Poller:
     async def look(self, task: Task) -> None:
         """Look at an open task now, unless a look is under way or less than 2 s old.
 
-        The result is in the journal afterwards. Raises what the service's `fetch` raised, and
-        PausedError while the service is left alone.
+        The report is in the journal afterwards. Raises what the service's `fetch` raised, and
+        PausedError while the breaker holds looks back.
         """
         if self._is_fresh(task) or self._work is None:
             return
@@ -121,20 +122,20 @@ class Poller:
     # Polling ---------------------------------------------------------------------------
 
     async def _poll_service(self, service: ServiceName, work: TaskGroup) -> None:
-        limit = anyio.CapacityLimiter(AT_ONCE)
+        limit = anyio.CapacityLimiter(LOOKS_AT_ONCE)
         while True:
             woken = self._woken[service] = anyio.Event()
-            idle_s = OTHERS_S
+            idle_s = LOOKS_EVERY_S
             with going_on(f"polling {service}"):
                 next_s = await self._next_look_s(service)
                 if next_s <= 0 and not self._breakers[service].left_s:
                     await self._start_due_looks(service, work, limit)
                     next_s = await self._next_look_s(service)
-                idle_s = max(min(OTHERS_S, next_s), SOONEST_S, self._breakers[service].left_s)
+                idle_s = max(min(LOOKS_EVERY_S, next_s), SOONEST_S, self._breakers[service].left_s)
             await self._clock.wait(woken, idle_s)
 
     async def _next_look_s(self, service: ServiceName) -> float:
-        """Return the seconds until the service's next look is due; infinite if nothing is open."""
+        """Return the seconds until the service's next look is due; infinite if none is planned."""
         seconds = await self._journal.next_look_s(self._providers[service].account_tag)
         return math.inf if seconds is None else seconds
 
@@ -155,7 +156,7 @@ class Poller:
             work.start_soon(self._look_in_turn, task, limit)
 
     async def _claimed(self, service: ServiceName) -> list[Task]:
-        """Return the tasks whose looks are due and ours to make; while a service fails, a probe."""
+        """Return the tasks whose looks are due and now ours to make: one if it is a probe."""
         provider, breaker = self._providers[service], self._breakers[service]
         slack_s = SLACK_S if isinstance(provider, Batching) else 0.0
         limit = 1 if breaker.is_broken else BATCH_SIZE
@@ -167,12 +168,12 @@ class Poller:
     async def _look_in_turn(self, task: Task, limit: anyio.CapacityLimiter) -> None:
         async with limit:
             if self._breakers[task.service].left_s:
-                self._land(task, None)  # the service began to fail, or asked for time, meanwhile
+                self._land(task, None)  # a pause has begun meanwhile
             else:
                 await self._look_at_one(task)
 
     async def _look_at_one(self, task: Task) -> None:
-        """Fetch, record, land: whatever happens, those who wait for the flight are told."""
+        """Fetch and record; whatever happens, calls that wait for the flight are told."""
         error: SongError | None = None
         try:
             report = await self._providers[task.service].fetch(task.task_id)
@@ -202,7 +203,7 @@ class Poller:
                 self._land(task, error)
 
     def _succeeded(self, service: ServiceName) -> None:
-        """End the service's pause: what waited for that is looked at now, not when it would end."""
+        """End the service's pause, and make at once the looks that waited for its end."""
         was_left_alone = self._breakers[service].left_s > 0
         self._breakers[service].succeeded()
         if was_left_alone:

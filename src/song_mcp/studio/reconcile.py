@@ -1,7 +1,7 @@
 """Settling a doubt: what can be found out about a submission whose answer was lost.
 
-Invariant: nothing is sent here that costs money, and only a task found by its id settles a doubt;
-a balance is told as the hint that it is.
+Nothing that costs money is sent here. Only a task that was found by its id settles a doubt; a
+balance is reported as a hint.
 """
 
 from song_mcp.errors import InvalidRequestError, ServiceError
@@ -9,15 +9,16 @@ from song_mcp.journal import Journal
 from song_mcp.providers import Provider
 from song_mcp.songs import SERVICES, Service, Task
 
-CENT = 0.005
+HALF_A_CENT = 0.005
 """Balances that differ by less, in US dollars, are taken as equal."""
 
 
 async def check(journal: Journal, provider: Provider | None, task: Task) -> tuple[Task, str]:
-    """Compare what can be compared; gives the task as it then stands, and what was found out.
+    """Compare what can be compared; return the task as it then stands, and what was found out.
 
-    A task made elsewhere that asked for the same at that time, once fetched by its id, is what
-    became of it; the balance before and after is a hint. `provider` None: there is no key.
+    If exactly one task in the journal was made elsewhere at that time and asked for the same, it is
+    the one in doubt. Otherwise the balance before and after is a hint. `provider` is None if there
+    is no key.
     """
     found = await journal.matches(task)
     if len(found) == 1 and not await journal.has_rivals(task):
@@ -27,7 +28,9 @@ async def check(journal: Journal, provider: Provider | None, task: Task) -> tupl
     if found:
         ids = ", ".join(other.task_id for other in found)
         return task, f"More than one asked for the same then; {ids} may be this one."
-    return task, await _balance_hint(journal, provider, task)
+    service = SERVICES[task.service]
+    hint = await _balance_hint(journal, provider, task, service)
+    return task, f"{hint} {_where_to_look(service)}"
 
 
 def must_be_in_doubt(task: Task) -> None:
@@ -39,15 +42,10 @@ def must_be_in_doubt(task: Task) -> None:
         )
 
 
-async def _balance_hint(journal: Journal, provider: Provider | None, task: Task) -> str:
-    service = SERVICES[task.service]
-    return f"{await _compared(journal, provider, task, service)} {_where_to_look(service)}"
-
-
-async def _compared(
+async def _balance_hint(
     journal: Journal, provider: Provider | None, task: Task, service: Service
 ) -> str:
-    not_told = f"{service.label} tells nothing that could be compared from here."
+    not_told = f"There is no balance of {service.label} to compare."
     if provider is None or task.balance_usd is None:
         return not_told
     try:
@@ -66,15 +64,18 @@ def _verdict(others: float, before: float, after: float, song_usd: float | None)
         f"since explain ${others:.2f}."
     )
     missing = before - others - after
-    if abs(missing) < CENT:
+    if abs(missing) < HALF_A_CENT:
         return f"{compared} So it was very probably not charged."
-    if song_usd is not None and abs(missing - song_usd) < CENT:
+    if song_usd is not None and abs(missing - song_usd) < HALF_A_CENT:
         return f"{compared} So it was very probably charged, unless the key was used elsewhere."
-    return f"{compared} ${missing:.2f} stay unexplained: the key is used elsewhere too, no hint."
+    return (
+        f"{compared} ${missing:.2f} is unexplained, so the key was used elsewhere too and the "
+        "balance is no hint."
+    )
 
 
 def _where_to_look(service: Service) -> str:
-    sure = f"The task list on {service.label}'s own pages is sure"
+    sure = f"Only the task list on {service.label}'s own pages is certain"
     if not service.elsewhere_tool:
         return f"{sure}."
     return (

@@ -1,7 +1,8 @@
-"""Recovery: finds submissions that nobody makes any more.
+"""Recovery: finds submissions that no process makes any more.
 
-Only a process whose lock is free is taken for dead (`journal.Liveness`). What it was submitting
-becomes `in_doubt`, and so does what this process itself lost sight of. Nothing is ever sent here.
+Only a process whose lock is free counts as dead (`journal.Liveness`). What it was submitting
+becomes `in_doubt`. So does a submission of this process whose answer could not be written. Nothing
+is ever sent here.
 """
 
 import logging
@@ -15,10 +16,10 @@ from song_mcp.studio.supervise import going_on
 
 logger = logging.getLogger(__name__)
 
-RECOVERY_S = 10.0
-"""How often, in seconds, the rows of other processes are checked; the first time at the start."""
+RECOVERY_EVERY_S = 10.0
+"""How often, in seconds, `submitting` rows are checked; the first time at the start."""
 OWN_AGE_S = 30.0
-"""How long, in seconds, a row of our own may be there before its submission is known here."""
+"""After how many seconds a row of our own that we are not sending is in doubt."""
 
 
 class Recovery:
@@ -37,7 +38,7 @@ class Recovery:
         while True:
             with going_on("recovering what dead processes left"):
                 await self.recover()
-            await self._clock.sleep(RECOVERY_S)
+            await self._clock.sleep(RECOVERY_EVERY_S)
 
     async def recover(self) -> None:
         """Check once."""
@@ -52,7 +53,7 @@ class Recovery:
         return [row.local_id for row in found if row.owner in dead or self._is_lost(row)]
 
     def _is_lost(self, row: Submitting) -> bool:
-        """Whether the row is ours and yet we do not send it: its answer could not be written."""
+        """Tell whether the row is ours but we do not send it: its answer could not be written."""
         age_s = self._clock.now().timestamp() - row.created_at
         is_ours = row.owner == self._liveness.token
         return is_ours and age_s > OWN_AGE_S and not self._submitter.is_sending(row.local_id)

@@ -1,6 +1,6 @@
-"""What the studio is asked to wait for, and what it answers.
+"""How long a call waits, and what the studio answers.
 
-Invariant: plain values, from which `server.results` makes what a client sees.
+These are plain values, from which `server.results` makes what a client sees.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from song_mcp.providers import Account
 from song_mcp.songs import ServiceName, Task
 
 Action = Literal["check", "abandon", "submit_again"]
-"""What can be done about a task in doubt."""
+"""What a call can do about a task in doubt."""
 
 
 class Wait(Protocol):
@@ -24,26 +24,27 @@ class Wait(Protocol):
         ...
 
     async def tell(self, elapsed_s: float, task: Task) -> None:
-        """Take note that so many seconds have gone and how the task stands."""
+        """Tell the client how the task stands after so many seconds of waiting."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A task as it stands, and in `note` what the person should know about this very call."""
+    """A task as it stands, and in `note` what the person should know about this call."""
 
     task: Task
     note: str = ""
 
 
 AccountState = Account | str | None
-"""What a service tells of its account, the sentence why it does not, or None without a key."""
+"""The account, a sentence on why it could not be read, or None without a key."""
 
 
 @dataclass(frozen=True)
 class State:
-    """How things stand: accounts by service (None without a key, or why it could not be read).
+    """The state of accounts, journal and settings.
 
-    `paid`, `cost_usd` (where known) and `daily_limit` are of the last 24 hours.
+    `paid` counts the paid submissions of the last 24 hours, and `cost_usd` is their cost in US
+    dollars as far as it is known. `daily_limit` is the most that 24 hours may have.
     """
 
     accounts: Mapping[ServiceName, AccountState]

@@ -1,7 +1,7 @@
-"""The saver: brings finished clips from where the services have them into the library.
+"""The saver: saves finished clips into the library.
 
-A try to save a clip is claimed in the journal before it is made, so of all processes one makes it.
-What came of it is in the journal: a file, or the reason why there is none. A clip that could not be
+A try to save a clip is claimed in the journal before it is made, so only one of all processes makes
+it. Its outcome is in the journal: a file, or the reason why there is none. A clip that could not be
 saved is tried again later, a few times.
 """
 
@@ -20,11 +20,11 @@ from song_mcp.studio.supervise import going_on
 
 logger = logging.getLogger(__name__)
 
-TRIES = 5
-"""How often a clip is tried to be saved without anyone asking for it."""
-AT_ONCE = 4
+SAVE_TRIES = 5
+"""How often the saver tries to save a clip by itself."""
+SAVES_AT_ONCE = 4
 """How many clips are saved at the same time: each takes a connection and open files."""
-DUE_S = 20.0
+SAVES_EVERY_S = 20.0
 """How often, in seconds, the journal is read for clips whose next try is due."""
 EVERY_TASK = ""
 
@@ -46,21 +46,21 @@ class Saver:
         self._clock = clock
         self._work = work
         self._saving: dict[tuple[str, str], anyio.Event] = {}
-        self._limit = anyio.CapacityLimiter(AT_ONCE)
+        self._limit = anyio.CapacityLimiter(SAVES_AT_ONCE)
 
     async def run(self) -> None:
         """Save what is due, again and again, until cancelled."""
         while True:
             await self._start_due(EVERY_TASK)
-            await self._clock.sleep(DUE_S)
+            await self._clock.sleep(SAVES_EVERY_S)
 
     async def save_due(self, task: Task) -> None:
-        """Start to save the finished clips of a task whose next try is due."""
+        """Start to save those finished clips of a task whose next try is due."""
         if not task.has_nothing_to_save:
             await self._start_due(task.local_id)
 
     async def save_now(self, task: Task, clip: Clip) -> None:
-        """Return when the clip is not being saved any more; if nobody is saving it, try now."""
+        """Return when this process is not saving the clip any more; if it was not, try once now."""
         await self.save_due(task)
         key = (task.local_id, clip.clip_id)
         if key not in self._saving and not clip.is_saved and clip.audio_url:
@@ -70,7 +70,7 @@ class Saver:
             await under_way.wait()
 
     async def _start_due(self, local_id: str) -> None:
-        """Claim and start what is due; if that fails, a later round does."""
+        """Claim and start what is due; what fails is claimed again later."""
         with going_on("saving what is due"):
             for task, clip in await self._journal.claim_saves(await self._claim(local_id)):
                 if (task.local_id, clip.clip_id) not in self._saving:
@@ -79,7 +79,7 @@ class Saver:
     async def _claim(self, local_id: str) -> SaveClaim:
         await self._liveness.show()
         dead = await self._liveness.dead_among(await self._journal.savers())
-        return SaveClaim(local_id, self._liveness.token, TRIES, dead)
+        return SaveClaim(local_id, self._liveness.token, SAVE_TRIES, dead)
 
     def _start(self, task: Task, clip: Clip) -> None:
         self._saving[task.local_id, clip.clip_id] = anyio.Event()

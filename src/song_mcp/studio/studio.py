@@ -1,7 +1,7 @@
-"""The studio: the use cases, and the only place at which services, journal and library meet.
+"""The studio: the use cases, each of which brings services, journal and library together.
 
-A use case decides what is asked of whom and what is answered, and nothing else. What costs money
-is left to the submitter, polling to the poller, saving to the saver.
+A use case decides which parts are asked and what is answered, and nothing else. Only the submitter
+spends money, only the poller looks at tasks, and only the saver saves.
 """
 
 import logging
@@ -53,17 +53,17 @@ from song_mcp.studio.supervise import going_on
 logger = logging.getLogger(__name__)
 
 SUBMIT_GRACE_S = 5.0
-"""How long, in seconds, even a call that does not wait gives the service to take or refuse a
+"""How long, in seconds, even a call that does not wait gives the service to accept or refuse a
 submission."""
 PROGRESS_S = 4.0
-"""How often, in seconds, a waiting call tells how it stands; clients were promised every 5 s."""
+"""How often, in seconds, a waiting call reports progress; clients were promised every 5 s."""
 
 
 @dataclass(frozen=True)
 class Options:
     """What the user set: see the settings of the same names.
 
-    Audio of more than `blob_cap_bytes` is read from its file alone.
+    Audio of more than `blob_cap_bytes` is not returned in a resource: clients read its file.
     """
 
     default_model: Model | None
@@ -76,7 +76,7 @@ class Options:
 class Studio:
     """Makes songs with the `providers` that have a key; `compose` joins its parts."""
 
-    def __init__(  # noqa: PLR0913 - the parts of the house, joined by name in `compose` alone
+    def __init__(  # noqa: PLR0913 - the parts, joined by name in `compose` alone
         self,
         *,
         options: Options,
@@ -91,7 +91,7 @@ class Studio:
         catalog: Catalog,
         handles: Handles,
     ) -> None:
-        """Take the parts; `work` is the group in which deliveries are noted."""
+        """Take the parts; `work` is the task group in which deliveries are written."""
         self.default_wait_s = options.default_wait_s
         self.blob_cap_bytes = options.blob_cap_bytes
         self.feed = feed
@@ -110,7 +110,7 @@ class Studio:
     # Choosing --------------------------------------------------------------------------
 
     def model(self, name: str) -> Model:
-        """Give the model called `name`, or for "" the default one; raises InvalidRequestError."""
+        """Return the model called `name`, or the default for ""; raises InvalidRequestError."""
         if not name:
             return self._default_model or self._first_with_a_key().default_model
         if name in MODELS:
@@ -125,11 +125,12 @@ class Studio:
         return next((each for each in others if each.name in self._providers), last)
 
     async def source(self, name: str) -> tuple[Model, Source, str]:
-        """Give the clip that is to be continued, the model to do it with, and a note on the choice.
+        """Return the model to continue a clip with, the clip, and a note on the choice.
 
-        What looks like an id, and is none in the journal, is taken as a song id of the service
-        that extends any clip. Raises UnknownClipError, or InvalidRequestError if `name` means
-        several clips, or a task.
+        A name that has the form of an id but is not in the journal is taken as a song id of the
+        service that extends any clip. Raises UnknownClipError, or InvalidRequestError if `name`
+        means several clips or a task, or if an extension that was never delivered may have changed
+        what it means.
         """
         try:
             found = await self.catalog.find(name)
@@ -141,7 +142,7 @@ class Studio:
             if service is None or not is_uuid(name.strip()):
                 raise
             return service.default_model, Source(name.strip()), ""
-        if found.untold is not None:  # a call that is repeated must extend the same clip, or none
+        if found.untold is not None:  # a repeated call must extend the same clip, or none
             raise InvalidRequestError(messages.untold(found.untold))
         return *self._known_source(found.task, found.clip), found.note
 
@@ -158,17 +159,17 @@ class Studio:
     # Paying ----------------------------------------------------------------------------
 
     async def submit(self, request: Request, wait: Wait, *, another_take: bool) -> Answer:
-        """Submit a request once, wait for the song as long as `wait` says, and give the task.
+        """Submit a request once, wait for the song as long as `wait` says, and return the task.
 
-        A request like that of a task still open or in doubt joins that task, unless
-        `another_take`. Raises NotConfiguredError, InvalidRequestError or JournalError before
-        anything is sent; whatever happens afterwards is told by the task's status.
+        A request equal to that of a task that is open, in doubt or not delivered joins that task,
+        unless `another_take`. Raises NotConfiguredError, InvalidRequestError, LimitReachedError or
+        JournalError before anything is sent; the task's status tells what happens afterwards.
         """
         begun = await self.begin(request, another_take=another_take)
         return Answer(await self._wait(begun.task, wait), begun.note)
 
     async def begin(self, request: Request, *, another_take: bool) -> Answer:
-        """Begin to submit a request, as `submit` does, and give its task as the journal got it."""
+        """Begin to submit a request, as `submit` does; return its task without waiting."""
         provider = self._provider(request.model.service)
         prepared = await self._submitter.pay(request, provider, join=not another_take)
         note = messages.JOINED if prepared.joined else messages.remarks(request)
@@ -185,8 +186,9 @@ class Studio:
     async def resolve(self, task_id: str, action: Action, wait: Wait) -> Answer:
         """Settle a task in doubt: check what can be compared, abandon it, or submit it again.
 
-        Raises UnknownTaskError, InvalidRequestError where the task is not in doubt or is to be
-        submitted again as the `last` one, and before a new submission whatever `submit` raises.
+        Raises UnknownTaskError; InvalidRequestError if the task is not in doubt, or is to be
+        submitted again but is not named by its own id; and before a new submission whatever
+        `submit` raises.
         """
         task = await self.task(task_id)
         reconcile.must_be_in_doubt(task)
@@ -211,7 +213,7 @@ class Studio:
         return Answer(await self._wait(again, wait), messages.submitted_again(again))
 
     async def state(self) -> State:
-        """Give what the accounts, the journal and the settings say; asks for balances."""
+        """Return what the accounts, the journal and the settings say; asks the services."""
         spending = await self._journal.spending()
         return State(
             accounts={service: await self._account(service) for service in SERVICES},
@@ -225,7 +227,7 @@ class Studio:
         )
 
     async def _account(self, service: ServiceName) -> AccountState:
-        """Give what a service tells of its account, the sentence why it does not, or None."""
+        """Return a service's account, the sentence on why it could not be read, or None."""
         provider = self._providers.get(service)
         if provider is None:
             return None
@@ -235,23 +237,22 @@ class Studio:
             return str(error)
 
     def delivered(self, task_ids: Sequence[str]) -> None:
-        """Take note, in the background, that a client was sent the end of these tasks."""
+        """Write, in the background, that the end of these tasks was delivered to a client."""
         self._work.start_soon(self._deliver, task_ids)
 
     async def _deliver(self, task_ids: Sequence[str]) -> None:
-        with anyio.CancelScope(shield=True), going_on("noting a delivery"):
-            await self._journal.deliver(task_ids)  # also when the client hangs up at once
+        with anyio.CancelScope(shield=True), going_on("writing a delivery"):
+            await self._journal.deliver(task_ids)  # also if the client hangs up at once
 
     # Looking up ------------------------------------------------------------------------
 
     async def look_up(self, task_id: str, service: ServiceName, wait: Wait) -> Answer:
-        """Give a task as it stands, waiting for its end as long as `wait` says.
+        """Return a task as it stands; wait for its end as long as `wait` says.
 
-        The journal says which service has it, also by a clip's id and of the `last` one; one that
-        it does not know is asked of `service`.
-        An ended task is answered from the journal; where the look at an open one fails, the
-        answer is what was last known, with a note. Raises UnknownTaskError, NotConfiguredError
-        or what the service's `fetch` raised for a task that the journal does not know.
+        `task_id` is any name of a task that the catalog takes. If the journal does not know it,
+        `service` is asked for it. An ended task is answered from the journal. If the look at an
+        open one fails, the answer is what was last known, with a note. For a task that the journal
+        does not know, UnknownTaskError is raised, or what the service's `fetch` raised.
         """
         task = await self.catalog.known_task(task_id)
         if task is None:
@@ -263,12 +264,12 @@ class Studio:
         return Answer(task, " ".join(filter(None, (note, self._not_polled(task)))))
 
     def _not_polled(self, task: Task) -> str:
-        """Return the sentence on an open task that is not polled by itself, "" for any other."""
-        notes = {"unfollowed": messages.UNFOLLOWED, "left": messages.NOT_FOLLOWED}
+        """Return the sentence on an open task that is not polled; "" for any other."""
+        notes = {"unfollowed": messages.POLLING_STOPPED, "left": messages.NO_LONGER_POLLED}
         return notes.get(phase_of(task, self._clock.now()), "") if task.is_open else ""
 
     def age_s(self, task: Task) -> float:
-        """Return for how many seconds there has been this task."""
+        """Return the age of a task in seconds."""
         return task.age_s(self._clock.now())
 
     async def _look_elsewhere(self, task_id: str, service: ServiceName) -> Task:
@@ -285,7 +286,7 @@ class Studio:
         return recorded.task
 
     async def _look_now(self, task: Task) -> str:
-        """Look at an open task; give the note that its answer needs where that failed."""
+        """Look at an open task; return a note if that failed, else ""."""
         if not task.is_open or not task.task_id:
             return ""
         if task.service not in self._providers:
@@ -293,23 +294,23 @@ class Studio:
         try:
             await self._poller.look(task)
         except SongError as error:
-            return f"As last known; looking again failed: {error}"
+            return f"As last known; checking it failed: {error}"
         return ""
 
     async def songs(self, query: str, limit: int) -> Page:
-        """Give the newest tasks that match `query` ("" matches all); asks nobody."""
+        """Return the newest tasks that match `query` ("" matches all), from the journal alone."""
         return await self._journal.search(query, limit)
 
     async def task(self, task_id: str) -> Task:
-        """Give a task from the journal alone, by its id or as `last`; raises UnknownTaskError."""
+        """Return a task by its name, from the journal alone; raises UnknownTaskError."""
         return await self.catalog.task(task_id)
 
     # Waiting ---------------------------------------------------------------------------
 
     async def _wait(self, task: Task, wait: Wait) -> Task:
-        """Return the task when it has ended and its audio is saved, or as it stands in the end.
+        """Return the task when it has ended and its audio is saved, or when the wait is over.
 
-        It is read at each change, and before each time of telling in case a change was missed.
+        It is read at each change, and before each report of progress in case a change was missed.
         """
         start = self._clock.monotonic()
         tell_at_s = 0.0
@@ -330,14 +331,14 @@ class Studio:
     async def _as_written(self, task: Task) -> Task:
         """Return the task as the journal has it, or as last known if that cannot be read.
 
-        It may just have been paid for: an error of the journal says that nothing was.
+        An error of the journal must not be raised here: its text says that nothing was paid.
         """
         with suppress(JournalError):
             return await self._journal.find(task.local_id) or task
         return task
 
     def _is_settled(self, task: Task) -> bool:
-        """Whether waiting brings nothing: ended with nothing left to save, or unfollowed."""
+        """Tell whether waiting is useless: the task ended and is saved, or is polled no more."""
         if task.is_open:
             return task.unfollowed_at is not None and task.status != "submitting"
         return task.has_nothing_to_save

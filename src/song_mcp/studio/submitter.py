@@ -1,8 +1,8 @@
 """The submitter: everything between "the user asked" and "the task id is on disk".
 
-The promise of the money path: nothing is sent before its row is in the journal and this process
-shows that it lives. A submission is sent at most once, by a task of the submitter's own that no
-caller's cancellation reaches. What came of it is in the journal before anyone is told.
+Nothing is sent before its row is in the journal and this process shows that it lives. A submission
+is sent at most once, by a task of the submitter's own that no caller's cancellation reaches. Its
+outcome is in the journal before anyone is told.
 """
 
 import logging
@@ -51,7 +51,7 @@ class Submitter:
         poller: Poller,
         daily_limit: int,
     ) -> None:
-        """Start with nothing in flight; `poller` is given each task that a service accepted."""
+        """Start with nothing in flight; `poller` gets each task that a service accepted."""
         self._journal = journal
         self._liveness = liveness
         self._clock = clock
@@ -65,7 +65,7 @@ class Submitter:
         """Write the task and begin to send it, or with `join` return one that the request joins.
 
         Returns before the service has answered. Raises InvalidRequestError, LimitReachedError or
-        JournalError before anything is sent; what happens afterwards is told by the journal.
+        JournalError before anything is sent; the journal tells what happens afterwards.
         """
         submission = provider.prepare(request)
         await self._show_life()
@@ -76,7 +76,7 @@ class Submitter:
         return prepared
 
     async def pay_again(self, task: Task, provider: Provider) -> Task | None:
-        """Close a doubt and begin to send the very same submission as a new, linked task.
+        """Close a doubt and begin to send the same submission as a new, linked task.
 
         Returns None if the doubt was settled meanwhile. Raises as `pay` does, and
         InvalidRequestError if the journal does not know what was sent.
@@ -92,11 +92,11 @@ class Submitter:
         return again
 
     def is_sending(self, local_id: str) -> bool:
-        """Whether this process is sending the task with this id of ours."""
+        """Tell whether this process is sending the task with this id of ours."""
         return local_id in self._sending
 
     async def settled(self) -> None:
-        """Return when no submission is in flight, and this process need not be seen to live."""
+        """Return when no submission is in flight; this process then stops showing that it lives."""
         self._closing.set()
         for sent in list(self._sending.values()):
             await sent.wait()
@@ -114,10 +114,10 @@ class Submitter:
         self._work.start_soon(self._send, sending, provider)
 
     async def _send(self, sending: "_Sending", provider: Provider) -> None:
-        """Make the one POST and write what came of it; nothing cancels this half-way."""
+        """Make the one POST and write its outcome; nothing cancels this half-way."""
         with anyio.CancelScope(shield=True):
             try:
-                with going_on(f"recording what became of {sending.local_id}"):
+                with going_on(f"submitting {sending.local_id}"):
                     await self._send_and_record(sending, provider)
             finally:
                 self._sending.pop(sending.local_id).set()
@@ -137,9 +137,9 @@ class Submitter:
                 await self._accept(sending, accepted)
 
     async def _begin_and_post(self, sending: "_Sending", provider: Provider) -> Accepted | None:
-        """Make the POST, or return None if the task is not ours to send any more.
+        """Make the POST, or return None if the task is no longer ours to send.
 
-        A mistake of our own while the answer is read is a doubt like any other.
+        An error of our own while the answer is read leaves a doubt too.
         """
         submission, owner = sending.submission, self._liveness.token
         balance_usd = await self._balance(provider)
@@ -165,14 +165,14 @@ class Submitter:
         await self._poller.recorded(recorded)
 
     async def _balance(self, provider: Provider) -> float | None:
-        """Return what the account holds before the POST, if the service tells it quickly."""
+        """Return the account's balance before the POST, or None if it is not told within 3 s."""
         account: Account | None = None
         with anyio.move_on_after(BALANCE_S), going_on("reading the balance"), suppress(SongError):
             account = await provider.account()
         return account.balance_usd if account else None
 
     async def _explained(self, task: Task, error: SongError) -> str:
-        """Return the refusal's sentence, with the songs that fill the account's plan."""
+        """Return the refusal's sentence; if the account's plan is full, with the running songs."""
         if not isinstance(error, PlanLimitError):
             return str(error)
         with suppress(JournalError):
@@ -180,10 +180,10 @@ class Submitter:
         return str(error)
 
     async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the service answered; if the disk fails, again and again.
+        """Write what the service answered; if the disk fails, try again and again.
 
-        It is given up only when this process is to end. Then the recovery of another one finds the
-        row, and it is in doubt.
+        The submitter gives up only when this process is to end. Then the recovery of another
+        process finds the row and writes that it is in doubt.
         """
         for pause_s in chain(INSIST_S, repeat(INSIST_S[-1])):
             try:
@@ -198,7 +198,7 @@ class Submitter:
 
 @dataclass(frozen=True)
 class _Sending:
-    """A submission under way: its row as written, and as it would be written anew."""
+    """A submission under way: its row as written, and what a lost row is written from again."""
 
     task: Task
     new: NewTask
@@ -209,7 +209,7 @@ class _Sending:
 
     @property
     def submission(self) -> Submission:
-        """What is sent: exactly what the journal has of it."""
+        """What is sent: exactly what the journal holds."""
         wire = self.new.wire
         return Submission(self.new.service, wire["path"], wire["body"], wire["deadline_s"])
 

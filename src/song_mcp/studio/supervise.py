@@ -1,7 +1,7 @@
-"""What must go on whatever happens in it: a loop, a look, a save.
+"""Keeping loops, looks and saves running after an error.
 
-Invariant: a mistake of our own in one task ends neither the server nor what else is under way in
-it, where paid submissions are; it is logged with its traceback.
+An error of our own in one task is logged with its traceback. It ends neither the server nor the
+other tasks in it, among which are paid submissions.
 """
 
 import logging
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def going_on(what: str) -> Iterator[None]:
-    """Log whatever exception `what` raises, and go on after it; cancellation passes."""
+    """Log any exception that is raised inside, as one of `what`, and go on; cancellation passes."""
     try:
         yield
     except Exception:
