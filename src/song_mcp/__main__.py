@@ -1,4 +1,4 @@
-"""`python -m song_mcp` is `song-mcp`."""
+"""`python -m song_mcp` runs `song-mcp`."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The command line: `song-mcp` serves MCP over stdio; its subcommands show, try and explain it.
+"""The command line: `song-mcp` serves MCP over stdio; its subcommands do the rest.
 
-Invariant: stdout belongs to the protocol while serving, so everything said meanwhile goes to
-stderr; and each command imports what it needs when it runs, because every client starts this.
+While serving, stdout belongs to the protocol, so all messages go to stderr. Each command imports
+what it needs when it runs, because every client that starts the server waits for the imports.
 """
 
 import argparse
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from song_mcp.server.app import SongServer
 
 STOPPED_BY = 128
-"""Added to a signal's number it is the exit status after that signal, as shells have it."""
+"""The exit status after a signal is this plus the signal's number, as in shells."""
 STOPPED = STOPPED_BY + signal.SIGINT
 WRONG = 2
+"""The exit status after a complaint, as argparse has it."""
 HIGHEST_PORT = 65535
-LONGEST_SONG_S = 3600.0
+MOST_SONG_SECONDS = 3600.0
+"""The highest value of `--song-seconds`."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Opened = TypeVar("Opened")
@@ -35,7 +37,7 @@ Serve = Callable[["SongServer"], Awaitable[None]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit status."""
+    """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -57,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--host", default="127.0.0.1", help="127.0.0.1 (the default), ::1 or localhost"
     )
-    serve.add_argument("--port", type=_port, default=8788, help="8788; 0 takes any free one")
+    serve.add_argument(
+        "--port", type=_port, default=8788, help="8788 (the default); 0 takes any free one"
+    )
     serve.set_defaults(command=_serve_http)
 
     demo = commands.add_parser("demo", help="make songs from end to end without a key")
@@ -65,14 +69,17 @@ def _parser() -> argparse.ArgumentParser:
         "--folder", type=Path, default=Path("song-mcp-demo"), help="where journal and songs go"
     )
     demo.add_argument(
-        "--song-seconds", type=_seconds, default=8.0, help="how long the sandbox takes for a song"
+        "--song-seconds",
+        type=_seconds,
+        default=8.0,
+        help="how many seconds the sandbox takes for a song",
     )
     demo.set_defaults(command=_demo)
 
     sandbox = commands.add_parser("sandbox", help="run a stand-in for both services on loopback")
     sandbox.add_argument("--port", type=_port, default=8787, help="0 takes any free one")
     sandbox.add_argument(
-        "--song-seconds", type=_seconds, default=12.0, help="how long it takes for a song"
+        "--song-seconds", type=_seconds, default=12.0, help="how many seconds it takes for a song"
     )
     sandbox.set_defaults(command=_sandbox)
 
@@ -82,10 +89,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    """Read a duration; argparse tells what is wrong with another text."""
+    """Read a duration; if the text is no number, argparse says so."""
     seconds = float(text)
-    if not 0 <= seconds <= LONGEST_SONG_S:
-        raise argparse.ArgumentTypeError(f"must be 0 to {LONGEST_SONG_S:.0f}")
+    if not 0 <= seconds <= MOST_SONG_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MOST_SONG_SECONDS:.0f}")
     return seconds
 
 
@@ -113,8 +120,8 @@ def _serve_http(options: argparse.Namespace) -> int:
         listener = listen(host, port)
     except NotLoopbackError:
         return _complain(
-            f"song-mcp serves this machine alone for now, not {host!r}: nobody is asked who they "
-            "are yet, so whoever reached it could spend your money. "
+            f"song-mcp serves this machine alone, not {host!r}: HTTP has no authentication yet, so "
+            "anyone who reached the server could spend your money. "
             "Use 127.0.0.1, ::1 or localhost."
         )
     except OSError as error:
@@ -135,9 +142,9 @@ def _say_where(address: str) -> None:
 
 
 def _serve(transport: Callable[[], Serve]) -> int:
-    """Serve over a transport, which is imported with the rest."""
-    gc.disable()  # a collection in the middle of the imports costs more than all it could free
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # their scan is slow
+    """Serve over the transport that `transport` imports and returns."""
+    gc.disable()  # a collection during the imports costs more than it can free
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     import anyio
 
     from song_mcp.compose import open_studio
@@ -157,7 +164,7 @@ def _serve(transport: Callable[[], Serve]) -> int:
     try:
         anyio.run(serve, server)
     except* ConnectionError:
-        pass  # the client went away without waiting for its answers
+        pass  # the client closed the connection before it had all answers
     return 0
 
 
@@ -165,9 +172,9 @@ def _serve(transport: Callable[[], Serve]) -> int:
 async def _until_signalled(
     opened: AbstractAsyncContextManager[Opened],
 ) -> AsyncIterator[Opened]:
-    """Keep `opened` open until the client hangs up, or a signal closes it and ends the process.
+    """Keep `opened` open until the client hangs up, or until a signal ends the process.
 
-    Whatever closing `opened` waits for is waited for, however many signals come.
+    The first signal closes `opened`; further signals do not cut that short.
     """
     import asyncio
 
@@ -191,7 +198,7 @@ async def _until_signalled(
 
 
 def _leave(number: int, _: FrameType | None = None) -> NoReturn:
-    """End at once: the thread that reads stdin would otherwise be waited for."""
+    """End at once: a normal exit would wait for the thread that reads stdin."""
     with suppress(OSError, RuntimeError, ValueError):  # closed, or interrupted while flushing
         sys.stdout.flush()
         sys.stderr.flush()
@@ -249,7 +256,7 @@ def _config(_: argparse.Namespace) -> int:
 
 
 def _command() -> Path:
-    """Give the absolute path of the command that is running, also for `python -m song_mcp`."""
+    """Return the absolute path of the running command, also for `python -m song_mcp`."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return Path(sys.executable).absolute().with_name("song-mcp")

@@ -1,7 +1,6 @@
-"""Settings in, studio out: the one place at which the parts of the program are joined.
+"""The composition root: makes the parts of the program from the settings and joins them.
 
-Nothing is opened before the studio is entered. A service without a key does not exist for the rest
-of the program.
+Nothing is opened before the studio's context is entered. A service without a key gets no adapter.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,7 +16,7 @@ from song_mcp.downloads import Reach, download
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.settings import LOOPBACK, Settings
+from song_mcp.settings import LOOPBACK_NAMES, Settings
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
     Catalog,
@@ -37,9 +36,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @asynccontextmanager
 async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Studio]:
-    """Build the studio from the settings, run it, and let everything go in the end.
+    """Build the studio from the settings and run it; close everything on leaving.
 
-    `clock` is real time if it is not given.
+    Without `clock` the system's clock is used.
     """
     clock = clock or Clock()
     journal = Journal(settings.journal_path, clock.now)
@@ -70,7 +69,7 @@ async def running(
     library: Library,
     clock: Clock,
 ) -> AsyncIterator[Studio]:
-    """Join the parts and run them; on leaving, only submissions in flight are waited for."""
+    """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
     liveness = Liveness(journal.path.parent / "processes")
     async with anyio.create_task_group() as work:
         saver = Saver(journal, library, liveness, clock, work)
@@ -126,16 +125,16 @@ def _library(settings: Settings) -> Library:
 
 
 def _reach(settings: Settings) -> Reach:
-    """Say where downloads may go: a sandbox's media are at the base URLs on this machine."""
+    """Return where downloads may go: on this machine only to the base URLs that are there."""
     parts = [urlsplit(settings.of(service).base_url) for service in SERVICES.values()]
     home = frozenset(
         (part.hostname, part.port or DEFAULT_PORTS[part.scheme])
         for part in parts
-        if part.hostname in LOOPBACK
+        if part.hostname in LOOPBACK_NAMES
     )
     return Reach(home, settings.media_hosts, settings.proxy_url)
 
 
 def _proxy(settings: Settings, base_url: str) -> str:
-    """Return the proxy on the way to a base URL: none if that is on this machine."""
-    return "" if urlsplit(base_url).hostname in LOOPBACK else settings.proxy_url
+    """Return the proxy for a base URL, "" if that is on this machine."""
+    return "" if urlsplit(base_url).hostname in LOOPBACK_NAMES else settings.proxy_url

@@ -1,12 +1,11 @@
-"""The main job shown from outside: sandbox, server as a child, the SDK's client.
+"""The demo: makes songs from end to end with a sandbox, a server as a child, and the SDK's client.
 
-Invariant: the demo meets the server only over the wire, as any client would, and ends with
-status 0 only if every step held: songs made at both services, one extended, a resource read,
-and the audio that it gives equal to the file in the library.
+The demo talks to the server only over stdio, as any client would. It ends with status 0 only if
+every step succeeded: songs made at both services, one extended, all found again, a clip's resources
+read, and the audio in them equal to the file in the library.
 """
 
 import base64
-import hashlib
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -29,17 +28,17 @@ from song_mcp.songs import SERVICES
 Json = dict[str, Any]
 
 WAIT_S = 20
-LONGEST_SONG_S = 300
-LYRICS = "[Verse]\nTrams at noon, the bells go by\n[Chorus]\nRing me home under a paper sky\n"
+SONG_DEADLINE_S = 300
+DEMO_LYRICS = "[Verse]\nTrams at noon, the bells go by\n[Chorus]\nRing me home under a paper sky\n"
 
 
 class DemoError(SongError):
-    """A step of the demo did not hold."""
+    """A step of the demo failed."""
 
 
 @dataclass
 class Demo:
-    """One run: the client that asks, the bar that shows, and what was done so far."""
+    """One run: the client, the progress bar, the steps done so far and the files made."""
 
     client: Client
     bar: "tqdm[Any]"
@@ -47,12 +46,12 @@ class Demo:
     files: list[Path] = field(default_factory=list)
 
     async def song(self, label: str, tool: str, arguments: Json) -> Json:
-        """Make a song with a paid tool and follow it to its end, as an assistant would."""
+        """Make a song with a paid tool and wait for its end, as an assistant would."""
         task = await self._call(label, tool, arguments | {"wait_seconds": WAIT_S})
         begun, looked = time.monotonic(), False
         while not _has_ended(task, looked=looked):
-            if time.monotonic() - begun > LONGEST_SONG_S:
-                raise DemoError(f"{label}: still {task['status']} after {LONGEST_SONG_S} s")
+            if time.monotonic() - begun > SONG_DEADLINE_S:
+                raise DemoError(f"{label}: still {task['status']} after {SONG_DEADLINE_S} s")
             again = {"task_id": task["task_id"], "wait_seconds": WAIT_S}
             task, looked = await self._call(label, "get_task", again), True
         clips = _finished_clips(label, task)
@@ -81,7 +80,7 @@ class Demo:
         self.done("list_songs and resources", f"{songs['total']} tasks, {len(clips)} clips")
 
     async def read(self, clip: Json, folder: Path) -> None:
-        """Read a clip's two resources, and keep the audio that came over the wire."""
+        """Read a clip's two resources, and save the audio that they hold in `folder`."""
         uri = clip["resource_uri"]
         about, audio = await self._contents(uri), await self._contents(f"{uri}/audio")
         if not isinstance(about, TextResourceContents) or clip["clip_id"] not in about.text:
@@ -91,7 +90,7 @@ class Demo:
         content = base64.b64decode(audio.blob)
         copy = anyio.Path(folder / "from-resource.mp3")
         await copy.write_bytes(content)
-        if _digest(content) != _digest(await anyio.Path(clip["file"]).read_bytes()):
+        if content != await anyio.Path(clip["file"]).read_bytes():
             raise DemoError(f"{uri}/audio: not the bytes of {clip['file']}")
         self.files.append(Path(copy))
         self.done("read a clip's resources", f"{audio.mime_type}, {len(content):,} bytes")
@@ -100,7 +99,7 @@ class Demo:
         return (await self.client.read_resource(uri)).contents[0]
 
     def done(self, step: str, what: str) -> None:
-        """Note a step that held."""
+        """Note a step that succeeded."""
         self.steps.append((step, what))
         self.bar.update()
 
@@ -109,9 +108,9 @@ STEPS = 6
 
 
 def run(folder: Path, *, song_seconds: float) -> int:
-    """Show the main job in `folder`; a song takes the sandbox `song_seconds` seconds.
+    """Run the demo in `folder`; the sandbox takes `song_seconds` seconds for a song.
 
-    Gives the exit status: 0 if every step held, else 1.
+    Return the exit status: 0 if every step succeeded, else 1.
     """
     failures: list[Exception] = []
     try:
@@ -146,7 +145,7 @@ async def _main_job(demo: Demo, folder: Path) -> None:
         "generate_song with suno-v5",
         "generate_song",
         {
-            "lyrics": LYRICS,
+            "lyrics": DEMO_LYRICS,
             "description": "cheerful indie pop, bells",
             "title": "Trams at Noon",
             "model": "suno-v5",
@@ -177,7 +176,7 @@ async def _client(base_url: str, folder: Path) -> AsyncIterator[Client]:
 
 
 def _has_ended(task: Json, *, looked: bool) -> bool:
-    """Whether a task has ended and its clips are saved, or a look at it said why they are not."""
+    """Tell whether a task ended and is saved, or `looked` at says why it is not saved."""
     if task["status"] != "completed":
         return bool(task["status"] == "failed")
     is_saved = all(clip.get("file") for clip in task["clips"])
@@ -208,12 +207,8 @@ def _text_of(content: list[Any]) -> str:
     return " ".join(getattr(block, "text", "") for block in content)
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
-    """Give the single failures inside nested groups."""
+    """Return the single failures inside nested groups."""
     found: list[Exception] = []
     for inner in group.exceptions:
         found += _leaves(inner) if isinstance(inner, BaseExceptionGroup) else [inner]

@@ -1,21 +1,21 @@
 """The one error tree of song-mcp.
 
-Every error says what happened, whether money was spent, and what to do next, in messages
-that are ours: a service's own words stand in them only cleaned, shortened and quoted.
+Every error says what happened, whether it cost anything, and what to do next. The sentences are
+ours; a service's own words are in them only cleaned, shortened and quoted.
 
     SongError
     |-- InvalidRequestError     the arguments do not go together; nothing was sent
     |-- NotConfiguredError      a service has no key; nothing was sent
-    |-- LimitReachedError       as many songs were paid for today as the settings allow
+    |-- LimitReachedError       the daily limit on paid submissions is used up
     |-- NotFoundError
-    |   |-- UnknownTaskError    nobody asked knows this task id
+    |   |-- UnknownTaskError    neither the journal nor the service knows this task id
     |   `-- UnknownClipError    the journal has no such clip
     |-- ServiceError            a service did not do what it was asked
-    |   |-- PausedError         after failures in a row the service is left alone for a while
+    |   |-- PausedError         the circuit breaker is open: the service is not asked for a while
     |   |-- NotSentError        the request never left this machine
-    |   |-- NoAnswerError       it left, and no usable answer came back
-    |   |   `-- UnreadableAnswerError   an answer that is not the service's own format
-    |   `-- RefusedError        the service said no before accepting anything
+    |   |-- NoAnswerError       it left, and no usable answer arrived
+    |   |   `-- UnreadableAnswerError   an answer that is not in the service's format
+    |   `-- RefusedError        the service refused before accepting anything
     |       |-- BadKeyError         the key is missing, wrong or not allowed
     |       |-- OutOfCreditsError   the account or key has no money left
     |       |-- PlanLimitError      too many songs at once for the account's plan
@@ -32,9 +32,9 @@ Charged = Literal["yes", "no", "unknown"]
 
 
 class SongError(Exception):
-    """The root: its text is a full sentence for the person in the chat.
+    """The root: its text is one or more full sentences for the person in the chat.
 
-    `charged` says whether the failed call cost money: "no" wherever nothing was accepted.
+    `charged` tells whether the failed call cost money: "no" if nothing was accepted.
     """
 
     charged: Charged = "no"
@@ -53,15 +53,15 @@ class LimitReachedError(SongError):
 
 
 class NotFoundError(SongError):
-    """Something that was named by id does not exist."""
+    """Something that was asked for by name does not exist."""
 
 
 class UnknownTaskError(NotFoundError):
-    """No task with this id is known to whoever was asked."""
+    """Neither the journal nor the service that was asked knows a task with this id."""
 
 
 class UnknownClipError(NotFoundError):
-    """No clip with this id is in the journal."""
+    """No clip that is called so is in the journal."""
 
 
 class ServiceError(SongError):
@@ -69,17 +69,17 @@ class ServiceError(SongError):
 
 
 class PausedError(ServiceError):
-    """The service failed several times in a row, or asked for time, and is not asked just now."""
+    """The service failed several times in a row or asked for a pause: no look is made now."""
 
 
 class NotSentError(ServiceError):
-    """The connection was never made, so no byte of the request left: trying again is safe."""
+    """The connection was never made, so no byte of the request left; trying again is safe."""
 
 
 class NoAnswerError(ServiceError):
-    """The request left and no usable answer came back.
+    """The request left and no usable answer arrived.
 
-    Whether a submission was accepted is not known then; of a look, which costs nothing, `charged`
+    Whether a submission was accepted is then not known. For a look, which costs nothing, `charged`
     is "no".
     """
 
@@ -91,7 +91,7 @@ class NoAnswerError(ServiceError):
 
 
 class UnreadableAnswerError(NoAnswerError):
-    """An answer came back that is not in the service's format (HTML, cut off, wrong shape)."""
+    """An answer arrived that is not in the service's format (HTML, cut off, wrong shape)."""
 
 
 class RefusedError(ServiceError):

@@ -1,6 +1,6 @@
 """Listening on this machine alone.
 
-Invariant: no socket made here can be reached from another machine.
+No socket made here can be reached from another machine.
 """
 
 import ipaddress
@@ -10,15 +10,15 @@ LOOPBACK = "127.0.0.1"
 
 
 class NotLoopbackError(ValueError):
-    """Others could reach an address that was to be listened on."""
+    """The address to listen on could be reached from other machines."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Give a socket that listens on a loopback address; `port` 0 takes any free one.
+    """Return a socket that listens on a loopback address; `port` 0 takes any free one.
 
     Raises:
         NotLoopbackError: `host` is not a loopback address.
-        OSError: the port is taken.
+        OSError: the port is taken or not allowed.
     """
     address = _loopback(host)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -33,16 +33,16 @@ def _loopback(host: str) -> str:
     except ValueError:
         pass
     raise NotLoopbackError(
-        f"this is for loopback only, not for {host!r}: use 127.0.0.1, ::1 or localhost"
+        f"this listens on loopback only, not on {host!r}: use 127.0.0.1, ::1 or localhost"
     )
 
 
 def host_and_port(listener: socket.socket) -> tuple[str, int]:
-    """Give where a socket listens, the host as URLs spell it."""
+    """Return the host, as URLs spell it, and the port that a socket listens on."""
     address, port = listener.getsockname()[:2]
     return f"[{address}]" if ":" in address else address, port
 
 
 def url(listener: socket.socket) -> str:
-    """Give the base URL of what listens on this socket."""
+    """Return the base URL of what listens on this socket."""
     return "http://{}:{}".format(*host_and_port(listener))

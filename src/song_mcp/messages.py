@@ -1,6 +1,6 @@
-"""What the studio says to the person in the chat, from facts alone.
+"""What the studio says to the person in the chat.
 
-Invariant: each sentence says what happened, whether it cost anything, and what to do next.
+Each message says what happened, whether it cost anything, and what to do next, if that matters.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ OUR_MISTAKE = (
     "song-mcp had an internal error while it read the answer; its log says which. Call "
     "resolve_task with check, which pays nothing: the request may have been accepted and charged."
 )
-SETTLED_MEANWHILE = "It was settled meanwhile: nothing was sent or paid by this call."
+SETTLED_MEANWHILE = "The task is no longer in doubt. Nothing was sent or paid by this call."
 POLLING_STOPPED = "Polling was stopped, as asked; get_task checks it once."
 NOT_THE_LAST = (
-    "Name the task that is to be submitted again by its id: what is last changes with each "
-    "submission, so the same call again would pay again. Nothing was sent or paid."
+    "Give the id of the task to submit again. Each submission changes which task is last, so the "
+    "same call again would pay again. Nothing was sent or paid."
 )
 NO_HANDLE = (
-    "There is no task with this taskId: it is the local-... id that a paid call was answered with. "
+    "There is no task with this taskId: give the local-... id that a paid call returned. "
     "list_songs shows every task; get_task takes a service's own ids."
 )
 SAVING = "It is made; its audio is being saved."
@@ -39,7 +39,7 @@ NO_LONGER_POLLED = (
 
 
 def remarks(request: Request) -> str:
-    """Say what an extension does that the person may not expect."""
+    """Say what an extension does that the person may not expect; "" if nothing."""
     if not isinstance(request, ExtensionRequest):
         return ""
     service = SERVICES[request.model.service]
@@ -67,7 +67,7 @@ def no_key(service: ServiceName, *, has_any: bool) -> str:
 
 
 def unknown_without_key(task_id: str, service: ServiceName) -> str:
-    """Say that a task is not known and its service cannot be asked."""
+    """Say that a task is not in the journal and that its service cannot be asked."""
     return (
         f"There is no task {task_id} in the journal, and {SERVICES[service].label} cannot be asked "
         f"because {SERVICES[service].key_variable} is not set. list_songs shows the known tasks."
@@ -78,13 +78,13 @@ def elsewhere(service: ServiceName) -> str:
     """Say where to look for a task that is unknown at a service."""
     others = [each for each in SERVICES.values() if each.elsewhere_tool and each.name != service]
     tools = " ".join(
-        f"A task made elsewhere at {each.label} is for {each.elsewhere_tool};" for each in others
+        f"For a task made elsewhere at {each.label} call {each.elsewhere_tool};" for each in others
     )
     return f"{tools} list_songs has those made here."
 
 
 def task_for_clip(task: Task) -> str:
-    """Say that the id of a task was given where a clip is wanted, and name its clips."""
+    """Say that a task was named instead of a clip, and name its clips."""
     clips = ", ".join(clip.clip_id for clip in task.clips)
     has = f"its clips are {clips}: give one of them" if clips else "it has no clips yet"
     return f"{task.public_id} is a task, not a clip; {has}. Nothing was sent or paid."
@@ -93,8 +93,8 @@ def task_for_clip(task: Task) -> str:
 def unknown_clip(name: str) -> str:
     """Say that no clip is called so, and what a clip can be called."""
     tools = " ".join(
-        f"Of a {each.music} task made elsewhere, call {each.elsewhere_tool} with that task's id "
-        "first."
+        f"For a clip of a {each.music} task made elsewhere, call {each.elsewhere_tool} with that "
+        "task's id first."
         for each in SERVICES.values()
         if each.elsewhere_tool and not each.extends_any_clip
     )
@@ -105,12 +105,12 @@ def unknown_clip(name: str) -> str:
 
 
 def no_last_clip() -> str:
-    """Say that there is no song that could be the last one."""
+    """Say that `last` means no clip, as no song is finished yet."""
     return "There is no finished song yet, so none is the last one. Nothing was sent or paid."
 
 
 def which_clip(name: str, clips: Sequence[tuple[Task, Clip]], total: int) -> str:
-    """Say that several clips are called so, and how each of the newest is told apart."""
+    """Say that several clips are called so, and list the newest of them with their short ids."""
     lines = [
         f"- {short_id(task, clip)} {quoted(clip.title, limit=80)}, {task.created_at:%Y-%m-%d %H:%M}"
         for task, clip in clips
@@ -121,7 +121,7 @@ def which_clip(name: str, clips: Sequence[tuple[Task, Clip]], total: int) -> str
 
 
 def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
-    """Say which clip was taken as the last one, and what else it could have been."""
+    """Say which clip `last` means here, its other takes, and whether a newer song is running."""
     others = ", ".join(each.clip_id for each in task.clips if each.clip_id != clip.clip_id)
     said = f"last is {quoted(clip.title, limit=80)}, clip {clip.clip_id}"
     said += f"; the other take is {others}." if others else "."
@@ -129,7 +129,7 @@ def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
 
 
 def untold(task: Task) -> str:
-    """Say that an extension may be what a lost answer was about, and how to see it."""
+    """Say that an extension whose end was never delivered may be what is asked for."""
     return (
         f"The end of the extension {task.public_id} was never shown: it may be what was asked for. "
         "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
@@ -143,35 +143,35 @@ def no_cover(clip: Clip) -> str:
 
 
 def unknown_task(name: str) -> str:
-    """Say that no task is called so, and where the known ones are."""
+    """Say that no task is called so, and which tool lists the known ones."""
     return f"There is no task {quoted(name)} in the journal. list_songs shows the known ones."
 
 
 def going(task: Task) -> str:
-    """Say in short how an open task stands."""
+    """Say in one sentence how an open task stands."""
     label = SERVICES[task.service].label
     if task.status == "submitting":
         return f"It is being submitted to {label}."
     if task.status == "pending":
-        return f"{label} has taken it."
+        return f"{label} has accepted it."
     so_far = "" if task.progress_percent is None else f", {task.progress_percent} % done"
     return f"{label} is making it{so_far}."
 
 
 def as_last_known(service: ServiceName) -> str:
-    """Say why a service is not asked how its task stands."""
+    """Say why a service is not asked about its task."""
     return f"As last known: {SERVICES[service].key_variable} is not set."
 
 
 def unfollowed(task: Task) -> str:
-    """Say what it means for a task and its price that it is followed no more, as asked."""
+    """Say what it means for a task and its price that it is polled no more, as asked."""
     shows = f"get_task with task_id {task.public_id}"
     if not task.is_open:
-        return f"Following was stopped, as asked. Meanwhile it is {task.status}: {shows} shows it."
+        return f"Polling was stopped, as asked. The task is {task.status} now: {shows} shows it."
     return (
-        f"Following was stopped, as asked, and no more: {SERVICES[task.service].label} goes on "
-        f"with it, and nothing is refunded. {shows} still looks at it; the same request again "
-        "joins it, pays nothing, and has it followed again."
+        f"Polling was stopped, as asked, but {SERVICES[task.service].label} goes on with the task, "
+        f"and nothing is refunded. {shows} still checks it; the same request again joins it, costs "
+        "nothing, and has it polled again."
     )
 
 
@@ -184,23 +184,23 @@ def no_presence(folder: Path, error: OSError) -> str:
 
 
 def plan_full(error: Exception, running: Sequence[Task]) -> str:
-    """Say that the plan allows no further song just now, and which are running."""
+    """Say that the plan allows no further song at the same time, and which ones are running."""
     names = [f"{task.public_id} ({task.title or task.description[:40]})" for task in running]
     return f"{error} Running now: {', '.join(names)}." if names else str(error)
 
 
 def in_doubt(task: Task, why: str) -> str:
-    """Say when a submission was sent, and why nobody knows what became of it."""
+    """Say when a submission was sent, and why nobody knows whether it was accepted."""
     return f"Sent at {task.created_at:%H:%M} UTC. {why}"
 
 
 def abandoned() -> str:
-    """Say what abandoning a doubt does to the money."""
-    return "Closed by the user; nothing was sent, and if it was charged that stays so."
+    """Say that a doubt is closed, and what that means for the money."""
+    return "Closed by the user. Nothing was sent; if it was charged, that is not refunded."
 
 
 def submitted_again(task: Task) -> str:
-    """Say what submitting again does to the money."""
+    """Say that a task was submitted again, and what that means for the money."""
     return (
         f"Submitted again for {task.linked_to}, which is closed: this is a new payment, and the "
         "first one may have been charged too."

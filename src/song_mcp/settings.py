@@ -1,8 +1,8 @@
-"""The settings: the only reader of the environment.
+"""The settings: the only module that reads the environment.
 
-Invariant: blanks around a setting are no part of it, and an empty one counts as not given; a key
-is a secret that no text of this program contains; and a setting that cannot be right stops the
-start with a sentence that names it.
+Blanks around a value are removed, and an empty value counts as not set. A key is a secret that no
+text of this program contains. A value that cannot be right stops the start with a sentence that
+names its variable.
 """
 
 import re
@@ -28,7 +28,7 @@ from song_mcp.errors import SongError
 from song_mcp.songs import LONGEST_WAIT_S, MODELS, SERVICES, Model, Service
 
 MIB = 2**20
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -37,9 +37,9 @@ class SettingsError(SongError):
 
 
 def _base_url(value: str) -> str:
-    """Accept an address without credentials, query or fragment; plain http on loopback only."""
+    """Accept an address without credentials, query or fragment; plain http only on loopback."""
     parts = _parts(value)
-    schemes = {"http", "https"} if parts.hostname in LOOPBACK else {"https"}
+    schemes = {"http", "https"} if parts.hostname in LOOPBACK_NAMES else {"https"}
     if not parts.hostname or parts.scheme not in schemes:
         raise ValueError("must be an https address (http only on this machine)")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -58,21 +58,21 @@ def _proxy(value: SecretStr) -> SecretStr:
 
 
 def _hosts(value: object) -> object:
-    """Read hosts between commas, as connections spell them; a leading dot or star means nothing."""
+    """Read comma-separated hosts, as connections spell them; a leading dot or star is dropped."""
     if not isinstance(value, str):
         return value
     hosts = [host.strip().lower().removeprefix("*").strip(".") for host in value.split(",")]
     if not all(map(HOST.fullmatch, hosts)):
-        raise ValueError("must be host names with commas between them (xn--... for other scripts)")
+        raise ValueError("must be host names, comma-separated (xn--... for other scripts)")
     return tuple(hosts)
 
 
 def _parts(value: str) -> SplitResult:
-    """Split an address, whose host and port are then known to be readable."""
+    """Split an address; raises ValueError if its host or port cannot be read."""
     try:
         parts = urlsplit(value)
         _ = parts.port
-    except ValueError:  # whose text may hold what was given
+    except ValueError:  # its text may hold what was given
         raise ValueError("must be an address with a usable host and port") from None
     return parts
 
@@ -81,7 +81,7 @@ def _folder(value: Path) -> Path:
     try:
         return value.expanduser().absolute()
     except RuntimeError:
-        raise ValueError("must be a folder: nobody here has that name after the ~") from None
+        raise ValueError("must be a folder: there is no user with the name after the ~") from None
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
@@ -92,7 +92,7 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What is set for one service: its key, if there is one, and its own `options`."""
+    """What is set for one service: its key or None, its base URL, and its own `options`."""
 
     key: SecretStr | None
     base_url: str
@@ -104,7 +104,7 @@ def _one_of(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type that only pyd
 
 
 def _of_services() -> Mapping[str, Any]:
-    """Return the fields of the settings that each service has."""
+    """Return the fields that each service has in the settings."""
     fields: dict[str, Any] = {}
     for each in SERVICES.values():
         key = Field(None, validation_alias=each.key_variable)
@@ -128,7 +128,7 @@ else:
 class Settings(OfServices):
     """Everything that can be set, each by the variable in its `validation_alias`.
 
-    What each service has stands in `songs.SERVICES`; `of` returns it.
+    The variables of each service come from `songs.SERVICES`; `of` returns their values.
     """
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
@@ -175,7 +175,7 @@ class Settings(OfServices):
 
     @property
     def default_model(self) -> Model | None:
-        """The model for calls that name none, None if none was set."""
+        """The model for calls that name none, or None if it is not set."""
         return MODELS[self.default_model_name] if self.default_model_name else None
 
     @property

@@ -1,8 +1,8 @@
-"""The domain: what a person asks for, and the tasks and clips that come of it.
+"""The domain: services and models, requests, and the tasks and clips that they become.
 
-Invariant: a request that exists obeys every rule that can be checked without asking anyone,
-so whatever reaches a provider is worth its price. Values are frozen; "" means "not given" or
-"not known" for text, None for numbers. Durations and positions are seconds, times are UTC.
+A request obeys every rule that can be checked without asking a service: one that breaks a rule
+cannot be made. Values are frozen. "Not given" and "not known" are "" for text and None for numbers.
+Durations and positions are in seconds, times in UTC.
 """
 
 import re
@@ -16,7 +16,7 @@ from song_mcp.errors import Charged, InvalidRequestError
 from song_mcp.text import clean
 
 ServiceName = str
-"""The name of a row of `SERVICES`; it stands in the journal."""
+"""The name of a row of `SERVICES`, as the journal has it."""
 Kind = Literal["song", "extension", "lyrics", "other"]
 ServiceStatus = Literal["pending", "processing", "completed", "failed"]
 Status = Literal[
@@ -32,7 +32,7 @@ Status = Literal[
 ClipStatus = Literal["processing", "completed", "failed"]
 
 OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
-"""The statuses of a task that goes on by itself."""
+"""The statuses of a task that can still end by itself."""
 
 ID_LIMIT = 200
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -41,7 +41,7 @@ DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
 LONGEST_WAIT_S = 55.0
-"""How long a call may wait, in seconds: clients cut calls off at 30 s to 5 min."""
+"""How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
 
 
 # Services and their models ------------------------------------------------------------------
@@ -51,9 +51,9 @@ LONGEST_WAIT_S = 55.0
 class Model:
     """A music model as the user picks it, with the limits of its service (`docs/providers.md`).
 
-    `sent_as` is what the service calls it. Limits are characters; `style_limit` holds for the
-    description beside own lyrics, None if only the general limit of descriptions holds.
-    `extension_adds_s` is how many seconds an extension adds, None if nobody can say beforehand.
+    `sent_as` is what the service calls it. Limits are in characters. `style_limit` applies to the
+    description beside own lyrics; if it is None, only the general limit of descriptions applies.
+    `extension_adds_s` is how many seconds an extension adds, None if that is not known beforehand.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Option:
-    """A setting that one service alone has, read from `variable` and given to its adapter.
+    """A setting that only one service has, read from `variable` and passed to its adapter.
 
-    `name` is the adapter's argument; the first of the `choices` holds if nothing is set.
+    `name` is the adapter's argument. The first of the `choices` is the default.
     """
 
     name: str
@@ -80,20 +80,20 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A service as the rest of the program sees it: all that differs between services.
+    """A service as the rest of the program sees it: everything that differs between services.
 
-    `adapter` is "module:class", imported only if there is a key; the class is called with the key
-    and the base URL, and by name with `proxy` and each of the `options`. `music` is whose music
-    it sells, `models_called` what its models are called together, `shop` where credits are bought.
-    The last of the `models` is the newest, and its default.
+    `adapter` is "module:class", imported only if there is a key. The class is called with the key
+    and the base URL, and by name with `proxy` and each of the `options`. `music` names the product
+    whose music it sells, `models_called` is a common name of its models, and `shop` says where
+    credits are bought. The last of the `models` is the newest, and the service's default.
 
     `elsewhere_tool` is the tool that looks at tasks made elsewhere, "" if there is none;
     `song_usd` is what a song costs in US dollars, None if the service tells no prices.
 
-    An extension starts at the clip's end if `extends_from_end`, else at 0 s, if the call says
-    nothing; at 0 s at all only if `extends_from_zero`. `extends_any_clip` is whether the clip's
-    id is enough, without the task that made it. `sings_given_alone` is whether an extension
-    without lyrics is instrumental.
+    If a call names no position, an extension starts at the clip's end if `extends_from_end`, else
+    at 0 s. `extends_from_zero` tells whether 0 s is possible at all. `extends_any_clip` tells
+    whether the clip's id is enough, without the task that made it. `sings_given_alone` tells
+    whether an extension without lyrics is instrumental.
     """
 
     name: ServiceName
@@ -184,7 +184,7 @@ MODELS: Mapping[str, Model] = {
 
 
 def asked_by(tool: str) -> Service:
-    """Return the service whose tasks made elsewhere `tool` looks at."""
+    """Return the service that `tool` asks for tasks made elsewhere."""
     return next(service for service in SERVICES.values() if service.elsewhere_tool == tool)
 
 
@@ -192,16 +192,16 @@ def asked_by(tool: str) -> Service:
 
 
 def is_uuid(value: str) -> bool:
-    """Return whether it has the form of the ids that services give to songs."""
+    """Tell whether it has the form of the ids that services give to songs."""
     return UUID.fullmatch(value) is not None
 
 
 def checked_id(name: str, value: str) -> str:
     """Return the id `value` of argument `name`, trimmed, or raise InvalidRequestError.
 
-    An id is opaque, but it has 1 to 200 visible characters, no space, and more than dots and
-    dashes: anything else was never given out by a service. One that passes can be quoted into
-    a URL and shown to a person; no more is assumed.
+    An id is opaque, but it has 1 to 200 visible characters without a space, and at least one letter
+    or digit: no service gives out other ids. One that passes can be quoted into a URL and shown to
+    a person; nothing else is assumed.
     """
     value = value.strip()
     is_visible = value.isprintable() and " " not in value
@@ -217,7 +217,7 @@ def checked_id(name: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class SongRequest:
-    """One new song: a description, or own lyrics with an optional description as its style.
+    """One new song: a description, or own lyrics with an optional description of the style.
 
     Raises InvalidRequestError if the parts do not go together or the model cannot take them.
     Text is cleaned and trimmed on the way in.
@@ -232,7 +232,7 @@ class SongRequest:
     seed: int = RANDOM_SEED
 
     def __post_init__(self) -> None:
-        """Clean the texts, then hold the rules."""
+        """Clean the texts, then check the rules."""
         _clean_fields(self, "description", "title", "negative_tags", lines=False)
         _clean_fields(self, "lyrics", lines=True)
         _check_words(self)
@@ -263,16 +263,16 @@ class Source:
 class ExtensionRequest(SongRequest):
     """A continuation of a clip from `continue_at_s` seconds on.
 
-    If it is not given, the position is the clip's duration or 0, as the service has it
+    Without it the position is the clip's duration or 0, as is usual at the service
     (`docs/providers.md` 2.3, 3.2). Raises InvalidRequestError as a song does, and for a position
-    that the clip or service cannot have.
+    that the clip does not have or that the service cannot take.
     """
 
     source: Source
     continue_at_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Hold the rules of a song, then those of the position."""
+        """Check the rules of a song, then those of the position."""
         super().__post_init__()
         _check_position(self)
 
@@ -298,7 +298,7 @@ class LyricsRequest:
     topic: str
 
     def __post_init__(self) -> None:
-        """Clean the topic, then hold the rules."""
+        """Clean the topic, then check the rules."""
         _clean_fields(self, "topic", lines=True)
         if not self.topic:
             msg = "Say what the lyrics are about in topic. Nothing was sent or paid."
@@ -390,7 +390,7 @@ def _check_position(request: ExtensionRequest) -> None:
 def _why_not_at_zero(request: ExtensionRequest) -> str:
     if request.continue_at_s is None:
         clip = request.source.clip_id
-        return f"The length of clip {clip} is not known here: say with continue_at_seconds where."
+        return f"The length of clip {clip} is not known here: set continue_at_seconds."
     service = SERVICES[request.model.service]
     text = f"{service.music} cannot continue a clip at 0 s ({service.label} drops the value)."
     return f"{text} Give a continue_at_seconds above 0, or use generate_song."
@@ -401,7 +401,7 @@ def _why_not_at_zero(request: ExtensionRequest) -> str:
 
 @dataclass(frozen=True)
 class Lyrics:
-    """Lyrics as a lyrics task gives them."""
+    """Lyrics that a lyrics task made."""
 
     title: str
     text: str
@@ -411,10 +411,10 @@ class Lyrics:
 class Clip:
     """One piece of audio that a task made.
 
-    `audio_url` is set only when the clip is completed: a preview is never handed out.
-    `title` is what the user asked for and else the service's own; `service_title` is always the
-    service's. `made_with` is what the service calls the model. `file` and `cover` are paths in
-    the library once it holds them; `save_error` says why it does not.
+    `audio_url` is set only if the clip is completed: a preview is never passed on. `title` is what
+    the user asked for, else the service's own; `service_title` is always the service's. `made_with`
+    is what the service calls the model. `file` and `cover` are paths in the library, None if it
+    does not hold them; `save_error` then says why.
     """
 
     clip_id: str
@@ -442,10 +442,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Report:
-    """What a service says of one task at one look, in our words.
+    """What a service says of one task at one look, translated into our words.
 
-    `charged` is "unknown" if the answer does not tell; `cost_usd` is US dollars;
-    `provider_status` is the status as received; `progress_percent` is 0 to 100. `asked` is the
+    `charged` is "unknown" if the answer does not tell. `cost_usd` is in US dollars.
+    `provider_status` is the status as received. `progress_percent` is 0 to 100. `asked` is the
     description or lyrics that the service repeats, "" if it repeats none.
     """
 
@@ -466,7 +466,7 @@ class Report:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the service is done with the task."""
+        """Whether the service has finished the task."""
         return self.status in {"completed", "failed"}
 
 
@@ -474,12 +474,12 @@ class Report:
 class Task:
     """One paid job at a service, as the journal knows it.
 
-    `local_id` is ours and exists before the service's `task_id` does ("" until then).
-    `request` holds what the user asked for, as JSON values; it is empty for a task made
-    elsewhere. `looked_at` is when the service was last asked. `balance_usd` is what the account
-    held just before the task was sent, if the service tells that. `linked_to` is the task of
-    ours in doubt that this one was submitted again for. `unfollowed_at` is when somebody asked to
-    have it followed no more.
+    `local_id` is ours and exists before the service's `task_id`, which is "" until then. `request`
+    holds what the user asked for, as JSON values; it is empty for a task made elsewhere.
+    `looked_at` is when the service was last asked about it. `balance_usd` is the account's balance
+    just before the task was sent, if the service tells it. `linked_to` is the task in doubt that
+    this one was submitted again for. `unfollowed_at` is when somebody asked to have it polled no
+    more.
     """
 
     local_id: str
@@ -512,21 +512,21 @@ class Task:
 
     @property
     def is_open(self) -> bool:
-        """Whether the task goes on by itself."""
+        """Whether the task can still end by itself."""
         return self.status in OPEN
 
     @property
     def has_nothing_to_save(self) -> bool:
-        """Whether each finished clip has a file, or a reason why there is none."""
+        """Whether each clip with finished audio has a file, or a reason why there is none."""
         finished = (clip for clip in completed(self.clips) if clip.audio_url)
         return all(clip.is_saved or clip.save_error for clip in finished)
 
     def age_s(self, now: datetime) -> float:
-        """Return how many seconds before `now` the task was written."""
+        """Return the task's age at the time `now`, in seconds."""
         return (now - self.created_at).total_seconds()
 
     def clip(self, clip_id: str) -> Clip | None:
-        """Return the task's clip with this id."""
+        """Return the task's clip with this id, or None."""
         return next((clip for clip in self.clips if clip.clip_id == clip_id), None)
 
 

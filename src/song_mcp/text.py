@@ -1,8 +1,8 @@
-"""Cleaning of text that comes from outside, at the edge where it comes in.
+"""Cleaning of text from outside, at the place where it enters the program.
 
-Invariant: what leaves `clean` can be encoded as UTF-8, changes no terminal and no reading
-order, and hides nothing: no control characters (but newline and tab), no surrogates, no bidi
-controls, no tag characters, no invisible characters, except the joiners that Persian, Indic
+What `clean` returns can be encoded as UTF-8, does not control a terminal or the reading order, and
+hides nothing. It has no control characters except newline and tab, no surrogates, no bidi controls
+and no tag characters. Of the invisible characters it has only the joiners that Persian, Indic
 scripts and emoji need.
 """
 
@@ -13,40 +13,40 @@ ANSI_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x
 LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
 JOINERS = "\u200c\u200d"
 CUT_OFF = JOINERS + " \t\n" + "\u00a0\u202f\u3000"
-"""What does not stand before an ellipsis: a joiner there joins nothing."""
-# Cf that carries meaning in running text: Arabic number signs and end-of-ayah, Syriac
-# abbreviation mark, Kaithi number signs. Everything else in Cf is invisible or reorders.
+"""What is removed before an ellipsis: spaces, and joiners, which would join nothing."""
+# Characters of category Cf with a meaning in running text: Arabic number signs and end-of-ayah,
+# Syriac abbreviation mark, Kaithi number signs. All others in Cf are invisible or reorder text.
 VISIBLE_FORMAT = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2\U000110bd\U000110cd"
 )
-# Invisible although not in Cf: fillers and blanks that render as nothing.
+# Invisible although not in Cf: fillers and blanks that show nothing.
 BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u3164\uffa0\u034f")
-# Wider or unbreakable on purpose: Japanese, French and Mongolian titles have them between words.
+# Spaces that are wide or unbreakable on purpose, as in Japanese, French and Mongolian titles.
 WORD_SPACES = frozenset("\u00a0\u202f\u3000")
 SPACES = re.compile(r"\s+")
-# Symbols of mathematics that emoji sequences are made of.
+# Mathematical symbols that occur in emoji sequences.
 EMOJI_ARROWS = frozenset("\u2194")
-# What makes links, pictures and HTML out of text in Markdown, parted by a space in `plain`.
-MARKUP = re.compile(r"(?<=\])(?=[(\[:])|(?<=!)(?=\[)|(?<=<)(?=[A-Za-z/!?])")
-# One after a character chooses how it looks; a run of them hides data.
+# The gaps that `plain` fills with a space, so that Markdown sees no link, picture or HTML.
+MARKUP_GAP = re.compile(r"(?<=\])(?=[(\[:])|(?<=!)(?=\[)|(?<=<)(?=[A-Za-z/!?])")
+# One after a character selects how it looks; several in a row can hide data.
 VARIATION_SELECTORS = re.compile(r"([\ufe00-\ufe0f])[\ufe00-\ufe0f]*")
 
 
 def clean(text: str, *, limit: int = 20_000, lines: bool = True) -> str:
-    """Give `text` without anything that hides, reorders or breaks, at most `limit` characters.
+    """Return `text` without harmful characters, cut to at most `limit` characters.
 
     With `lines` false, line breaks and tabs become single spaces: for titles, tags and messages.
-    A text that is cut ends with an ellipsis, inside the limit.
+    A text that was cut ends with an ellipsis, which counts towards the limit.
     """
     text = text[: limit * 4]
-    if not (text.isascii() and text.isprintable()):  # most are, and have nothing to take out
+    if not (text.isascii() and text.isprintable()):  # most texts are, and need no more
         text = _harmless(text)
     text = text.strip() if lines else SPACES.sub(_one_space, text).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip(CUT_OFF) + "…"
 
 
 def _harmless(text: str) -> str:
-    """Take out whatever hides, reorders or breaks; tabs and line breaks stay."""
+    """Remove what hides or reorders text or controls a terminal; tabs and line breaks stay."""
     text = ANSI_SEQUENCE.sub("", text)
     text = LINE_BREAK.sub("\n", text)
     text = "".join(char for char in text if _is_kept(char) or char in JOINERS)
@@ -57,17 +57,17 @@ def _harmless(text: str) -> str:
 
 
 def quoted(text: str, *, limit: int = 200) -> str:
-    """Give a service's or a caller's words as one quoted, cleaned line of `limit` characters.
+    """Return a service's or a caller's words as one cleaned line in double quotes.
 
-    Double quotes inside become single ones, so that the quotation ends where it seems to, and
-    Markdown in it makes no link or picture.
+    At most `limit` characters are quoted. Double quotes inside become single ones, so that only the
+    last one ends the quotation, and Markdown inside makes no link or picture.
     """
     return '"' + plain(clean(text, limit=limit, lines=False)).replace('"', "'") + '"'
 
 
 def plain(text: str) -> str:
-    """Give `text` so that Markdown makes no link, picture or HTML of it: brackets stand apart."""
-    return MARKUP.sub(" ", text)
+    """Return `text` with spaces put in, so that Markdown makes no link, picture or HTML of it."""
+    return MARKUP_GAP.sub(" ", text)
 
 
 def _one_space(found: re.Match[str]) -> str:
@@ -84,13 +84,13 @@ def _is_kept(char: str) -> bool:
 
 
 def _is_hidden(char: str) -> bool:
-    """Tell the variation selectors supplement, which smuggles data, and the noncharacters."""
+    """Tell whether it is a noncharacter or a supplementary variation selector: these hide data."""
     code = ord(char)
     return 0xE0100 <= code <= 0xE01EF or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def _is_joining(text: str, index: int) -> bool:
-    """Tell whether the joiner at `index` stands where a script or an emoji needs one."""
+    """Tell whether a script or an emoji needs the joiner at `index`."""
     if index == 0 or index + 1 >= len(text):
         return False
     before, after = text[index - 1], text[index + 1]
@@ -98,7 +98,7 @@ def _is_joining(text: str, index: int) -> bool:
 
 
 def _is_joinable(char: str) -> bool:
-    """Tell letters without case, marks and emoji: scripts with case do not use joiners."""
+    """Tell whether it is a letter without case, a mark or an emoji: only these take joiners."""
     if char in EMOJI_ARROWS:
         return True
     return unicodedata.category(char) in {"Lo", "Lm", "Mn", "Mc", "So", "Sk"}

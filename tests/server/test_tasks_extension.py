@@ -424,7 +424,7 @@ async def test_cancelling_stops_following_and_says_what_goes_on(house: House) ->
     found = await get(house, handle.task_id)
     assert found["status"] == "cancelled"
     assert "result" not in found
-    assert "PiAPI goes on with it, and nothing is refunded" in found["statusMessage"]
+    assert "PiAPI goes on with the task, and nothing is refunded" in found["statusMessage"]
     assert f"get_task with task_id {rows(house)[0]['task_id']}" in found["statusMessage"]
 
 
@@ -461,7 +461,7 @@ async def test_a_cancelled_song_is_kept_when_somebody_asks_for_it(house: House) 
     assert all(Path(clip["file"]).is_file() for clip in task["clips"])
     found = await get(house, handle.task_id)
     assert found["status"] == "cancelled"
-    assert "Meanwhile it is completed" in found["statusMessage"]
+    assert "The task is completed now" in found["statusMessage"]
 
 
 async def test_what_was_cancelled_is_cancelled_for_every_server(house: House) -> None:
