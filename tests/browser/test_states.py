@@ -66,7 +66,7 @@ ENDS = [
         "in_doubt",
         "[[reset]]",
         "Nobody knows yet whether it was taken",
-        "do not repeat it",
+        "do not repeat",
         "It may have been charged",
     ),
 ]
