@@ -120,8 +120,8 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || {
 node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
 endef
 
-.PHONY: help setup demo test test-busy faults canaries soak conformance check lock config sandbox clean
-.PHONY: player test-browser player-packages browser
+.PHONY: help setup demo test test-busy faults canaries mutants soak conformance check lock config sandbox
+.PHONY: clean player test-browser player-packages browser
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -148,6 +148,10 @@ canaries: setup ## The whole suite with canaries for secrets, then a search of a
 	@.venv/bin/pytest tests -q -n 3 --dist loadgroup --show-capture=no --tb=line --every-era \
 		--canaries .canaries --basetemp .canaries/files || echo "song-mcp: make test judges what failed"
 	@.venv/bin/pytest -q -s tests/faults/harvest_search.py --harvest .canaries
+
+mutants: setup ## Change the money path in COUNT=420 places (0: all) or at ONLY=path:line; do tests fail?
+	@.venv/bin/python -m tests.mutants.run --count $(or $(COUNT),420) --seed $(or $(SEED),1) \
+		--only "$(ONLY)"
 
 soak: setup ## A hundred open tasks with 5 % faults for SECONDS=300; prints memory and the like
 	@.venv/bin/python -W error -m tests.faults.soak $(or $(SECONDS),300)

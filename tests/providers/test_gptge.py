@@ -243,7 +243,11 @@ def gate(message: str, code: object = "", kind: str = "new_api_error") -> dict[s
         (500, gate("PANIC detected"), NoAnswerError),
         (400, gate("Panic detected, error: x"), NoAnswerError),
         (500, gate("dial tcp: i/o timeout", "do_request_failed"), NoAnswerError),
+        (500, gate("x", "new_api_panic"), NoAnswerError),
         (500, gate("no") | {"data": TASK}, NoAnswerError),
+        (500, gate("no") | {"code": "x", "message": "m"}, NoAnswerError),
+        (400, {"code": "invalid_request", "data": None}, RefusedError),
+        (400, {"code": "invalid_request"}, UnreadableAnswerError),
         (403, {"code": 403, "message": "Forbidden"}, UnreadableAnswerError),
         (403, {"error": "Forbidden"}, UnreadableAnswerError),
         (403, {"error": {}}, UnreadableAnswerError),
@@ -505,6 +509,44 @@ async def test_a_map_of_clips_is_read_too() -> None:
     assert [c.clip_id for c in made.clips] == ["clip-9"]
 
 
+async def test_a_task_that_does_not_say_what_it_makes_is_a_song() -> None:
+    fields = {name: value for name, value in task(status="QUEUED").items() if name != "action"}
+    made = await gptge(enveloped(fields | {"data": None})).fetch(TASK)
+    assert (made.kind, made.status) == ("song", "pending")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["task_id", "taskId", "action", "progress", "fail_reason", "failReason", "submit_time"],
+)
+async def test_each_field_of_a_task_tells_that_it_is_one(key: str) -> None:
+    made = await gptge(enveloped([{"status": "FAILURE", key: "1"}])).fetch(TASK)
+    assert (made.status, made.provider_status) == ("failed", "FAILURE")
+
+
+async def test_a_clip_of_a_failed_task_is_not_on_its_way() -> None:
+    made = await report(status="FAILURE", data=[clip_of(status="streaming")])
+    assert [each.status for each in made.clips] == ["failed"]
+
+
+class Closable(httpx.MockTransport):
+    """A transport that tells whether it was closed."""
+
+    is_closed = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+async def test_closing_lets_the_connections_go() -> None:
+    transport = Closable(lambda request: enveloped(task()))
+    provider = Gptge(KEY, "https://api.gpt.ge", transport)
+    await provider.fetch(TASK)
+    assert not transport.is_closed
+    await provider.close()
+    assert transport.is_closed
+
+
 # A bare Suno-API -------------------------------------------------------------------------------
 
 
@@ -524,6 +566,8 @@ async def test_bare_clips_end_together(words: list[str], status: str) -> None:
     made = await gptge(enveloped(clips)).fetch(TASK)
     assert (made.task_id, made.status, made.kind) == (TASK, status, "song")
     assert len(made.clips) == len(words)
+    if status == "processing":
+        assert made.provider_status == "processing"
 
 
 async def test_one_bare_clip_is_read_too() -> None:

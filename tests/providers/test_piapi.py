@@ -203,6 +203,25 @@ async def submitted(answer: httpx.Response) -> Any:  # noqa: ANN401 - Accepted, 
     return await provider.submit(provider.prepare(SongRequest(UDIO, "x")))
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"code": 400, "data": None}, RefusedError),
+        ({"code": 400, "message": "no"}, RefusedError),
+        ({"code": 400, "message": "no", "task_id": TASK}, RefusedError),
+        ({"code": 400}, UnreadableAnswerError),
+        ({"code": "bad", "data": None, "message": "no"}, UnreadableAnswerError),
+        ({"data": None, "message": "no"}, UnreadableAnswerError),
+    ],
+)
+async def test_only_an_answer_of_piapis_own_form_refuses(
+    body: dict[str, object], error: type[ServiceError]
+) -> None:
+    with pytest.raises(ServiceError) as caught:
+        await submitted(httpx.Response(400, json=body))
+    assert type(caught.value) is error
+
+
 async def test_an_accepted_task_is_reported_with_what_the_answer_tells() -> None:
     usage = {"type": "point", "frozen": 500000, "consume": 0}
     accepted = await submitted(
@@ -332,6 +351,29 @@ async def test_a_task_is_read_whatever_the_status_it_comes_with() -> None:
     assert made.status == "failed"
 
 
+async def test_a_task_without_an_envelope_is_read() -> None:
+    made = await piapi(httpx.Response(200, json=task())).fetch(TASK)
+    assert made.status == "completed"
+
+
+async def test_a_reason_from_the_log_is_one_line() -> None:
+    made = await report(status="failed", error=None, logs=["it broke\nhere"], output=None)
+    assert made.error == "it broke here"
+
+
+async def test_lyrics_that_are_not_written_yet_are_no_error() -> None:
+    made = await report(task_type="generate_lyrics", status="processing", output=None)
+    assert (made.kind, made.lyrics, made.error) == ("lyrics", None, "")
+
+
+@pytest.mark.parametrize("missing", ["task_id", "status"])
+async def test_a_task_that_is_not_whole_is_not_read_past_an_error(missing: str) -> None:
+    part = {name: value for name, value in task(status="failed").items() if name != missing}
+    with pytest.raises(ServiceError) as caught:
+        await piapi(httpx.Response(500, json={"code": 500, "data": part})).fetch(TASK)
+    assert caught.value.charged == "no"
+
+
 async def test_an_answer_without_task_id_is_about_the_task_that_was_asked_for() -> None:
     assert (await report(task_id="")).task_id == TASK
 
@@ -395,6 +437,23 @@ async def test_kind_and_model_are_told_from_the_task(
 ) -> None:
     made = await report(**fields)
     assert (made.kind, made.model) == (kind, model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["music-s", "suno", "ace-step", "diffrhythm", "Qubico/ace-step", "Qubico/diffrhythm"],
+)
+async def test_every_model_of_music_makes_songs(model: str) -> None:
+    made = await report(model=model)
+    assert (made.kind, len(made.clips)) == ("song", 1)
+
+
+async def test_an_extension_has_clips_and_says_if_it_has_none() -> None:
+    source = {"continue_song_id": "song-0"}
+    assert len((await report(input=source)).clips) == 1
+    made = await report(input=source, output={"songs": None})
+    assert (made.kind, made.status) == ("extension", "completed")
+    assert "no audio" in made.error
 
 
 async def test_a_task_of_another_kind_has_no_clips() -> None:

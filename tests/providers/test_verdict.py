@@ -74,6 +74,7 @@ KNOWN_REFUSALS = [
     ("Insufficient credits", "402", OutOfCreditsError),
     ("the account doesn't have enough credits", "400", OutOfCreditsError),
     ("the account doesn\u2019t have enough credits", "400", OutOfCreditsError),
+    ("the quota is not enough", "", OutOfCreditsError),
     ("用户额度不足, 剩余额度: 0", "", OutOfCreditsError),
     ("", "quota_not_enough", OutOfCreditsError),
     ("", "insufficient_user_quota", OutOfCreditsError),
@@ -209,7 +210,25 @@ def test_the_words_of_a_refusal_in_foreign_json_with_a_good_status_prove_nothing
     assert type(error) is UnreadableAnswerError
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+@pytest.mark.parametrize("code", ["", "0", "1", "200", "ok", "OK", "success"])
+def test_each_code_of_success_lets_a_look_pass(code: str) -> None:
+    check_look("gptge", replied(200), Envelope(code=code, is_service=True))
+
+
+def test_a_code_in_an_answer_of_another_form_proves_nothing() -> None:
+    assert type(refusal(replied(200), Envelope(code="429"))) is UnreadableAnswerError
+
+
+def test_the_words_of_a_page_count_from_300_on() -> None:
+    assert type(refusal(html(300, "insufficient credits"), Envelope())) is OutOfCreditsError
+
+
+def test_a_piece_of_json_is_not_quoted() -> None:
+    error = refusal(html(200, 'x {"code": "succ'), Envelope())
+    assert "something broken or cut off" in str(error)
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_a_redirect_points_to_the_base_url(status: int) -> None:
     error = refusal(html(status, ""), Envelope())
     assert type(error) is MisdirectedError

@@ -1,8 +1,8 @@
 """Polling: how often tasks are looked at, by whom, and what becomes of the replies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,12 +12,14 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, PausedError
 from song_mcp.journal import Journal, NewTask
-from song_mcp.songs import ServiceName, Task
+from song_mcp.providers import Provider
+from song_mcp.songs import Report, ServiceName, Task
 from song_mcp.studio import Saver
 from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
 from song_mcp.studio.poller import LOOKS_AT_ONCE, Poller, next_look_s
 from tests.manual_clock import ManualClock
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
+from tests.studio.teller import Teller
 
 HOUR_S = 3600.0
 BROKEN_AFTER_S = 150.0
@@ -81,9 +83,11 @@ class World:
     services: MemoryServices
 
     @asynccontextmanager
-    async def follower(self) -> AsyncIterator[Follower]:
+    async def follower(
+        self, providers: dict[ServiceName, Provider] | None = None
+    ) -> AsyncIterator[Follower]:
         journal = Journal(self.folder / "j.sqlite3", self.clock.now)
-        providers = self.services.providers()
+        providers = providers or self.services.providers()
         ended = Ended()
         poller = Poller(providers, journal, self.clock, cast("Saver", ended))
         accounts = {name: provider.account_tag for name, provider in providers.items()}
@@ -138,6 +142,18 @@ async def test_the_open_tasks_of_gptge_go_in_one_request(world: World) -> None:
         assert len(follower.ended) == 30
 
 
+async def test_two_looks_that_are_due_within_a_second_go_in_one_request(world: World) -> None:
+    async with world.follower() as follower:
+        first = await world.submitted(follower)
+        await world.clock.run(0.9)
+        second = await world.submitted(follower)
+        await world.clock.run(0.2)
+        await world.submitted(follower)
+        await world.clock.run(1.4)
+        (asked,) = world.services.asked_ids
+        assert sorted(asked) == sorted([first.task_id, second.task_id])
+
+
 async def test_the_tasks_of_piapi_are_looked_at_one_by_one(world: World) -> None:
     async with world.follower() as follower:
         tasks = [await world.submitted(follower, "piapi") for _ in range(12)]
@@ -145,6 +161,44 @@ async def test_the_tasks_of_piapi_are_looked_at_one_by_one(world: World) -> None
         assert sorted(ids[0] for ids in world.services.asked_ids) == sorted(
             task.task_id for task in tasks
         )
+
+
+async def test_of_many_looks_that_go_alone_eight_are_under_way_at_once(world: World) -> None:
+    world.services.latency_s = 10.0
+    async with world.follower() as follower:
+        for _ in range(12):
+            await world.submitted(follower, "piapi")
+        await world.clock.run(5.0)
+        assert sum(world.services.under_way.values()) == 8
+
+
+async def test_one_request_asks_for_fifty_tasks_at_most(world: World) -> None:
+    async with world.follower() as follower:
+        for _ in range(51):
+            await world.submitted(follower)
+        await world.clock.run(4.0)
+        assert [len(ids) for ids in world.services.asked_ids] == [50, 1]
+
+
+async def test_what_another_process_left_is_found_within_five_seconds(world: World) -> None:
+    async with world.follower() as follower:
+        await world.clock.run(0.5)
+        account = follower.accounts["piapi"]
+        new = NewTask("piapi", "", "song", "p", "", "", {}, account=account)
+        task = (await follower.journal.prepare(new, join=False)).task
+        made = world.services.accept("piapi")
+        await follower.journal.accept(task.local_id, new, made.task_id, None)
+        await world.clock.run(4.6)
+        assert world.services.looks["piapi"] == 1
+
+
+async def test_a_look_that_goes_alone_is_not_made_before_its_time(world: World) -> None:
+    async with world.follower() as follower:
+        first = await world.submitted(follower, "piapi")
+        await world.clock.run(0.9)
+        await world.submitted(follower, "piapi")
+        await world.clock.run(1.5)
+        assert world.services.asked_ids == [[first.task_id]]
 
 
 async def test_what_a_batch_leaves_out_stays_as_it_was_and_is_asked_for_again(
@@ -254,6 +308,9 @@ async def test_a_look_of_a_moment_ago_is_not_made_again(world: World) -> None:
         await world.clock.run(2.5)
         await follower.poller.look(await world.known(follower, task))
         assert world.services.looks["piapi"] == 1
+        await world.clock.run(1.7)  # the look took 0.2 s
+        await world.clock.result(follower.poller.look(await world.known(follower, task)))
+        assert world.services.looks["piapi"] == 2, "it was two seconds ago"
 
 
 async def test_a_task_is_adopted_when_the_process_that_submitted_it_is_dead(world: World) -> None:
@@ -317,6 +374,56 @@ async def test_a_service_that_fails_is_probed_by_one_look_at_a_time(world: World
         probes = world.services.looks["piapi"] - made_so_far
         assert 600.0 / (2 * OPEN_S) - 2 <= probes <= 600.0 / OPEN_S
         assert (await world.known(follower, tasks[0])).status == "pending"
+
+
+async def test_while_a_probe_is_under_way_there_is_no_second_one(world: World) -> None:
+    world.services.look_fault = "failed"
+    async with world.follower() as follower:
+        for _ in range(8):
+            await world.submitted(follower, "piapi")
+        await world.clock.run(BROKEN_AFTER_S)
+        world.services.look_fault = "hangs"
+        made_so_far = world.services.looks["piapi"]
+        await world.clock.until(lambda: world.services.looks["piapi"] > made_so_far, 2 * OPEN_S)
+        await world.clock.run(OPEN_S - 1.0)
+        assert world.services.looks["piapi"] == made_so_far + 1
+
+
+@dataclass
+class Mistaken(Teller):
+    """A service whose answers this program cannot read at first, by a mistake of its own."""
+
+    mistakes: int = 1
+    looks: int = 0
+
+    async def fetch(self, task_id: str) -> Report:
+        self.looks += 1
+        if self.looks <= self.mistakes:
+            raise KeyError("of ours")
+        return Report(task_id, "completed", "completed")
+
+
+class MistakenBatch(Mistaken):
+    """The same, in one request; what nobody asked for is in its answers too."""
+
+    async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        found = await self.fetch(task_ids[0])
+        return {key: replace(found, task_id=key) for key in [*task_ids, "unknown"]}
+
+
+@pytest.mark.parametrize("kind", [Mistaken, MistakenBatch])
+async def test_a_mistake_of_our_own_ends_no_following(world: World, kind: type[Mistaken]) -> None:
+    service = kind("gptge", mistakes=2)
+    async with world.follower({"gptge": service}) as follower:
+        tasks = [await world.submitted(follower) for _ in range(2)]
+        await world.clock.run(3.0)
+        assert follower.ended == []
+        await world.clock.run(20.0)
+        assert {task.local_id for task in follower.ended} == {task.local_id for task in tasks}
+        late = await world.submitted(follower)
+        service.mistakes = 99
+        await follower.poller.look(late)
+        assert (await world.known(follower, late)).status == "pending"
 
 
 async def test_a_burst_of_looks_ends_with_the_first_that_fails(world: World) -> None:

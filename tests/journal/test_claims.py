@@ -1,0 +1,401 @@
+"""Who joins whom, what counts to the limit, and who does what is due."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from song_mcp.errors import Charged, LimitReachedError
+from song_mcp.journal import Journal, NewTask, SaveClaim
+from song_mcp.songs import Clip, Report, ServiceStatus, Task
+from tests.manual_clock import START, ManualClock
+
+HOUR_S = 3600.0
+DAY_S = 24 * HOUR_S
+NEW = NewTask(
+    "piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"},
+    wire={"path": "/p", "body": {}, "deadline_s": 60.0}, account="ours", owner="me",
+)  # fmt: skip
+CLIP = Clip("c1", "completed", audio_url="https://x/a.mp3")
+
+
+def report(
+    status: ServiceStatus,
+    task_id: str = "t1",
+    *,
+    charged: Charged = "unknown",
+    cost_usd: float | None = None,
+    clips: tuple[Clip, ...] = (),
+) -> Report:
+    return Report(task_id, status, status, clips=clips, charged=charged, cost_usd=cost_usd)
+
+
+async def prepared(journal: Journal, new: NewTask = NEW) -> str:
+    return (await journal.prepare(new, join=False)).task.local_id
+
+
+async def accepted(journal: Journal, new: NewTask = NEW, task_id: str = "t1") -> str:
+    local_id = await prepared(journal, new)
+    await journal.accept(local_id, new, task_id, None)
+    return local_id
+
+
+async def is_joined(journal: Journal, new: NewTask = NEW) -> bool:
+    """Whether a request joins an earlier task; if it does not, its own is refused at once."""
+    found = await journal.prepare(new, join=True)
+    if not found.joined:
+        await journal.reject(found.task.local_id, new, "no")
+    return found.joined
+
+
+# Joining ------------------------------------------------------------------------------------
+
+
+async def test_an_equal_request_joins_a_task_in_each_open_status(journal: Journal) -> None:
+    local_id = await prepared(journal)
+    assert await is_joined(journal), "submitting"
+    await journal.accept(local_id, NEW, "t1", None)
+    assert await is_joined(journal), "pending"
+    await journal.record(local_id, report("processing"))
+    assert await is_joined(journal), "processing"
+
+
+async def test_an_equal_request_joins_no_closed_task(journal: Journal) -> None:
+    local_id = await prepared(journal)
+    await journal.doubt(local_id, NEW, "?")
+    assert await is_joined(journal)
+    await journal.abandon(local_id, "closed")
+    assert not await is_joined(journal)
+
+
+async def test_an_equal_request_of_another_account_does_not_join(journal: Journal) -> None:
+    await accepted(journal)
+    assert not await is_joined(journal, replace(NEW, account="theirs"))
+
+
+@pytest.mark.parametrize("ended", ["completed", "failed"])
+async def test_an_end_that_no_client_was_told_is_joined_for_a_day(
+    journal: Journal, clock: ManualClock, ended: ServiceStatus
+) -> None:
+    local_id = await accepted(journal)
+    clock.elapsed_s += HOUR_S
+    await journal.record(local_id, report(ended))
+    clock.elapsed_s += DAY_S - 1
+    assert await is_joined(journal)
+    clock.elapsed_s += 1
+    assert not await is_joined(journal), "after exactly a day"
+
+
+async def test_an_end_that_a_client_was_told_is_not_joined(journal: Journal) -> None:
+    local_id = await accepted(journal)
+    await journal.record(local_id, report("completed"))
+    await journal.deliver(["t1"])
+    assert not await is_joined(journal)
+
+
+async def test_what_is_told_of_a_running_task_is_no_delivery_of_its_end(journal: Journal) -> None:
+    local_id = await accepted(journal)
+    await journal.deliver(["t1", local_id])
+    await journal.record(local_id, report("completed"))
+    assert await is_joined(journal)
+
+
+@pytest.mark.parametrize("ended", ["completed", "failed"])
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_delivery_is_told_by_either_id(
+    journal: Journal, ended: ServiceStatus, *, is_ours: bool
+) -> None:
+    other = await accepted(journal, replace(NEW, fingerprint="other"), "t2")
+    local_id = await accepted(journal)
+    for key in (local_id, other):
+        await journal.record(key, report(ended))
+    await journal.deliver([local_id if is_ours else "t1"])
+    assert not await is_joined(journal)
+    assert await is_joined(journal, replace(NEW, fingerprint="other"))
+
+
+async def test_of_several_tasks_the_newest_is_joined(journal: Journal, clock: ManualClock) -> None:
+    await prepared(journal)
+    later = await prepared(journal)
+    assert (await journal.prepare(NEW, join=True)).task.local_id == later, "of one moment"
+    clock.jumped_s -= 10.0
+    await prepared(journal)
+    assert (await journal.prepare(NEW, join=True)).task.local_id == later, "by the clock"
+
+
+async def test_a_task_that_is_joined_is_polled_again(journal: Journal) -> None:
+    local_id = await accepted(journal)
+    await journal.unfollow(local_id)
+    joined = await journal.prepare(NEW, join=True)
+    assert joined.task.unfollowed_at is None
+    assert await journal.next_look_s("ours") is not None
+
+
+async def test_joining_one_task_leaves_others_as_they_are(journal: Journal) -> None:
+    other = await accepted(journal, replace(NEW, fingerprint="other"), "t2")
+    mine = await accepted(journal)
+    await journal.unfollow(other)
+    await journal.unfollow(mine)
+    await journal.prepare(NEW, join=True)
+    assert [task.unfollowed_at for task in await found(journal, mine, other)] == [None, START]
+
+
+async def found(journal: Journal, *local_ids: str) -> list[Task]:
+    tasks = [await journal.find(local_id) for local_id in local_ids]
+    return [task for task in tasks if task is not None]
+
+
+# The limit ----------------------------------------------------------------------------------
+
+
+async def test_the_limit_is_reached_by_as_many_as_it_says(journal: Journal) -> None:
+    for _ in range(2):
+        await journal.prepare(NEW, join=False, daily_limit=2)
+    with pytest.raises(LimitReachedError, match="2 paid submissions"):
+        await journal.prepare(NEW, join=False, daily_limit=2)
+    assert (await journal.search("", 10)).total == 2
+    assert (await journal.prepare(NEW, join=True, daily_limit=2)).joined
+
+
+async def test_without_a_limit_nothing_is_refused(journal: Journal) -> None:
+    for _ in range(3):
+        await journal.prepare(NEW, join=False, daily_limit=None)
+
+
+async def test_what_was_paid_for_counts_for_exactly_a_day(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    clock.elapsed_s += DAY_S - 1
+    assert (await journal.spending()).paid == 1
+    clock.elapsed_s += 1
+    assert (await journal.spending()).paid == 0
+
+
+async def test_refused_submissions_and_tasks_made_elsewhere_do_not_count(
+    journal: Journal,
+) -> None:
+    await journal.reject(await prepared(journal), NEW, "no")
+    await journal.adopt("piapi", "ours", report("completed", "far", charged="yes", cost_usd=1.0))
+    spent = await journal.spending()
+    assert (spent.paid, spent.cost_usd) == (0, 0.0)
+    await journal.prepare(NEW, join=False, daily_limit=1)
+
+
+async def test_doubts_and_failures_count_and_what_was_given_back_costs_nothing(
+    journal: Journal,
+) -> None:
+    await journal.doubt(await prepared(journal), NEW, "?")
+    await journal.record(await accepted(journal), report("completed", charged="yes", cost_usd=0.05))
+    refunded = report("failed", "t2", charged="no", cost_usd=0.25)
+    await journal.record(await accepted(journal, NEW, "t2"), refunded)
+    spent = await journal.spending()
+    assert (spent.paid, spent.cost_usd) == (3, 0.05)
+
+
+async def test_the_limit_holds_for_what_is_submitted_again(journal: Journal) -> None:
+    local_id = await prepared(journal)
+    await journal.doubt(local_id, NEW, "?")
+    with pytest.raises(LimitReachedError):
+        await journal.submit_again(local_id, "ours", "me", 1)
+    assert [task.status for task in await found(journal, local_id)] == ["in_doubt"]
+    assert await journal.submit_again(local_id, "ours", "me", 2) is not None
+
+
+# Looks --------------------------------------------------------------------------------------
+
+
+def in_ten_seconds(age_s: float) -> float:
+    return age_s + 10.0
+
+
+async def claimed(journal: Journal, *, slack_s: float = 0.0, limit: int = 50) -> list[str]:
+    tasks = await journal.claim_looks("ours", slack_s, limit, in_ten_seconds)
+    return [task.task_id for task in tasks]
+
+
+async def test_the_first_look_is_due_after_two_seconds_and_claimed_once(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    assert await journal.next_look_s("ours") == 2.0
+    clock.elapsed_s += 1.5
+    assert await claimed(journal) == []
+    clock.elapsed_s += 0.5
+    assert await claimed(journal) == ["t1"]
+    assert await claimed(journal) == []
+    assert await journal.next_look_s("ours") == 10.0
+
+
+async def test_with_slack_what_is_due_soon_is_claimed_too(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    clock.elapsed_s += 1.0
+    assert await claimed(journal, slack_s=0.5) == []
+    assert await claimed(journal, slack_s=1.0) == ["t1"]
+
+
+async def test_claims_are_limited_and_the_longest_due_comes_first(
+    journal: Journal, clock: ManualClock
+) -> None:
+    for key in ("t1", "t2"):
+        await accepted(journal, NEW, key)
+        clock.elapsed_s += 1.0
+    assert await journal.next_look_s("ours") == 0.0, "that of the first"
+    clock.elapsed_s += 5.0
+    assert await claimed(journal, limit=1) == ["t1"]
+    assert await claimed(journal, limit=1) == ["t2"]
+
+
+async def test_nobody_looks_at_another_accounts_tasks(journal: Journal, clock: ManualClock) -> None:
+    await accepted(journal, replace(NEW, account="theirs"))
+    clock.elapsed_s += 2.0
+    assert await journal.next_look_s("ours") is None
+    assert await claimed(journal) == []
+
+
+async def test_only_open_tasks_that_have_an_id_are_looked_at(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await prepared(journal)
+    await journal.doubt(await prepared(journal), NEW, "?")
+    await journal.record(await accepted(journal, NEW, "t1"), report("completed", "t1"))
+    await journal.record(await accepted(journal, NEW, "t2"), report("failed", "t2"))
+    await journal.record(await accepted(journal, NEW, "t3"), report("processing", "t3"))
+    await accepted(journal, NEW, "t4")
+    clock.elapsed_s += 2.0
+    assert sorted(await claimed(journal)) == ["t3", "t4"]
+
+
+async def test_a_task_that_is_polled_no_more_is_not_claimed(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await accepted(journal)
+    await journal.unfollow(local_id)
+    clock.elapsed_s += 2.0
+    assert await journal.next_look_s("ours") is None
+    assert await claimed(journal) == []
+
+
+async def test_after_an_hour_no_look_is_due_but_the_one_that_was_planned_in_it(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    clock.elapsed_s += HOUR_S - 1.0
+    assert await claimed(journal) == ["t1"], "planned at 2 s"
+    assert await journal.next_look_s("ours") == 10.0, "it is young still"
+    clock.elapsed_s += 1.0
+    assert await journal.next_look_s("ours") is None, "planned for after the hour"
+    clock.elapsed_s += HOUR_S
+    assert await claimed(journal) == []
+
+
+async def test_a_look_that_was_planned_within_the_hour_is_made_however_late(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    clock.elapsed_s += HOUR_S - 10.0
+    assert await claimed(journal) == ["t1"]
+    clock.elapsed_s += 5 * HOUR_S
+    assert await claimed(journal) == ["t1"], "it was planned for the very end of the hour"
+    assert await claimed(journal) == []
+
+
+async def test_a_look_planned_over_two_minutes_ahead_is_due_at_once(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal)
+    clock.jumped_s = -118.0
+    assert await journal.next_look_s("ours") == 120.0
+    assert await claimed(journal) == []
+    clock.jumped_s = -118.5
+    assert (await journal.next_look_s("ours") or 0.0) < 0
+    assert await claimed(journal) == ["t1"]
+    assert await journal.next_look_s("ours") == 5.0, "of a task that is not made yet"
+
+
+# Clips --------------------------------------------------------------------------------------
+
+
+async def finished(
+    journal: Journal, clips: Sequence[Clip] = (CLIP,), *, status: ServiceStatus = "completed"
+) -> str:
+    local_id = await accepted(journal)
+    await journal.record(local_id, report(status, clips=tuple(clips)))
+    return local_id
+
+
+async def saves(
+    journal: Journal, owner: str = "me", local_id: str = "", dead: Sequence[str] = ()
+) -> list[str]:
+    claim = SaveClaim(local_id, owner, 3, dead)
+    return [clip.clip_id for _, clip in await journal.claim_saves(claim)]
+
+
+async def test_a_claimed_clip_is_due_again_after_one_and_four_minutes_and_then_never(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await finished(journal)
+    assert await saves(journal) == ["c1"]
+    for wait_s in (60.0, 240.0):
+        clock.elapsed_s += wait_s - 1.0
+        assert await saves(journal) == []
+        clock.elapsed_s += 1.0
+        assert await saves(journal) == ["c1"]
+    clock.elapsed_s += DAY_S
+    assert await saves(journal) == [], "three tries and no more"
+
+
+async def test_only_finished_clips_with_audio_of_ended_tasks_are_claimed(
+    journal: Journal,
+) -> None:
+    clips = [
+        Clip("silent", "completed"),
+        Clip("broken", "failed", audio_url="https://x/b.mp3"),
+        Clip("good", "completed", audio_url="https://x/c.mp3"),
+    ]
+    await finished(journal, clips, status="failed")
+    running = await accepted(journal, NEW, "t2")
+    early = Clip("early", "completed", audio_url="https://x/d.mp3")
+    await journal.record(running, report("processing", "t2", clips=(early,)))
+    assert await saves(journal) == ["good"]
+
+
+async def test_the_clips_of_one_task_can_be_claimed_alone(journal: Journal) -> None:
+    mine = await finished(journal)
+    other = await accepted(journal, NEW, "t2")
+    await journal.record(other, report("completed", "t2", clips=(replace(CLIP, clip_id="c2"),)))
+    assert await saves(journal, local_id=other) == ["c2"]
+    assert await saves(journal, local_id=mine) == ["c1"]
+    assert await saves(journal) == []
+
+
+async def test_a_dead_process_loses_its_claim_and_a_living_one_does_not(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await finished(journal, [CLIP, replace(CLIP, clip_id="c2")])
+    await saves(journal, "first")
+    assert await journal.savers() == ["first"], "once for its two clips"
+    assert await saves(journal, "second", dead=["nobody"]) == []
+    assert await saves(journal, "second", dead=["first"]) == ["c1", "c2"]
+    assert await journal.savers() == ["second"]
+    assert await saves(journal, "third", dead=["first"]) == []
+    clock.elapsed_s += DAY_S
+    assert await saves(journal, "third") == ["c1", "c2"], "that was the second try"
+    assert await saves(journal, "fourth", dead=["third"]) == ["c1", "c2"], "beyond the tries too"
+
+
+async def test_what_is_saved_has_no_saver_and_is_not_claimed(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal, [CLIP, replace(CLIP, clip_id="c2")])
+    assert await journal.savers() == [], "nobody has begun"
+    await saves(journal)
+    task = (await found(journal, local_id))[0]
+    await journal.save_clip(local_id, replace(task.clips[0], file=Path("a.mp3")))
+    clock.elapsed_s += 60.0
+    assert await saves(journal) == ["c2"]
+    await journal.save_clip(local_id, replace(task.clips[1], file=Path("b.mp3")))
+    assert await journal.savers() == []

@@ -1,0 +1,132 @@
+"""Who is dead: whoever holds no lock, and nobody else."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from song_mcp.journal import Liveness
+
+HOLD = """
+import sys
+from pathlib import Path
+from song_mcp.journal import Liveness
+life = Liveness(Path(sys.argv[1]))
+life.enter()
+print(life.token, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "home" / "processes"
+
+
+def entered(folder: Path) -> Liveness:
+    life = Liveness(folder)
+    life.enter()
+    return life
+
+
+def test_each_process_has_a_token_of_its_own(folder: Path) -> None:
+    assert len({Liveness(folder).token for _ in range(100)}) == 100
+    assert len(Liveness(folder).token) == 16
+
+
+def test_who_holds_its_lock_lives_until_it_leaves(folder: Path) -> None:
+    other, life = Liveness(folder), entered(folder)
+    assert not other.is_dead(life.token)
+    life.enter()
+    assert not other.is_dead(life.token), "entering twice is entering once"
+    life.leave()
+    assert other.is_dead(life.token)
+    life.leave()
+    assert list(folder.iterdir()) == []
+
+
+def test_who_finds_its_file_removed_leaves_all_the_same(folder: Path) -> None:
+    life = entered(folder)
+    (file,) = folder.iterdir()
+    file.unlink()
+    life.leave()
+    life.enter()
+    life.leave()
+
+
+def test_who_left_can_enter_again(folder: Path) -> None:
+    life = entered(folder)
+    life.leave()
+    life.enter()
+    assert not Liveness(folder).is_dead(life.token)
+    life.leave()
+
+
+def test_nobody_is_dead_to_itself(folder: Path) -> None:
+    life = Liveness(folder)
+    assert not life.is_dead(life.token), "before it has entered"
+    life.enter()
+    assert not life.is_dead(life.token)
+    life.leave()
+
+
+def test_who_was_never_seen_is_dead(folder: Path) -> None:
+    assert Liveness(folder).is_dead("somebody")
+
+
+def test_a_process_that_was_killed_is_dead_and_its_file_is_removed(folder: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        token = child.stdout.readline().strip()
+        life = Liveness(folder)
+        assert not life.is_dead(token)
+        child.kill()
+        child.wait()
+    assert list(folder.iterdir()) != []
+    assert life.is_dead(token)
+    assert list(folder.iterdir()) == []
+
+
+async def test_the_dead_among_many_are_named_once_each_in_order(folder: Path) -> None:
+    life, other = Liveness(folder), entered(folder)
+    await life.show()
+    tokens = ["b", "a", other.token, life.token, "b"]
+    assert await life.dead_among(tokens) == ["a", "b"]
+    assert not other.is_dead(life.token)
+    life.leave()
+    other.leave()
+
+
+def test_folders_and_files_are_the_users_alone(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        life = entered(folder)
+    finally:
+        os.umask(before)
+    (file,) = folder.iterdir()
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, file)]
+    assert modes == [0o700, 0o700, 0o600]
+    life.leave()
+
+
+def test_where_a_lock_cannot_be_tried_nobody_is_taken_for_dead(folder: Path) -> None:
+    (folder / "somebody.lock").mkdir(parents=True)
+    assert not Liveness(folder).is_dead("somebody")
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_can_be_made_later(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.touch()
+    life = Liveness(folder)
+    with pytest.raises(OSError, match="exists"):
+        life.enter()
+    folder.unlink()
+    life.enter()
+    assert not Liveness(folder).is_dead(life.token)
+    life.leave()
