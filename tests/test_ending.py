@@ -155,6 +155,7 @@ STARTERS = {
     "tests/children.py": "the contexts",
     "tests/wire/test_stdio.py": "the SDK's context",
     "tests/conformance/inspector.py": "the same",
+    "tests/mutants/test_tree.py": "the words of tests that run in a copy",
     "tests/test_ending.py": "these words",
 }
 

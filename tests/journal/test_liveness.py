@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from song_mcp.journal import Liveness
+from tests import children
 
 HOLD = """
 import sys
 from pathlib import Path
 from song_mcp.journal import Liveness
+from tests import children
 life = Liveness(Path(sys.argv[1]))
 life.enter()
 print(life.token, flush=True)
@@ -79,9 +81,7 @@ def test_who_was_never_seen_is_dead(folder: Path) -> None:
 
 def test_a_process_that_was_killed_is_dead_and_its_file_is_removed(folder: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(folder)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as child:
+    with children.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         token = child.stdout.readline().strip()
         life = Liveness(folder)

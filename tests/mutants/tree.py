@@ -12,10 +12,12 @@ import subprocess
 import sysconfig
 import venv
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import children
 from tests.mutants.worker import LOG, Outcome
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +34,7 @@ class Tree:
         self.package = self.root / "src" / "song_mcp"
         self.python = folder / "venv" / "bin" / "python"
         self._age = 1_000_000_000
+        self._children = ExitStack()
         for name in COPIED:
             _copy(ROOT / name, self.root / name)
         venv.create(folder / "venv", symlinks=True, with_pip=False)
@@ -40,14 +43,16 @@ class Tree:
         (packages / "tree.pth").write_text("\n".join(map(str, paths)), encoding="utf-8")
 
     def __enter__(self) -> Self:
-        self._worker = subprocess.Popen(
-            [self.python, *WORKER],
-            cwd=self.root,
-            env={**os.environ, "PYTHONPATH": ""},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for whoever asked
+        self._worker = self._children.enter_context(
+            children.popen(
+                [str(self.python), *WORKER],
+                cwd=self.root,
+                env={**os.environ, "PYTHONPATH": ""},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for whoever asked
+            )
         )
         return self
 
@@ -57,9 +62,7 @@ class Tree:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._worker.terminate()
-        self._worker.communicate()
+        self._children.close()
 
     def run(self, tests: Sequence[str], limit_s: float) -> Outcome:
         """Return what the tests say of the tree as it is."""

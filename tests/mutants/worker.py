@@ -65,6 +65,7 @@ def _run(tests: Sequence[str]) -> None:
         os.dup2(log, 2)
         code = int(pytest.main([*OPTIONS, *tests]))
     finally:
+        sys.stdout.flush()  # to the log, which the end of this process would not write
         os._exit(code)
 
 
