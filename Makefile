@@ -134,11 +134,11 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 	@.venv/bin/song-mcp demo
 
 test: check ## Check, then run the tests; EVERY_ERA=1 runs all of them in both protocol eras
-	@.venv/bin/pytest -n 4 --dist loadgroup $(if $(EVERY_ERA),--every-era)
+	@.venv/bin/pytest -n 6 --dist loadgroup $(if $(EVERY_ERA),--every-era)
 
 test-busy: check ## The tests RUNS=3 times with LOOPS=6 endless loops beside them; SLOW=1 halves each core
 	@.venv/bin/python -m tests.busy --runs $(or $(RUNS),3) --loops $(or $(LOOPS),6) $(if $(SLOW),--slow) \
-		-q -n 4 --dist loadgroup
+		-q -n 6 --dist loadgroup
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
 	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s

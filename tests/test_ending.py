@@ -62,6 +62,7 @@ def is_alive(pid: int) -> bool:
     return state.stdout.strip() not in {"", "Z"}
 
 
+@pytest.mark.first
 @pytest.mark.limit(5 * HANGS_S)
 def test_whatever_tests_do_the_run_ends_with_the_right_verdicts_and_no_process_left(
     tmp_path: Path,

@@ -300,6 +300,7 @@ async def test_a_line_that_breaks_off_is_no_call(
     assert len(sandbox.accepted) == before
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("closes_stdout", [True, False], ids=["vanishes", "keeps stdout"])
 def test_a_client_that_never_reads_ends_the_server_by_hanging_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], *, closes_stdout: bool

@@ -315,7 +315,7 @@ def test_no_point_is_without_a_scenario() -> None:
 
 @pytest.mark.first
 async def test_at_whatever_step_a_server_dies_nothing_is_paid_twice_or_lost(tmp_path: Path) -> None:
-    kills = scaled(KILLS, least=2)
+    kills = scaled(KILLS)
     with nursery() as forks:
         async with serving(FaultService(faults)) as service:
             homes = {point: Home(tmp_path / point, service.base_url, forks) for point in Failpoint}

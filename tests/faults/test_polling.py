@@ -18,8 +18,8 @@ from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock
 from tests.memory_services import MemoryServices, spare_the_disk
 
-SUNO_TASKS = 50
-UDIO_TASKS = 20
+SUNO_TASKS = scaled(50, least=15)
+UDIO_TASKS = scaled(20, least=6)
 ROUNDS = scaled(3)
 QUICKEST_S, SLOWEST_S = 40.0, 290.0
 """Songs take one and a half to four minutes; both ends are stretched here."""

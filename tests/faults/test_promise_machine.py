@@ -54,7 +54,7 @@ from tests.models import DEFAULT_SUNO, UDIO
 
 T = TypeVar("T")
 
-EXAMPLES = scaled(200, least=20)
+EXAMPLES = scaled(200, least=12)
 STEPS = 30
 PROCESSES = 3
 DEAD_FOR_S = 30.0

@@ -482,6 +482,7 @@ NOT_MADE = [
 ]
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("case", NOT_MADE, ids=lambda case: case.name)
 async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at_most(

@@ -101,13 +101,13 @@ async def test_a_song_that_takes_hours_is_looked_at_for_those_who_ask_and_not_to
     async with world.process() as second:
         await world.clock.run(60.0)
         before = world.services.looks["piapi"]
-        await world.clock.run(600.0)
+        await world.clock.run(300.0)
         assert world.services.looks["piapi"] == before, "nobody asked"
         standing = await second.handles.standing(handle)
         assert "over an hour" in standing.message
-        assert await world.asked(second, handle, 600.0) == "left"
+        assert await world.asked(second, handle, 300.0) == "left"
         looks = world.services.looks["piapi"] - before
-        assert 15 <= looks <= 600 / SLOWEST_S + 1
+        assert 7 <= looks <= 300 / SLOWEST_S + 1
         await world.clock.run(HOUR_S)
         assert await world.asked(second, handle, 60.0) == "ended"
 
@@ -119,8 +119,8 @@ async def test_looks_that_fail_are_not_made_more_often(world: World) -> None:
         await world.clock.run(2 * HOUR_S)
         before = world.services.looks["piapi"]
         world.services.look_fault = "half an answer"
-        assert await world.asked(first, handle, 600.0) == "left"
-        assert world.services.looks["piapi"] - before <= 600 / SLOWEST_S + 1
+        assert await world.asked(first, handle, 300.0) == "left"
+        assert world.services.looks["piapi"] - before <= 300 / SLOWEST_S + 1
 
 
 async def test_without_its_key_a_task_is_told_as_last_known(world: World) -> None:
