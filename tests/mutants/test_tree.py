@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -29,8 +30,9 @@ def test_of_no_end():
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
-    with Tree(tmp_path_factory.mktemp("mutants")) as opened:
+def tree() -> Iterator[Tree]:
+    """Yield a copy outside of the folder whose files are searched for canaries: it has our own."""
+    with TemporaryDirectory(prefix="song-mcp-mutants-") as folder, Tree(Path(folder)) as opened:
         yield opened
 
 
