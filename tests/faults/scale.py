@@ -1,11 +1,11 @@
-"""How large the fault tests are: a thirtieth by default, the whole with SONG_FAULTS_SCALE=1.
+"""How large the fault tests are: a fiftieth by default, the whole with SONG_FAULTS_SCALE=1.
 
 Read when the tests are collected: a fixture takes the variables of song-mcp out of each test.
 """
 
 import os
 
-SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.033"))
+SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.02"))
 LIMIT_S = 300.0 + 1500.0 * SCALE
 """What each phase of a fault test may take, on the slowest of machines."""
 
