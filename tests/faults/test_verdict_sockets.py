@@ -15,7 +15,7 @@ import pytest
 
 from song_mcp.clock import Clock
 from song_mcp.journal import Journal, Liveness
-from song_mcp.providers import Submission, http
+from song_mcp.providers import Submission, transport
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import Request, ServiceName, SongRequest, Task
@@ -488,7 +488,7 @@ NOT_MADE = [
 async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at_most(
     service: ServiceName, case: NotMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "CONNECT_S", 0.2)
+    monkeypatch.setattr(transport, "CONNECT_S", 1.0)
     async with open_bench(tmp_path) as bench, case.place(service) as played:
         url = f"{case.scheme}://127.0.0.1:{played.port}"
         task, tried = await bench.submitted(service, url, ENDLESS_S)
