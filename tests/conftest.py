@@ -1,3 +1,4 @@
+import gc
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -55,7 +56,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector pass over what lives as long as the run, and run less often.
+
+    Otherwise it walks thousands of collected tests again and again.
+    """
     harvest.gather("collected", str(len(session.items)))
+    gc.set_threshold(50_000, 20, 50)
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -4,6 +4,7 @@ import math
 import struct
 import wave
 from array import array
+from functools import cache
 from io import BytesIO
 
 import lameenc
@@ -14,6 +15,7 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(20) + b"\xff\xd9"
 WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8 " + bytes(14)
 
 
+@cache
 def sine(seconds: float, hertz: float = 440) -> bytes:
     """Mono 16-bit samples."""
     steps = range(round(seconds * RATE))
@@ -21,6 +23,7 @@ def sine(seconds: float, hertz: float = 440) -> bytes:
     return array("h", samples).tobytes()
 
 
+@cache
 def mp3(seconds: float = 1.0, hertz: float = 440) -> bytes:
     encoder = lameenc.Encoder()
     encoder.set_bit_rate(64)

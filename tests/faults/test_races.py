@@ -85,7 +85,7 @@ async def test_one_request_from_sixteen_processes_at_once_is_paid_once(
 async def test_a_hundred_requests_at_once_never_exceed_the_daily_limit(
     workers: list[Worker], tmp_path: Path
 ) -> None:
-    rounds, most = scaled(20, least=2), 0
+    rounds, most = scaled(20), 0
     async with services() as (sandbox, base_url):
         for number in range(rounds):
             folder = tmp_path / str(number)

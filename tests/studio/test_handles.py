@@ -116,7 +116,7 @@ async def test_looks_that_fail_are_not_made_more_often(world: World) -> None:
     world.services.song_s = 3 * HOUR_S
     async with world.process() as first:
         handle = await world.begun(first)
-        await world.clock.run(2 * HOUR_S)
+        await world.clock.run(1.1 * HOUR_S)
         before = world.services.looks["piapi"]
         world.services.look_fault = "half an answer"
         assert await world.asked(first, handle, 300.0) == "left"
