@@ -10,9 +10,10 @@ from io import BytesIO
 import lameenc
 
 RATE = 44_100
-PNG = b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\rIHDR" + bytes(17)
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(20) + b"\xff\xd9"
-WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8 " + bytes(14)
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 600, 400) + bytes(9)
+JPEG_FRAME = struct.pack(">HHBHH", 0xFFC0, 11, 8, 400, 600) + bytes(4)
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(9) + JPEG_FRAME + b"\xff\xd9"
+WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8 \x0e\0\0\0" + b"\0\0\0\x9d\x01\x2a\x58\x02\x90\x01" + bytes(4)
 
 
 @cache

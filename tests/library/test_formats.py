@@ -176,19 +176,3 @@ STARTS = st.sampled_from([content[:size] for content, _ in KINDS.values() for si
 def test_no_bytes_bring_recognition_down(start: bytes, rest: bytes) -> None:
     with suppress(LibraryError):
         assert recognised(start + rest) in formats.AUDIO
-
-
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
-        (recordings.PNG, formats.PNG),
-        (recordings.JPEG, formats.JPEG),
-        (recordings.WEBP, formats.WEBP),
-        (b"<svg/>", None),
-        (b"GIF89a", None),
-        (KINDS["wav"][0], None),
-        (b"", None),
-    ],
-)
-def test_covers_are_told_by_their_first_bytes(content: bytes, kind: formats.Format | None) -> None:
-    assert formats.picture_format(content) == kind

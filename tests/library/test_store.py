@@ -24,6 +24,7 @@ from song_mcp.library.names import file_names, key_of
 from song_mcp.library.store import Library, Saved
 from song_mcp.songs import Clip, Task
 from tests import recordings
+from tests.faults.crafted_files import png
 from tests.limits import HANGS_S
 
 AUDIO = "https://cdn.example/The%2520Untitled.mp3"
@@ -572,13 +573,25 @@ async def test_a_cover_is_saved_beside_the_song_and_inside_it(
 
 @pytest.mark.parametrize(
     "cover",
-    [None, b"", PAGE, b"<svg/>", recordings.PNG + bytes(5 * 2**20)],
-    ids=["missing", "empty", "page", "svg", "too large"],
+    [None, b"", PAGE, b"<svg/>", recordings.PNG + bytes(5 * 2**20), png(4097, 4097)],
+    ids=["missing", "empty", "page", "svg", "too large", "too many pixels"],
 )
 async def test_a_cover_that_fails_is_left_out(folder: Path, cover: bytes | None) -> None:
     saved = await library(folder, cover=cover).save(TASK, COVERED)
     assert saved.cover is None
     assert names(folder) == [NAME]
+    assert not cover or cover not in saved.file.read_bytes()
+
+
+async def test_a_cover_of_too_many_pixels_that_is_kept_already_is_not_passed_on(
+    folder: Path,
+) -> None:
+    folder.mkdir(parents=True)
+    cover = folder / "Quay.png"
+    cover.write_bytes(png(20_000, 20_000))
+    assert await library(folder).cover(replace(CLIP, cover=cover)) is None
+    cover.write_bytes(png(4096, 4096))
+    assert await library(folder).cover(replace(CLIP, cover=cover)) is not None
 
 
 async def test_a_cover_replaces_no_file_and_follows_no_symlink(

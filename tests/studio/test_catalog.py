@@ -18,7 +18,7 @@ from tests import recordings
 from tests.house import environment
 
 SONG = recordings.mp3(2)
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+PNG = recordings.PNG
 NEW = NewTask("piapi", "udio", "song", "", "Quay", "waltz", {})
 CLIP = Clip("c1", "completed")
 

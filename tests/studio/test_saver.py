@@ -19,7 +19,7 @@ from tests.manual_clock import ManualClock
 from tests.memory_services import spare_the_disk
 
 SONG = recordings.mp3(2)
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(100)
+PICTURE = recordings.PNG
 NEW = NewTask("piapi", "udio", "song", "p", "Quay", "waltz", {})
 DAY_S = 24 * 3600.0
 

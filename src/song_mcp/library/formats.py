@@ -30,11 +30,6 @@ OPUS = Format("audio/ogg", ".opus")
 M4A = Format("audio/mp4", ".m4a")
 AUDIO = (MP3, WAV, FLAC, VORBIS, OPUS, M4A)
 
-PNG = Format("image/png", ".png")
-JPEG = Format("image/jpeg", ".jpg")
-WEBP = Format("image/webp", ".webp")
-PICTURES = (PNG, JPEG, WEBP)
-
 PARTS_LIMIT = 100_000
 """The most tags, chunks, pages or boxes read in one file; a song has a few thousand."""
 
@@ -58,15 +53,6 @@ def recognise(file: BinaryIO) -> Format:
     if start[4:8] == b"ftyp":
         return _m4a(file, size, start[8:])
     return _mp3(file, size)
-
-
-def picture_format(picture: bytes) -> Format | None:
-    """Return the format of a cover by its first bytes, or None if it is none of `PICTURES`."""
-    if picture.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PNG
-    if picture.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    return WEBP if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP" else None
 
 
 def _refusal(what: str) -> LibraryError:

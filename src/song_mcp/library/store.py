@@ -20,7 +20,7 @@ from anyio import CancelScope
 from anyio.to_thread import run_sync
 
 from song_mcp.errors import LibraryError, SongError
-from song_mcp.library import formats
+from song_mcp.library import formats, pictures
 from song_mcp.library.atomic import AtomicFile, content_of, explained, pinned
 from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, clip_key, measured_s, tagged
@@ -156,7 +156,7 @@ class Library:
         return _saved(path) or Saved(path, None, kind.mime_type, None)
 
     def _place_cover(self, song: Path, cover: bytes) -> None:
-        kind = formats.picture_format(cover)
+        kind = pictures.picture_format(cover)
         if kind is None:
             return
         file = AtomicFile(self._pinned)
@@ -211,7 +211,7 @@ def _holds(path: Path, key: str, content: bytes) -> bool:
 
 def _cover(song: Path) -> Path | None:
     """Return the path of the picture beside a song, or None."""
-    for kind in formats.PICTURES:
+    for kind in pictures.PICTURES:
         path = song.with_suffix(kind.extension)
         with suppress(OSError):
             if stat.S_ISREG(path.lstat().st_mode):
@@ -223,7 +223,7 @@ def _picture(path: Path) -> tuple[bytes, str] | None:
     """Return a picture's bytes and MIME type, or None if it is gone, too large or no picture."""
     with suppress(OSError), _opened(path) as file:
         content = file.read(COVER_CAP_BYTES + 1)
-        kind = formats.picture_format(content)
+        kind = pictures.picture_format(content)
         if kind is not None and len(content) <= COVER_CAP_BYTES:
             return content, kind.mime_type
     return None

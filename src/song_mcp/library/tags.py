@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import BinaryIO
 
 from song_mcp.errors import LibraryError
-from song_mcp.library import formats
+from song_mcp.library import formats, pictures
 from song_mcp.library.formats import Format
 from song_mcp.library.names import key_of
 from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Task
@@ -75,8 +75,8 @@ class Tags:
     @property
     def picture(self) -> tuple[bytes, Format] | None:
         """The cover and its format, None if players do not show it."""
-        kind = formats.picture_format(self.cover)
-        return None if kind is None or kind == formats.WEBP else (self.cover, kind)
+        kind = pictures.picture_format(self.cover)
+        return None if kind is None or kind == pictures.WEBP else (self.cover, kind)
 
 
 def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
@@ -210,7 +210,7 @@ def _tag_m4a(content: bytes, tags: Tags) -> BytesIO:
     written[MP4_KEY] = [mp4.MP4FreeForm(tags.clip_key.encode())]
     if tags.picture:
         cover = mp4.MP4Cover
-        kind = cover.FORMAT_PNG if tags.picture[1] == formats.PNG else cover.FORMAT_JPEG
+        kind = cover.FORMAT_PNG if tags.picture[1] == pictures.PNG else cover.FORMAT_JPEG
         written["covr"] = [cover(tags.picture[0], imageformat=kind)]
     written.save(file)
     return file
