@@ -33,6 +33,11 @@ NO_HANDLE = (
     "list_songs shows every task; get_task takes a service's own ids."
 )
 SAVING = "It is made; its audio is being saved."
+SAVING_GIVEN_UP = (
+    "song-mcp was ended each time while it was saving this clip, so it does not try by itself any "
+    "more. play_song tries once more, and so does reading its audio as a resource. Until its link "
+    "expires, the clip can be downloaded from there too."
+)
 NO_LONGER_POLLED = (
     "It has been running for over an hour and is no longer polled; get_task checks it once."
 )

@@ -330,7 +330,7 @@ async def finished(
 async def saves(
     journal: Journal, owner: str = "me", local_id: str = "", dead: Sequence[str] = ()
 ) -> list[str]:
-    claim = SaveClaim(local_id, owner, 3, dead)
+    claim = SaveClaim(local_id, owner, 3, dead, "Ended too often.")
     return [clip.clip_id for _, clip in await journal.claim_saves(claim)]
 
 
@@ -384,7 +384,56 @@ async def test_a_dead_process_loses_its_claim_and_a_living_one_does_not(
     assert await saves(journal, "third", dead=["first"]) == []
     clock.elapsed_s += DAY_S
     assert await saves(journal, "third") == ["c1", "c2"], "that was the second try"
-    assert await saves(journal, "fourth", dead=["third"]) == ["c1", "c2"], "beyond the tries too"
+
+
+async def test_what_dead_processes_tried_counts_and_after_the_last_try_the_clip_says_why(
+    journal: Journal, clock: ManualClock
+) -> None:
+    """As a file does that ends every process which saves it."""
+    local_id = await finished(journal)
+    owners = [f"process {number}" for number in range(9)]
+    claimed = []
+    for owner in owners:
+        assert (await found(journal, local_id))[0].clips[0].save_error == ""
+        claimed.append(await saves(journal, owner, dead=owners[: owners.index(owner)]))
+        if not claimed[-1]:
+            break
+    assert claimed == [["c1"]] * 3 + [[]]
+    (clip,) = (await found(journal, local_id))[0].clips
+    assert (clip.save_error, clip.audio_url) == ("Ended too often.", CLIP.audio_url)
+    assert await journal.savers() == []
+    clock.elapsed_s += DAY_S
+    assert await saves(journal, "later", dead=owners) == []
+
+
+async def test_a_clip_that_another_process_may_be_saving_is_not_given_up(journal: Journal) -> None:
+    local_id = await finished(journal)
+    for owner, dead in (("first", []), ("second", ["first"]), ("third", ["second"])):
+        assert await saves(journal, owner, dead=dead) == ["c1"]
+    assert await saves(journal, "fourth", dead=["first", "second"]) == []
+    assert (await found(journal, local_id))[0].clips[0].save_error == ""
+    assert await journal.savers() == ["third"]
+
+
+async def test_a_try_that_failed_is_not_taken_over_from_a_process_that_died_later(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal)
+    await saves(journal, "first")
+    await journal.save_clip(local_id, replace(CLIP, save_error="The link is dead."))
+    assert await journal.savers() == []
+    assert await saves(journal, "second", dead=["first"]) == []
+    clock.elapsed_s += 60.0
+    assert await saves(journal, "second", dead=["first"]) == ["c1"]
+
+
+async def test_a_clip_that_was_saved_in_the_last_try_is_not_given_up(journal: Journal) -> None:
+    local_id = await finished(journal)
+    for owner, dead in (("first", []), ("second", ["first"]), ("third", ["second"])):
+        await saves(journal, owner, dead=dead)
+    await journal.save_clip(local_id, replace(CLIP, file=Path("a.mp3")))
+    await saves(journal, "fourth", dead=["third"])
+    assert (await found(journal, local_id))[0].clips[0].save_error == ""
 
 
 async def test_what_is_saved_has_no_saver_and_is_not_claimed(

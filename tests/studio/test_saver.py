@@ -13,7 +13,7 @@ from song_mcp.errors import JournalError, LibraryError
 from song_mcp.journal import Journal, Liveness, NewTask, SaveClaim
 from song_mcp.library import Library
 from song_mcp.songs import Clip, Report, Task
-from song_mcp.studio.saver import SAVES_AT_ONCE, Saver
+from song_mcp.studio.saver import SAVE_TRIES, SAVES_AT_ONCE, Saver
 from tests import recordings
 from tests.manual_clock import ManualClock
 from tests.memory_services import spare_the_disk
@@ -188,6 +188,25 @@ async def test_clips_of_a_dead_process_are_taken_over_and_of_a_living_one_not(
             task.has_nothing_to_save for task in (await shop.now(theirs), await shop.now(lost))
         ] == [*(False, True)]
     other.leave()
+
+
+async def test_tries_of_killed_processes_count_and_then_the_clip_says_how_to_get_it(
+    shop: Shop,
+) -> None:
+    task = await shop.finished("c1")
+    for number in range(SAVE_TRIES):
+        dead = [f"killed {number - 1}"]
+        await shop.journal.claim_saves(SaveClaim("", f"killed {number}", SAVE_TRIES, dead))
+    async with shop.rounds():
+        shop.clock.elapsed_s += DAY_S
+        await shop.clock.run(20.0)
+    assert shop.web.asked_at == []
+    (clip,) = (await shop.now(task)).clips
+    assert "play_song" in clip.save_error
+    await shop.clock.result(shop.saver.save_now(task, clip))
+    (clip,) = (await shop.now(task)).clips
+    assert clip.is_saved
+    assert clip.save_error == ""
 
 
 async def test_who_saves_is_seen_to_live(shop: Shop, tmp_path: Path) -> None:

@@ -57,9 +57,8 @@ SELECT clips.local_id, clips.clip_id, clips.save_tries FROM clips
 JOIN tasks ON tasks.local_id = clips.local_id
 WHERE :local_id IN (clips.local_id, '') AND tasks.status IN ('completed', 'failed')
     AND clips.status = 'completed' AND clips.file = '' AND clips.audio_url != ''
-    AND (clips.save_tries < :tries AND clips.save_after <= :now OR clips.save_owner IN (
-        SELECT value FROM json_each(:dead)
-    ))
+    AND clips.save_tries < :tries
+    AND (clips.save_after <= :now OR clips.save_owner IN (SELECT value FROM json_each(:dead)))
 """
 SAVERS = "SELECT DISTINCT save_owner FROM clips WHERE file = '' AND save_owner != ''"
 
@@ -159,8 +158,10 @@ def claim_saves(db: sqlite3.Connection, claim: SaveClaim, now: float) -> list[tu
     """Return the clips to save now as pairs of a task's id of ours and a clip id.
 
     Each counts as tried. The next try is planned 1, 4, 16 ... minutes ahead; after `tries` there is
-    none. A clip that a dead process was saving is due at once.
+    none. A clip that a dead process was saving is due at once, if a try is left; otherwise
+    `claim.given_up` is written as the reason why it is not saved.
     """
+    writes.give_up_saves(db, claim.dead, claim.tries, claim.given_up)
     values = {"local_id": claim.local_id, "now": now, "tries": claim.tries}
     due = db.execute(DUE_SAVES, values | {"dead": json.dumps(claim.dead)}).fetchall()
     for row in due:

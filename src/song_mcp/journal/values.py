@@ -77,12 +77,14 @@ class SaveClaim:
     """Who claims which clips: those of task `local_id` ("": of all), up to `tries` times each.
 
     `owner` is the process that claims. `dead` are the processes whose claims it takes over.
+    `given_up` is what is said of a clip whose last try was one of theirs.
     """
 
     local_id: str
     owner: str
     tries: int
     dead: Sequence[str] = ()
+    given_up: str = ""
 
 
 @dataclass(frozen=True)

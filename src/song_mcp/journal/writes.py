@@ -72,13 +72,18 @@ INSERT INTO clips (
     excluded.made_with
 """
 SAVE_CLIP = """
-UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?,
+UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?, save_owner = '',
     duration_s = COALESCE(duration_s, ?)
 WHERE local_id = ? AND clip_id = ?
 """
 CLAIM_SAVE = """
 UPDATE clips SET save_tries = save_tries + 1, save_after = ?, save_owner = ?
 WHERE local_id = ? AND clip_id = ?
+"""
+
+GIVE_UP_SAVES = """
+UPDATE clips SET save_owner = '', save_error = ?
+WHERE file = '' AND save_tries >= ? AND save_owner IN (SELECT value FROM json_each(?))
 """
 
 
@@ -273,7 +278,10 @@ def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> Non
 
 
 def save_clip(db: sqlite3.Connection, local_id: str, clip: Clip) -> None:
-    """Write which file holds a clip or why none does, and its duration if none was known."""
+    """Write which file holds a clip or why none does, and its duration if none was known.
+
+    With that the try has ended: nobody is saving the clip.
+    """
     values = (
         str(clip.file or ""),
         str(clip.cover or ""),
@@ -291,3 +299,8 @@ def claim_save(
 ) -> None:
     """Write that `owner` tries to save a clip now, and when the next try is due."""
     db.execute(CLAIM_SAVE, (next_at, owner, local_id, clip_id))
+
+
+def give_up_saves(db: sqlite3.Connection, dead: Sequence[str], tries: int, why: str) -> None:
+    """Write `why` no file holds the clips that dead processes were saving in their last try."""
+    db.execute(GIVE_UP_SAVES, (why, tries, json.dumps(dead)))

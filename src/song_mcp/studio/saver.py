@@ -15,6 +15,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError
 from song_mcp.journal import Journal, Liveness, SaveClaim
 from song_mcp.library import Library
+from song_mcp.messages import SAVING_GIVEN_UP
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.supervise import going_on
 
@@ -79,7 +80,7 @@ class Saver:
     async def _claim(self, local_id: str) -> SaveClaim:
         await self._liveness.show()
         dead = await self._liveness.dead_among(await self._journal.savers())
-        return SaveClaim(local_id, self._liveness.token, SAVE_TRIES, dead)
+        return SaveClaim(local_id, self._liveness.token, SAVE_TRIES, dead, SAVING_GIVEN_UP)
 
     def _start(self, task: Task, clip: Clip) -> None:
         self._saving[task.local_id, clip.clip_id] = anyio.Event()
