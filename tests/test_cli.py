@@ -119,7 +119,7 @@ def test_only_this_machine_is_served_over_http(tmp_path: Path, host: str) -> Non
     ran = run(tmp_path, "serve", "--port", "0", "--host", host)
     assert (ran.returncode, ran.stdout) == (2, "")
     (sentence,) = ran.stderr.splitlines()
-    assert f"this machine alone, not {host!r}: HTTP has no authentication yet" in sentence
+    assert f"this machine alone, not {host!r}: its HTTP is not encrypted" in sentence
 
 
 def test_serving_over_http_on_a_taken_port_ends_with_a_sentence(tmp_path: Path) -> None:

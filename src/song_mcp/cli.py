@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
@@ -21,6 +22,7 @@ from song_mcp import __version__
 
 if TYPE_CHECKING:
     from song_mcp.server.app import SongServer
+    from song_mcp.settings import Settings
 
 STOPPED_BY = 128
 """The exit status after a signal is this plus the signal's number, as in shells."""
@@ -34,6 +36,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Opened = TypeVar("Opened")
 Serve = Callable[["SongServer"], Awaitable[None]]
+Prepare = Callable[["Settings"], Serve]
+"""Returns how to serve with these settings; may raise SongError."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--port", type=_port, default=8788, help="8788 (the default); 0 takes any free one"
+    )
+    serve.add_argument(
+        "--no-token",
+        action="store_true",
+        help="let every program and user of this machine use the server, and spend your money",
     )
     serve.set_defaults(command=_serve_http)
 
@@ -104,10 +113,10 @@ def _port(text: str) -> int:
 
 
 def _serve_stdio(_: argparse.Namespace) -> int:
-    def over_stdio() -> Serve:
+    def over_stdio() -> Prepare:
         from song_mcp.server.stdio import serve
 
-        return serve
+        return lambda _: serve
 
     return _serve(over_stdio)
 
@@ -120,44 +129,65 @@ def _serve_http(options: argparse.Namespace) -> int:
         listener = listen(host, port)
     except NotLoopbackError:
         return _complain(
-            f"song-mcp serves this machine alone, not {host!r}: HTTP has no authentication yet, so "
-            "anyone who reached the server could spend your money. "
+            f"song-mcp serves this machine alone, not {host!r}: its HTTP is not encrypted, so on a "
+            "network others could read the token and spend your money. "
             "Use 127.0.0.1, ::1 or localhost."
         )
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         return _complain(f"song-mcp cannot listen on port {port} of {host}: {reason}.")
 
-    def over_http() -> Serve:
+    def over_http() -> Prepare:
+        from song_mcp.server.access import kept_token
         from song_mcp.server.http import serve
 
-        return lambda server: serve(server, listener, _say_where)
+        def prepare(settings: "Settings") -> Serve:
+            file = None if options.no_token else settings.token_path
+            token = kept_token(file) if file else None
+            return lambda server: serve(server, listener, partial(_say_where, token, file), token)
+
+        return prepare
 
     with listener:
         return _serve(over_http)
 
 
-def _say_where(address: str) -> None:
-    print(f"song-mcp listens on {address}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+def _say_where(token: str | None, file: Path | None, address: str) -> None:
+    """Print where the server listens and what clients must send, the only place for the token."""
+    who = (
+        f"Clients must send the header Authorization: Bearer {token}\nIt is kept in {file}"
+        if token
+        else "No token is asked for: every program and user of this machine can spend your money."
+    )
+    print(
+        f"song-mcp listens on {address}; Ctrl-C ends it.\n{who}\n",
+        file=sys.stderr,
+        end="",
+        flush=True,
+    )
 
 
-def _serve(transport: Callable[[], Serve]) -> int:
+def _serve(transport: Callable[[], Prepare]) -> int:
     """Serve over the transport that `transport` imports and returns."""
     gc.disable()  # a collection during the imports costs more than it can free
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     import anyio
 
     from song_mcp.compose import open_studio
+    from song_mcp.errors import SongError
     from song_mcp.server.app import build_server
     from song_mcp.settings import Settings, SettingsError
 
-    serve = transport()
+    prepare = transport()
     gc.freeze()
     gc.enable()
     try:
         settings = Settings.read()
+        serve = prepare(settings)
     except SettingsError as error:
         return _complain(f"song-mcp cannot start with these settings:\n{error}")
+    except SongError as error:
+        return _complain(str(error))
     for number in SIGNALS:
         signal.signal(number, _leave)
     server = build_server(lambda: _until_signalled(open_studio(settings)))

@@ -189,6 +189,11 @@ class Settings(OfServices):
         return self.home.expanduser().absolute() / "journal.sqlite3"
 
     @property
+    def token_path(self) -> Path:
+        """The file of the token that clients need over HTTP."""
+        return self.home.expanduser().absolute() / "http-token"
+
+    @property
     def library_path(self) -> Path:
         """The library's folder."""
         return self.library.expanduser().absolute()

@@ -51,7 +51,7 @@ def _say(address: str) -> None:
 def main() -> None:
     """Serve until killed."""
     with listen("127.0.0.1", 0) as listener:
-        anyio.run(serve, overlay(), listener, _say)
+        anyio.run(serve, overlay(), listener, _say, None)
 
 
 if __name__ == "__main__":

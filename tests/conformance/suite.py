@@ -78,7 +78,7 @@ async def services() -> AsyncIterator[str]:
 async def real(services: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
     """`song-mcp serve`, with a song in its library."""
     folder = tmp_path_factory.mktemp("real")
-    async with serving(folder, environment(folder, services), command=SERVE) as web:
+    async with serving(folder, environment(folder, services), "--no-token", command=SERVE) as web:
         async with Client(web.url) as client:
             with anyio.fail_after(HANGS_S):
                 made = await client.call_tool("generate_song", {"description": "a jig"})

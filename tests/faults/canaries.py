@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PIAPI_KEY = "canary-piapi-key-5f2a9c"
 GPTGE_KEY = "sk-canary-gptge-key-7b1d3e"
+HTTP_TOKEN = "canary-http-token-2e8d51"
 WEBHOOK_SECRET = "canary-webhook-secret-91"
 USER_ID = "canary-user-40c2"
 CHANNEL_ID = 731_882_940_115
 SIGNATURE = "canary-signature-aa17"
 ELSEWHERE = "canary-signed-elsewhere-bb28"
-HIDDEN = (PIAPI_KEY, GPTGE_KEY, WEBHOOK_SECRET, USER_ID, str(CHANNEL_ID), ELSEWHERE)
-"""What may come out nowhere; `SIGNATURE` may only be in a clip's own links."""
+HIDDEN = (PIAPI_KEY, GPTGE_KEY, HTTP_TOKEN, WEBHOOK_SECRET, USER_ID, str(CHANNEL_ID), ELSEWHERE)
+"""What may come out nowhere; `SIGNATURE` may only be in a clip's own links, `HTTP_TOKEN` in its own
+file and where `song-mcp serve` says what clients must send."""
 SIGNED = re.compile(rf"https?://[^\s\"'\\]+\?sig={SIGNATURE}")
 LINK = re.compile(r"https?://\S+/(?:media|image|audio|video|stream)\S*")
 ECHOES = {

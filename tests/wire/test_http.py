@@ -26,6 +26,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
+from tests.faults.canaries import HTTP_TOKEN
 from tests.house import House, environment
 from tests.limits import HANGS_S
 from tests.voice import beep
@@ -65,6 +66,9 @@ async def shared(
     """A server for the tests that leave nothing behind which disturbs others."""
     folder = tmp_path_factory.mktemp("shared")
     async with serving(folder, environment(folder, services[0])) as web:
+        told = web.log.read_text(encoding="utf-8")
+        assert f"Authorization: Bearer {HTTP_TOKEN}\n" in told
+        assert f"It is kept in {folder / 'home' / 'http-token'}\n" in told
         yield web
         assert set(web.stderr().splitlines()) <= REFUSALS
 
@@ -91,7 +95,7 @@ async def journal(folder: Path) -> list[Task]:
 @pytest.fixture(scope="module")
 async def house(shared: Web, services: tuple[str, Sandbox], era: str) -> AsyncIterator[House]:
     """A client of each era on one and the same server."""
-    async with eras.connected(shared.url) as (client, ear):
+    async with eras.connected(shared.transport()) as (client, ear):
         yield House(client, services[1], shared.log.parent, services[0], Clock(), ear)
 
 
@@ -206,7 +210,7 @@ async def test_health_fails_where_the_journal_cannot_be_used(
 ) -> None:
     (tmp_path / "home").write_text("in the way", encoding="utf-8")
     async with (
-        serving(tmp_path, environment(tmp_path, services[0])) as blocked,
+        serving(tmp_path, environment(tmp_path, services[0]), "--no-token") as blocked,
         httpx.AsyncClient() as http,
     ):
         answer = await http.get(blocked.health)
@@ -224,7 +228,7 @@ async def test_the_other_loopback_address_is_served_too(
     async with serving(tmp_path, environment(tmp_path, services[0]), "--host", "::1") as web:
         async with httpx.AsyncClient() as http:
             assert (await http.get(f"http://[::1]:{web.port}/health")).status_code == 200
-        async with Client(f"http://[::1]:{web.port}/mcp") as client:
+        async with Client(web.transport()) as client:
             assert (await client.list_tools()).tools
 
 

@@ -12,18 +12,26 @@ from typing import Any
 
 import anyio
 import httpx
+import httpx2
 from anyio.abc import Process, SocketStream
+from mcp.client.streamable_http import streamable_http_client
 
 from tests.children import process
 from tests.eras import MODERN
+from tests.faults.canaries import HTTP_TOKEN
+from tests.harvest import server_arguments
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
-SERVE = (sys.executable, "-W", "error", "-m", "song_mcp", "serve", "--port", "0")
+SERVE = (sys.executable, "-W", "error", *server_arguments(), "serve", "--port", "0")
 LISTENS = re.compile(r"song-mcp listens on http://(?P<host>.+):(?P<port>\d+)/mcp;")
-ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+ACCEPT = {
+    "Accept": "application/json, text/event-stream",
+    "Content-Type": "application/json",
+    "Authorization": f"Bearer {HTTP_TOKEN}",
+}
 IDS = count(1)
 
 
@@ -45,8 +53,18 @@ class Web:
         return f"http://{self.host}:{self.port}/health"
 
     def stderr(self) -> str:
-        """What it printed, apart from the address where it listens."""
-        return "\n".join(self.log.read_text(encoding="utf-8").splitlines()[1:])
+        """What it printed, apart from where it listens and what clients must send."""
+        return "\n".join(self.log.read_text(encoding="utf-8").splitlines()[3:])
+
+    @asynccontextmanager
+    async def transport(self) -> AsyncIterator[Any]:
+        """How the SDK's client reaches it."""
+        headers = {"Authorization": f"Bearer {HTTP_TOKEN}"}
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=HANGS_S) as http,
+            streamable_http_client(self.url, http_client=http) as streams,
+        ):
+            yield streams
 
 
 @asynccontextmanager
@@ -55,6 +73,7 @@ async def serving(
 ) -> AsyncIterator[Web]:
     """Serve with these variables and no others, from `folder`, while it is used."""
     folder.mkdir(parents=True, exist_ok=True)
+    give_token(Path(variables["SONG_MCP_HOME"]))
     log = folder / "web.txt"
     with log.open("ab") as stderr:
         running = process(
@@ -68,6 +87,15 @@ async def serving(
         async with running as child:
             host, port = await _where(child, log)
             yield Web(child, log, host, port)
+
+
+def give_token(home: Path) -> None:
+    """Let the server with this home find `HTTP_TOKEN` as the one it made before."""
+    if not home.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        file = home / "http-token"
+        file.touch(mode=0o600)
+        file.write_text(f"{HTTP_TOKEN}\n", encoding="ascii")
 
 
 async def _where(process: Process, log: Path) -> tuple[str, int]:

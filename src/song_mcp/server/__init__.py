@@ -7,8 +7,8 @@ failure as a sentence of ours. A tool decides nothing about money or services. T
 counts as delivered when a client has it, and not before.
 
 What others use: `app` for the server (`build_server`, `SongServer`), which opens nothing until it
-is served, and `stdio` or `http` to serve it (`serve` in each). They are modules, so that a start
-loads only the one that it serves over.
+is served, and `stdio` or `http` to serve it (`serve` in each), with `access` for the token that
+clients need over HTTP. They are modules, so that a start loads only what it serves over.
 """
 
-__all__ = ["app", "http", "stdio"]
+__all__ = ["access", "app", "http", "stdio"]

@@ -22,9 +22,10 @@ from mcp.types import RequestId
 Deliver = Callable[[Sequence[str]], None]
 """Takes the ids of the tasks whose end a client has."""
 Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST_LIST = 1000
 """How many results may wait to be written; results of cancelled calls are never written."""
@@ -92,6 +93,8 @@ class Connection:
     """A client's connection, and whether what was written to it was taken."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
+        self.is_let_in = False
+        """Whether a request on it was one of a client that may use the server."""
         self._transport = transport
         self._lost = False
         self._broken = False
@@ -183,7 +186,7 @@ class Exchanges:
     def around(self, app: App) -> App:
         """Return the app with each of its exchanges watched."""
 
-        async def watched(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
             exchange = Exchange(scope["state"][CONNECTION])
             sending = exchange.sending(send, self._deliver)
             await app({**scope, EXCHANGE: exchange}, receive, sending)

@@ -1,8 +1,9 @@
 """Serving over streamable HTTP on this machine, both protocol eras, and `/health`.
 
-A request is answered only if its Host is one of this machine's names, and its Origin, if it has
-one, is this server. A result counts as delivered only after it was written to a connection that
-was still open. No signal makes a paid task be lost.
+A request is answered only if it carries the token (`server.access`), its Host is one of this
+machine's names, and its Origin, if it has one, is this server; `/health` needs no token. A result
+counts as delivered only after it was written to a connection that was still open. No signal makes a
+paid task be lost.
 """
 
 import socket
@@ -11,15 +12,19 @@ from collections.abc import Awaitable, Callable
 import anyio
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from song_mcp import __version__
 from song_mcp.loopback import host_and_port, url
+from song_mcp.server.access import Guard
 from song_mcp.server.app import SongServer
 from song_mcp.server.delivery import Exchanges
 from song_mcp.server.sdk import sessions
-from song_mcp.server.web import WebServer
+from song_mcp.server.sessions import Sessions
+from song_mcp.server.web import CONNECTIONS, WebServer
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -30,14 +35,21 @@ SESSION_IDLE_S = 30 * 60.0
 """How long, in seconds, a session of an older client lives without a request or an open stream.
 A client that wants notices holds a stream; one that only asks may pause for a meal."""
 SESSIONS = 256
-"""How many such sessions there may be. One machine has a few clients; the rest is for clients that
-connect again and again, and never end a session before it is idle for too long."""
+"""How many such sessions there may be before the longest idle one ends (`server.sessions`). One
+machine has a few clients; the rest is for clients that connect again and again, and never end one.
+"""
 
 
 async def serve(
-    server: SongServer, listener: socket.socket, on_ready: Callable[[str], None]
+    server: SongServer,
+    listener: socket.socket,
+    on_ready: Callable[[str], None],
+    token: str | None,
 ) -> None:
-    """Serve `listener` until cancelled; `on_ready` is called with the URL for clients."""
+    """Serve `listener` until cancelled; `on_ready` is called with the URL for clients.
+
+    A client must send the token; with None, whoever reaches `listener` is a client.
+    """
     security = _security(listener)
     app = server.streamable_http_app(
         streamable_http_path=PATH,
@@ -45,11 +57,13 @@ async def serve(
         json_response=False,  # otherwise they would get no progress
         max_request_body_size=LONGEST_REQUEST,
         session_idle_timeout=SESSION_IDLE_S,
-        max_sessions=SESSIONS,
+        max_sessions=SESSIONS + CONNECTIONS,  # so many if each has a call in flight
         transport_security=security,
     )
-    app.add_route("/health", _health(server, TransportSecurityMiddleware(security)), ["GET"])
-    web = WebServer(server.deliver_by(Exchanges).around(app))
+    mcp = Guard(Sessions(app, server.session_manager, SESSIONS), token)
+    health = _health(server, TransportSecurityMiddleware(security))
+    routes = Starlette(routes=[Route(PATH, mcp), Route("/health", health)])
+    web = WebServer(server.deliver_by(Exchanges).around(routes))
     async with server.session_manager.run():
         on_ready(url(listener) + PATH)
         try:

@@ -5,8 +5,9 @@ The page is one file that comes with the package. What only the page needs of a 
 """
 
 from base64 import b64encode
+from collections.abc import Mapping
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Any
 
 from mcp.server.apps import APP_MIME_TYPE, client_supports_apps
 from mcp.server.mcpserver import Context
@@ -25,10 +26,12 @@ URI = "ui://song-mcp/player.html"
 MIME_TYPE = APP_MIME_TYPE
 RESOURCE_META = {"ui": {"csp": {}, "permissions": {"clipboardWrite": {}}, "prefersBorder": True}}
 """The page needs no other origin, so the host's strictest policy is enough. It can copy links."""
-OPENS = {"ui": {"resourceUri": URI}, "ui/resourceUri": URI}
-"""For the tools whose results the player shows; hosts from before 2026 read the flat key."""
-FOR_THE_PAGE = {"ui": {"visibility": ["app"]}}
+OPENS = {"resourceUri": URI}
+"""For the tools whose results the player shows."""
+FOR_THE_PAGE = {"visibility": ["app"]}
 """For the tools that the page calls and the model never sees."""
+FOR_THE_MODEL = {"visibility": ["model"]}
+"""For the tools that can cost money: hosts refuse them to the page, whatever its code does."""
 CHUNK_BYTES = 512 * 1024
 FIRST_LOOK_S = 4.0
 """How long a paid call waits, in seconds, if the player follows the task: the first look comes 2 s
@@ -43,6 +46,12 @@ class ChunkResult(BaseModel):
     next_offset: int | None = Field(None, description="Left out at the end")
     total_bytes: int
     mime_type: str
+
+
+def meta(ui: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a tool's `_meta` says of the page; hosts from before 2026 read the flat key."""
+    flat = {"ui/resourceUri": URI} if "resourceUri" in ui else {}
+    return {"ui": dict(ui), **flat} if ui else None
 
 
 def page() -> str:

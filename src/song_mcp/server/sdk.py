@@ -27,3 +27,10 @@ def low_level(server: MCPServer[Lifespan]) -> Server[Lifespan]:
 def sessions(manager: StreamableHTTPSessionManager) -> Iterable[StreamableHTTPServerTransport]:
     """Return the sessions of older clients, as they are now; each must be ended by itself."""
     return list(manager._server_instances.values())  # noqa: SLF001 - there is no public way
+
+
+async def end_session(
+    manager: StreamableHTTPSessionManager, session: StreamableHTTPServerTransport
+) -> None:
+    """End a session of an older client; it is forgotten before this waits for anything."""
+    await manager._discard_session(str(session.mcp_session_id), session)  # noqa: SLF001 - `terminate` alone leaves it counted

@@ -5,8 +5,8 @@ Its docstring is the description that the model reads: what it does, what it cos
 next.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, cast, get_args
 
 from mcp.server.mcpserver import Context
@@ -251,12 +251,19 @@ READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_w
 
 @dataclass(frozen=True)
 class ToolEntry:
-    """One row of the table: the function, whether it pays, its title, and the page it opens."""
+    """One row of the table: the function, whether it pays, its title, and its page."""
 
     function: Callable[..., Awaitable[Any]]
     annotations: ToolAnnotations
     title: str
-    meta: dict[str, Any] | None = None
+    page: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def meta(self) -> dict[str, Any] | None:
+        """What a host is told: which page to open, and that no page may call what can pay."""
+        return player.meta(
+            {**self.page, **(player.FOR_THE_MODEL if self.annotations is PAID else {})}
+        )
 
 
 TOOLS = (
