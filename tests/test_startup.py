@@ -20,7 +20,7 @@ Loaded = Callable[[str], frozenset[str]]
 
 BARE = "from mcp.server.mcpserver import MCPServer; MCPServer('bare').run('stdio')"
 OURS = "from song_mcp.cli import main; main([])"
-REPORT = "\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+REPORT = "\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)), file=sys.__stdout__)"
 
 
 @pytest.fixture(scope="module")

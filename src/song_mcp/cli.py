@@ -1,7 +1,8 @@
 """The command line: `song-mcp` serves MCP over stdio; its subcommands do the rest.
 
-While serving, stdout belongs to the protocol, so all messages go to stderr. Each command imports
-what it needs when it runs, because every client that starts the server waits for the imports.
+While serving, stdout belongs to the protocol, so all messages go to stderr, by way of `logs`. Each
+command imports what it needs when it runs, because every client that starts the server waits for
+the imports.
 """
 
 import argparse
@@ -173,6 +174,7 @@ def _serve(transport: Callable[[], Prepare]) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     import anyio
 
+    from song_mcp import logs
     from song_mcp.compose import open_studio
     from song_mcp.errors import SongError
     from song_mcp.server.app import build_server
@@ -188,6 +190,7 @@ def _serve(transport: Callable[[], Prepare]) -> int:
         return _complain(f"song-mcp cannot start with these settings:\n{error}")
     except SongError as error:
         return _complain(str(error))
+    logs.install()
     for number in SIGNALS:
         signal.signal(number, _leave)
     server = build_server(lambda: _until_signalled(open_studio(settings)))

@@ -26,6 +26,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
+from tests.children import process
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
 from tests.house import House, environment
@@ -429,6 +430,35 @@ async def test_what_is_printed_while_serving_goes_to_stderr(
             assert await noisy.ended() == 0
     assert [message["jsonrpc"] for message in noisy.messages()] == ["2.0", "2.0"]
     assert {"printed", "written", "said by a child"} <= set(noisy.stderr().splitlines())
+
+
+TALKATIVE = """
+import logging, sys, warnings
+def talk(event, _):
+    if event == "sqlite3.connect":
+        for number in range(10_000):
+            print("printed", number, file=sys.stderr)
+            logging.getLogger("song_mcp").error("fault %d", number)
+        warnings.warn("warned " * 20_000)
+from song_mcp.cli import main
+sys.addaudithook(talk)
+sys.exit(main([]))
+"""
+
+
+@pytest.mark.one_era("stderr is not the protocol")
+async def test_a_client_that_never_reads_stderr_is_served_and_can_end_the_server(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    async with process(
+        (sys.executable, "-c", TALKATIVE), cwd=tmp_path, env={"HOME": str(tmp_path), **variables}
+    ) as running:
+        talkative = Child(running, tmp_path / "none")
+        with anyio.fail_after(HANGS_S):
+            await talkative.hello()
+            assert (await talkative.tool("list_songs"))["structuredContent"]["total"] == 0
+            await talkative.hang_up()
+            assert await talkative.ended() == 0
 
 
 @pytest.mark.one_era("keys are looked for behind the protocol")

@@ -1,0 +1,212 @@
+"""What the server says on stderr: bounded in size and in rate, and never waited for.
+
+Some clients do not read the stderr of the server that they started, and others keep it in a file
+for ever. So whatever is said goes through a queue, which a thread of its own writes out. What does
+not fit is dropped, and later a line says how much that was. A fault is one line, with its traceback
+the first time; the same fault again is said once in `AGAIN_S`, with a count. The process ends
+without waiting for anybody who does not read.
+"""
+
+import atexit
+import io
+import logging
+import os
+import select
+import sys
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+MOST_WAITING = 256 * 2**10
+"""How many bytes wait at most to be written."""
+EACH = 100
+"""How many bytes a text costs beside its own."""
+LONGEST_LINE = 2000
+LONGEST_TRACEBACK = 8000
+"""In characters; the end of a traceback says the most."""
+AGAIN_S = 60.0
+"""How often the same fault is said: the time between two lines of it, in seconds."""
+FAULTS = 1000
+"""How many different faults are remembered."""
+STUCK_MS = 100
+"""After how many milliseconds without room a reader counts as one who does not read."""
+END_LOOK_S = 0.005
+END_LOOKS = 100
+"""How often the end of the process looks whether a reader has taken all; a bound for slow ones."""
+OURS = "song_mcp"
+
+
+class Outlet:
+    """Writes text to a file descriptor, from a thread of its own; `put` never waits."""
+
+    def __init__(self, descriptor: int, most: int = MOST_WAITING) -> None:
+        """Write to `descriptor`; what waits has at most `most` bytes."""
+        self._descriptor = descriptor
+        self._most = most
+        self._queue: SimpleQueue[bytes] = SimpleQueue()
+        self._size = 0
+        self._dropped = 0
+        self._is_stuck = False
+        self._turn = threading.RLock()  # a signal may come while this thread holds it
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+        threading.Thread(target=self._run, name="song-mcp stderr", daemon=True).start()
+
+    def put(self, text: str) -> None:
+        """Let this text be written, or drop it if too much waits already."""
+        content = text.encode("utf-8", "backslashreplace")
+        with self._turn:
+            if self._size + len(content) + EACH > self._most:
+                self._dropped += 1
+                return
+            self._size += len(content) + EACH
+            self._queue.put(content)
+
+    def finish(self) -> None:
+        """Return when all is written, at once if nobody reads it, after half a second in any case.
+
+        May be called in a handler of signals.
+        """
+        for _ in range(END_LOOKS):
+            if self._size == 0 or self._is_stuck:
+                return
+            time.sleep(END_LOOK_S)
+
+    def _run(self) -> None:
+        while True:
+            content = self._queue.get()
+            try:
+                self._write(content)
+            except OSError:  # nobody can read it any more
+                self._is_stuck = False
+            with self._turn:
+                self._size -= len(content) + EACH
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                self.put(f"{dropped} messages were dropped here, because nobody read them.\n")
+
+    def _write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            if not self._room.poll(STUCK_MS):
+                self._is_stuck = True
+                self._room.poll()
+                self._is_stuck = False
+            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+
+
+class Stream(io.TextIOBase):
+    """Stands for `sys.stderr`, for all that is printed: warnings, tracebacks of threads too."""
+
+    encoding = "utf-8"
+
+    def __init__(self, outlet: Outlet, descriptor: int) -> None:
+        """Print to `outlet`, whose file is `descriptor`."""
+        self._outlet = outlet
+        self._descriptor = descriptor
+
+    def write(self, text: str) -> int:
+        """Print some text; never waits."""
+        self._outlet.put(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Return when all is written, if it is read at all."""
+        self._outlet.finish()
+
+    def writable(self) -> bool:
+        """Return that this can be written to."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the file descriptor, for what a child process says."""
+        return self._descriptor
+
+
+@dataclass
+class Fault:
+    """When a fault was last said, in seconds, and how often it was not said since."""
+
+    said_at: float
+    unsaid: int = 0
+
+
+class Faults(logging.Handler):
+    """Says each log record in one line, and each fault again only once in a while."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
+        """Pass whole lines to `say`; `clock` returns seconds that never go back."""
+        super().__init__()
+        self._say = say
+        self._clock = clock
+        self.known: OrderedDict[Hashable, Fault] = OrderedDict()
+        """The faults that were said, those said last at the end."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a record, or count it if the same fault was said a short time ago."""
+        try:
+            self._emit(record)
+        except Exception:  # noqa: BLE001 - as every handler of the standard library
+            self.handleError(record)
+
+    def _emit(self, record: logging.LogRecord) -> None:
+        line = " ".join(record.getMessage().split("\n"))[:LONGEST_LINE]
+        fault = _fault(record, line)
+        now = self._clock()
+        known = self.known.get(fault)
+        if known is None:
+            self.known[fault] = Fault(now)
+            if len(self.known) > FAULTS:
+                self.known.popitem(last=False)
+            self._say(f"{line}\n{_traceback(record)}")
+        elif now - known.said_at < AGAIN_S:
+            known.unsaid += 1
+        else:
+            self._say(f"{line}{_again(known)}\n")
+            self.known[fault] = Fault(now)
+            self.known.move_to_end(fault)
+
+
+def _fault(record: logging.LogRecord, line: str) -> Hashable:
+    """Return what makes two records the same fault.
+
+    With an exception it is where that was raised. Else our own lines are different if their words
+    are, as each of them may name a task; others repeat what clients sent, so their place counts.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        return (record.name, type(error), *((each.filename, each.lineno) for each in last))
+    is_ours = record.name.partition(".")[0] == OURS
+    return record.name, line if is_ours else (record.pathname, record.lineno)
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    if not record.exc_info or record.exc_info[1] is None:
+        return ""
+    text = "".join(traceback.format_exception(record.exc_info[1]))
+    return text if len(text) <= LONGEST_TRACEBACK else f"...{text[-LONGEST_TRACEBACK:]}"
+
+
+def _again(known: Fault) -> str:
+    return f" ({known.unsaid} times more since it was last said)" if known.unsaid else ""
+
+
+def install() -> None:
+    """Let all that this process says go to stderr through a queue, for as long as it lives.
+
+    If logging is set up already, log records go where that says.
+    """
+    descriptor = os.dup(2)
+    outlet = Outlet(descriptor)
+    sys.stdout = sys.stderr = Stream(outlet, descriptor)
+    logging.captureWarnings(capture=True)
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(Faults(outlet.put, time.monotonic))
+        root.setLevel(logging.WARNING)
+    atexit.register(outlet.finish)
