@@ -2,7 +2,9 @@
 
 A request's description (or topic) has a marker of its own and its fate, as in "song-7-12 ends", so
 that each accepted submission is known by its request. A task with the fate `ends` or `fails` ends
-at the first look, one with `open` never ends, and `refused` is refused.
+at the first look, one with `later` when the service says so, one with `open` never, and `refused`
+is refused. What was accepted is charged and never given back. Keys that are equal up to a "+" are
+of one account, and nobody sees a task of another account.
 """
 
 import io
@@ -11,17 +13,20 @@ import re
 import socket
 import struct
 import wave
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
+
+from tests.faults.canaries import PIAPI_KEY
 
 Json = dict[str, Any]
 
@@ -31,6 +36,11 @@ LATE_S = 0.4
 LATE_FOR = 6
 """How many other submissions overtake a late answer."""
 LONGEST = 2**20
+JSON_HEAD = {"Content-Type": "application/json"}
+SONG_USD = 0.05
+POINTS_PER_USD = 10_000_000
+FUNDED_USD = 1000.0
+"""What every account has at the beginning."""
 BROKEN = (
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
@@ -53,9 +63,14 @@ class Fault(StrEnum):
     BROKEN_BEFORE = "5xx before accepting"
     BROKEN_AFTER = "5xx after accepting"
     BUSY = "429"
+    ECHO_BEFORE = "5xx with the prompt before accepting"
+    ECHO_AFTER = "5xx with the prompt after accepting"
 
 
-BEFORE = frozenset({Fault.DROP_BEFORE, Fault.RESET_BEFORE, Fault.BROKEN_BEFORE, Fault.BUSY})
+BEFORE = frozenset(
+    {Fault.DROP_BEFORE, Fault.RESET_BEFORE, Fault.BROKEN_BEFORE, Fault.BUSY, Fault.ECHO_BEFORE}
+)
+ECHOES = frozenset({Fault.ECHO_BEFORE, Fault.ECHO_AFTER})
 DROPS = frozenset({Fault.DROP_BEFORE, Fault.DROP_AFTER})
 RESETS = frozenset({Fault.RESET_BEFORE, Fault.RESET_AFTER})
 REPLACED = {
@@ -64,6 +79,15 @@ REPLACED = {
     Fault.BROKEN_AFTER: (500, b'{"code":500,"message":"internal error","data":null}'),
     Fault.BUSY: (429, b'{"code":429,"message":"too many requests","data":null}'),
 }
+
+BLUES = (
+    "insufficient credits blues",
+    "the quota is not enough",
+    "service stopped at midnight",
+    "no available channel tonight",
+    "active task count 3 has reached the plan limit",
+)
+"""Descriptions that a service could refuse with, if they were its own words."""
 
 Faults = Callable[[str, int], Fault | None]
 """Returns the fault for a marker ("" for a look) and the number of the submission with it."""
@@ -94,7 +118,8 @@ class Song:
     task_id: str
     text: str
     makes_lyrics: bool
-    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    account: str
+    created_at: datetime
 
     @property
     def fate(self) -> str:
@@ -108,6 +133,11 @@ class Incoming:
     method: str
     path: str
     body: Json
+    key: str = ""
+
+    @property
+    def account(self) -> str:
+        return self.key.partition("+")[0]
 
     @property
     def is_submission(self) -> bool:
@@ -115,9 +145,16 @@ class Incoming:
 
     @property
     def text(self) -> str:
-        """The description or topic of a submission."""
+        """The description or topic of a submission, which an extension at gpt.ge has as tags."""
         fields = self.body.get("input", self.body)
-        return str(fields.get("gpt_description_prompt") or fields.get("prompt") or "")
+        names = ("gpt_description_prompt", "prompt", "tags")
+        return next((str(fields[name]) for name in names if fields.get(name)), "")
+
+    @property
+    def continued(self) -> str:
+        """The clip that an extension continues, or ""."""
+        fields = self.body.get("input", self.body)
+        return str(fields.get("continue_song_id") or fields.get("continue_clip_id") or "")
 
     @property
     def makes_lyrics(self) -> bool:
@@ -141,6 +178,15 @@ class FaultService:
         self.submissions: Counter[str] = Counter()
         self.faults: Counter[Fault] = Counter()
         self.faults_of_looks = 0
+        self.charged_usd: defaultdict[str, float] = defaultdict(float)
+        self.continued: dict[str, str] = {}
+        """The clip that each extension continues, by its marker."""
+        self.clock_ahead = timedelta()
+        self.is_later = False
+        """Whether songs with the fate `later` are finished."""
+        self.balance_looks = 0
+        self.held: list[anyio.Event] = []
+        """What the next looks at a balance wait for, one each."""
         self._choose = faults
         self._looks = 0
         self._news = anyio.Event()
@@ -161,9 +207,9 @@ class FaultService:
         due = self.submissions.total() + submissions
         await self.until(lambda: self.submissions.total() >= due)
 
-    def make_elsewhere(self, text: str) -> str:
+    def make_elsewhere(self, text: str, account: str = PIAPI_KEY) -> str:
         """Accept a PiAPI song that was requested elsewhere; returns its id."""
-        return self._accept(text, makes_lyrics=False).task_id
+        return self._accept(text, account, makes_lyrics=False).task_id
 
     # What arrives ----------------------------------------------------------------------------
 
@@ -190,12 +236,14 @@ class FaultService:
             self._tell()
         if fault is Fault.LATE:
             await self._be_late()
-        await _send(stream, answer, fault)
+        await _send(stream, answer, fault, incoming.text)
 
     async def _looked_at(self, stream: SocketStream, incoming: Incoming) -> None:
         if incoming.path.startswith("/audio/"):
-            await _send_bytes(stream, 200, AUDIO)
+            await send_bytes(stream, 200, AUDIO)
             return
+        if incoming.path == "/account/info":
+            await self._be_held()
         self._looks += 1
         fault = self._choose("", self._looks)
         self.faults_of_looks += fault is not None
@@ -204,6 +252,12 @@ class FaultService:
     async def _be_late(self) -> None:
         with anyio.move_on_after(LATE_S):
             await self.until_more(LATE_FOR)
+
+    async def _be_held(self) -> None:
+        self.balance_looks += 1
+        self._tell()
+        if self.held:
+            await self.held.pop(0).wait()
 
     def _tell(self) -> None:
         news, self._news = self._news, anyio.Event()
@@ -216,32 +270,50 @@ class FaultService:
         if incoming.text.endswith("refused"):
             code: int | str = 400 if is_udio else "invalid_request"
             return {"code": code, "message": "the prompt is refused", "data": None}
-        song = self._accept(incoming.text, makes_lyrics=incoming.makes_lyrics)
+        marker = marker_in(incoming.text)
+        self.continued[marker] = incoming.continued
+        song = self._accept(incoming.text, incoming.account, makes_lyrics=incoming.makes_lyrics)
         if is_udio:
             return {"code": 200, "message": "success", "data": self._udio(song, "pending")}
         return {"code": "success", "message": "", "data": song.task_id}
 
-    def _accept(self, text: str, *, makes_lyrics: bool) -> Song:
-        song = Song(f"00000000-0000-4000-8000-{len(self.songs):012}", text, makes_lyrics)
+    def _accept(self, text: str, account: str, *, makes_lyrics: bool) -> Song:
+        task_id = f"00000000-0000-4000-8000-{len(self.songs):012}"
+        made_at = datetime.now(UTC) + self.clock_ahead
+        song = Song(task_id, text, makes_lyrics, account, made_at)
+        self.charged_usd[account] += SONG_USD
         self.songs[song.task_id] = song
         self.accepted[marker_in(text)].append(song.task_id)
         return song
 
     def _seen(self, incoming: Incoming) -> Json:
         if incoming.path == "/account/info":
-            return {"code": 200, "message": "success", "data": {"equivalent_in_usd": 12.5}}
+            left_usd = FUNDED_USD - self.charged_usd[incoming.account]
+            return {"code": 200, "message": "success", "data": {"equivalent_in_usd": left_usd}}
         if incoming.path == "/suno/fetch":
-            known = [self.songs[key] for key in incoming.body["ids"] if key in self.songs]
-            return {"code": "success", "message": "", "data": [self._suno(song) for song in known]}
-        task_id = incoming.path.rpartition("/")[2]
+            seen = [self._song(key, incoming.account) for key in incoming.body["ids"]]
+            known = [self._suno(song) for song in seen if song is not None]
+            return {"code": "success", "message": "", "data": known}
+        song = self._song(incoming.path.rpartition("/")[2], incoming.account)
         if incoming.path.startswith("/suno/"):
-            return {"code": "success", "message": "", "data": self._suno(self.songs[task_id])}
-        song = self.songs[task_id]
-        status = {"ends": "completed", "fails": "failed"}.get(song.fate, "processing")
+            if song is None:
+                return {"code": "task_not_exist", "message": "task_not_exist", "data": None}
+            return {"code": "success", "message": "", "data": self._suno(song)}
+        if song is None:
+            return {"code": 404, "message": "task not found", "data": None}
+        status = {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing")
         return {"code": 200, "message": "success", "data": self._udio(song, status)}
 
+    def _song(self, task_id: str, account: str) -> Song | None:
+        song = self.songs.get(task_id)
+        return song if song is not None and song.account == account else None
+
+    def _fate(self, song: Song) -> str:
+        return "ends" if song.fate == "later" and self.is_later else song.fate
+
     def _udio(self, song: Song, status: str) -> Json:
-        is_done = status == "completed"
+        is_done, has_ended = status == "completed", status in {"completed", "failed"}
+        points = round(SONG_USD * POINTS_PER_USD)
         output: object = {"songs": [self._clip(song)] if is_done else None}
         if song.makes_lyrics:
             output = {"lyrics": "Lamps along the quay"} if is_done else None
@@ -252,11 +324,14 @@ class FaultService:
             "status": status,
             "input": {"gpt_description_prompt": song.text},
             "output": output,
-            "meta": {"created_at": song.created_at.isoformat()},
+            "meta": {
+                "created_at": song.created_at.isoformat(),
+                "usage": {"type": "point", "frozen": points, "consume": points * has_ended},
+            },
         }
 
     def _suno(self, song: Song) -> Json:
-        status = {"ends": "SUCCESS", "fails": "FAILURE"}.get(song.fate, "IN_PROGRESS")
+        status = {"ends": "SUCCESS", "fails": "FAILURE"}.get(self._fate(song), "IN_PROGRESS")
         data: object = None
         if status == "SUCCESS":
             data = {"text": "Trams at noon"} if song.makes_lyrics else [self._clip(song)]
@@ -274,6 +349,8 @@ class FaultService:
         return {"id": f"clip-{song.task_id}", "title": "A clip", "audio_url": url}
 
 
+Service = TypeVar("Service", bound=FaultService)
+
 # The wire ------------------------------------------------------------------------------------
 
 
@@ -283,33 +360,56 @@ async def _read(stream: SocketStream) -> Incoming:
     method, path, _ = head.split("\r\n", 1)[0].split(" ")
     length = re.search(r"(?im)^content-length: *(\d+)", head)
     content = await buffered.receive_exactly(int(length[1])) if length else b"{}"
-    return Incoming(method, path, json.loads(content))
+    key = re.search(r"(?im)^(?:x-api-key|authorization): *(?:bearer )?(\S+)", head)
+    return Incoming(method, path, json.loads(content), key[1] if key else "")
 
 
-async def _send(stream: SocketStream, answer: Json, fault: Fault | None) -> None:
+async def _send(stream: SocketStream, answer: Json, fault: Fault | None, text: str = "") -> None:
     if fault in RESETS:
         linger = struct.pack("ii", 1, 0)
         raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     if fault in DROPS or fault in RESETS:
         return
-    status, content = REPLACED.get(fault, (200, b"")) if fault else (200, b"")
+    status, content = (200, b"")
+    if fault in ECHOES:
+        status, content = _echo(text)
+    elif fault in REPLACED:
+        status, content = REPLACED[fault]
     content = content or json.dumps(answer).encode()
-    await _send_bytes(stream, status, content, cut=fault is Fault.HALF)
+    await send_bytes(stream, status, content, cut=fault is Fault.HALF)
 
 
-async def _send_bytes(
-    stream: SocketStream, status: int, content: bytes, *, cut: bool = False
-) -> None:
-    head = (
-        f"HTTP/1.1 {status} Something\r\nContent-Length: {len(content)}\r\n"
-        "Content-Type: application/json\r\nConnection: close\r\n\r\n"
+def _echo(text: str) -> tuple[int, bytes]:
+    """An error that repeats what was asked for, as the service, a web page or plain words."""
+    told = f"failed while making: {text}"
+    forms = (
+        json.dumps({"code": 500, "message": told, "data": None}),
+        json.dumps({"code": "do_request_failed", "message": told, "data": None}),
+        f"<html><h1>Bad gateway</h1>{told}</html>",
+        told,
     )
-    await stream.send(head.encode() + content[: len(content) // 2 if cut else None])
+    chosen = zlib.crc32(text.encode())
+    return (500, 502, 504)[chosen % 3], forms[chosen // 3 % len(forms)].encode()
+
+
+async def send_bytes(
+    stream: SocketStream,
+    status: int,
+    content: bytes,
+    headers: Mapping[str, str] = JSON_HEAD,
+    *,
+    cut: bool = False,
+) -> None:
+    """Answer, or with `cut` send half of the answer."""
+    told = {"Content-Length": str(len(content)), "Connection": "close", **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    lines = f"HTTP/1.1 {status} Something\r\n{head}\r\n"
+    await stream.send(lines.encode() + content[: len(content) // 2 if cut else None])
 
 
 @asynccontextmanager
-async def serving(service: FaultService) -> AsyncIterator[FaultService]:
+async def serving(service: Service) -> AsyncIterator[Service]:
     """Listen on a free port of this machine while the service is used."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", backlog=512)
     port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's

@@ -246,6 +246,9 @@ class Home:
     folder: Path
     base_url: str
     nursery: "Nursery"
+    key_ends: str = ""
+    """What is behind both keys: NEW_KEY is another one of the same account."""
+    clock_ahead_s: float = 0.0
 
     @property
     def journal(self) -> Path:
@@ -264,15 +267,24 @@ class Home:
     def environment(self) -> dict[str, str]:
         return {
             "HOME": str(self.folder),
-            "PIAPI_API_KEY": PIAPI_KEY,
+            "PIAPI_API_KEY": PIAPI_KEY + self.key_ends,
             "PIAPI_BASE_URL": self.base_url,
-            "GPTGE_API_KEY": GPTGE_KEY,
+            "GPTGE_API_KEY": GPTGE_KEY + self.key_ends,
             "GPTGE_BASE_URL": self.base_url,
             "SONG_MCP_HOME": str(self.folder),
             "SONG_MCP_LIBRARY": str(self.folder / "library"),
             "SONG_MCP_DAILY_LIMIT": "1000000",
             "SONG_MCP_WAIT_SECONDS": "0",
         }
+
+
+NEW_KEY, OTHER_ACCOUNT = "+new", "-of-another"
+"""What may be behind a home's keys."""
+
+
+def respelled(base_url: str) -> str:
+    """Another spelling of the same address."""
+    return base_url.replace("127.0.0.1", "localhost")
 
 
 class Nursery:
@@ -286,6 +298,7 @@ class Nursery:
             "folder": str(home.folder),
             "environment": home.environment,
             "arguments": arguments,
+            "clock_ahead_s": home.clock_ahead_s,
         }
         pairs = [socket.socketpair() for _ in range(3)]
         with home.log.open("ab") as log:

@@ -5,7 +5,8 @@ still a process of its own, with its own pid, stdin, stdout, stderr and signals.
 the fork server and a server waits for its end and reports the exit status.
 
 A server may be told to die: with the arguments POINT NTH ARMED it ends itself by SIGKILL when it
-reaches the failure point POINT for the NTH time since the file ARMED exists.
+reaches the failure point POINT for the NTH time since the file ARMED exists. And it may be told
+that its clock is ahead.
 """
 
 import json
@@ -14,22 +15,42 @@ import signal
 import socket
 import sys
 import traceback
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
-import anyio  # noqa: F401 - the following are imported for all servers, before they are forked
-import httpx  # noqa: F401
+import anyio
+import httpx  # noqa: F401 - imported for all servers, before they are forked
 
-import song_mcp.compose
-import song_mcp.server.app
-import song_mcp.server.stdio
-import song_mcp.settings  # noqa: F401
 from song_mcp.cli import main
+from song_mcp.clock import Clock
+from song_mcp.compose import open_studio
 from song_mcp.journal import failpoints
 from song_mcp.journal.failpoints import Failpoint
+from song_mcp.server import stdio
+from song_mcp.server.app import build_server
+from song_mcp.settings import Settings
 from tests.harvest import log_everything
 
 LONGEST = 2**16
+
+
+class AheadClock(Clock):
+    """The clock of a machine that is ahead by so many seconds."""
+
+    def __init__(self, ahead_s: float) -> None:
+        super().__init__()
+        self._ahead = timedelta(seconds=ahead_s)
+
+    def now(self) -> datetime:
+        return super().now() + self._ahead
+
+
+def main_ahead(ahead_s: float) -> int:
+    """Serve as `main` does, but with a clock that is ahead, and without minding signals."""
+    settings = Settings.read()
+    anyio.run(stdio.serve, build_server(lambda: open_studio(settings, AheadClock(ahead_s))))
+    return 0
 
 
 class Death:
@@ -61,7 +82,8 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
         failpoints.hook = Death(*order["arguments"]).reached
     status = 1
     try:
-        status = main([])
+        ahead_s = order["clock_ahead_s"]
+        status = main_ahead(ahead_s) if ahead_s else main([])
     except BaseException:
         traceback.print_exc()
         raise

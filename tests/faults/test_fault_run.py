@@ -1,7 +1,9 @@
 """Four servers on one journal, behind a network that breaks, with clients that repeat and die.
 
-Whatever happens, no request is paid twice, what was paid is in the journal, with its own id or as
-in doubt, and no id is another's. The seed is printed; SONG_FAULTS_SEED chooses another one.
+The servers have two accounts, two keys of one of them, and two spellings of the address. Whatever
+happens, no request is paid twice, what was paid is in the journal, with its own id or as in doubt,
+no id is another's, and no sentence about money is untrue. The seed is printed; SONG_FAULTS_SEED
+chooses another one.
 """
 
 import os
@@ -11,7 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,11 @@ import anyio.lowlevel
 import pytest
 from filelock import FileLock
 
-from tests.faults.fault_service import Fault, FaultService, serving
+from tests.faults.claims import Claims
+from tests.faults.fault_service import BLUES, Fault, FaultService, serving
 from tests.faults.harness import (
+    NEW_KEY,
+    OTHER_ACCOUNT,
     Call,
     GoneError,
     Home,
@@ -32,6 +37,7 @@ from tests.faults.harness import (
     cared_for,
     integrity_of,
     nursery,
+    respelled,
     rows_in,
     started,
 )
@@ -57,19 +63,30 @@ def faults(marker: str, number: int) -> Fault | None:
     return dice.choice([fault for fault in Fault if marker or fault is not Fault.BUSY])
 
 
+def ways_to_pay(home: Home) -> tuple[Home, ...]:
+    """The home itself, with a new key, with another spelling of the address, and as another."""
+    return (
+        home,
+        replace(home, key_ends=NEW_KEY),
+        replace(home, base_url=respelled(home.base_url)),
+        replace(home, key_ends=OTHER_ACCOUNT),
+    )
+
+
 @dataclass
 class Slot:
-    """The place of one server: whenever it ends, another one replaces it."""
+    """The place of one server: whenever it ends, another one replaces it, paying as it likes."""
 
     home: Home
     counts: Counter[str]
+    dice: random.Random
     server: Server | None = None
     is_ready: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self) -> None:
         while True:
             self.counts["servers started"] += 1
-            async with started(self.home) as server:
+            async with started(self.dice.choice(ways_to_pay(self.home))) as server:
                 self.server = server
                 with suppress(GoneError):
                     await server.hello()
@@ -99,7 +116,8 @@ class Request:
         fates = ("ends", "ends", "fails") if self.model == "udio" else ("ends", "fails", "open")
         fate = "open" if self.has_twin else dice.choice(fates)
         self.is_lyrics = dice.random() < 0.15
-        self.text = f"{self.marker} {fate}"
+        words = dice.choice(BLUES) if dice.random() < 0.2 else "a song"
+        self.text = f"{self.marker} {words} {fate}"
 
     @property
     def tool(self) -> str:
@@ -120,8 +138,9 @@ class Run:
         self.asked_again: Counter[str] = Counter()
         self.told: list[tuple[str, str]] = []
         self.unexpected: list[str] = []
-        self.slots = [Slot(home, self.counts) for _ in range(SERVERS)]
+        self.claims = Claims(service)
         self._dice = random.Random(f"{SEED} killer")  # noqa: S311 - no secret
+        self.slots = [Slot(home, self.counts, self._dice) for _ in range(SERVERS)]
         self._markers = (f"song-{SEED}-{number}" for number in count())
 
     @property
@@ -217,6 +236,7 @@ class Run:
         await server.cancel(call)
 
     def _note(self, request: Request, call: Call) -> Call:
+        self.claims.hear(request.marker, call)
         task_id = call.task.get("task_id", "")
         if task_id and not task_id.startswith("local-"):
             self.told.append((request.marker, task_id))
@@ -229,9 +249,7 @@ class Run:
         elif luck < 0.2:
             await self._answered("get_task", request, task_id=task["task_id"])
         elif luck < 0.25:
-            await self._pay_once_more(
-                request, request.tool, {**request.arguments(), "another_take": True}
-            )
+            await self._take_another(request)
 
     async def _settle(self, request: Request, task_id: str, luck: float) -> None:
         if luck < 0.1:
@@ -241,6 +259,13 @@ class Run:
         elif luck < 0.4:
             again = {"task_id": task_id, "action": "submit_again"}
             await self._pay_once_more(request, "resolve_task", again)
+
+    async def _take_another(self, request: Request) -> None:
+        """Ask for another take, and repeat the very same call until it is answered."""
+        self.asked_again[request.marker] += 1
+        self.counts["other takes"] += 1
+        take = {**request.arguments(), "another_take": True}
+        await self._answered(request.tool, request, **take)
 
     async def _pay_once_more(self, request: Request, tool: str, arguments: Json) -> None:
         """Ask explicitly for another payment, once."""
@@ -266,8 +291,10 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
             left = Counter(row["status"] for row in rows_in(home.journal))
             await take_over(home)
     rows = rows_in(home.journal)
+    run.claims.judge(rows)
     say_what_happened(run, rows, left["submitting"])
     assert broken_promises(rows, service, run.asked_again) == []
+    assert run.claims.untrue == []
     assert list(run.wrongly_told()) == []
     assert run.unexpected == []
     assert integrity_of(home.journal) == "ok"
@@ -310,6 +337,7 @@ def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
     )
     report(f"  faults: {_listed(service.faults)}")
     report(f"  clients: {_listed(run.counts)}")
+    report(f"  sentences about money: {run.claims.listed()}; untrue {len(run.claims.untrue)}")
     report(f"  journal: {_listed(Counter(row['status'] for row in rows))}")
     report(f"  left `submitting` by the last kill: {left}, SQLite {sqlite3.sqlite_version}")
 
