@@ -245,8 +245,13 @@ REFUSALS = [
     row("code 401 within HTTP 200", within_200(401, "bad key"), REJECTED),
     row("maintenance", said(503, "Service is under maintenance"), REJECTED, "maintenance"),
     row("maintenance on a page", page(503, "Service is under maintenance"), REJECTED),
-    row("a stopped model", said(500, "this model: service stopped"), REJECTED),
-    row("no money with HTTP 500", said(500, "insufficient credits", "quota_not_enough"), REJECTED),
+    row("a stopped model", said(400, "this model: service stopped"), REJECTED),
+    Row(
+        "no money with HTTP 500",
+        said(500, "insufficient credits", "quota_not_enough"),
+        IN_DOUBT,
+        REJECTED,
+    ),
     row("no money with HTTP 200", within_200(402, "insufficient credits"), REJECTED, "Top up"),
     row(
         "plan limit",
@@ -259,12 +264,7 @@ REFUSALS = [
         said(400, "active task count 2 has reached the plan limit"),
         REJECTED,
     ),
-    row(
-        "plan limit with HTTP 500",
-        said(500, "active task count 2 has reached the plan limit"),
-        REJECTED,
-    ),
-    Row("no channel", gate(503, "无可用渠道", "model_not_found"), REJECTED, REJECTED, "stopped"),
+    Row("no channel", gate(503, "无可用渠道", "model_not_found"), IN_DOUBT, REJECTED),
     Row("the gate: bad key", gate(401, "无效的令牌"), IN_DOUBT, REJECTED),
     Row("the gate: banned", gate(403, "用户已被封禁"), IN_DOUBT, REJECTED),
     Row("the gate: database", gate(500, "数据库错误"), IN_DOUBT, REJECTED),
@@ -314,6 +314,19 @@ REDIRECTS = [
     row("HTTP 304", page(304, ""), REJECTED),
 ]
 DOUBTS = [
+    row("a stopped model with HTTP 500", said(500, "this model: service stopped"), IN_DOUBT),
+    row(
+        "plan limit with HTTP 500",
+        said(500, "active task count 2 has reached the plan limit"),
+        IN_DOUBT,
+    ),
+    row("the wish with HTTP 400", page(400, "no credits for a slow harbour waltz"), IN_DOUBT),
+    Row(
+        "the wish in the gate's form",
+        gate(500, "cannot sing: slow harbour waltz"),
+        IN_DOUBT,
+        IN_DOUBT,
+    ),
     *[row(f"HTTP {s} in the form", said(s, "hm", "hm"), IN_DOUBT) for s in (405, 408, 409, 418)],
     *[
         row(f"HTTP {s} in the form", said(s, "hm", "hm"), IN_DOUBT)

@@ -49,6 +49,7 @@ PIAPI = "tests/providers/test_piapi.py"
 GPTGE = "tests/providers/test_gptge.py"
 PROXY = "tests/providers/test_proxy.py"
 EXAMPLES = "tests/providers/test_examples.py"
+ECHOES = "tests/studio/test_echoes.py"
 STUDIO = ("tests/server/test_promises.py",)
 """The use cases as a client sees them, on the real adapters."""
 
@@ -72,7 +73,8 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "journal/claims.py": ((CLAIMS, WRITES, STORE), (ONE_POST,)),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
-    "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES)),
+    "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, ECHOES)),
+    "providers/echoes.py": ((ECHOES,), (VERDICT,)),
     "providers/piapi.py": ((PIAPI,), (EXAMPLES, VERDICT, PROXY)),
     "providers/gptge.py": ((GPTGE,), (EXAMPLES, VERDICT, PROXY)),
 }

@@ -1,6 +1,7 @@
 """The money rules, row by row; sources: docs/providers.md 2.6 and 3.3."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -21,7 +22,8 @@ from song_mcp.providers.http import Reply
 from song_mcp.providers.verdict import Envelope, accepted_id, check_look, unknown_task
 
 TASK = "11111111-2222-4333-8444-555555555555"
-ODD_STATUSES = [200, 201, 302, 400, 401, 402, 403, 404, 408, 409, 422, 429, 500, 502, 503, 524]
+DOUBTFUL_STATUSES = [408, 409, 425, 499, 500, 502, 503, 524]
+ODD_STATUSES = [200, 201, 302, 400, 401, 402, 403, 404, 405, 422, 429, *DOUBTFUL_STATUSES]
 
 
 def replied(
@@ -65,21 +67,24 @@ def test_an_id_in_an_answer_of_another_form_is_not_believed() -> None:
     assert error.charged == "unknown"
 
 
-KNOWN_REFUSALS = [
-    ("Service is under maintenance", "503", StoppedError),
-    ("this model: service stopped", "400", StoppedError),
-    ("No available channel for model suno_music", "", StoppedError),
-    ("分组 default 下模型 suno_music 无可用渠道", "", StoppedError),
+REFUSED_BY_CODE = [
     ("whatever it says", "model_not_found", StoppedError),
-    ("Insufficient credits", "402", OutOfCreditsError),
-    ("the account doesn't have enough credits", "400", OutOfCreditsError),
-    ("the account doesn\u2019t have enough credits", "400", OutOfCreditsError),
-    ("the quota is not enough", "", OutOfCreditsError),
-    ("用户额度不足, 剩余额度: 0", "", OutOfCreditsError),
     ("", "quota_not_enough", OutOfCreditsError),
     ("", "insufficient_user_quota", OutOfCreditsError),
     ("", "pre_consume_token_quota_failed", OutOfCreditsError),
     ("saturated", "local:quota_not_enough", OutOfCreditsError),
+    ("saturated", "Quota_Not_Enough ", OutOfCreditsError),
+]
+REFUSED_BY_WORDS = [
+    ("Service is under maintenance", "400", StoppedError),
+    ("this model: service stopped", "400", StoppedError),
+    ("No available channel for model suno_music", "no", StoppedError),
+    ("分组 default 下模型 suno_music 无可用渠道", "no", StoppedError),
+    ("Insufficient credits", "402", OutOfCreditsError),
+    ("the account doesn't have enough credits", "400", OutOfCreditsError),
+    ("the account doesn\u2019t have enough credits", "400", OutOfCreditsError),
+    ("the quota is not enough", "no", OutOfCreditsError),
+    ("用户额度不足, 剩余额度: 0", "no", OutOfCreditsError),
     ('{"code":"quota_not_enough","message":"no"}', "fail_to_fetch_task", OutOfCreditsError),
     ('upstream: {"error":{"code":"insufficient_user_quota"}}', "x", OutOfCreditsError),
     ('{"message":"{\\"code\\":\\"local:quota_not_enough\\"}"}', "x", OutOfCreditsError),
@@ -88,13 +93,82 @@ KNOWN_REFUSALS = [
 
 
 @pytest.mark.parametrize("status", ODD_STATUSES)
-@pytest.mark.parametrize(("message", "code", "kind"), KNOWN_REFUSALS)
-def test_a_known_refusal_wins_over_the_status_it_comes_with(
+@pytest.mark.parametrize(("message", "code", "kind"), REFUSED_BY_CODE)
+def test_the_code_of_a_known_refusal_wins_over_the_status_it_comes_with(
     status: int, message: str, code: str, kind: type[SongError]
 ) -> None:
     error = refusal(replied(status), said(message, code))
     assert type(error) is kind
     assert error.charged == "no"
+
+
+@pytest.mark.parametrize("status", ODD_STATUSES)
+@pytest.mark.parametrize(("message", "code", "kind"), REFUSED_BY_WORDS)
+def test_the_words_of_a_known_refusal_win_only_over_a_status_without_a_doubt(
+    status: int, message: str, code: str, kind: type[SongError]
+) -> None:
+    is_doubtful = status in DOUBTFUL_STATUSES
+    if (status, message) == (503, "Service is under maintenance"):  # that is documented
+        is_doubtful = False
+    error = refusal(replied(status), said(message, code))
+    assert type(error) is (NoAnswerError if is_doubtful else kind)
+    assert error.charged == ("unknown" if is_doubtful else "no")
+
+
+@pytest.mark.parametrize("code", ["", "0", "1", "200", "ok", "OK", "success"])
+def test_the_words_of_a_refusal_beside_a_code_of_success_prove_nothing(code: str) -> None:
+    error = refusal(replied(200), said("insufficient credits", code))
+    assert type(error) is UnreadableAnswerError
+
+
+@pytest.mark.parametrize("code", ["do_request_failed", "10000", "gateway_timeout", "time_out"])
+@pytest.mark.parametrize("status", [200, 400, 402, 403])
+def test_a_code_that_leaves_a_doubt_wins_over_words_and_status(status: int, code: str) -> None:
+    assert type(refusal(replied(status), said("insufficient credits", code))) is NoAnswerError
+
+
+def sending(reply: Reply, text: str) -> Reply:
+    return replace(reply, sent={"input": {"prompt": text}, "tags": ["waltz"]})
+
+
+@pytest.mark.parametrize(("message", "code", "kind"), REFUSED_BY_WORDS)
+def test_words_that_were_sent_do_not_count(message: str, code: str, kind: type[SongError]) -> None:
+    by_status = BusyError if code == "429" else OutOfCreditsError if code == "402" else RefusedError
+    error = refusal(
+        sending(replied(int(code) if code.isdecimal() else 400), message), said(message, code)
+    )
+    assert type(error) is by_status
+    assert type(refusal(sending(html(400, message), message), Envelope())) is UnreadableAnswerError
+    assert issubclass(kind, RefusedError)
+
+
+def test_a_second_limit_that_nobody_sent_counts() -> None:
+    told = "active task count 2 has reached the plan limit"
+    reply = sending(replied(400), told)
+    assert type(refusal(reply, said(f"{told}: {told.replace('2', '3')}"))) is PlanLimitError
+
+
+def test_maintenance_beside_other_words_or_another_doubtful_status_leaves_a_doubt() -> None:
+    told = "Service is under maintenance"
+    assert type(refusal(replied(503), said(f"{told}.", "503"))) is StoppedError
+    assert type(refusal(replied(503), said(f"your prompt: {told}", "503"))) is NoAnswerError
+    assert type(refusal(replied(502), said(told, "502"))) is NoAnswerError
+    assert type(refusal(sending(replied(503), told), said(told, "503"))) is NoAnswerError
+
+
+def gate(message: str) -> Envelope:
+    return Envelope(code="error", message=message, is_service=True, is_gate=True)
+
+
+@pytest.mark.parametrize("status", [200, 409, 500, 502, 503])
+def test_an_error_in_the_gates_form_that_repeats_what_was_sent_is_not_the_gates(
+    status: int,
+) -> None:
+    wish = "a slow waltz about trams in the rain"
+    echo = refusal(sending(replied(status), wish), gate("error: WALTZ about  trams in"))
+    assert type(echo) is NoAnswerError
+    own = refusal(sending(replied(status), wish), gate("no such group"))
+    assert own.charged == "no"
 
 
 @pytest.mark.parametrize(
@@ -193,11 +267,10 @@ def test_the_start_of_a_text_that_is_no_json_is_quoted() -> None:
     assert 'the text "error code: 524"' in str(refusal(html(524, "error code: 524"), Envelope()))
 
 
-@pytest.mark.parametrize(
-    "text", ["Service is under maintenance", "<p>Service is under maintenance"]
-)
-def test_maintenance_is_known_in_a_plain_text_too(text: str) -> None:
-    assert type(refusal(html(503, text), Envelope())) is StoppedError
+def test_maintenance_is_known_as_the_whole_of_a_plain_text_too() -> None:
+    told = "Service is under maintenance"
+    assert type(refusal(html(503, told), Envelope())) is StoppedError
+    assert type(refusal(html(503, f"<p>{told}"), Envelope())) is UnreadableAnswerError
 
 
 def test_the_words_of_a_refusal_on_a_page_with_a_good_status_prove_nothing() -> None:

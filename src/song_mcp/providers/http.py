@@ -19,7 +19,7 @@ import json
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -78,7 +78,8 @@ LOST: Mapping[Purpose, str] = {
 class Reply:
     """What a service sent, whatever its status: `body` is the decoded JSON, None if it is not JSON.
 
-    `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None.
+    `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None. `sent` is
+    the body that this answers, whose words it may repeat; it is empty for a GET.
     """
 
     status: int
@@ -86,6 +87,7 @@ class Reply:
     text: str
     retry_after_s: float | None
     is_json: bool
+    sent: Json = field(default_factory=dict)
 
 
 class ServiceHttp:
@@ -166,7 +168,8 @@ class ServiceHttp:
         try:
             with anyio.fail_after(deadline_s):
                 response = await transport.handle_async_request(request)
-                return await self._reply(response)
+                reply = await self._reply(response)
+                return replace(reply, sent=json_body or {})
         except TimeoutError:
             raise self._lost(purpose, f"no answer within {deadline_s:.0f} s") from None
         except Exception as error:  # noqa: BLE001 - what is not known as unsent is in doubt

@@ -59,7 +59,6 @@ MUSIC_MODELS = frozenset(
 BARE_LINKS = ("audio_url", "audio", "url")
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
-RESTORED = "restored frozen points"
 
 
 class Piapi:
@@ -314,14 +313,16 @@ def _log_lines(logs: object) -> Iterator[str]:
 
 
 def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
-    """Return whether the task cost money, by its points (`docs/providers.md` 1.5)."""
+    """Return whether the task cost money, by its points alone (`docs/providers.md` 1.5).
+
+    The log says it too, but its lines may repeat the user's words.
+    """
     usage = task.meta.usage
     if usage.consume:
         return "yes"
     if status in {"pending", "processing"}:
         return "yes" if usage.frozen else "unknown"
-    was_restored = any(RESTORED in line.casefold() for line in _log_lines(task.logs))
-    gave_back = was_restored or (usage.consume == 0 and bool(usage.frozen))
+    gave_back = usage.consume == 0 and bool(usage.frozen)
     return "no" if status == "failed" and gave_back else "unknown"
 
 

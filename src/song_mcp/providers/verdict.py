@@ -1,15 +1,18 @@
 """The one place that decides what a reply means for the money.
 
-A submission counts as refused only if the service itself says no in its own words, so nothing that
-may have been accepted is ever called free. An id wins over every status. A known refusal wins over
-the status that it has, because services send refusals with odd ones. What no rule below knows is in
-doubt. Sources: `docs/providers.md` 2.6 and 3.3.
+A submission counts as refused only if the service itself says no, so nothing that may have been
+accepted is ever called free. An id wins over every status. The code of a known refusal wins over
+the status that it has, because services send refusals with odd ones. Words do not: an error may
+repeat the user's own. They count only beside a status that accepts nothing, and only if they are
+not in what was sent. What no rule below knows is in doubt. Sources: `docs/providers.md` 2.6, 3.3
+and 4.6.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from song_mcp.errors import (
     BadKeyError,
@@ -25,6 +28,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers import echoes
 from song_mcp.providers.http import DOUBT_ADVICE, Reply
 from song_mcp.providers.redaction import without_named
 from song_mcp.songs import SERVICES, ServiceName
@@ -44,6 +48,10 @@ DOUBTFUL_CODES = frozenset(
     {"do_request_failed", "unmarshal_response_body_failed", "10000", CRASHED}
 )
 """The service lost its own upstream's answer, or something inside broke (code 10000)."""
+DOUBTFUL_WORDS = re.compile(r"time_?d?_?out|internal|duplicate|already")
+"""What a code has that may be the second answer to a submission, or one from half-way."""
+DOUBTFUL_STATUSES = frozenset({408, 409, 425, 499})
+"""The statuses below 500 after which a submission may have been accepted all the same."""
 
 QUOTA_TEXTS = (
     "insufficient credits",
@@ -51,8 +59,10 @@ QUOTA_TEXTS = (
     "quota is not enough",
     "额度不足",
 )
+MAINTENANCE = "service is under maintenance"
+"""The whole of what PiAPI says with HTTP 503 of a stopped model (`docs/providers.md` 2.6)."""
 STOPPED_TEXTS = (
-    "service is under maintenance",
+    MAINTENANCE,
     "service stopped",
     "no available channel",
     "无可用渠道",
@@ -159,11 +169,16 @@ class _Case:
         return NoAnswerError if is_own else UnreadableAnswerError
 
     @property
+    def code(self) -> str:
+        """The service's own code, which no words of the user's can be part of."""
+        return _code(self.envelope.code)
+
+    @cached_property
     def codes(self) -> frozenset[str]:
         """The code, and those of errors wrapped inside the message."""
         return frozenset(code for code, _ in _unwrapped(self.envelope.code, self.envelope.message))
 
-    @property
+    @cached_property
     def words(self) -> str:
         """All that was said, for searching, with the body of an error that is not JSON."""
         texts = [text for _, text in _unwrapped(self.envelope.code, self.envelope.message)]
@@ -171,22 +186,58 @@ class _Case:
             texts.append(self.reply.text)
         return "\n".join(texts).casefold().replace("\u2019", "'")
 
+    @property
+    def has_doubtful_code(self) -> bool:
+        """Whether a code, also one inside words, leaves open what became of the submission."""
+        is_doubtful = any(DOUBTFUL_WORDS.search(code) for code in self.codes)
+        return is_doubtful or bool(self.codes & DOUBTFUL_CODES)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the submission may have been accepted, whatever the words say."""
+        is_success = self.is_2xx and not self.is_error_code
+        is_status = self.status >= 500 or self.status in DOUBTFUL_STATUSES  # noqa: PLR2004
+        return is_success or is_status or self.has_doubtful_code
+
     def says(self, codes: frozenset[str], texts: tuple[str, ...]) -> bool:
-        return bool(self.codes & codes) or any(text in self.words for text in texts)
+        """Return whether the service's code is one of these, or its words prove the same."""
+        if self.envelope.is_service and self.code in codes:
+            return True
+        told = [*(self.codes & codes), *(text for text in texts if text in self.words)]
+        return not self.is_doubtful and any(not self.is_echo(each) for each in told)
+
+    def is_echo(self, words: str) -> bool:
+        """Return whether these words may be the user's own."""
+        return echoes.folded(words) in self._sent
+
+    @cached_property
+    def _sent(self) -> str:
+        return echoes.letters_of(self.reply.sent)
+
+    @property
+    def repeats_what_was_sent(self) -> bool:
+        return echoes.repeats(self.words, self.reply.sent)
 
 
 Rule = Callable[[_Case], type[ServiceError | NotFoundError] | None]
 
 
 def _known_refusal(case: _Case) -> type[ServiceError] | None:
-    """Know by code or words, whatever the status: stopped, out of credits, too many at once."""
+    """Know by code or words: stopped, out of credits, too many at once."""
     if case.is_2xx and not case.envelope.is_service:
         return None
     if case.says(QUOTA_CODES, QUOTA_TEXTS):
         return OutOfCreditsError
-    if case.says(STOPPED_CODES, STOPPED_TEXTS):
+    if case.says(STOPPED_CODES, STOPPED_TEXTS) or _is_under_maintenance(case):
         return StoppedError
-    return PlanLimitError if PLAN_LIMIT.search(case.words) else None
+    limits = tuple(PLAN_LIMIT.findall(case.words))
+    return PlanLimitError if case.says(frozenset(), limits) else None
+
+
+def _is_under_maintenance(case: _Case) -> bool:
+    """Know the one documented refusal that is a doubtful status and a sentence, and no more."""
+    is_all = case.words.strip().rstrip(".!") == MAINTENANCE
+    return is_all and case.status == 503 and not case.is_echo(MAINTENANCE)  # noqa: PLR2004
 
 
 def _redirected(case: _Case) -> type[ServiceError] | None:
@@ -205,11 +256,14 @@ def _refused(case: _Case) -> type[ServiceError] | None:
     service or its upstream (5xx). gpt.ge's gate does, whatever the status: what it refuses never
     reached the task layer, which makes and charges tasks. But a crash reported in the gate's form
     may have happened after the task layer took the request, and a lost reply of the upstream
-    certainly did: both stay in doubt.
+    certainly did: both stay in doubt. So does what has the gate's form but repeats what was sent,
+    for the gate looks at no wish.
     """
-    if not case.envelope.is_service or case.codes & DOUBTFUL_CODES:
+    if not case.envelope.is_service or case.has_doubtful_code:
         return None
     by_status = REFUSALS_BY_STATUS.get(case.status)
+    if case.envelope.is_gate and not by_status and case.repeats_what_was_sent:
+        return None
     if case.codes & PASSED_ON_CODES:
         return RefusedError if by_status else None
     if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
@@ -239,13 +293,17 @@ def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFound
 
 def _unwrapped(code: str, message: str, depth: int = WRAPPED_LEVELS) -> Iterator[tuple[str, str]]:
     """Yield code and text of an error, and of the errors that its message holds as JSON."""
-    yield code.strip().casefold().removeprefix("local:"), message
+    yield _code(code), message
     inner = _object_in(message) if depth else None
     if inner is None:
         return
     for value in (inner, inner.get("error")):
         if isinstance(value, dict):
             yield from _unwrapped(_str(value.get("code")), _str(value.get("message")), depth - 1)
+
+
+def _code(code: str) -> str:
+    return code.strip().casefold().removeprefix("local:")
 
 
 def _object_in(message: str) -> dict[str, object] | None:

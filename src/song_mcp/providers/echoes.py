@@ -1,0 +1,67 @@
+"""Telling a service's own words from the user's, which an error may repeat.
+
+An echo may be partial and changed on the way: in case, spaces, accents, or escaped as in JSON, HTML
+or a URL. So texts are compared by their letters and digits alone, as they are and unescaped.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote_plus
+
+JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|[\"\\/bfnrt])", re.IGNORECASE)
+SHORTEST_ECHO, PART_OF_ECHO = 3, 12
+"""How many letters a whole echo has at least, and a part of a longer one."""
+UNESCAPED_TIMES = 2
+
+
+def folded(text: str) -> str:
+    """Return the letters and digits of `text`, without case, accents, spaces and signs."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(char for char in unicodedata.normalize("NFKD", plain) if char.isalnum())
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield the folded text as it is, and unescaped once and twice."""
+    yield folded(text)
+    for _ in range(UNESCAPED_TIMES):
+        text = _unescaped(text)
+        yield folded(text)
+
+
+def texts_in(sent: object) -> Iterator[str]:
+    """Yield every text of a JSON body that was sent."""
+    if isinstance(sent, str):
+        yield sent
+    elif isinstance(sent, Mapping):
+        for value in sent.values():
+            yield from texts_in(value)
+    elif isinstance(sent, list | tuple):
+        for value in sent:
+            yield from texts_in(value)
+
+
+def letters_of(sent: object) -> str:
+    """Return the letters and digits of all that was sent, in every reading."""
+    return "".join("".join(readings(text)) for text in texts_in(sent))
+
+
+def repeats(said: str, sent: object) -> bool:
+    """Return whether `said` repeats a text that was sent, or a part of one."""
+    heard = " ".join(readings(said))
+    known = {reading for text in texts_in(sent) for reading in readings(text)}
+    return any(piece in heard for text in known for piece in _pieces(text))
+
+
+def _pieces(text: str) -> set[str]:
+    """Return a short text itself, and each part of a longer one."""
+    if len(text) < SHORTEST_ECHO:
+        return set()
+    last = max(0, len(text) - PART_OF_ECHO)
+    return {text[start : start + PART_OF_ECHO] for start in range(last + 1)}
+
+
+def _unescaped(text: str) -> str:
+    text = JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
+    return unquote_plus(html.unescape(text))
