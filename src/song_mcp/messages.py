@@ -14,6 +14,10 @@ JOINED = (
     "An identical request is already in the journal: this call returned it and cost nothing. "
     "Pass another_take=true to pay for a new version."
 )
+JOINED_TAKE = (
+    "This is the take that an earlier call like this one began, and of which no client was told: "
+    "this call cost nothing. Repeat it with another_take=true to pay for one more."
+)
 ORPHANED = (
     "The program ended before the service answered. Call resolve_task with check, which pays "
     "nothing: the request may have been accepted and charged."

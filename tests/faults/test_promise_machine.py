@@ -45,7 +45,7 @@ from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
 from song_mcp.providers import Provider
 from song_mcp.songs import ServiceName, SongRequest, Task
-from song_mcp.studio import Options, Studio
+from song_mcp.studio import Call, Options, Studio
 from song_mcp.studio.results import Action, Answer
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
@@ -314,14 +314,19 @@ class Promise(RuleBasedStateMachine):
     async def _submit(
         self, process: Process, asked: str, fault: Fault, *, again: bool, waits_s: float = 0.0
     ) -> None:
-        joins = not again and self._joinable(asked)
+        joins = self._joinable(asked, another_take=again)
+        is_refused = again and not joins and bool(self._with_status("in_doubt", asked=asked))
         before = {row["local_id"] for row in self._rows(asked)}
         self.services.faults.clear()
         self.services.faults.extend(["not reached"] * 3 if fault == "not reached" else [fault])
         call = process.call(self._call(process, asked, again=again, waits_s=waits_s))
         await quiet()
         new = {row["local_id"] for row in self._rows(asked)} - before
-        self._count_submission(process, asked, new, joins=joins)
+        if is_refused:
+            COUNTS["other takes refused"] += 1
+            assert not new, "another take was paid for while an equal task was in doubt"
+        else:
+            self._count_submission(process, asked, new, joins=joins)
         self.last_call = call
 
     def _count_submission(
@@ -425,7 +430,7 @@ class Promise(RuleBasedStateMachine):
         row, process = ended[which % len(ended)], self._one(who)
 
         async def note() -> None:
-            process.studio.delivered([row["task_id"]])
+            process.studio.delivered(Call(ended=[row["task_id"]], told=[row["task_id"]]))
 
         self.runner.run(self._watched(process, note()))
         noted = {row["local_id"] for row in ended if self._is_delivered(row)}
@@ -543,8 +548,11 @@ class Promise(RuleBasedStateMachine):
         await quiet()
         self.dead_since[process.liveness.token] = self.clock.elapsed_s
 
-    def _joinable(self, asked: str) -> bool:
-        """Return whether a repetition of this request has to join a task."""
+    def _joinable(self, asked: str, *, another_take: bool) -> bool:
+        """Return whether a repetition of this request has to join a task.
+
+        No call here has a client, so each other take is joined until an answer told of it.
+        """
         since = self.clock.now().timestamp() - DAY_S
         return any(
             row["status"] in OPEN
@@ -554,14 +562,15 @@ class Promise(RuleBasedStateMachine):
                 and row[ENDED] > since
             )
             for row in self._rows(asked)
+            if not another_take or (row["another_take"] and row["told_at"] is None)
         )
 
     def _is_delivered(self, row: Row) -> bool:
         now = next(r for r in self._rows() if r["local_id"] == row["local_id"])
         return now["delivered_at"] is not None
 
-    def _with_status(self, *statuses: str) -> list[Row]:
-        return [row for row in self._rows() if row["status"] in statuses]
+    def _with_status(self, *statuses: str, asked: str = "") -> list[Row]:
+        return [row for row in self._rows(asked) if row["status"] in statuses]
 
     def _rows(self, asked: str = "") -> list[Row]:
         """Read the journal's file itself, without our code."""

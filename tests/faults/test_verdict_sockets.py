@@ -4,9 +4,10 @@ Each row goes through the real adapter, the submitter and the journal, over a re
 """
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -387,6 +388,7 @@ class Bench:
 
     submitter: Submitter
     journal: Journal
+    numbers: Iterator[int] = field(default_factory=count)
 
     async def submitted(
         self, service: ServiceName, base_url: str, deadline_s: float
@@ -400,8 +402,9 @@ class Bench:
         adapter.deadline_s = deadline_s
         pauses: list[float] = []
         adapter._http._pause = _noting(pauses)  # noqa: SLF001 - the pauses are real time
-        request = SongRequest(UDIO if service == "piapi" else DEFAULT_SUNO, "slow harbour waltz")
-        prepared = await self.submitter.pay(request, adapter, join=False)
+        model = UDIO if service == "piapi" else DEFAULT_SUNO
+        request = SongRequest(model, f"slow harbour waltz {next(self.numbers)}")
+        prepared = await self.submitter.pay(request, adapter, another_take=False, answered=set())
         task = await self._decided(prepared.task)
         await adapter.close()
         return task, 1 + len(pauses)

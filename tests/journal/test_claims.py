@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from song_mcp.errors import Charged, LimitReachedError
+from song_mcp.errors import Charged, InvalidRequestError, LimitReachedError
 from song_mcp.journal import Journal, NewTask, SaveClaim
 from song_mcp.songs import Clip, Report, ServiceStatus, Task
 from tests.manual_clock import START, ManualClock
@@ -139,6 +139,81 @@ async def test_joining_one_task_leaves_others_as_they_are(journal: Journal) -> N
     await journal.unfollow(mine)
     await journal.prepare(NEW, join=True)
     assert [task.unfollowed_at for task in await found(journal, mine, other)] == [None, START]
+
+
+# Another take -------------------------------------------------------------------------------
+
+ANOTHER = replace(NEW, another_take=True)
+
+
+async def take(journal: Journal, answered: set[str] | None = None, new: NewTask = ANOTHER) -> str:
+    return (await journal.prepare(new, join=True, answered=answered)).task.local_id
+
+
+async def test_another_take_joins_no_plain_task(journal: Journal) -> None:
+    first = await accepted(journal)
+    assert await take(journal) != first
+
+
+async def test_another_take_joins_the_newest_one_of_which_no_client_was_told(
+    journal: Journal,
+) -> None:
+    one = await take(journal)
+    other = await take(journal, {one})
+    assert one != other
+    assert await take(journal) == other
+    await journal.deliver([], [other])
+    assert await take(journal) == one
+    await journal.deliver([], [one])
+    assert await take(journal) not in {one, other}
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_take_is_told_by_either_id_and_by_no_others(
+    journal: Journal, *, is_ours: bool
+) -> None:
+    local_id = await take(journal)
+    await journal.accept(local_id, ANOTHER, "t1", None)
+    await journal.deliver([], ["another"])
+    assert await take(journal) == local_id
+    await journal.deliver([], [local_id if is_ours else "t1"])
+    assert await take(journal) != local_id
+
+
+async def test_a_take_of_which_a_client_is_being_told_is_not_joined(journal: Journal) -> None:
+    answered: set[str] = set()
+    local_id = await take(journal, answered)
+    assert answered == {local_id}, "in the transaction itself"
+    await journal.accept(local_id, ANOTHER, "t1", None)
+    assert await take(journal) == local_id
+    assert await take(journal, {"t1"}) != local_id
+
+
+async def test_another_take_is_refused_while_an_equal_task_is_in_doubt(journal: Journal) -> None:
+    local_id = await prepared(journal)
+    await journal.doubt(local_id, NEW, "?")
+    with pytest.raises(InvalidRequestError, match=f"{local_id}, is in doubt.*Nothing was sent"):
+        await take(journal)
+    other = replace(ANOTHER, fingerprint="other")
+    assert await take(journal, None, other)
+    await journal.abandon(local_id, "closed")
+    assert await take(journal) != local_id
+
+
+async def test_a_take_in_doubt_of_which_no_client_was_told_is_joined(journal: Journal) -> None:
+    local_id = await take(journal)
+    await journal.doubt(local_id, ANOTHER, "?")
+    assert await take(journal) == local_id
+
+
+async def test_a_refused_take_is_not_joined_and_a_delivered_one_neither(journal: Journal) -> None:
+    refused = await take(journal)
+    await journal.reject(refused, ANOTHER, "no")
+    ended = await take(journal)
+    assert ended != refused
+    await journal.accept(ended, ANOTHER, "t1", report("completed"))
+    await journal.deliver(["t1"])
+    assert await take(journal) not in {refused, ended}
 
 
 async def found(journal: Journal, *local_ids: str) -> list[Task]:

@@ -19,7 +19,7 @@ import pytest
 from song_mcp.errors import JournalError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.schema import FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
+from song_mcp.journal.schema import CHANGES, FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
@@ -80,7 +80,7 @@ def make_first_version(path: Path) -> None:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 4, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 5, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -125,6 +125,20 @@ async def test_the_third_version_keeps_its_rows_and_counts_changes_from_now_on(
     assert await journal.changes_since(0) == News(0)
     await write(journal, "New")
     assert (await journal.changes_since(0)).number == 1
+
+
+async def test_what_the_fourth_version_made_is_no_other_take(journal: Journal) -> None:
+    make_first_version(journal.path)
+    with closing(sqlite3.connect(journal.path)) as db:
+        db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
+        for statement in CHANGES.split(";\n"):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 4")
+    new = replace(NEW, fingerprint="p2", another_take=True)
+    first = await journal.prepare(new, join=True)
+    assert not first.joined
+    assert (await journal.prepare(new, join=True)).task == first.task
+    assert await titles(journal) == ["Ended", "Open", "Quay"]
 
 
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:

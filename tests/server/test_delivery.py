@@ -30,10 +30,11 @@ from song_mcp.compose import open_studio
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
-from song_mcp.server.delivery import Deliveries
+from song_mcp.server.delivery import LONGEST_LIST, Deliveries
 from song_mcp.server.pipe import Pipe
 from song_mcp.server.stdio import Messages
 from song_mcp.settings import Settings
+from song_mcp.studio import Call
 from tests.harvest import echoed
 from tests.house import QUICK, FastClock, environment
 from tests.limits import HANGS_S
@@ -99,9 +100,9 @@ async def test_an_end_that_was_delivered_just_before_the_server_closes_counts(
 @pytest.mark.no_client
 async def test_requests_whose_ids_only_look_alike_are_two() -> None:
     told: list[str] = []
-    deliveries = Deliveries(told.extend)
+    deliveries = Deliveries(lambda call: told.extend(call.ended), lambda _: None)
     for number in (1, "1"):
-        deliveries.expect(asked_by(number), [f"of {number!r}"])
+        deliveries.expect(asked_by(number), Call(ended=[f"of {number!r}"]))
     deliveries.answered("1")
     assert told == ["of '1'"]
     deliveries.answered(1)
@@ -123,11 +124,14 @@ def asked_by(request_id: RequestId) -> ServerRequestContext[Any, Any]:
 
 
 class Scene:
-    """A client at the other ends of real pipes; what was delivered is in `told`."""
+    """A client at the other ends of real pipes: what was delivered, and what never will be."""
 
     def __init__(self, server: tuple[int, int], says: BinaryIO, hears: BinaryIO) -> None:
         self.told: list[str] = []
-        self.deliveries = Deliveries(self.told.extend)
+        self.lost: list[str] = []
+        self.deliveries = Deliveries(
+            lambda call: self.told.extend(call.ended), lambda call: self.lost.extend(call.ended)
+        )
         self._messages = Messages(Pipe(*server), self.deliveries)
         self._says, self._hears = says, hears
 
@@ -142,15 +146,20 @@ class Scene:
 
     async def ask(self, line: str) -> RequestId:
         """Send a request; returns the id by which the server knows it."""
+        message = await self.say(line)
+        assert isinstance(message, JSONRPCRequest)
+        return message.id
+
+    async def say(self, line: str) -> JSONRPCMessage:
+        """Send a line; returns the message that the server read."""
         self._says.write(f"{line}\n".encode())
         self._says.flush()
         received = await self._received.receive()
         assert isinstance(received, SessionMessage)
-        assert isinstance(received.message, JSONRPCRequest)
-        return received.message.id
+        return received.message
 
     def expect(self, request_id: RequestId, task_id: str) -> None:
-        self.deliveries.expect(asked_by(request_id), [task_id])
+        self.deliveries.expect(asked_by(request_id), Call(ended=[task_id]))
 
     async def answer(self, message: JSONRPCMessage) -> None:
         """Let the server answer, and read the answer."""
@@ -181,6 +190,7 @@ def scene() -> Iterator[Scene]:
 
 
 CALL = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "list_songs"}}
+CANCEL = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}
 ESCAPED = json.dumps(CALL).replace('"id"', r'"\u0069d"').replace("method", r"m\u0065thod")
 SHAPES = {
     "as clients write it": json.dumps(CALL),
@@ -229,6 +239,30 @@ async def test_a_result_delivers_no_end_that_an_older_request_of_its_id_was_neve
         await scene.answer(result(7))
         await scene.answer(result(8))
         await scene.until_told("another")
+    assert scene.lost == ["a song of a call that was cancelled"]
+
+
+@pytest.mark.no_client
+async def test_an_answer_whose_request_is_cancelled_before_it_is_written_is_lost(
+    scene: Scene,
+) -> None:
+    async with scene.served():
+        for number in (7, 8):
+            scene.expect(number, f"the song of {number}")
+        await scene.say(json.dumps(CANCEL))
+        await scene.answer(result(7))
+        await scene.answer(result(8))
+        await scene.until_told("the song of 8")
+    assert scene.lost == ["the song of 7"]
+
+
+@pytest.mark.no_client
+def test_of_too_many_answers_that_are_never_written_the_oldest_is_lost() -> None:
+    lost: list[str] = []
+    deliveries = Deliveries(lambda _: None, lambda call: lost.extend(call.ended))
+    for number in range(LONGEST_LIST + 1):
+        deliveries.expect(asked_by(number), Call(ended=[f"of {number}"]))
+    assert lost == ["of 0"]
 
 
 @pytest.mark.no_client

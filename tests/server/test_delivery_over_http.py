@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import EXCHANGE, Exchanges, Message, Receive, Send
 from song_mcp.server.web import WebServer
+from song_mcp.studio import Call
 from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.no_client
@@ -34,10 +35,11 @@ LONGER_THAN_ANY_BUFFER = 64 * 2**20
 
 
 class Scene:
-    """A server whose one answer the test releases; what was delivered is in `told`."""
+    """A server whose one answer the test releases; which were delivered, and which are lost."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.lost: list[str] = []
         self.arrived = anyio.Event()
         self.release = anyio.Event()
         self.answered = 0
@@ -45,12 +47,15 @@ class Scene:
         self.stream = False
         self.event = EVENT
 
-    def deliver(self, task_ids: Sequence[str]) -> None:
-        self.told.extend(task_ids)
+    def deliver(self, call: Call) -> None:
+        self.told.extend(call.ended)
+
+    def lose(self, call: Call) -> None:
+        self.lost.extend(call.ended)
 
     async def app(self, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - as ASGI has it
         await receive()
-        scope[EXCHANGE].task_ids = [f"of {scope['client'][1]}"]
+        scope[EXCHANGE].call = Call(ended=[f"of {scope['client'][1]}"])
         self.arrived.set()
         await self.release.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -78,7 +83,7 @@ class Scene:
 async def scene() -> AsyncIterator[tuple[Scene, tuple[str, int]]]:
     """Serve a scene; yields it with its address."""
     played = Scene()
-    web = WebServer(Exchanges(played.deliver).around(played.app))
+    web = WebServer(Exchanges(played.deliver, played.lose).around(played.app))
     with listen("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(web.serve([listener]))
         try:
@@ -121,6 +126,7 @@ async def test_a_result_handed_to_a_client_that_is_there_is_delivered(
         played.release.set()
         await read(plain)
         await played.until(lambda: played.told == [f"of {plain.getsockname()[1]}"])
+    assert played.lost == []
 
 
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES)
@@ -157,9 +163,10 @@ async def test_a_result_of_which_only_a_part_was_handed_over_is_not_delivered() 
 async def test_a_client_that_left_in_the_same_turn_has_nothing(*, stream: bool) -> None:
     async with scene() as (played, address), client(played, address) as plain:
         played.stream = stream
+        here = f"of {plain.getsockname()[1]}"
         plain.close()
         played.release.set()  # the server does not know of the end yet
-        await played.until(lambda: played.answered == 1)
+        await played.until(lambda: played.lost == [here])
         assert played.told == []
 
 
@@ -168,7 +175,7 @@ async def test_an_error_delivers_nothing() -> None:
         played.body = ERROR
         played.release.set()
         await read(plain)
-        await played.until(lambda: played.answered == 1)
+        await played.until(lambda: len(played.lost) == 1)
         assert played.told == []
 
 
@@ -194,6 +201,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_result_has_nothing() -> N
             await read(other, LONGER_THAN_ANY_BUFFER)
             await played.until(lambda: len(played.told) == 1)
             assert played.told == [f"of {other.getsockname()[1]}"]
+            assert len(played.lost) == 1
 
 
 async def test_of_two_clients_with_one_request_id_each_has_its_own() -> None:

@@ -398,6 +398,13 @@ async def test_another_take_has_a_handle_of_its_own(house: House) -> None:
     await until(lambda: len(house.posts()) == 2)
 
 
+async def test_a_handle_tells_of_another_take_so_the_next_call_pays(house: House) -> None:
+    wish = {"description": NEVER_DONE, "another_take": True}
+    handles = {(await begin(house.client, "generate_song", **wish)).task_id for _ in range(2)}
+    assert len(handles) == 2
+    await until(lambda: len(house.posts()) == 2)
+
+
 # Delivery -----------------------------------------------------------------------------------
 
 

@@ -94,9 +94,14 @@ class Till:
     liveness: Liveness
     work: anyio.abc.TaskGroup
     poller: "Told"
+    being_answered: set[str] = field(default_factory=set)
 
     async def pay(self, teller: Teller, request: Request = WALTZ, *, join: bool = False) -> str:
-        return (await self.submitter.pay(request, teller, join=join)).task.local_id
+        """Pay for another take, unless it is to join."""
+        paid = self.submitter.pay(
+            request, teller, another_take=not join, answered=self.being_answered
+        )
+        return (await paid).task.local_id
 
     async def settled(self, teller: Teller, request: Request = WALTZ) -> Task:
         """Pay, wait until it is known what came of it, and return the task."""
@@ -267,7 +272,7 @@ async def test_beyond_the_limit_nothing_is_sent(
         doubt = await till.doubtful()
         teller = Teller()
         with pytest.raises(LimitReachedError):
-            await till.pay(teller)
+            await till.pay(teller, SongRequest(MODELS["udio"], "polka"))
         with pytest.raises(LimitReachedError):
             await till.submitter.pay_again(doubt, teller)
         assert teller.posts == []

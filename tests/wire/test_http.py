@@ -388,6 +388,26 @@ async def test_a_client_that_left_before_the_answer_joins_with_the_same_request(
     assert payments(services[1], words) == 1
 
 
+@STREAMED
+async def test_another_take_whose_client_left_is_joined_by_the_same_call(
+    shared: Web, services: tuple[str, Sandbox], era: str, *, progress: bool
+) -> None:
+    """The call of an older client goes on without it, for as long as it was to wait."""
+    known = await session(shared, era)
+    words = f"left alone {era} {progress} {NEVER_DONE}"
+    wish: Json = {"description": words, "another_take": True}
+    call = tool(era, known, "generate_song", progress=progress, wait_seconds=55, **wish)
+    with anyio.fail_after(HANGS_S):
+        async with posted(shared, call):
+            while payments(services[1], words) == 0:
+                await a_moment()
+        again = await called(shared, era, known, wait_seconds=0, **wish)
+        assert "cost nothing" in again
+        assert payments(services[1], words) == 1
+        assert "cost nothing" not in await called(shared, era, known, wait_seconds=0, **wish)
+    assert payments(services[1], words) == 2
+
+
 async def called(web: Web, era: str, session: str, **arguments: Any) -> str:  # noqa: ANN401 - JSON
     """Call generate_song and read the answer to its end."""
     params = {"name": "generate_song", "arguments": arguments}

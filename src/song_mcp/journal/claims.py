@@ -8,9 +8,10 @@ most.
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import cast
 
-from song_mcp.errors import LimitReachedError
+from song_mcp.errors import InvalidRequestError, LimitReachedError
 from song_mcp.journal import rows, writes
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import NewTask, Pace, Prepared, Recorded, SaveClaim, Spending
@@ -31,7 +32,15 @@ JOINABLE = """
 SELECT * FROM tasks WHERE fingerprint = :fingerprint AND account = :account AND (
     status IN ('submitting', 'pending', 'processing', 'in_doubt')
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since)
+) AND (NOT :another_take OR another_take AND told_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))
 ) ORDER BY created_at DESC, rowid DESC LIMIT 1
+"""
+DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY created_at DESC, rowid DESC LIMIT 1"
+UNTOLD_TAKES = """
+WITH asked AS (SELECT value FROM json_each(?))
+SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL
+    AND (task_id IN asked OR local_id IN asked)
 """
 PAID_SINCE = (
     "SELECT count(*) AS paid, sum(CASE WHEN charged = 'no' THEN 0 ELSE cost_usd END) AS cost_usd "
@@ -64,17 +73,25 @@ SAVERS = "SELECT DISTINCT save_owner FROM clips WHERE file = '' AND save_owner !
 
 
 def joined_or_written(
-    db: sqlite3.Connection, new: NewTask, now: float, *, join: bool, daily_limit: int | None
+    db: sqlite3.Connection,
+    new: NewTask,
+    now: float,
+    *,
+    answered: Sequence[str],
+    daily_limit: int | None,
 ) -> Prepared:
-    """With `join` return the task that an equal request joins; else write a new one.
+    """Return the task that an equal request joins, or write a new one if there is none.
 
-    Raises LimitReachedError as `check_limit` does.
+    Raises LimitReachedError as `check_limit` does, and InvalidRequestError if another take is asked
+    for of a request of which a task is in doubt.
     """
-    earlier = _joinable(db, new, now) if join else None
+    earlier = _joinable(db, new, now, answered)
     if earlier is not None:
         if earlier["unfollowed_at"] is not None:
             writes.follow_again(db, earlier["local_id"])
         return Prepared(rows.task(db, earlier["local_id"]), joined=True)
+    if new.another_take:
+        _check_doubts(db, new)
     return Prepared(written(db, new, now, daily_limit), joined=False)
 
 
@@ -86,14 +103,39 @@ def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int |
     return rows.task(db, local_id)
 
 
-def _joinable(db: sqlite3.Connection, new: NewTask, now: float) -> sqlite3.Row | None:
+def _joinable(
+    db: sqlite3.Connection, new: NewTask, now: float, answered: Sequence[str]
+) -> sqlite3.Row | None:
     """Return the row of the account's newest task that a request equal to `new` joins, or None.
 
     That is a task still open or in doubt, or one that ended within the last 24 hours and whose end
-    was delivered to no client.
+    was delivered to no client. A call for another take joins only another take of which no client
+    was told, and none of `answered`, of which a client is being told just now.
     """
     values = {"fingerprint": new.fingerprint, "account": new.account, "since": now - DAY_S}
-    return cast("sqlite3.Row | None", db.execute(JOINABLE, values).fetchone())
+    takes = {"another_take": new.another_take, "answered": json.dumps(answered)}
+    return cast("sqlite3.Row | None", db.execute(JOINABLE, values | takes).fetchone())
+
+
+def _check_doubts(db: sqlite3.Connection, new: NewTask) -> None:
+    """Raise InvalidRequestError if a task with an equal request is in doubt.
+
+    A second payment for what may have been paid has one door, `resolve_task`: a call that would
+    say so once and then pay could not know whether a person read what it said.
+    """
+    for task in rows.tasks_where(db, DOUBTED, (new.fingerprint,)):
+        raise InvalidRequestError(
+            f"An equal request, {task.local_id}, is in doubt: it may have been accepted and "
+            "charged. Nothing was sent or paid by this call. Let the user settle the doubt first "
+            "by resolve_task: check pays nothing, abandon closes it and pays nothing, and "
+            "submit_again pays for the same request once more."
+        )
+
+
+def has_untold(db: sqlite3.Connection, task_ids: Sequence[str]) -> bool:
+    """Tell whether one of these tasks is another take of which no client was told."""
+    found = db.execute(UNTOLD_TAKES, (json.dumps(task_ids),)).fetchone()
+    return bool(found[0])
 
 
 def spending(db: sqlite3.Connection, now: float) -> Spending:

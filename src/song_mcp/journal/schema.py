@@ -147,5 +147,12 @@ CREATE TRIGGER list_shorter AFTER DELETE ON clips WHEN OLD.status = 'completed' 
 END
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES)
+# Whether a task was begun as another take of an equal one, and when an answer about this take first
+# reached a client. A repeated call for another take joins one of which no client was told.
+TAKES = """
+ALTER TABLE tasks ADD COLUMN another_take INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN told_at REAL
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

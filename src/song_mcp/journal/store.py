@@ -73,19 +73,35 @@ class Journal:
     # Submitting ------------------------------------------------------------------------
 
     async def prepare(
-        self, new: NewTask, *, join: bool, daily_limit: int | None = None
+        self,
+        new: NewTask,
+        *,
+        join: bool,
+        daily_limit: int | None = None,
+        answered: set[str] | None = None,
     ) -> Prepared:
         """Write a task as `submitting`, or with `join` return the one that an equal request joins.
 
         Searching, counting and writing are one transaction: of several processes with the same
         request one writes and the others join, and the limit holds for all of them together.
-        Raises LimitReachedError if the last 24 hours have used up `daily_limit`.
+        `answered` are tasks, by any of their ids, of which this process is telling clients now: a
+        call for another take joins none of them, and its own is added in the same transaction.
+        Raises LimitReachedError if the last 24 hours have used up `daily_limit`, and with `join`
+        InvalidRequestError if another take is asked for while an equal task is in doubt.
         """
         now = self._stamp()
+        takes = set() if answered is None else answered
 
         def work(db: sqlite3.Connection) -> Prepared:
             check_cancelled()  # a call that was cancelled while it waited must not pay later
-            return claims.joined_or_written(db, new, now, join=join, daily_limit=daily_limit)
+            if not join:
+                return Prepared(claims.written(db, new, now, daily_limit), joined=False)
+            found = claims.joined_or_written(
+                db, new, now, answered=sorted(takes), daily_limit=daily_limit
+            )
+            if new.another_take:
+                takes.add(found.task.local_id)
+            return found
 
         return await self._file.write("prepare", work)
 
@@ -275,10 +291,20 @@ class Journal:
         stamp = self._stamp()
         await self._file.write("unfollow", lambda db: writes.unfollow(db, local_id, stamp))
 
-    async def deliver(self, task_ids: Sequence[str]) -> None:
-        """Write that the end of these tasks, named by any of their ids, reached a client."""
+    async def deliver(self, ended: Sequence[str], told: Sequence[str] = ()) -> None:
+        """Write that a client has the end of the `ended` tasks, and an answer about those `told`.
+
+        Tasks are named by any of their ids. Nothing is written if none was another take, or ended.
+        """
         stamp = self._stamp()
-        await self._file.write("deliver", lambda db: writes.deliver(db, task_ids, stamp))
+        if not ended and not await self._file.read(lambda db: claims.has_untold(db, told)):
+            return
+
+        def work(db: sqlite3.Connection) -> None:
+            writes.deliver(db, ended, stamp)
+            writes.tell(db, told, stamp)
+
+        await self._file.write("deliver", work)
 
     # Saving ----------------------------------------------------------------------------
 

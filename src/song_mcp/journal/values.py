@@ -24,6 +24,7 @@ class NewTask:
     `wire` is the submission itself, so that exactly the same can be sent again. `account` tells
     the accounts at a service apart without telling the key. `owner` is the process that submits.
     `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
+    `another_take` tells that the user asked for one more of an equal request.
     """
 
     service: ServiceName
@@ -37,6 +38,7 @@ class NewTask:
     account: str = ""
     owner: str = ""
     linked_to: str = ""
+    another_take: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,10 @@ MERGED = (
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
     local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
-    owner, linked_to, created_at, next_look_at
+    owner, linked_to, another_take, created_at, next_look_at
 ) VALUES (
     :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
-    :wire, :account, :owner, :linked_to, :created_at, :created_at + 2
+    :wire, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2
 )
 """
 INSERT_FOREIGN = """
@@ -56,6 +56,9 @@ WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pendi
 DELIVER = """
 UPDATE tasks SET delivered_at = ? WHERE ? IN (task_id, local_id)
     AND delivered_at IS NULL AND status IN ('completed', 'failed')
+"""
+TELL = """
+UPDATE tasks SET told_at = ? WHERE ? IN (task_id, local_id) AND another_take AND told_at IS NULL
 """
 UPSERT_CLIP = """
 INSERT INTO clips (
@@ -192,6 +195,7 @@ def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float
         "account": new.account,
         "owner": new.owner,
         "linked_to": new.linked_to,
+        "another_take": new.another_take,
         "created_at": stamp,
     }
     db.execute(INSERT_NEW, values)
@@ -250,6 +254,11 @@ def follow_again(db: sqlite3.Connection, local_id: str) -> None:
 def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
     """Write that the end of these tasks, named by any of their ids, reached a client."""
     db.executemany(DELIVER, [(stamp, task_id) for task_id in task_ids])
+
+
+def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
+    """Write, of those tasks that are another take, that an answer about them reached a client."""
+    db.executemany(TELL, [(stamp, task_id) for task_id in task_ids])
 
 
 # Clips --------------------------------------------------------------------------------------

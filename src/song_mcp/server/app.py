@@ -5,11 +5,12 @@ in a process.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+import anyio.lowlevel
 from mcp.server.apps import Apps
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
@@ -49,14 +50,14 @@ from song_mcp.server.adapt import (
     validation_text,
 )
 from song_mcp.server.caching import HINTS, described, hinted
-from song_mcp.server.delivery import Deliver, Expects, ended_tasks
+from song_mcp.server.delivery import Deliver, Expects
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
 from song_mcp.server.sdk import low_level
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.songs import SERVICES
-from song_mcp.studio import Studio
+from song_mcp.studio import Call, Studio, calling
 from song_mcp.text import clean
 
 ServerContext = ServerRequestContext[Any]
@@ -97,7 +98,7 @@ class SongServer(MCPServer[Studio]):
             log_level="WARNING",
             subscriptions=bus,
             cache_hints=HINTS,
-            extensions=[TasksExtension(self._hand_over), Apps()],
+            extensions=[TasksExtension(self._answering), Apps()],
             middleware=[listening_declared, notices.truthful],
         )
         self._studio: Studio | None = None
@@ -156,17 +157,21 @@ class SongServer(MCPServer[Studio]):
             finally:
                 self._studio = None  # an answer may still be written, but no delivery is recorded
 
-    def deliver_by(self, way: Callable[[Deliver], Way]) -> Way:
-        """Return what `way` makes; from now on it decides when a result counts as delivered.
+    def deliver_by(self, way: Callable[[Deliver, Deliver], Way]) -> Way:
+        """Return what `way` makes; from now on it decides when an answer counts as delivered.
 
-        Without it, a result counts as delivered when its call returns.
+        Without it, an answer counts as delivered when its call returns.
         """
-        self._deliveries = found = way(self._delivered)
+        self._deliveries = found = way(self._delivered, self._lost)
         return found
 
-    def _delivered(self, task_ids: Sequence[str]) -> None:
+    def _delivered(self, call: Call) -> None:
+        if self._studio is not None and call.matters:
+            self._studio.delivered(call)
+
+    def _lost(self, call: Call) -> None:
         if self._studio is not None:
-            self._studio.delivered(task_ids)
+            self._studio.lost(call)
 
     async def can_use_journal(self) -> bool:
         """Return whether the journal can be opened and read; the log says why not."""
@@ -203,15 +208,26 @@ class SongServer(MCPServer[Studio]):
             raise InvalidRequestError(msg)
         return list(tools[name].get("properties", {}))
 
-    def _hand_over(self, result: CallToolResult, context: ServerContext) -> None:
-        """Let the tasks that end in this result count as delivered once the client has it."""
-        task_ids = ended_tasks(result.structured_content)
-        if not task_ids:
-            return
+    @asynccontextmanager
+    async def _answering(self, context: ServerContext) -> AsyncIterator[Call]:
+        """Yield the call of a request; what its answer shows is delivered once the client has it.
+
+        A call that fails or is cancelled loses its answer.
+        """
+        call = Call()
+        if self._deliveries is not None:
+            self._deliveries.begin(context, call)
+        try:
+            with calling(call):
+                yield call
+            await anyio.lowlevel.checkpoint_if_cancelled()  # nobody is sent the answer
+        except BaseException:
+            self._lost(call)
+            raise
         if self._deliveries is None:
-            self._delivered(task_ids)
+            self._delivered(call)
         else:
-            self._deliveries.expect(context, task_ids)
+            self._deliveries.expect(context, call)
 
     async def get_prompt(
         self,

@@ -1,8 +1,8 @@
-"""Whether a result reached its client.
+"""Whether the answer to a call reached its client.
 
-A result counts as delivered when the answer that carries it was written, whole and without an
-error, to a client that was there to read it. A call that was cancelled, or whose client had gone,
-delivers nothing. The same request again then finds the task instead of paying for another.
+An answer counts as delivered when it was written, whole and without an error, to a client that was
+there to read it. A call that was cancelled, or whose client had gone, delivers nothing: its answer
+is lost. The same request again then finds the task instead of paying for another.
 
 Over stdio there is one client, and an answer is known by the id of its request. Over HTTP the ids
 of different clients collide, so a result is matched with the exchange that carries it.
@@ -13,14 +13,16 @@ import json
 import re
 import socket
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
 from mcp.types import RequestId
 
-Deliver = Callable[[Sequence[str]], None]
-"""Takes the ids of the tasks whose end a client has."""
+from song_mcp.studio import Call
+
+Deliver = Callable[[Call], None]
+"""Takes a call whose answer its client has, or one whose answer it never gets."""
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -28,7 +30,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST_LIST = 1000
-"""How many results may wait to be written; results of cancelled calls are never written."""
+"""How many answers may wait to be written; more are only there if one was never written."""
 CONNECTION = "song_mcp.connection"
 """The key in the state of an ASGI scope for the connection of the exchange."""
 EXCHANGE = "song_mcp.exchange"
@@ -46,6 +48,11 @@ def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
     return [task["task_id"] for task in tasks if _holds_the_end(task, is_list=is_list)]
 
 
+def told_tasks(structured: Mapping[str, Any] | None) -> list[str]:
+    """Return the id of the task that this structured content is about; a list is about none."""
+    return [structured["task_id"]] if structured and "task_id" in structured else []
+
+
 def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:
     """Return whether this shows the end of a task; a list leaves out lyrics that were written."""
     is_left_out = is_list and task.get("kind") == "lyrics"
@@ -53,37 +60,53 @@ def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:
 
 
 class Expects(Protocol):
-    """Learns when an answer has reached its client; each way of serving has its own."""
+    """Learns when an answer has reached its client; each way of serving has its own.
 
-    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Remember that the answer to this request will show the end of these tasks."""
+    It tells of each call once, whether its answer is delivered or lost.
+    """
+
+    def begin(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Remember that this request is a call that is being answered now."""
+
+    def expect(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Remember that the answer to this request is about to be written."""
 
 
 # Over stdio -------------------------------------------------------------------------------------
 
 
 class Deliveries:
-    """Matches results with the answers that carry them, for the one client of a pipe."""
+    """Matches calls with the answers that are written, for the one client of a pipe."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, lose: Deliver) -> None:
         self._deliver = deliver
-        self._waiting: OrderedDict[RequestId | None, Sequence[str]] = OrderedDict()
+        self._lose = lose
+        self._waiting: OrderedDict[RequestId | None, Call] = OrderedDict()
 
-    def asked(self, request_id: RequestId) -> None:
-        """Forget what an older request with this id expected: it was never written."""
-        self._waiting.pop(request_id, None)
+    def gave_up(self, request_id: RequestId) -> None:
+        """Lose an answer that is not written yet.
 
-    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Remember that the answer to this request will show the end of these tasks."""
-        self._waiting[context.request_id] = task_ids  # 1 and "1" are two requests
+        Its client has cancelled the request, or asks another one with the same id.
+        """
+        call = self._waiting.pop(request_id, None)
+        if call is not None:
+            self._lose(call)
+
+    def begin(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Remember nothing: a call that is cancelled raises an error."""
+
+    def expect(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Remember that the answer to this request is about to be written."""
+        self._waiting[context.request_id] = call  # 1 and "1" are two requests
         if len(self._waiting) > LONGEST_LIST:
-            self._waiting.popitem(last=False)
+            _, oldest = self._waiting.popitem(last=False)
+            self._lose(oldest)
 
     def answered(self, request_id: RequestId) -> None:
-        """Deliver what this request expected: its result was written to the client, and flushed."""
-        task_ids = self._waiting.pop(request_id, ())
-        if task_ids:
-            self._deliver(task_ids)
+        """Deliver the answer to this request: it was written to the client, and flushed."""
+        call = self._waiting.pop(request_id, None)
+        if call is not None:
+            self._deliver(call)
 
 
 # Over HTTP --------------------------------------------------------------------------------------
@@ -138,10 +161,11 @@ class Connection:
 
 
 class Exchange:
-    """One HTTP request and its response, which carries at most one result."""
+    """One HTTP request and its response, which carries at most one result: that of its `call`."""
 
     def __init__(self, connection: Connection) -> None:
-        self.task_ids: Sequence[str] = ()
+        self.call: Call | None = None
+        self.is_over = False
         self._connection = connection
         self._is_written = False
 
@@ -149,7 +173,8 @@ class Exchange:
         """Return a `send` that delivers the result if the client is known at once to have it."""
 
         async def watched(message: Message) -> None:
-            if not (self.task_ids and _carries_a_result(message.get("body", b""))):
+            matters = self.call is not None and self.call.matters
+            if not (matters and _carries_a_result(message.get("body", b""))):
                 await send(message)
                 return
             is_there = await self._connection.is_there()
@@ -162,26 +187,44 @@ class Exchange:
 
     async def end(self, deliver: Deliver) -> None:
         """Wait until it is known whether the client got the result, if it is not known yet."""
-        if self._is_written and self.task_ids and await self._connection.settled():
+        if self._is_written and self.call is not None and await self._connection.settled():
             self._count(deliver)
 
-    def _count(self, deliver: Deliver) -> None:
-        task_ids, self.task_ids = self.task_ids, ()
-        deliver(task_ids)
+    def close(self, lose: Deliver) -> None:
+        """Lose the result if it is not delivered: nothing more is sent in this exchange."""
+        self.is_over = True
+        if self.call is not None:
+            self._count(lose)
+
+    def _count(self, count: Deliver) -> None:
+        call, self.call = self.call, None
+        if call is not None:
+            count(call)
 
 
 class Exchanges:
-    """Matches results with the HTTP exchanges that carry them."""
+    """Matches calls with the HTTP exchanges that carry their results."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, lose: Deliver) -> None:
         self._deliver = deliver
+        self._lose = lose
 
-    def expect(self, context: ServerRequestContext[Any, Any], task_ids: Sequence[str]) -> None:
-        """Remember that the answer to this request will show the end of these tasks."""
-        request = context.request
-        exchange = request.scope.get(EXCHANGE) if request is not None else None
-        if isinstance(exchange, Exchange):
-            exchange.task_ids = task_ids
+    def begin(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Remember which call's result this exchange will carry.
+
+        An older client's call goes on after its connection has ended.
+        """
+        exchange = _exchange_of(context)
+        if exchange is None or exchange.is_over:
+            self._lose(call)
+        else:
+            exchange.call = call
+
+    def expect(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
+        """Lose the result at once if its exchange is over; if not, the exchange has its call."""
+        exchange = _exchange_of(context)
+        if exchange is None or exchange.is_over:
+            self._lose(call)
 
     def around(self, app: App) -> App:
         """Return the app with each of its exchanges watched."""
@@ -189,10 +232,19 @@ class Exchanges:
         async def watched(scope: Scope, receive: Receive, send: Send) -> None:
             exchange = Exchange(scope["state"][CONNECTION])
             sending = exchange.sending(send, self._deliver)
-            await app({**scope, EXCHANGE: exchange}, receive, sending)
-            await exchange.end(self._deliver)
+            try:
+                await app({**scope, EXCHANGE: exchange}, receive, sending)
+                await exchange.end(self._deliver)
+            finally:
+                exchange.close(self._lose)
 
         return watched
+
+
+def _exchange_of(context: ServerRequestContext[Any, Any]) -> Exchange | None:
+    request = context.request
+    exchange = request.scope.get(EXCHANGE) if request is not None else None
+    return exchange if isinstance(exchange, Exchange) else None
 
 
 def _carries_a_result(body: bytes) -> bool:

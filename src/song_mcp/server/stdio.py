@@ -16,10 +16,12 @@ from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import SessionMessage
 from mcp.types import (
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCNotification,
     JSONRPCRequest,
     JSONRPCResponse,
     jsonrpc_message_adapter,
@@ -33,6 +35,7 @@ from song_mcp.server.sdk import low_level
 Received = SessionMessage | Exception
 """A message, or what is wrong with a line that is not one."""
 
+CANCELLED = "notifications/cancelled"
 QUIET_S = 0.5
 """How long, in seconds, serving waits for the next answer after the end of stdin."""
 READ_AHEAD = 1000
@@ -91,7 +94,11 @@ class Messages:
             return error
         if isinstance(message, JSONRPCRequest):
             self._unanswered += 1
-            self._deliveries.asked(message.id)
+            self._deliveries.gave_up(message.id)
+        elif isinstance(message, JSONRPCNotification) and message.method == CANCELLED:
+            request_id = cancelled_request_id_from_params(message.params)
+            if request_id is not None:
+                self._deliveries.gave_up(request_id)
         return SessionMessage(message)
 
     async def _until_answered(self) -> None:

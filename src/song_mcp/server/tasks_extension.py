@@ -11,7 +11,7 @@ became of the money.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,13 +32,14 @@ from mcp.types import (
 
 from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.server.adapt import text_result
+from song_mcp.server.delivery import ended_tasks, told_tasks
 from song_mcp.server.results import as_json, task_answer, task_result, task_text
 from song_mcp.songs import Task
-from song_mcp.studio import Answer, Handles, Phase, Standing, Studio
+from song_mcp.studio import Answer, Call, Handles, Phase, Standing, Studio
 
 Ctx = ServerRequestContext[Any, Any]
-HandOver = Callable[[CallToolResult, Ctx], None]
-"""Takes each result that a client is sent, and the request that it answers."""
+Answering = Callable[[Ctx], AbstractAsyncContextManager[Call]]
+"""Returns the call that is answered within, for a request. What its answer shows is set on it."""
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 LISTEN = "subscriptions/listen"
@@ -70,14 +71,14 @@ class UpdateParams(TaskParams):
 class TasksExtension(Extension):
     """Answers paid calls with handles, and questions about these handles.
 
-    It is the last to see the result of a tool's call, so it passes each result that is sent to
-    `hand_over`. A handle never shows the end of a task, so it is not passed on.
+    It is the last to see the result of a tool's call, so it tells what the answer shows. A handle
+    never shows the end of a task.
     """
 
     identifier = IDENTIFIER
 
-    def __init__(self, hand_over: HandOver) -> None:
-        self._hand_over = hand_over
+    def __init__(self, answering: Answering) -> None:
+        self._answering = answering
 
     def methods(self) -> Sequence[MethodBinding]:
         """Serve tasks/get, tasks/update and tasks/cancel."""
@@ -94,14 +95,16 @@ class TasksExtension(Extension):
         call_next: CallNext,
     ) -> HandlerResult:
         """Return the handle if the call began a task and has one, else its result as it is."""
-        result = await call_next(ctx)
-        if not isinstance(result, CallToolResult):
+        async with self._answering(ctx) as call:
+            result = await call_next(ctx)
+            if not isinstance(result, CallToolResult):
+                return result
+            call.told = told_tasks(result.structured_content)
+            handle: HandlerResult = (result.meta or {}).get(HANDLE_KEY)
+            if handle is not None:
+                return handle
+            call.ended = ended_tasks(result.structured_content)
             return result
-        handle: HandlerResult = (result.meta or {}).get(HANDLE_KEY)
-        if handle is not None:
-            return handle
-        self._hand_over(result, ctx)
-        return result
 
     async def _get(self, ctx: Ctx, params: TaskParams) -> HandlerResult:
         handles = _checked(ctx, params)
@@ -111,8 +114,11 @@ class TasksExtension(Extension):
         if standing.phase != "ended":
             return found
         is_error = standing.task.status != "completed"
-        result = await task_answer(ctx.lifespan_context, Answer(standing.task), is_error=is_error)
-        self._hand_over(result, ctx)
+        async with self._answering(ctx) as call:
+            answer = Answer(standing.task)
+            result = await task_answer(ctx.lifespan_context, answer, is_error=is_error)
+            call.told = told_tasks(result.structured_content)
+            call.ended = ended_tasks(result.structured_content)
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}
 
     async def _update(self, ctx: Ctx, params: UpdateParams) -> HandlerResult:

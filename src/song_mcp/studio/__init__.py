@@ -15,6 +15,7 @@ nothing else. `compose` joins the parts.
     catalog    finds clips and tasks by name, and reads audio and covers
     feed       tells waiting calls and the listener what changed
     handles    what clients may do that hold a task's handle
+    takes      which calls for another take are still being answered
     phase      how far a task has come
     results    how long a call waits, and what the studio answers
     supervise  keeps loops running after errors
@@ -31,11 +32,13 @@ from song_mcp.studio.results import AccountState, Action, Answer, State
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
+from song_mcp.studio.takes import Call, calling
 
 __all__ = [
     "AccountState",
     "Action",
     "Answer",
+    "Call",
     "Catalog",
     "Change",
     "Feed",
@@ -51,4 +54,5 @@ __all__ = [
     "State",
     "Studio",
     "Submitter",
+    "calling",
 ]

@@ -5,7 +5,7 @@ spends money, only the poller looks at tasks, and only the saver saves.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter
 from song_mcp.studio.supervise import going_on
+from song_mcp.studio.takes import Call, Takes
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Studio:
         self._submitter = submitter
         self._poller = poller
         self._saver = saver
+        self._takes = Takes()
 
     # Choosing --------------------------------------------------------------------------
 
@@ -162,8 +164,10 @@ class Studio:
         """Submit a request once, wait for the song as long as `wait` says, and return the task.
 
         A request equal to that of a task that is open, in doubt or not delivered joins that task,
-        unless `another_take`. Raises NotConfiguredError, InvalidRequestError, LimitReachedError or
-        JournalError before anything is sent; the task's status tells what happens afterwards.
+        unless `another_take`. A call for another take joins one that such a call began if no client
+        was told of it; it is refused while an equal task is in doubt. Raises NotConfiguredError,
+        InvalidRequestError, LimitReachedError or JournalError before anything is sent; the task's
+        status tells what happens afterwards.
         """
         begun = await self.begin(request, another_take=another_take)
         return Answer(await self._wait(begun.task, wait), begun.note)
@@ -171,8 +175,13 @@ class Studio:
     async def begin(self, request: Request, *, another_take: bool) -> Answer:
         """Begin to submit a request, as `submit` does; return its task without waiting."""
         provider = self._provider(request.model.service)
-        prepared = await self._submitter.pay(request, provider, join=not another_take)
-        note = messages.JOINED if prepared.joined else messages.remarks(request)
+        prepared = await self._submitter.pay(
+            request, provider, another_take=another_take, answered=self._takes.answered
+        )
+        if another_take:
+            self._takes.begun(prepared.task.local_id)
+        joined = messages.JOINED_TAKE if another_take else messages.JOINED
+        note = joined if prepared.joined else messages.remarks(request)
         return Answer(prepared.task, note)
 
     def _provider(self, service: ServiceName) -> Provider:
@@ -236,13 +245,20 @@ class Studio:
         except ServiceError as error:
             return str(error)
 
-    def delivered(self, task_ids: Sequence[str]) -> None:
-        """Write, in the background, that the end of these tasks was delivered to a client."""
-        self._work.start_soon(self._deliver, task_ids)
+    def delivered(self, call: Call) -> None:
+        """Write, in the background, what a client was told by the answer to this call."""
+        self._takes.told(call)
+        self._work.start_soon(self._deliver, call)
 
-    async def _deliver(self, task_ids: Sequence[str]) -> None:
+    async def _deliver(self, call: Call) -> None:
+        """Write it, also if the client hangs up at once."""
         with anyio.CancelScope(shield=True), going_on("writing a delivery"):
-            await self._journal.deliver(task_ids)  # also if the client hangs up at once
+            await self._journal.deliver(call.ended, call.told)
+            self._takes.written(call)
+
+    def lost(self, call: Call) -> None:
+        """Record that the answer to this call never reaches its client."""
+        self._takes.lost(call)
 
     # Looking up ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ outcome is in the journal before anyone is told.
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, repeat
 from typing import Any, TypeVar
 
@@ -61,16 +61,24 @@ class Submitter:
         self._sending: dict[str, anyio.Event] = {}
         self._closing = anyio.Event()
 
-    async def pay(self, request: Request, provider: Provider, *, join: bool) -> Prepared:
-        """Write the task and begin to send it, or with `join` return one that the request joins.
+    async def pay(
+        self, request: Request, provider: Provider, *, another_take: bool, answered: set[str]
+    ) -> Prepared:
+        """Write the task and begin to send it, or return one that the request joins.
 
-        Returns before the service has answered. Raises InvalidRequestError, LimitReachedError or
-        JournalError before anything is sent; the journal tells what happens afterwards.
+        `another_take` and `answered` are as in `Journal.prepare`. Returns before the service has
+        answered. Raises InvalidRequestError, LimitReachedError or JournalError before anything is
+        sent; the journal tells what happens afterwards.
         """
         submission = provider.prepare(request)
         await self._show_life()
-        new = _new_task(request, submission, provider.account_tag, self._liveness.token)
-        prepared = await self._journal.prepare(new, join=join, daily_limit=self._daily_limit)
+        new = replace(
+            _new_task(request, submission, provider.account_tag, self._liveness.token),
+            another_take=another_take,
+        )
+        prepared = await self._journal.prepare(
+            new, join=True, daily_limit=self._daily_limit, answered=answered
+        )
         if not prepared.joined:  # nothing is awaited between the row and its sending
             self._start(_Sending(prepared.task, new), provider)
         return prepared
