@@ -432,6 +432,83 @@ async def test_a_journal_that_may_not_grow_keeps_every_row_it_took(tmp_path: Pat
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
+# Newer ---------------------------------------------------------------------------------------
+
+NEWER_SYNTAX = "CREATE TRIGGER later AFTER INSERT ON tasks FOR EACH DAY BEGIN SELECT 1; END"
+
+
+def of_a_newer_version(db: sqlite3.Connection) -> None:
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+
+def with_what_only_a_newer_sqlite_can_parse(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TRIGGER later AFTER INSERT ON tasks BEGIN SELECT 1; END")
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'later'", (NEWER_SYNTAX,))
+
+
+def of_a_newer_version_and_sqlite(db: sqlite3.Connection) -> None:
+    with_what_only_a_newer_sqlite_can_parse(db)
+    of_a_newer_version(db)
+
+
+NEWER = [
+    of_a_newer_version,
+    with_what_only_a_newer_sqlite_can_parse,
+    of_a_newer_version_and_sqlite,
+]
+
+
+def change(path: Path, how: Callable[[sqlite3.Connection], object]) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        how(db)
+        db.commit()
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
+@pytest.mark.parametrize("make_newer", NEWER)
+async def test_a_journal_of_a_newer_version_is_neither_changed_nor_paid_from(
+    tmp_path: Path, make_newer: Callable[[sqlite3.Connection], None], *, is_open: bool
+) -> None:
+    path = tmp_path / "home" / "journal.sqlite3"
+    async with a_place(tmp_path) as place:
+        await place.open()
+        await place.pay(0)
+        if not is_open:
+            await place.close()
+        change(path, make_newer)
+        before = path.read_bytes()
+        if not is_open:
+            await place.open()
+        answer = await place.pay(1)
+        assert answer["error"] == "JournalError"
+        assert "made by a newer song-mcp" in answer["text"]
+        assert "Nothing was moved, sent or paid" in answer["text"]
+        assert path.read_bytes() == before
+        assert list(path.parent.glob("*.damaged-*")) == []
+        assert paid_posts(place.sandbox) == 1
+
+
+@pytest.mark.parametrize("make_newer", NEWER)
+async def test_a_journal_of_a_newer_version_is_not_read(
+    journal: Journal, make_newer: Callable[[sqlite3.Connection], None]
+) -> None:
+    await write(journal, "Early")
+    change(journal.path, make_newer)
+    for _ in range(2):
+        with pytest.raises(JournalError, match="made by a newer song-mcp"):
+            await titles(journal)
+        await journal.close()
+
+
+async def test_a_version_that_no_program_will_have_is_damage(journal: Journal) -> None:
+    await write(journal, "Early")
+    await journal.close()
+    change(journal.path, lambda db: db.execute("PRAGMA user_version = -7"))
+    with pytest.raises(JournalError, match="was damaged"):
+        await titles(journal)
+
+
 # Damaged -------------------------------------------------------------------------------------
 
 

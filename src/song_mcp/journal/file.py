@@ -4,7 +4,8 @@ Several processes share the file. Every write transaction is `BEGIN IMMEDIATE` i
 operating-system lock on a file beside it, and a read that meets a writer waits for that lock too.
 So a lock error is raised only if another process holds the lock for longer than `LOCK_WAIT_S`. A
 process works on the file in one thread at a time, never in the event loop's. A damaged file is set
-aside, never deleted. A file that cannot be written can still be read.
+aside, never deleted. A file that cannot be written can still be read. A file of a newer version is
+neither read nor written; as a newer process may migrate it at any time, each transaction looks.
 
 `journal_mode=DELETE` and `synchronous=EXTRA`: SQLite before 3.51.3 can corrupt a write-ahead log
 that several processes share, and most Pythons link an older one (`docs/architecture.md`).
@@ -37,7 +38,21 @@ LOCK_POLL_S = 0.001
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 LOCKED_ELSEWHERE = "another process holds it"
+CANNOT_PARSE = "malformed database schema"
+"""How SQLite's message begins if the text of a table, index or trigger cannot be parsed."""
+VERSIONS = 1000
+"""More than the file will ever have; a greater number is damage."""
+NEWER = (
+    "The journal was made by a newer song-mcp: update this one, or set SONG_MCP_HOME to another "
+    "folder. Nothing was moved, sent or paid."
+)
 NOT_OURS_TO_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """What is in the file cannot be, though SQLite finds no fault with it."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 class JournalFile:
@@ -67,6 +82,7 @@ class JournalFile:
             with self._locked():
                 db = self._opened_to_write()
                 with _begun(db, "BEGIN IMMEDIATE"):
+                    _version(db)  # raises an error if it is newer
                     result = work(db)
                     reach(before)
             reach(after)
@@ -89,6 +105,7 @@ class JournalFile:
             db = self._opened()
             try:
                 with _not_waiting(db), _begun(db, "BEGIN"):
+                    _version(db)
                     return work(db)
             except sqlite3.OperationalError as error:
                 if _code(error) not in LOCKED:
@@ -96,6 +113,7 @@ class JournalFile:
             with self._locked_if_writable():
                 db = self._opened()
                 with _begun(db, "BEGIN"):
+                    _version(db)
                     return work(db)
 
         return await self._in_thread(transaction)
@@ -127,7 +145,21 @@ class JournalFile:
         except sqlite3.DatabaseError as error:
             if _code(error) not in DAMAGE:
                 raise
+            if self._is_foreign(error):
+                raise JournalError(NEWER) from error
             raise JournalError(self._set_aside()) from error
+
+    def _is_foreign(self, error: sqlite3.DatabaseError) -> bool:
+        """Tell whether the error is about something in the schema that this program did not make.
+
+        A newer SQLite may have been given a trigger that this one cannot parse. If all of ours is
+        in the schema as we made it, the file is not damaged.
+        """
+        if not str(error).startswith(CANNOT_PARSE):
+            return False
+        with closing(_connected(f"{self.path.as_uri()}?mode=ro")) as db:
+            db.execute("PRAGMA writable_schema=ON")  # it is listed, however little of it is parsed
+            return _schema(db) > _schema_of(_version(db))
 
     # Opening ---------------------------------------------------------------------------
 
@@ -156,6 +188,7 @@ class JournalFile:
             self._inode = _inode_of(self.path)
             db = _connected(f"{self.path.as_uri()}?mode=rw")
             with _closed_on_failure(db):
+                _version(db)  # before anything that changes the file or parses its schema
                 db.execute("PRAGMA journal_mode=DELETE")
                 db.execute("PRAGMA synchronous=EXTRA")
                 _migrate(db)
@@ -168,7 +201,8 @@ class JournalFile:
         self._inode = _inode_of(self.path)
         db = _connected(f"{self.path.as_uri()}?mode=ro")
         with _closed_on_failure(db):
-            if _version(db) >= len(MIGRATIONS):
+            _version(db)
+            if _version(db) == len(MIGRATIONS):
                 return db
             copy = _connected(":memory:")
             with _closed_on_failure(copy), closing(db):
@@ -245,7 +279,27 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+    """Return which of the versions of the file this is; a newer one is refused.
+
+    Raises JournalError, or DamagedError for a number that no version has.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if not 0 <= version < VERSIONS:
+        raise DamagedError(f"version {version}")
+    if version > len(MIGRATIONS):
+        raise JournalError(NEWER)
+    return version
+
+
+def _schema(db: sqlite3.Connection) -> set[tuple[str, ...]]:
+    return {tuple(row) for row in db.execute("SELECT type, name, sql FROM sqlite_master")}
+
+
+def _schema_of(version: int) -> set[tuple[str, ...]]:
+    """Return the schema as this program makes it."""
+    with closing(_connected(":memory:")) as db:
+        _migrate(db, version)
+        return _schema(db)
 
 
 @contextmanager
@@ -294,10 +348,10 @@ def _begun(db: sqlite3.Connection, begin: str) -> Iterator[None]:
         raise
 
 
-def _migrate(db: sqlite3.Connection) -> None:
-    """Bring the file to the newest version, each step in a transaction of its own."""
+def _migrate(db: sqlite3.Connection, to: int | None = None) -> None:
+    """Bring the file to version `to` or the newest, each step in a transaction of its own."""
     done = _version(db)
-    for version, script in enumerate(MIGRATIONS[done:], start=done + 1):
+    for version, script in enumerate(MIGRATIONS[done:to], start=done + 1):
         with _begun(db, "BEGIN IMMEDIATE"):
             for statement in script.split(";\n"):
                 db.execute(statement)
