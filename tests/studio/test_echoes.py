@@ -85,7 +85,9 @@ def adapter(service: ServiceName, echo: Echo) -> Piapi | Gptge:
 
 async def paid(bench: Bench, service: ServiceName, echo: Echo, request: Request) -> Task:
     """Make one wish as a client does; returns the task when its fate is written."""
-    prepared = await bench.submitter.pay(request, adapter(service, echo), join=True)
+    prepared = await bench.submitter.pay(
+        request, adapter(service, echo), another_take=False, answered=set()
+    )
     return await bench._decided(prepared.task)  # noqa: SLF001
 
 
