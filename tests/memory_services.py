@@ -72,13 +72,16 @@ class MemoryServices:
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: Counter[str] = field(default_factory=Counter)
 
-    def providers(self) -> dict[ServiceName, Provider]:
-        """Return the real adapters of one process, which talk to these services."""
+    def providers(self, new: str = "") -> dict[ServiceName, Provider]:
+        """Return the real adapters of one process, which talk to these services.
+
+        With `new` at their end the keys are others, which these services take as well.
+        """
         piapi = httpx.MockTransport(partial(self._handle, "piapi"))
         gptge = httpx.MockTransport(partial(self._handle, "gptge"))
         return {
-            "piapi": Piapi(PIAPI_KEY, "https://api.piapi.ai", transport=piapi),
-            "gptge": Gptge(GPTGE_KEY, "https://api.gpt.ge", gptge),
+            "piapi": Piapi(PIAPI_KEY + new, "https://api.piapi.ai", transport=piapi),
+            "gptge": Gptge(GPTGE_KEY + new, "https://api.gpt.ge", gptge),
         }
 
     def accept(self, service: ServiceName, asked: str = "", song_s: float | None = None) -> Made:

@@ -47,6 +47,15 @@ NO_LONGER_POLLED = (
 )
 
 
+def joined_elsewhere(task: Task) -> str:
+    """Say that the task that a call joined was paid with another key or base URL."""
+    service = SERVICES[task.service]
+    return (
+        f"{task.public_id} was paid with another {service.key_variable} or "
+        f"{service.base_url_variable} than those set now."
+    )
+
+
 def remarks(request: Request) -> str:
     """Say what an extension does that the person may not expect; "" if nothing."""
     if not isinstance(request, ExtensionRequest):

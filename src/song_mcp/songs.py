@@ -479,7 +479,7 @@ class Task:
     `looked_at` is when the service was last asked about it. `balance_usd` is the account's balance
     just before the task was sent, if the service tells it. `linked_to` is the task in doubt that
     this one was submitted again for. `unfollowed_at` is when somebody asked to have it polled no
-    more.
+    more. `followed_by` is the mark of the account at the service that looks at it.
     """
 
     local_id: str
@@ -504,6 +504,7 @@ class Task:
     balance_usd: float | None = None
     linked_to: str = ""
     unfollowed_at: datetime | None = None
+    followed_by: str = ""
 
     @property
     def public_id(self) -> str:

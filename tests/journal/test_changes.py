@@ -68,7 +68,7 @@ async def test_what_no_client_sees_is_no_change(journal: Journal) -> None:
     await journal.record(task.local_id, DONE)
     before = await news(journal)
     await journal.record(task.local_id, DONE)
-    await journal.claim_looks("", 60.0, 9, lambda age_s: age_s + 5)
+    await journal.claim_looks("piapi", "", 60.0, 9, lambda age_s: age_s + 5)
     assert await journal.claim_saves(SaveClaim("", "me", 5))
     await journal.deliver(["t1"])
     assert await news(journal, before.number) == before

@@ -69,9 +69,21 @@ async def test_an_equal_request_joins_no_closed_task(journal: Journal) -> None:
     assert not await is_joined(journal)
 
 
-async def test_an_equal_request_of_another_account_does_not_join(journal: Journal) -> None:
-    await accepted(journal)
-    assert not await is_joined(journal, replace(NEW, account="theirs"))
+async def test_an_equal_request_of_another_account_joins_unless_its_own_has_one(
+    journal: Journal,
+) -> None:
+    """It may be the same account under a new key; the answer says that the key is another."""
+    ours = await accepted(journal)
+    theirs = replace(NEW, account="theirs")
+    joined = await journal.prepare(theirs, join=True)
+    assert (joined.task.local_id, joined.joined, joined.is_of_another) == (ours, True, True)
+    own = await prepared(journal, theirs)
+    later = await prepared(journal)
+    joined = await journal.prepare(theirs, join=True)
+    assert (joined.task.local_id, joined.is_of_another) == (own, False)
+    assert (await journal.prepare(NEW, join=True)).task.local_id == later
+    wish = replace(theirs, another_take=True)
+    assert not (await journal.prepare(wish, join=True)).joined
 
 
 @pytest.mark.parametrize("ended", ["completed", "failed"])
@@ -129,7 +141,7 @@ async def test_a_task_that_is_joined_is_polled_again(journal: Journal) -> None:
     await journal.unfollow(local_id)
     joined = await journal.prepare(NEW, join=True)
     assert joined.task.unfollowed_at is None
-    assert await journal.next_look_s("ours") is not None
+    assert await journal.next_look_s("piapi", "ours") is not None
 
 
 async def test_joining_one_task_leaves_others_as_they_are(journal: Journal) -> None:
@@ -286,7 +298,7 @@ def in_ten_seconds(age_s: float) -> float:
 
 
 async def claimed(journal: Journal, *, slack_s: float = 0.0, limit: int = 50) -> list[str]:
-    tasks = await journal.claim_looks("ours", slack_s, limit, in_ten_seconds)
+    tasks = await journal.claim_looks("piapi", "ours", slack_s, limit, in_ten_seconds)
     return [task.task_id for task in tasks]
 
 
@@ -294,13 +306,13 @@ async def test_the_first_look_is_due_after_two_seconds_and_claimed_once(
     journal: Journal, clock: ManualClock
 ) -> None:
     await accepted(journal)
-    assert await journal.next_look_s("ours") == 2.0
+    assert await journal.next_look_s("piapi", "ours") == 2.0
     clock.elapsed_s += 1.5
     assert await claimed(journal) == []
     clock.elapsed_s += 0.5
     assert await claimed(journal) == ["t1"]
     assert await claimed(journal) == []
-    assert await journal.next_look_s("ours") == 10.0
+    assert await journal.next_look_s("piapi", "ours") == 10.0
 
 
 async def test_with_slack_what_is_due_soon_is_claimed_too(
@@ -318,17 +330,79 @@ async def test_claims_are_limited_and_the_longest_due_comes_first(
     for key in ("t1", "t2"):
         await accepted(journal, NEW, key)
         clock.elapsed_s += 1.0
-    assert await journal.next_look_s("ours") == 0.0, "that of the first"
+    assert await journal.next_look_s("piapi", "ours") == 0.0, "that of the first"
     clock.elapsed_s += 5.0
     assert await claimed(journal, limit=1) == ["t1"]
     assert await claimed(journal, limit=1) == ["t2"]
 
 
-async def test_nobody_looks_at_another_accounts_tasks(journal: Journal, clock: ManualClock) -> None:
-    await accepted(journal, replace(NEW, account="theirs"))
-    clock.elapsed_s += 2.0
-    assert await journal.next_look_s("ours") is None
+THEIRS = replace(NEW, account="theirs")
+
+
+async def test_another_accounts_task_is_looked_at_when_its_own_has_not_for_long(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await accepted(journal, THEIRS)
+    assert await journal.next_look_s("piapi", "ours") == 32.0
+    clock.elapsed_s += 31.0
     assert await claimed(journal) == []
+    clock.elapsed_s += 1.0
+    assert await claimed(journal) == ["t1"]
+    assert await journal.next_look_s("piapi", "theirs") == -30.0, "its own may look as before"
+    assert [task.followed_by for task in await found(journal, local_id)] == ["theirs"]
+
+
+async def test_an_account_that_sees_nothing_tries_ever_more_rarely(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal, THEIRS)
+    clock.elapsed_s += 2.0
+    tried = []
+    for _ in range(7):
+        clock.elapsed_s += await journal.next_look_s("piapi", "ours") or 0.0
+        assert await claimed(journal) == ["t1"]
+        assert await claimed(journal) == []
+        tried.append(clock.elapsed_s - 2.0)
+    assert tried == [30.0 * 2**number for number in range(7)]
+    clock.elapsed_s += 30 * DAY_S
+    assert await claimed(journal) == ["t1"], "also after the hour, as nobody has looked since"
+
+
+async def test_an_account_that_was_able_to_look_follows_the_task(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await accepted(journal, THEIRS)
+    clock.elapsed_s += 32.0
+    assert await claimed(journal) == ["t1"]
+    await journal.record_all({local_id: report("processing")}, "ours")
+    assert [task.followed_by for task in await found(journal, local_id)] == ["ours"]
+    assert await journal.next_look_s("piapi", "ours") == 5.0
+    assert await journal.next_look_s("piapi", "theirs") == 35.0
+    clock.elapsed_s += 5.0
+    assert await claimed(journal) == ["t1"]
+    await journal.record_all({local_id: report("processing")}, "ours")
+    assert await journal.next_look_s("piapi", "ours") == 10.0, "as it was planned"
+
+
+async def test_own_looks_go_first_and_no_other_service_is_looked_at(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal, THEIRS, "t1")
+    clock.elapsed_s += 1.0
+    await accepted(journal, NEW, "t2")
+    assert await journal.next_look_s("gptge", "ours") is None
+    clock.elapsed_s += 60.0
+    assert await claimed(journal, limit=1) == ["t2"]
+    assert await claimed(journal) == ["t1"]
+
+
+async def test_with_the_clock_set_back_another_account_looks_when_the_own_one_would(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal, THEIRS)
+    clock.jumped_s = -HOUR_S
+    assert await claimed(journal) == ["t1"]
+    assert await journal.next_look_s("piapi", "ours") == 30.0
 
 
 async def test_only_open_tasks_that_have_an_id_are_looked_at(
@@ -350,7 +424,7 @@ async def test_a_task_that_is_polled_no_more_is_not_claimed(
     local_id = await accepted(journal)
     await journal.unfollow(local_id)
     clock.elapsed_s += 2.0
-    assert await journal.next_look_s("ours") is None
+    assert await journal.next_look_s("piapi", "ours") is None
     assert await claimed(journal) == []
 
 
@@ -360,9 +434,9 @@ async def test_after_an_hour_no_look_is_due_but_the_one_that_was_planned_in_it(
     await accepted(journal)
     clock.elapsed_s += HOUR_S - 1.0
     assert await claimed(journal) == ["t1"], "planned at 2 s"
-    assert await journal.next_look_s("ours") == 10.0, "it is young still"
+    assert await journal.next_look_s("piapi", "ours") == 10.0, "it is young still"
     clock.elapsed_s += 1.0
-    assert await journal.next_look_s("ours") is None, "planned for after the hour"
+    assert await journal.next_look_s("piapi", "ours") is None, "planned for after the hour"
     clock.elapsed_s += HOUR_S
     assert await claimed(journal) == []
 
@@ -383,12 +457,12 @@ async def test_a_look_planned_over_two_minutes_ahead_is_due_at_once(
 ) -> None:
     await accepted(journal)
     clock.jumped_s = -118.0
-    assert await journal.next_look_s("ours") == 120.0
+    assert await journal.next_look_s("piapi", "ours") == 120.0
     assert await claimed(journal) == []
     clock.jumped_s = -118.5
-    assert (await journal.next_look_s("ours") or 0.0) < 0
+    assert (await journal.next_look_s("piapi", "ours") or 0.0) < 0
     assert await claimed(journal) == ["t1"]
-    assert await journal.next_look_s("ours") == 5.0, "of a task that is not made yet"
+    assert await journal.next_look_s("piapi", "ours") == 5.0, "of a task that is not made yet"
 
 
 # Clips --------------------------------------------------------------------------------------

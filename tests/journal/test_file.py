@@ -19,7 +19,7 @@ import pytest
 from song_mcp.errors import JournalError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.schema import CHANGES, FIRST, MIGRATIONS, PROMISES, UNFOLLOWED
+from song_mcp.journal.schema import CHANGES, FIRST, MIGRATIONS, PROMISES, TAKES, UNFOLLOWED
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
@@ -80,7 +80,7 @@ def make_first_version(path: Path) -> None:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 5, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 6, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -107,12 +107,14 @@ async def test_what_the_second_version_followed_is_followed_still(journal: Journ
         db.executescript(f"{PROMISES}; PRAGMA user_version = 2;")
         db.execute("UPDATE tasks SET account = 'a', created_at = ?", (NOON.timestamp() - 60,))
         db.commit()
-    assert [task.local_id for task in await journal.claim_looks("a", 0, 9, float)] == ["local-2"]
+    assert [task.local_id for task in await journal.claim_looks("gptge", "a", 0, 9, float)] == [
+        "local-2"
+    ]
     still_open = await journal.find("t2")
     assert still_open is not None
     assert still_open.unfollowed_at is None
     await journal.unfollow("local-2")
-    assert await journal.next_look_s("a") is None
+    assert await journal.next_look_s("gptge", "a") is None
 
 
 async def test_the_third_version_keeps_its_rows_and_counts_changes_from_now_on(
@@ -139,6 +141,22 @@ async def test_what_the_fourth_version_made_is_no_other_take(journal: Journal) -
     assert not first.joined
     assert (await journal.prepare(new, join=True)).task == first.task
     assert await titles(journal) == ["Ended", "Open", "Quay"]
+
+
+async def test_what_the_fifth_version_followed_is_followed_by_the_account_that_paid(
+    journal: Journal,
+) -> None:
+    make_first_version(journal.path)
+    with closing(sqlite3.connect(journal.path)) as db:
+        db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
+        for statement in f"{CHANGES};\n{TAKES}".split(";\n"):
+            db.execute(statement)
+        db.execute("UPDATE tasks SET account = 'a' WHERE local_id = 'local-2'")
+        db.execute("PRAGMA user_version = 5")
+        db.commit()
+    still_open = await journal.find("t2")
+    assert still_open is not None
+    assert still_open.followed_by == "a"
 
 
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:

@@ -125,7 +125,7 @@ async def test_a_new_task_is_written_with_all_that_is_known_of_it(
     task = (await journal.prepare(NEW, join=True)).task
     assert task == Task(
         task.local_id, "piapi", "udio", "song", "submitting", START,
-        title="Quay", description="waltz", request={"description": "waltz"},
+        title="Quay", description="waltz", request={"description": "waltz"}, followed_by="ours",
     )  # fmt: skip
     assert task.local_id.startswith("local-")
     assert len(task.local_id) == len("local-") + 20
@@ -224,6 +224,7 @@ async def test_submitting_again_writes_the_same_task_and_closes_the_doubt(
     assert task == Task(
         task.local_id, "piapi", "udio", "song", "submitting", START + timedelta(seconds=60),
         title="Quay", description="waltz", request={"description": "waltz"}, linked_to=local_id,
+        followed_by="theirs",
     )  # fmt: skip
     closed = await now(journal, local_id)
     assert (closed.status, closed.finished_at) == ("abandoned", task.created_at)
@@ -257,9 +258,9 @@ async def test_a_merged_task_that_runs_is_looked_at_when_the_found_one_was_to_be
     await journal.doubt(local_id, NEW, "?")
     clock.elapsed_s += 100.0
     found = (await journal.adopt("piapi", "ours", replace(RUNNING, task_id="far"))).task
-    await journal.claim_looks("ours", 0.0, 9, lambda age_s: age_s + 25.0)
+    await journal.claim_looks("piapi", "ours", 0.0, 9, lambda age_s: age_s + 25.0)
     await journal.merge(await now(journal, local_id), found)
-    assert await journal.next_look_s("ours") == 25.0
+    assert await journal.next_look_s("piapi", "ours") == 25.0
 
 
 async def test_a_task_is_not_merged_unless_it_is_in_doubt(journal: Journal) -> None:

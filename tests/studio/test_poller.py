@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from song_mcp.errors import NoAnswerError, PausedError
+from song_mcp.errors import BadKeyError, NoAnswerError, PausedError, UnknownTaskError
 from song_mcp.journal import Journal, NewTask
 from song_mcp.providers import Provider
 from song_mcp.songs import Report, ServiceName, Task
@@ -129,6 +129,64 @@ async def test_of_several_processes_one_makes_the_look_that_is_due(world: World)
         assert world.services.looks == {"piapi": 6}, "at 2, 10, 20, 25, 30 and 35 s"
         assert world.services.most_at_once[task.task_id] == 1
         assert [t.task_id for f in (one, two, three) for t in f.ended] == [task.task_id]
+
+
+# A changed key -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_a_task_of_the_key_before_is_followed_with_the_new_one(
+    world: World, service: ServiceName
+) -> None:
+    async with world.follower() as before:
+        task = await world.submitted(before, service, song_s=100.0)
+        await world.clock.run(3.0)
+    async with world.follower(world.services.providers(new="2")) as now:
+        await world.clock.run(150.0)
+        assert [each.task_id for each in now.ended] == [task.task_id]
+
+
+async def test_the_process_of_the_tasks_own_key_makes_all_its_looks(world: World) -> None:
+    async with (
+        world.follower() as own,
+        world.follower(world.services.providers(new="2")) as other,
+    ):
+        await world.submitted(own, "piapi", song_s=32.0)
+        await world.clock.run(60.0)
+        assert world.services.looks == {"piapi": 6}, "at 2, 10, 20, 25, 30 and 35 s"
+        assert other.ended == []
+
+
+@dataclass
+class OneAccount(Teller):
+    """A service that shows only `seen`, and refuses every other look."""
+
+    seen: str = ""
+    refusal: Exception = field(default_factory=lambda: BadKeyError("Not yours."))
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, task_id: str) -> Report:
+        self.asked.append(task_id)
+        if task_id != self.seen:
+            raise self.refusal
+        return Report(task_id, "processing", "on")
+
+
+@pytest.mark.parametrize("refusal", [BadKeyError("Not yours."), UnknownTaskError("Nothing.")])
+async def test_a_look_that_another_account_is_refused_says_nothing_of_task_or_service(
+    world: World, refusal: Exception
+) -> None:
+    async with world.follower() as before:
+        other = await world.submitted(before, "piapi", song_s=10_000.0)
+    service = OneAccount(refusal=refusal)
+    async with world.follower({"piapi": service}) as now:
+        own = await world.submitted(now, "piapi", song_s=10_000.0)
+        service.seen = own.task_id
+        await world.clock.run(1000.0)
+        assert (await world.known(now, other)).status == "pending"
+        assert service.asked.count(other.task_id) == 6, "32 s after it was made, 62, 122 ... 962 s"
+        planned = len(looks(1000.0)) - 2
+        assert service.asked.count(own.task_id) >= planned, "no pause, whatever the others met"
 
 
 async def test_the_open_tasks_of_gptge_go_in_one_request(world: World) -> None:

@@ -14,7 +14,7 @@ from typing import cast
 from song_mcp.errors import InvalidRequestError, LimitReachedError
 from song_mcp.journal import rows, writes
 from song_mcp.journal.transitions import AT_SERVICE
-from song_mcp.journal.values import NewTask, Pace, Prepared, Recorded, SaveClaim, Spending
+from song_mcp.journal.values import Looker, NewTask, Pace, Prepared, Recorded, SaveClaim, Spending
 from song_mcp.songs import Report, Task
 
 DAY_S = 24 * 3600.0
@@ -24,17 +24,20 @@ FAR_AHEAD_S = 120.0
 """A look planned further ahead, in seconds, is due: the clock was set back since."""
 UNBORN_S = 5.0
 """The seconds from a look to the next one if, by a clock set back, the task is not made yet."""
+ABSENT_S = 30.0
+"""How many seconds a look must be overdue before another account of the service tries to make it.
+A process of the task's own account would have made it by then."""
 FIRST_RETRY_S = 60.0
 """The seconds from the first try to save a clip to the second one; each later wait is four times as
 long."""
 
 JOINABLE = """
-SELECT * FROM tasks WHERE fingerprint = :fingerprint AND account = :account AND (
+SELECT * FROM tasks WHERE fingerprint = :fingerprint AND (
     status IN ('submitting', 'pending', 'processing', 'in_doubt')
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since)
 ) AND (NOT :another_take OR another_take AND told_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))
-) ORDER BY created_at DESC, rowid DESC LIMIT 1
+) ORDER BY account = :account DESC, created_at DESC, rowid DESC LIMIT 1
 """
 DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY created_at DESC, rowid DESC LIMIT 1"
 UNTOLD_TAKES = """
@@ -47,20 +50,20 @@ PAID_SINCE = (
     "FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ?"
 )
 POLLED = (
-    "status IN ('pending', 'processing') AND task_id != '' AND account = :account "
+    "status IN ('pending', 'processing') AND task_id != '' AND service = :service "
     "AND unfollowed_at IS NULL "
     "AND (next_look_at <= created_at + :polled_for OR created_at > :now - :polled_for)"
 )
+PLANNED = "CASE WHEN next_look_at > :far THEN 0 ELSE next_look_at END"
+DUE_AT = (
+    f"CASE WHEN followed_by = :account THEN {PLANNED} "
+    f"ELSE max({PLANNED} + :absent, other_look_at) END"
+)
 DUE = (
-    f"{POLLED} AND (next_look_at <= :soon OR next_look_at > :far) "
-    "ORDER BY next_look_at, rowid LIMIT :limit"
+    f"{POLLED} AND {DUE_AT} <= :soon "
+    "ORDER BY followed_by != :account, next_look_at, rowid LIMIT :limit"
 )
-NEXT_LOOK = (
-    # both parts are constants of ours
-    "SELECT min(CASE WHEN next_look_at > :far THEN 0 ELSE next_look_at END) "  # noqa: S608  # nosec B608
-    "FROM tasks "
-    f"WHERE {POLLED}"
-)
+NEXT_LOOK = f"SELECT min({DUE_AT}) FROM tasks WHERE {POLLED}"  # noqa: S608 - constants  # nosec B608
 DUE_SAVES = """
 SELECT clips.local_id, clips.clip_id, clips.save_tries FROM clips
 JOIN tasks ON tasks.local_id = clips.local_id
@@ -89,7 +92,9 @@ def joined_or_written(
     if earlier is not None:
         if earlier["unfollowed_at"] is not None:
             writes.follow_again(db, earlier["local_id"])
-        return Prepared(rows.task(db, earlier["local_id"]), joined=True)
+        is_of_another = earlier["account"] != new.account
+        task = rows.task(db, earlier["local_id"])
+        return Prepared(task, joined=True, is_of_another=is_of_another)
     if new.another_take:
         _check_doubts(db, new)
     return Prepared(written(db, new, now, daily_limit), joined=False)
@@ -106,9 +111,10 @@ def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int |
 def _joinable(
     db: sqlite3.Connection, new: NewTask, now: float, answered: Sequence[str]
 ) -> sqlite3.Row | None:
-    """Return the row of the account's newest task that a request equal to `new` joins, or None.
+    """Return the row of the newest task that a request equal to `new` joins, or None.
 
-    That is a task still open or in doubt, or one that ended within the last 24 hours and whose end
+    Those of the same account go first: another account may be the same one under a new key. It is a
+    task still open or in doubt, or one that ended within the last 24 hours and whose end
     was delivered to no client. A call for another take joins only another take of which no client
     was told, and none of `answered`, of which a client is being told just now.
     """
@@ -156,44 +162,58 @@ def check_limit(db: sqlite3.Connection, daily_limit: int | None, now: float) -> 
         )
 
 
-def record(db: sqlite3.Connection, local_id: str, report: Report | None, stamp: float) -> Recorded:
+def record(
+    db: sqlite3.Connection, local_id: str, report: Report | None, stamp: float, account: str = ""
+) -> Recorded:
     """Record a report of a task that its service still works on; an ended one stays as it is.
 
     Without a report only the task is returned. `stamp` is the time of the look, or of the
-    submission if its answer holds the report.
+    submission if its answer holds the report. The `account` that looked ("": the task's own one)
+    follows the task from now on.
     """
     before = rows.task_row(db, local_id)
     if report is not None:
         writes.report(db, before, report, stamp)
         writes.looked(db, local_id, stamp)
+        if account:
+            writes.follow(db, local_id, account, stamp + UNBORN_S)
     task = rows.task(db, local_id)
     was_open = before["status"] in AT_SERVICE
     return Recorded(task, ended_now=was_open and not task.is_open)
 
 
 def claim_looks(
-    db: sqlite3.Connection, account: str, now: float, slack_s: float, limit: int, pace: Pace
+    db: sqlite3.Connection, who: Looker, now: float, slack_s: float, limit: int, pace: Pace
 ) -> list[Task]:
-    """Return the polled tasks of an account whose look is due, with their next look planned.
+    """Return the polled tasks that `who` is to look at now, with their next look planned.
 
     No other process claims the same look. Looks that are due within `slack_s` seconds are claimed
-    too, and at most `limit` of them. `pace` maps an age to the age of the next look.
+    too, and at most `limit` of them. `pace` maps an age to the age of the next look. Last come the
+    tasks of the service's other accounts that nobody has looked at for long: the key may have been
+    changed. Each such try is followed by one after twice the time, and leaves the plan of the
+    task's own account as it is.
     """
-    values = {"account": account, "now": now, "polled_for": POLLED_FOR_S}
-    values |= {"soon": now + slack_s, "far": now + FAR_AHEAD_S, "limit": limit}
+    values = _who_looks(who, now) | {"soon": now + slack_s, "limit": limit}
     tasks = rows.tasks_where(db, DUE, values)
     for task in tasks:
+        if task.followed_by != who.account:
+            writes.plan_other_look(db, task.local_id, ABSENT_S, now)
+            continue
         age_s = now - task.created_at.timestamp()
         ahead_s = pace(age_s) - age_s if age_s >= 0 else UNBORN_S
         writes.plan_look(db, task.local_id, now + ahead_s)
     return tasks
 
 
-def next_look_at(db: sqlite3.Connection, account: str, now: float) -> float | None:
-    """Return the time at which the next look of an account is due, or None if none is."""
-    values = {"account": account, "now": now, "polled_for": POLLED_FOR_S}
-    found = db.execute(NEXT_LOOK, values | {"far": now + FAR_AHEAD_S}).fetchone()[0]
+def next_look_at(db: sqlite3.Connection, who: Looker, now: float) -> float | None:
+    """Return the time at which the next look of `who` is due, or None if none is."""
+    found = db.execute(NEXT_LOOK, _who_looks(who, now)).fetchone()[0]
     return None if found is None else float(found)
+
+
+def _who_looks(who: Looker, now: float) -> dict[str, object]:
+    times = {"now": now, "polled_for": POLLED_FOR_S, "far": now + FAR_AHEAD_S, "absent": ABSENT_S}
+    return {"service": who.service, "account": who.account, **times}
 
 
 def claim_saves(db: sqlite3.Connection, claim: SaveClaim, now: float) -> list[tuple[str, str]]:

@@ -108,6 +108,7 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         balance_usd=row["balance_usd"],
         linked_to=row["linked_to"],
         unfollowed_at=_time(row["unfollowed_at"]),
+        followed_by=row["followed_by"],
     )
 
 

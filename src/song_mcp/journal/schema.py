@@ -154,5 +154,13 @@ ALTER TABLE tasks ADD COLUMN another_take INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN told_at REAL
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES)
+# Which account follows a task: the one that paid, or another one that was able to look at it since
+# (the key or the base URL was changed); and when the next account may try to.
+FOLLOWERS = """
+ALTER TABLE tasks ADD COLUMN followed_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN other_look_at REAL NOT NULL DEFAULT 0;
+UPDATE tasks SET followed_by = account
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -19,6 +19,7 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import changes, claims, lookup, rows, writes
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.values import (
+    Looker,
     Meaning,
     News,
     NewTask,
@@ -248,29 +249,38 @@ class Journal:
         """Return up to ten tasks that a service is working on, oldest first."""
         return await self._file.read(lambda db: rows.tasks_where(db, RUNNING, (service,)))
 
-    async def claim_looks(self, account: str, slack_s: float, limit: int, pace: Pace) -> list[Task]:
-        """Return the account's tasks whose look is due; this process alone is to make it."""
-        now = self._stamp()
+    async def claim_looks(
+        self, service: ServiceName, account: str, slack_s: float, limit: int, pace: Pace
+    ) -> list[Task]:
+        """Return the tasks that the account is to look at now; this process alone is to do it."""
+        now, who = self._stamp(), Looker(service, account)
         return await self._file.write(
-            "claim", lambda db: claims.claim_looks(db, account, now, slack_s, limit, pace)
+            "claim", lambda db: claims.claim_looks(db, who, now, slack_s, limit, pace)
         )
 
-    async def next_look_s(self, account: str) -> float | None:
+    async def next_look_s(self, service: ServiceName, account: str) -> float | None:
         """Return the seconds until the account's next look is due, or None if none is planned."""
-        now = self._stamp()
-        due = await self._file.read(lambda db: claims.next_look_at(db, account, now))
+        now, who = self._stamp(), Looker(service, account)
+        due = await self._file.read(lambda db: claims.next_look_at(db, who, now))
         return None if due is None else due - now
 
     async def record(self, local_id: str, report: Report) -> Recorded:
         """Record what a service reported just now; an ended task stays as it ended."""
         return (await self.record_all({local_id: report}))[0]
 
-    async def record_all(self, reports: Mapping[str, Report]) -> Sequence[Recorded]:
-        """Record reports, by the task's id of ours, in one transaction."""
+    async def record_all(
+        self, reports: Mapping[str, Report], account: str = ""
+    ) -> Sequence[Recorded]:
+        """Record reports, by the task's id of ours, in one transaction.
+
+        The `account` that looked follows the tasks from now on; "" leaves them to their own.
+        """
         stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> Sequence[Recorded]:
-            return [claims.record(db, key, report, stamp) for key, report in reports.items()]
+            return [
+                claims.record(db, key, report, stamp, account) for key, report in reports.items()
+            ]
 
         return await self._file.write("record", work)
 
@@ -282,7 +292,7 @@ class Journal:
             row = rows.find_row(db, report.task_id, service)
             known = row["local_id"] if row is not None else None
             local_id = known or writes.insert_foreign(db, service, account, report, stamp)
-            return claims.record(db, local_id, report, stamp)
+            return claims.record(db, local_id, report, stamp, account)
 
         return await self._file.write("adopt", work)
 

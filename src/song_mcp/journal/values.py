@@ -43,10 +43,14 @@ class NewTask:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task that is ready to be submitted, or if `joined` an earlier one with an equal request."""
+    """A task that is ready to be submitted, or if `joined` an earlier one with an equal request.
+
+    `is_of_another` tells that another account paid for the one that is joined.
+    """
 
     task: Task
     joined: bool
+    is_of_another: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class Recorded:
 
     task: Task
     ended_now: bool
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Who looks at tasks: the account behind the key that a service has now."""
+
+    service: ServiceName
+    account: str
 
 
 @dataclass(frozen=True)

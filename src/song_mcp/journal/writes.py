@@ -28,6 +28,7 @@ MERGED = (
     "delivered_at",
     "looked_at",
     "next_look_at",
+    "followed_by",
     "asked",
 )
 """The columns, beside the status, that a task in doubt takes from the one it turns out to be."""
@@ -35,15 +36,16 @@ MERGED = (
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
     local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
-    owner, linked_to, another_take, created_at, next_look_at
+    followed_by, owner, linked_to, another_take, created_at, next_look_at
 ) VALUES (
     :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
-    :wire, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2
+    :wire, :account, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2
 )
 """
 INSERT_FOREIGN = """
-INSERT INTO tasks (local_id, service, task_id, account, model, kind, status, created_at)
-VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)
+INSERT INTO tasks (
+    local_id, service, task_id, account, followed_by, model, kind, status, created_at
+) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?)
 """
 BEGIN = """
 UPDATE tasks SET sent_at = ?, balance_usd = ?
@@ -207,7 +209,8 @@ def insert_foreign(
     """Write a task that was made elsewhere, without its report; return its new id of ours."""
     local_id = new_local_id()
     created_at = told.created_at.timestamp() if told.created_at else stamp
-    values = (local_id, service, told.task_id, account, told.model, told.kind, created_at)
+    accounts = (account, account)
+    values = (local_id, service, told.task_id, *accounts, told.model, told.kind, created_at)
     db.execute(INSERT_FOREIGN, values)
     return local_id
 
@@ -239,6 +242,26 @@ def looked(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
 def plan_look(db: sqlite3.Connection, local_id: str, stamp: float) -> None:
     """Write when the next look at a task is due."""
     db.execute("UPDATE tasks SET next_look_at = ? WHERE local_id = ?", (stamp, local_id))
+
+
+def plan_other_look(db: sqlite3.Connection, local_id: str, least_s: float, stamp: float) -> None:
+    """Write that another account looks at a task, which its own one has not done for some time.
+
+    It may do so again when the task has been left alone for twice as long, and after `least_s`.
+    """
+    db.execute(
+        "UPDATE tasks SET other_look_at = ? + max(?, ? - next_look_at) WHERE local_id = ?",
+        (stamp, least_s, stamp, local_id),
+    )
+
+
+def follow(db: sqlite3.Connection, local_id: str, account: str, next_at: float) -> None:
+    """Write that an account was able to look at a task: if it is another one, it follows it now."""
+    db.execute(
+        "UPDATE tasks SET followed_by = ?, next_look_at = ? "
+        "WHERE local_id = ? AND followed_by != ?",
+        (account, next_at, local_id, account),
+    )
 
 
 def unfollow(db: sqlite3.Connection, local_id: str, stamp: float) -> None:

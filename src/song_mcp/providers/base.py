@@ -9,8 +9,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from song_mcp.songs import Report, Request, ServiceName
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,22 @@ class Account:
 
 
 def account_tag(service: ServiceName, base_url: str, key: str) -> str:
-    """Return a mark of the account behind `key`, from which nobody can compute the key."""
-    return hashlib.sha256(f"{service} {base_url} {key}".encode()).hexdigest()[:12]
+    """Return a mark of the account behind `key`, from which nobody can compute the key.
+
+    Two spellings of one base URL have the same mark.
+    """
+    place = _normal(base_url)
+    return hashlib.sha256(f"{service} {place} {key}".encode()).hexdigest()[:12]
+
+
+def _normal(base_url: str) -> str:
+    """Return the normal form of a base URL: case, default port, last slash, loopback's names."""
+    parts = urlsplit(base_url)
+    host = (parts.hostname or "").rstrip(".")
+    host = LOOPBACK if host in LOOPBACK_NAMES else host
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 @runtime_checkable

@@ -5,6 +5,11 @@ one journal makes it, and if that process dies another one makes the next look. 
 a task is under way in this process, however many calls want it. A failed look never changes a task.
 The report of every other look is in the journal before anyone is told.
 
+A task is looked at with the key that its service has now. If that is not the key that paid, a look
+that is long overdue may show whether it is another key of the same account: then the task is
+followed with it. If it is not, the answer says nothing about the task or the service, and is tried
+again ever more rarely (`Journal.claim_looks`).
+
 The pace depends on the task's age and is not exponential: looks 2, 10 and 20 s after submission
 (refusals and quick failures show early), then every 5 s; after five minutes the interval is 5 % of
 the age, at most 30 s. At a steady pace, requests per minute times mean delay is constant, so
@@ -19,7 +24,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
-from song_mcp.errors import NotFoundError, ServiceError, SongError
+from song_mcp.errors import BadKeyError, NotFoundError, ServiceError, SongError
 from song_mcp.journal import Journal, Recorded
 from song_mcp.providers import Batching, Provider
 from song_mcp.songs import SERVICES, Report, ServiceName, Task
@@ -136,7 +141,7 @@ class Poller:
 
     async def _next_look_s(self, service: ServiceName) -> float:
         """Return the seconds until the service's next look is due; infinite if none is planned."""
-        seconds = await self._journal.next_look_s(self._providers[service].account_tag)
+        seconds = await self._journal.next_look_s(service, self._providers[service].account_tag)
         return math.inf if seconds is None else seconds
 
     async def _start_due_looks(
@@ -146,9 +151,10 @@ class Poller:
         for task in due:
             self._takeoff(task)
         provider = self._providers[service]
-        if isinstance(provider, Batching) and len(due) > 1:
-            work.start_soon(self._look_at_many, provider, due)
-            return
+        ours = [task for task in due if not self._is_of_another(task)]
+        if isinstance(provider, Batching) and len(ours) > 1:
+            work.start_soon(self._look_at_many, provider, ours)
+            due = [task for task in due if task not in ours]
         if len(due) == 1 and self._breakers[service].is_broken:
             work.start_soon(self._look_at_one, due[0])  # the probe, which ends the pause
             return
@@ -160,7 +166,9 @@ class Poller:
         provider, breaker = self._providers[service], self._breakers[service]
         slack_s = SLACK_S if isinstance(provider, Batching) else 0.0
         limit = 1 if breaker.is_broken else BATCH_SIZE
-        tasks = await self._journal.claim_looks(provider.account_tag, slack_s, limit, next_look_s)
+        tasks = await self._journal.claim_looks(
+            service, provider.account_tag, slack_s, limit, next_look_s
+        )
         if tasks and breaker.is_broken:
             breaker.probe()
         return [task for task in tasks if task.local_id not in self._flights]
@@ -178,9 +186,10 @@ class Poller:
         try:
             report = await self._providers[task.service].fetch(task.task_id)
             self._succeeded(task.service)
-            await self._record({task.local_id: report})
+            await self._record(task.service, {task.local_id: report})
         except SongError as failure:
-            error = self._failed(task.service, failure)
+            is_about_the_key = isinstance(failure, BadKeyError) and self._is_of_another(task)
+            error = failure if is_about_the_key else self._failed(task.service, failure)
         except Exception:  # a mistake of our own must not end the server
             logger.exception("a look at %s failed", task.public_id)
         finally:
@@ -193,7 +202,7 @@ class Poller:
             reports = await provider.fetch_many(list(by_id))
             self._succeeded(service)
             known = {by_id[key].local_id: reports[key] for key in reports if key in by_id}
-            await self._record(known)
+            await self._record(service, known)
         except SongError as failure:
             error = self._failed(service, failure)
         except Exception:  # the same
@@ -218,10 +227,15 @@ class Poller:
         logger.info("a look at %s failed: %s", service, type(error).__name__)
         return error
 
-    async def _record(self, reports: Mapping[str, Report]) -> None:
-        for recorded in await self._journal.record_all(reports):
+    async def _record(self, service: ServiceName, reports: Mapping[str, Report]) -> None:
+        account = self._providers[service].account_tag
+        for recorded in await self._journal.record_all(reports, account):
             if recorded.ended_now:
                 await self._saver.save_due(recorded.task)
+
+    def _is_of_another(self, task: Task) -> bool:
+        """Tell whether another account than ours follows a task."""
+        return task.followed_by != self._providers[task.service].account_tag
 
     # Flights -----------------------------------------------------------------------------
 

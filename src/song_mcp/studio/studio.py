@@ -24,7 +24,7 @@ from song_mcp.errors import (
     UnknownClipError,
     UnknownTaskError,
 )
-from song_mcp.journal import LAST, Journal, Page
+from song_mcp.journal import LAST, Journal, Page, Prepared
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers import Account, Provider
 from song_mcp.songs import (
@@ -180,9 +180,7 @@ class Studio:
         )
         if another_take:
             self._takes.begun(prepared.task.local_id)
-        joined = messages.JOINED_TAKE if another_take else messages.JOINED
-        note = joined if prepared.joined else messages.remarks(request)
-        return Answer(prepared.task, note)
+        return Answer(prepared.task, _note(request, prepared, another_take=another_take))
 
     def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
@@ -362,3 +360,12 @@ class Studio:
     async def settled(self) -> None:
         """Return when no submission is in flight."""
         await self._submitter.settled()
+
+
+def _note(request: Request, prepared: Prepared, *, another_take: bool) -> str:
+    """Return what the person should know about a task that was begun or joined."""
+    if not prepared.joined:
+        return messages.remarks(request)
+    joined = messages.JOINED_TAKE if another_take else messages.JOINED
+    other = messages.joined_elsewhere(prepared.task) if prepared.is_of_another else ""
+    return " ".join(filter(None, (other, joined)))
