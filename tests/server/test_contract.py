@@ -71,6 +71,18 @@ async def test_schemas_are_flat_closed_and_described(tools: list[Tool]) -> None:
             assert schema.get("description"), name
 
 
+async def test_every_whole_number_has_bounds_that_any_parser_can_read(tools: list[Tool]) -> None:
+    numbers = [
+        (tool.name, name, schema)
+        for tool in tools
+        for name, schema in tool.input_schema["properties"].items()
+        if schema.get("type") == "integer"
+    ]
+    assert numbers
+    for number in numbers:
+        assert -(2**53) < number[2]["minimum"] < number[2]["maximum"] < 2**53, number
+
+
 async def test_annotations_are_truthful(tools: list[Tool]) -> None:
     for tool in tools:
         assert tool.annotations is not None

@@ -32,6 +32,7 @@ from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
 from song_mcp.server.delivery import LONGEST_LIST, Deliveries
 from song_mcp.server.pipe import Pipe
+from song_mcp.server.room import Room
 from song_mcp.server.stdio import Messages
 from song_mcp.settings import Settings
 from song_mcp.studio import Call
@@ -132,7 +133,7 @@ class Scene:
         self.deliveries = Deliveries(
             lambda call: self.told.extend(call.ended), lambda call: self.lost.extend(call.ended)
         )
-        self._messages = Messages(Pipe(*server), self.deliveries)
+        self._messages = Messages(Pipe(*server), self.deliveries, Room())
         self._says, self._hears = says, hears
 
     @asynccontextmanager

@@ -174,7 +174,10 @@ async def test_only_clips_can_be_read_and_only_what_they_have(house: House) -> N
         assert "no clip" in await house.error("read_clip", clip_id=name)
     assert "audio or cover" in await house.error("read_clip", clip_id=clip, part="all")
     assert "nothing is at" in await house.error("read_clip", clip_id=clip, offset=10**9)
-    assert "offset" in await house.error("read_clip", clip_id=clip, offset=-1)
+    for offset in (-1, 2**40 + 1, 2**63, 10**400):
+        for part in ("audio", "cover"):
+            told = await house.error("read_clip", clip_id=clip, offset=offset, part=part)
+            assert told.startswith("offset: ")
 
 
 # Answering early ---------------------------------------------------------------------------------

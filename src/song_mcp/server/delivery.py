@@ -14,6 +14,7 @@ import re
 import socket
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from mcp.server.context import ServerRequestContext
@@ -71,6 +72,9 @@ class Expects(Protocol):
     def expect(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
         """Remember that the answer to this request is about to be written."""
 
+    def keep(self, context: ServerRequestContext[Any, Any], held: ExitStack) -> None:
+        """Close `held` when the answer to this request no longer waits to be written."""
+
 
 # Over stdio -------------------------------------------------------------------------------------
 
@@ -101,6 +105,10 @@ class Deliveries:
         if len(self._waiting) > LONGEST_LIST:
             _, oldest = self._waiting.popitem(last=False)
             self._lose(oldest)
+
+    def keep(self, context: ServerRequestContext[Any, Any], held: ExitStack) -> None:  # noqa: ARG002
+        """Close `held` at once: what is sent next takes room by itself."""
+        held.close()
 
     def answered(self, request_id: RequestId) -> None:
         """Deliver the answer to this request: it was written to the client, and flushed."""
@@ -168,6 +176,8 @@ class Exchange:
         self.is_over = False
         self._connection = connection
         self._is_written = False
+        self._held = ExitStack()
+        self._is_heavy = False
 
     def sending(self, send: Send, deliver: Deliver) -> Send:
         """Return a `send` that delivers the result if the client is known at once to have it."""
@@ -185,14 +195,23 @@ class Exchange:
 
         return watched
 
+    def keep(self, held: ExitStack) -> None:
+        """Close `held` in the end, when the client has taken the answer, or has gone."""
+        self._held.push(held)
+        self._is_heavy = True
+
     async def end(self, deliver: Deliver) -> None:
         """Wait until it is known whether the client got the result, if it is not known yet."""
-        if self._is_written and self.call is not None and await self._connection.settled():
+        is_awaited = self._is_written and self.call is not None
+        if not (is_awaited or self._is_heavy):
+            return
+        if await self._connection.settled() and is_awaited:
             self._count(deliver)
 
     def close(self, lose: Deliver) -> None:
         """Lose the result if it is not delivered: nothing more is sent in this exchange."""
         self.is_over = True
+        self._held.close()
         if self.call is not None:
             self._count(lose)
 
@@ -225,6 +244,14 @@ class Exchanges:
         exchange = _exchange_of(context)
         if exchange is None or exchange.is_over:
             self._lose(call)
+
+    def keep(self, context: ServerRequestContext[Any, Any], held: ExitStack) -> None:
+        """Close `held` when the answer to this request no longer waits to be written."""
+        exchange = _exchange_of(context)
+        if exchange is None or exchange.is_over:
+            held.close()
+        else:
+            exchange.keep(held)
 
     def around(self, app: App) -> App:
         """Return the app with each of its exchanges watched."""

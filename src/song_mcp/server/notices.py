@@ -43,6 +43,8 @@ Ctx = ServerRequestContext[Studio, Any]
 
 SUBSCRIPTIONS = 1000
 """How many resources one client may subscribe to."""
+LISTENED = 10 * SUBSCRIPTIONS
+"""How many the streams of newer clients may have together; one client can open many of them."""
 LONGEST_URI = 500
 THE_LIST = ""
 """Stands for the list of resources among the URIs that wait to be sent."""
@@ -188,8 +190,8 @@ class Notices:
         if session is None:
             raise _refusal("Send notifications/initialized first")
         _check(session.uris | {params.uri})
+        session.uris.add(params.uri)  # before anything is awaited: many may come at once
         await session.is_ready.wait()
-        session.uris.add(params.uri)
         return EmptyResult()
 
     async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
@@ -206,14 +208,22 @@ class Listening(ListenHandler):
     def __init__(self, bus: Bus, notices: Notices) -> None:
         super().__init__(bus)
         self._notices = notices
+        self._listened = 0
 
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Serve one stream; raises MCPError for too many resources, or a URI that is too long."""
-        _check(params.notifications.resource_subscriptions or [])
-        await self._notices.ready()
-        return await super().__call__(ctx, params)
+        uris = params.notifications.resource_subscriptions or []
+        _check(uris)
+        if self._listened + len(uris) > LISTENED:
+            raise _refusal(f"All streams together can listen to at most {LISTENED} resources")
+        self._listened += len(uris)
+        try:
+            await self._notices.ready()
+            return await super().__call__(ctx, params)
+        finally:
+            self._listened -= len(uris)
 
 
 def connect(low: Server[Any], bus: Bus, notices: Notices) -> None:

@@ -33,6 +33,8 @@ FOR_THE_PAGE = {"visibility": ["app"]}
 FOR_THE_MODEL = {"visibility": ["model"]}
 """For the tools that can cost money: hosts refuse them to the page, whatever its code does."""
 CHUNK_BYTES = 512 * 1024
+LARGEST_OFFSET = 2**40
+"""Beyond the largest file that anybody keeps; a file cannot be read from 2**63 on."""
 FIRST_LOOK_S = 4.0
 """How long a paid call waits, in seconds, if the player follows the task: the first look comes 2 s
 after the submission, and takes a moment."""
@@ -89,7 +91,7 @@ async def play_song(
 async def read_clip(
     ctx: Ctx,
     clip_id: Annotated[str, Field(description="A clip")],
-    offset: Annotated[int, Field(ge=0, description="In bytes")] = 0,
+    offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET, description="In bytes")] = 0,
     part: Annotated[
         str, Field(description="Which file", json_schema_extra={"enum": ["audio", "cover"]})
     ] = "audio",

@@ -13,6 +13,8 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Self
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -30,6 +32,7 @@ from mcp.types import (
 from song_mcp.server.app import SongServer
 from song_mcp.server.delivery import Deliveries
 from song_mcp.server.pipe import Pipe
+from song_mcp.server.room import Room
 from song_mcp.server.sdk import low_level
 
 Received = SessionMessage | Exception
@@ -46,7 +49,7 @@ async def serve(server: SongServer) -> None:
     """Serve until stdin ends; raises ConnectionError if the client reads no more."""
     low = low_level(server)
     with _private(0, os.devnull) as stdin, _private(1) as stdout:
-        messages = Messages(Pipe(stdin, stdout), server.deliver_by(Deliveries))
+        messages = Messages(Pipe(stdin, stdout), server.deliver_by(Deliveries), server.room)
         async with messages.streams() as (received, sent):
             await low.run(received, sent, low.create_initialization_options())
 
@@ -54,9 +57,10 @@ async def serve(server: SongServer) -> None:
 class Messages:
     """The messages of one client: each is a line of its pipe."""
 
-    def __init__(self, pipe: Pipe, deliveries: Deliveries) -> None:
+    def __init__(self, pipe: Pipe, deliveries: Deliveries, room: Room) -> None:
         self._pipe = pipe
         self._deliveries = deliveries
+        self._room = room
         self._unanswered = 0
         self._is_writing = False
         self._wrote = anyio.Event()
@@ -64,16 +68,14 @@ class Messages:
     @asynccontextmanager
     async def streams(
         self,
-    ) -> AsyncIterator[
-        tuple[MemoryObjectReceiveStream[Received], MemoryObjectSendStream[SessionMessage]]
-    ]:
+    ) -> AsyncIterator[tuple[MemoryObjectReceiveStream[Received], "Sending"]]:
         """Read and write in the background; yields the streams of received and of sent messages."""
         put, received = anyio.create_memory_object_stream[Received](0)
-        sent, take = anyio.create_memory_object_stream[SessionMessage](0)
-        async with anyio.create_task_group() as group, received, sent:
+        lines, take = anyio.create_memory_object_stream[Line](0)
+        async with anyio.create_task_group() as group, received, lines:
             group.start_soon(self._receive, put)
             group.start_soon(self._send, take)
-            yield received, sent
+            yield received, Sending(lines, self._room)
 
     async def _receive(self, put: MemoryObjectSendStream[Received]) -> None:
         async with put:
@@ -82,8 +84,8 @@ class Messages:
             await self._until_answered()
 
     async def _next_line(self) -> str:
-        """Return the next line; waits while a write is stuck and too many requests are open."""
-        while self._is_writing and self._unanswered >= READ_AHEAD:
+        """Return the next line; waits while a write is stuck and too much is open."""
+        while self._is_writing and (self._unanswered >= READ_AHEAD or self._room.is_full()):
             await self._wrote.wait()
         return await self._pipe.read()
 
@@ -116,17 +118,17 @@ class Messages:
             return True
         return self._is_writing
 
-    async def _send(self, take: MemoryObjectReceiveStream[SessionMessage]) -> None:
+    async def _send(self, take: MemoryObjectReceiveStream["Line"]) -> None:
         async with take:
-            async for each in take:
-                await self._write(each.message)
+            async for line in take:
+                with self._room.holding(len(line.content)):
+                    await self._write(line.message, line.content)
 
-    async def _write(self, message: JSONRPCMessage) -> None:
+    async def _write(self, message: JSONRPCMessage, content: bytes) -> None:
         """Write a message; a result that the client will read counts as delivered."""
-        line = message.model_dump_json(by_alias=True, exclude_unset=True)
         self._is_writing = True
         try:
-            will_be_read = await self._pipe.write(f"{line}\n".encode())
+            will_be_read = await self._pipe.write(content)
         finally:
             self._is_writing = False
             self._wrote.set()
@@ -135,6 +137,41 @@ class Messages:
             self._unanswered -= 1
         if isinstance(message, JSONRPCResponse) and will_be_read:
             self._deliveries.answered(message.id)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A message, and the line that it is on the wire."""
+
+    message: JSONRPCMessage
+    content: bytes
+
+
+class Sending:
+    """Where the SDK sends messages to; what waits there to be written takes room."""
+
+    def __init__(self, lines: MemoryObjectSendStream[Line], room: Room) -> None:
+        self._lines = lines
+        self._room = room
+
+    async def send(self, item: SessionMessage) -> None:
+        """Return when the message is the next one that is written."""
+        line = item.message.model_dump_json(by_alias=True, exclude_unset=True)
+        content = f"{line}\n".encode()
+        with self._room.holding(len(content)):
+            await self._lines.send(Line(item.message, content))
+
+    async def aclose(self) -> None:
+        """Send no more."""
+        await self._lines.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return this; it is closed at the end."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Send no more."""
+        await self.aclose()
 
 
 @contextmanager

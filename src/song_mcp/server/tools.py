@@ -49,6 +49,8 @@ TaskToolResult = Annotated[CallToolResult, TaskResult]
 GET_TASK_ASKS = asked_by("get_task").name
 FETCH_SUNO_TASK_ASKS = asked_by("fetch_suno_task").name
 PLACES = ", ".join(f"{each.models_called} at {each.label}" for each in SERVICES.values())
+LARGEST_SEED = 2**53 - 1
+"""The largest number that every JSON parser reads as it was written."""
 NOT_BEGUN = frozenset({"rejected", "in_doubt"})
 """The statuses of a new task that make the paid call an error: no song is known to be made."""
 
@@ -72,7 +74,9 @@ ModelChoice = Annotated[
 ]
 Title = Annotated[str, Field(description="Title in the library and of the files")]
 NegativeTags = Annotated[str, Field(description="What to avoid, comma-separated; udio only")]
-Seed = Annotated[int, Field(description="-1 is random; udio only")]
+Seed = Annotated[
+    int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED, description="-1 is random; udio only")
+]
 Seconds = Annotated[
     float | None,
     Field(
