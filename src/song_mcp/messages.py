@@ -212,6 +212,17 @@ def in_doubt(task: Task, why: str) -> str:
     return f"Sent at {task.created_at:%H:%M} UTC. {why}"
 
 
+def other_account(task: Task) -> str:
+    """Ask, by refusing once, whether a task is to be paid again from another account."""
+    service = SERVICES[task.service]
+    return (
+        f"{task.public_id} was sent with another key or base URL of {service.label} than is set "
+        "now, so it would be paid from another account, and it may have been charged to the first "
+        "one. Nothing was sent or paid. If the user wants that, call submit_again once more; else "
+        f"set {service.key_variable} as it was and restart."
+    )
+
+
 def abandoned() -> str:
     """Say that a doubt is closed, and what that means for the money."""
     return "Closed by the user. Nothing was sent; if it was charged, that is not refunded."

@@ -287,7 +287,7 @@ async def test_the_limit_holds_for_what_is_submitted_again(journal: Journal) -> 
     with pytest.raises(LimitReachedError):
         await journal.submit_again(local_id, "ours", "me", 1)
     assert [task.status for task in await found(journal, local_id)] == ["in_doubt"]
-    assert await journal.submit_again(local_id, "ours", "me", 2) is not None
+    assert (await journal.submit_again(local_id, "ours", "me", 2)).written is not None
 
 
 # Looks --------------------------------------------------------------------------------------

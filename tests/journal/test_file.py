@@ -19,7 +19,15 @@ import pytest
 from song_mcp.errors import JournalError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.schema import CHANGES, FIRST, MIGRATIONS, PROMISES, TAKES, UNFOLLOWED
+from song_mcp.journal.schema import (
+    CHANGES,
+    FIRST,
+    MIGRATIONS,
+    MOMENTS,
+    PROMISES,
+    TAKES,
+    UNFOLLOWED,
+)
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
@@ -80,7 +88,7 @@ def make_first_version(path: Path) -> None:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 6, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 7, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -159,13 +167,31 @@ async def test_what_the_fifth_version_followed_is_followed_by_the_account_that_p
     assert still_open.followed_by == "a"
 
 
+async def test_the_version_before_moments_keeps_its_rows_and_orders_moments_from_now_on(
+    journal: Journal,
+) -> None:
+    make_first_version(journal.path)
+    with closing(sqlite3.connect(journal.path)) as db:
+        before = MIGRATIONS.index(MOMENTS)
+        db.executescript(";\n".join([*MIGRATIONS[1:before], f"PRAGMA user_version = {before}"]))
+    ended = await journal.find("t1")
+    assert ended is not None
+    assert (await journal.spent_since(ended, "")).unsure == "not ordered"
+    local_id = await write(journal, "New")
+    await journal.begin(local_id, "", None)
+    await journal.doubt(local_id, NEW, "?")
+    with closing(sqlite3.connect(journal.path)) as db:
+        found = db.execute("SELECT local_id, what FROM moments ORDER BY number").fetchall()
+    assert found == [(local_id, "submitting"), (local_id, "sent"), (local_id, "in_doubt")]
+
+
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:
     make_first_version(journal.path)
     await journal.find("t1")
     new = open_journal(journal.path.with_name("new.sqlite3"))
     await new.find("t1")
     await new.close()
-    for table in ("tasks", "clips", "changes"):
+    for table in ("tasks", "clips", "changes", "moments"):
         assert columns_of(journal.path, table) == columns_of(new.path, table)
     assert version_of(journal.path) == version_of(new.path) == len(MIGRATIONS)
 

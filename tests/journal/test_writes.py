@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from song_mcp.errors import JournalError
+from song_mcp.errors import InvalidRequestError, JournalError
 from song_mcp.journal import Journal, NewTask
+from song_mcp.journal.values import Again
 from song_mcp.songs import Clip, Lyrics, Report, Status, Task
 from tests.manual_clock import START, ManualClock
 
@@ -217,20 +218,50 @@ async def test_submitting_again_writes_the_same_task_and_closes_the_doubt(
     local_id = await prepared(journal)
     await journal.doubt(local_id, NEW, "?")
     clock.elapsed_s += 60.0
-    written = await journal.submit_again(local_id, "theirs", "another", None)
-    assert written is not None
-    task, new = written
-    assert new == replace(NEW, account="theirs", owner="another", linked_to=local_id)
+    again = await journal.submit_again(local_id, "ours", "another", None)
+    assert again.written is not None
+    task, new = again.written
+    assert new == replace(NEW, owner="another", linked_to=local_id)
     assert task == Task(
         task.local_id, "piapi", "udio", "song", "submitting", START + timedelta(seconds=60),
         title="Quay", description="waltz", request={"description": "waltz"}, linked_to=local_id,
-        followed_by="theirs",
+        followed_by="ours",
     )  # fmt: skip
     closed = await now(journal, local_id)
     assert (closed.status, closed.finished_at) == ("abandoned", task.created_at)
     assert closed.error == f"? Submitted again as {task.local_id}."
-    assert await journal.submit_again(local_id, "ours", "me", None) is None
+    assert await journal.submit_again(local_id, "ours", "me", None) == Again()
     assert (await journal.search("", 9)).total == 2
+
+
+async def test_another_account_is_asked_about_once_and_the_next_one_again(
+    journal: Journal,
+) -> None:
+    local_id = await prepared(journal)
+    await journal.doubt(local_id, NEW, "?")
+    for account in ("theirs", "hers"):
+        asked = await journal.submit_again(local_id, account, "me", None)
+        assert asked == Again(must_ask=True)
+    assert [task.status for task in (await journal.search("", 9)).tasks] == ["in_doubt"]
+    again = await journal.submit_again(local_id, "hers", "me", None)
+    assert again.written is not None
+    assert again.written[1].account == "hers"
+
+
+async def test_what_the_journal_does_not_know_whole_is_asked_about_by_nobody(
+    journal: Journal,
+) -> None:
+    local_id = await prepared(journal, replace(NEW, wire={}))
+    await journal.doubt(local_id, NEW, "?")
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match="did not record what was sent"):
+            await journal.submit_again(local_id, "theirs", "me", None)
+
+
+async def test_of_a_task_whose_account_is_not_known_nobody_is_asked(journal: Journal) -> None:
+    local_id = await prepared(journal, replace(NEW, account=""))
+    await journal.doubt(local_id, NEW, "?")
+    assert (await journal.submit_again(local_id, "ours", "me", None)).written is not None
 
 
 async def test_a_doubt_takes_everything_from_the_task_that_it_turns_out_to_be(

@@ -201,6 +201,7 @@ async def test_half_a_cent_is_a_difference(desk: Desk) -> None:
 
 async def spent(desk: Desk, key: str, cost_usd: float, charged: Charged = "yes") -> None:
     task = (await desk.journal.prepare(NEW, join=False)).task
+    await desk.journal.begin(task.local_id, NEW.owner, None)
     report = Report(key, "completed", "completed", charged=charged, cost_usd=cost_usd)
     await desk.journal.accept(task.local_id, NEW, key, report)
 

@@ -14,6 +14,7 @@ are the points at which a test may end the process.
     claims       joining, the daily limit, and which process does what is due
     rows         reading tasks and clips
     lookup       which clips and tasks a name can mean
+    balance      what else was spent since a task's balance was read
     changes      the change feed
     file         opening, locking, transactions, migrations, damage
     schema       the tables, as numbered migrations
@@ -35,7 +36,9 @@ from song_mcp.journal.values import (
     Prepared,
     Recorded,
     SaveClaim,
+    Spent,
     Submitting,
+    Unsure,
 )
 
 __all__ = [
@@ -53,6 +56,8 @@ __all__ = [
     "Prepared",
     "Recorded",
     "SaveClaim",
+    "Spent",
     "Submitting",
+    "Unsure",
     "failpoints",
 ]

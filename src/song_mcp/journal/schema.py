@@ -162,5 +162,29 @@ ALTER TABLE tasks ADD COLUMN other_look_at REAL NOT NULL DEFAULT 0;
 UPDATE tasks SET followed_by = account
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS)
+# In which order tasks were written, sent and moved to which status, whatever the clocks said: a
+# balance that was read while a task was sent can be compared only with what came before or after.
+# `what` is 'sent' or the status. Triggers write it, as they do the change feed. Of earlier rows
+# nothing is known, which counts as before all that is numbered. And for which other account the
+# user was asked whether a task in doubt is to be paid again.
+MOMENTS = """
+CREATE TABLE moments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    local_id TEXT NOT NULL,
+    what TEXT NOT NULL
+);
+CREATE INDEX moments_by_task ON moments (local_id, what);
+CREATE TRIGGER moment_written AFTER INSERT ON tasks BEGIN
+    INSERT INTO moments (local_id, what) VALUES (NEW.local_id, NEW.status); \
+END;
+CREATE TRIGGER moment_sent AFTER UPDATE OF sent_at ON tasks WHEN NEW.sent_at IS NOT NULL BEGIN
+    INSERT INTO moments (local_id, what) VALUES (NEW.local_id, 'sent'); \
+END;
+CREATE TRIGGER moment_moved AFTER UPDATE OF status ON tasks WHEN OLD.status != NEW.status BEGIN
+    INSERT INTO moments (local_id, what) VALUES (NEW.local_id, NEW.status); \
+END;
+ALTER TABLE tasks ADD COLUMN asked_for_account TEXT NOT NULL DEFAULT ''
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS)
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -16,9 +16,10 @@ from anyio import Event
 from anyio.from_thread import check_cancelled
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.journal import changes, claims, lookup, rows, writes
+from song_mcp.journal import balance, changes, claims, lookup, rows, writes
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.values import (
+    Again,
     Looker,
     Meaning,
     News,
@@ -32,6 +33,7 @@ from song_mcp.journal.values import (
     Recorded,
     SaveClaim,
     Spending,
+    Spent,
     Submitting,
 )
 from song_mcp.songs import Clip, Report, ServiceName, Task
@@ -49,10 +51,6 @@ MATCHES = (
 RIVALS = (
     "SELECT count(*) FROM tasks WHERE status = 'in_doubt' AND local_id != :local_id "
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
-)
-SPENT_SINCE = (
-    "SELECT sum(cost_usd) FROM tasks WHERE service = ? AND local_id != ? "
-    "AND charged = 'yes' AND created_at >= ?"
 )
 COUNT = "SELECT count(*) FROM tasks WHERE has_words(?, tasks.local_id)"
 MATCHING = "has_words(?, tasks.local_id) ORDER BY created_at DESC, rowid DESC LIMIT ?"
@@ -186,23 +184,27 @@ class Journal:
 
     async def submit_again(
         self, local_id: str, account: str, owner: str, daily_limit: int | None
-    ) -> tuple[Task, NewTask] | None:
+    ) -> Again:
         """Close a doubt and write a new task with the same submission, linked to it.
 
-        Returns None, and writes nothing, if the task is not in doubt any more. Raises
+        Writes no task if the task is not in doubt any more. Nor does it when it is first to be paid
+        from another account than before: then the user must be asked. That this was done is in the
+        journal, so the answer may be given to another process or after a restart. Raises
         InvalidRequestError if the submission is not known, and LimitReachedError as `prepare` does.
         """
         now = self._stamp()
 
-        def work(db: sqlite3.Connection) -> tuple[Task, NewTask] | None:
+        def work(db: sqlite3.Connection) -> Again:
             check_cancelled()
             row = rows.task_row(db, local_id)
             if row["status"] != "in_doubt":
-                return None
+                return Again()
             new = _new_again(row, account, owner)
+            if writes.ask_for_account(db, local_id, account):
+                return Again(must_ask=True)
             again = claims.written(db, new, now, daily_limit)
             writes.abandon(db, local_id, f"Submitted again as {again.local_id}.", now)
-            return again, new
+            return Again((again, new))
 
         return await self._file.write("settle", work)
 
@@ -236,12 +238,9 @@ class Journal:
         """Return the tasks in doubt, newest first."""
         return await self._file.read(lambda db: rows.tasks_where(db, DOUBTS))
 
-    async def spent_since(self, task: Task) -> float:
-        """Return what other tasks at the service have cost since `task`, as far as known, in $."""
-        values = (task.service, task.local_id, task.created_at.timestamp())
-        return await self._file.read(
-            lambda db: float(db.execute(SPENT_SINCE, values).fetchone()[0] or 0)
-        )
+    async def spent_since(self, task: Task, account: str) -> Spent:
+        """Return what other tasks of `account` have cost since the balance of `task` was read."""
+        return await self._file.read(lambda db: balance.spent_since(db, task.local_id, account))
 
     # Polling ---------------------------------------------------------------------------
 

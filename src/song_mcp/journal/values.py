@@ -5,7 +5,7 @@ They do not depend on SQLite: another engine would take and return the same ones
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from song_mcp.songs import Clip, Kind, ServiceName, Task
 
@@ -15,6 +15,10 @@ Pair = tuple[Task, Clip]
 """The task that made a clip, and the clip."""
 Place = tuple[float, int, int, int]
 """A clip's place in the list of all: the time and row of its task, then its position and row."""
+Unsure = Literal[
+    "other account", "not ordered", "elsewhere", "in doubt", "in flight", "price", "refund"
+]
+"""Why two balances say nothing of a task: see `balance`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class Prepared:
     task: Task
     joined: bool
     is_of_another: bool = False
+
+
+@dataclass(frozen=True)
+class Again:
+    """What came of submitting a doubt again: the task that was `written`, and what it sends.
+
+    `written` is None if the doubt is settled, or if `must_ask`: the user is to be asked first.
+    """
+
+    written: tuple[Task, NewTask] | None = None
+    must_ask: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,23 @@ class Spending:
 
     paid: int
     cost_usd: float
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What other tasks of an account have cost since the balance of a task was read.
+
+    `tasks` counts those that were considered, and the service is still working on the `running`
+    ones, named by its ids. `unsure` is why the cost cannot be told, None if it can, and
+    `because_of` the id of the task that is the reason. Two equal values mean that nothing was
+    charged or refunded in between, as far as the journal knows.
+    """
+
+    cost_usd: float = 0.0
+    tasks: int = 0
+    running: tuple[str, ...] = field(default=(), compare=False)
+    unsure: Unsure | None = None
+    because_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ BEGIN = """
 UPDATE tasks SET sent_at = ?, balance_usd = ?
 WHERE local_id = ? AND status = 'submitting' AND owner = ?
 """
+ASK_FOR_ACCOUNT = """
+UPDATE tasks SET asked_for_account = :account
+WHERE local_id = :local_id AND account NOT IN ('', :account) AND asked_for_account != :account
+"""
 UNFOLLOW = """
 UPDATE tasks SET unfollowed_at = ?
 WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pending', 'processing')
@@ -232,6 +236,15 @@ def begin(
 ) -> bool:
     """Write that `owner` sends the task at `stamp`; return whether it is still its to send."""
     return db.execute(BEGIN, (stamp, balance_usd, local_id, owner)).rowcount == 1
+
+
+def ask_for_account(db: sqlite3.Connection, local_id: str, account: str) -> bool:
+    """Write that the user is asked whether to pay a task from another account than its own.
+
+    Returns False, and writes nothing, if it is the same account or the user was asked before.
+    """
+    values = {"local_id": local_id, "account": account}
+    return db.execute(ASK_FOR_ACCOUNT, values).rowcount == 1
 
 
 def looked(db: sqlite3.Connection, local_id: str, stamp: float) -> None:

@@ -4,13 +4,31 @@ Nothing that costs money is sent here. Only a task that was found by its id sett
 balance is reported as a hint.
 """
 
-from song_mcp.errors import InvalidRequestError, ServiceError
-from song_mcp.journal import Journal
+from collections.abc import Mapping, Sequence
+
+from song_mcp.errors import InvalidRequestError, ServiceError, SongError
+from song_mcp.journal import Journal, Spent, Unsure
 from song_mcp.providers import Provider
 from song_mcp.songs import SERVICES, Service, Task
 
 HALF_A_CENT = 0.005
 """Balances that differ by less, in US dollars, are taken as equal."""
+MOST_LOOKS = 5
+"""How many running tasks of the account are looked at; of one more it is not known."""
+UNSURE: Mapping[Unsure, str] = {
+    "other account": "It was sent with another key or base URL of {label} than is set now.",
+    "not ordered": "The journal does not tell what else was paid at that time.",
+    "elsewhere": "Task {other} of the same account was made elsewhere.",
+    "in doubt": "Whether {other}, of the same account, was charged is not known either.",
+    "in flight": "Task {other} of the same account was being submitted at the same time.",
+    "price": "What task {other} of the same account cost is not known.",
+    "refund": "Task {other} of the same account may have been refunded since.",
+}
+"""What keeps two balances from being compared, for each reason."""
+MEANWHILE = (
+    "Another task of the same account was paid or ended just now, so the balance is no hint yet: "
+    "check again."
+)
 
 
 async def check(journal: Journal, provider: Provider | None, task: Task) -> tuple[Task, str]:
@@ -45,17 +63,53 @@ def must_be_in_doubt(task: Task) -> None:
 async def _balance_hint(
     journal: Journal, provider: Provider | None, task: Task, service: Service
 ) -> str:
+    """Compare the balance just before with the one now, if nothing else can explain a difference.
+
+    What other tasks cost is read on both sides of the balance: what is charged while the balance is
+    being read may or may not be in it. A task that runs even after that was not refunded before.
+    """
     not_told = f"There is no balance of {service.label} to compare."
     if provider is None or task.balance_usd is None:
         return not_told
+    others = await journal.spent_since(task, provider.account_tag)
     try:
         account = await provider.account()
     except ServiceError as error:
         return f"The balance could not be read: {error}"
     if account is None or account.balance_usd is None:
         return not_told
-    others = await journal.spent_since(task)
-    return _verdict(others, task.balance_usd, account.balance_usd, service.song_usd)
+    later = await journal.spent_since(task, provider.account_tag)
+    obstacle = await _obstacle(provider, others, later)
+    return obstacle or _verdict(
+        others.cost_usd, task.balance_usd, account.balance_usd, service.song_usd
+    )
+
+
+async def _obstacle(provider: Provider, others: Spent, later: Spent) -> str:
+    """Say why the balances cannot be compared, with what the others cost read twice; else ""."""
+    if later.unsure is not None:
+        return _no_hint(later.unsure, later.because_of, provider)
+    if later != others:
+        return MEANWHILE
+    refunded = await _maybe_refunded(provider, later.running)
+    return _no_hint("refund", refunded, provider) if refunded else ""
+
+
+async def _maybe_refunded(provider: Provider, running: Sequence[str]) -> str:
+    """Look at the tasks, which is free; return the first that may have failed by now, or ""."""
+    for task_id in running[:MOST_LOOKS]:
+        try:
+            report = await provider.fetch(task_id)
+        except SongError:
+            return task_id
+        if report.status == "failed":
+            return task_id
+    return "".join(running[MOST_LOOKS : MOST_LOOKS + 1])
+
+
+def _no_hint(unsure: Unsure, other: str, provider: Provider) -> str:
+    label = SERVICES[provider.service].label
+    return f"{UNSURE[unsure].format(other=other, label=label)} So the balance is no hint."
 
 
 def _verdict(others: float, before: float, after: float, song_usd: float | None) -> str:

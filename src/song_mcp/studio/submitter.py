@@ -18,7 +18,13 @@ from anyio.abc import TaskGroup
 
 from song_mcp import messages
 from song_mcp.clock import Clock
-from song_mcp.errors import JournalError, NoAnswerError, PlanLimitError, SongError
+from song_mcp.errors import (
+    InvalidRequestError,
+    JournalError,
+    NoAnswerError,
+    PlanLimitError,
+    SongError,
+)
 from song_mcp.journal import Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
 from song_mcp.providers import Accepted, Account, Provider, Submission
@@ -87,15 +93,18 @@ class Submitter:
         """Close a doubt and begin to send the same submission as a new, linked task.
 
         Returns None if the doubt was settled meanwhile. Raises as `pay` does, and
-        InvalidRequestError if the journal does not know what was sent.
+        InvalidRequestError if the journal does not know what was sent, or once if it was sent from
+        another account than `provider` pays from.
         """
         await self._show_life()
-        written = await self._journal.submit_again(
+        came = await self._journal.submit_again(
             task.local_id, provider.account_tag, self._liveness.token, self._daily_limit
         )
-        if written is None:
+        if came.must_ask:
+            raise InvalidRequestError(messages.other_account(task))
+        if came.written is None:
             return None
-        again, new = written  # nothing is awaited between the row and its sending
+        again, new = came.written  # nothing is awaited between the row and its sending
         self._start(_Sending(again, new), provider)
         return again
 
