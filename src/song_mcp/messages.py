@@ -22,6 +22,10 @@ ORPHANED = (
     "The program ended before the service answered. Call resolve_task with check, which pays "
     "nothing: the request may have been accepted and charged."
 )
+NEVER_SENT = (
+    "The program ended before anything was sent. Nothing was sent or charged: the same request can "
+    "be made again."
+)
 OUR_MISTAKE = (
     "song-mcp had an internal error while it read the answer; its log says which. Call "
     "resolve_task with check, which pays nothing: the request may have been accepted and charged."

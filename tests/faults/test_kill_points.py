@@ -273,14 +273,15 @@ async def unfollow(lane: Lane, server: Server) -> None:
 
 BOTH = ("udio", "suno-v5")
 DOUBT = [["in_doubt"]]
+UNSENT = [["rejected"]]
 TAKEN = [[KNOWN]]
 TAKEN_OR_DOUBT = [[KNOWN], ["in_doubt"], []]
-ORPHAN = Scenario(submitting("open", *BOTH), DOUBT, repeats=False, dies_at=Failpoint.AFTER_PREPARE)
+SONG = submitting("open", *BOTH)
 
 SCENARIOS: Mapping[Failpoint, Scenario] = {
     Failpoint.BEFORE_PREPARE: Scenario(submitting("open", *BOTH), [[]]),
-    Failpoint.AFTER_PREPARE: Scenario(submitting("open", *BOTH), DOUBT),
-    Failpoint.BEFORE_BEGIN: Scenario(submitting("open", "udio"), DOUBT),
+    Failpoint.AFTER_PREPARE: Scenario(submitting("open", *BOTH), UNSENT),
+    Failpoint.BEFORE_BEGIN: Scenario(submitting("open", "udio"), UNSENT),
     Failpoint.AFTER_BEGIN: Scenario(submitting("open", "udio"), DOUBT),
     Failpoint.BEFORE_POST: Scenario(submitting("open", *BOTH), DOUBT),
     Failpoint.AFTER_POST: Scenario(submitting("open", *BOTH), DOUBT),
@@ -290,8 +291,8 @@ SCENARIOS: Mapping[Failpoint, Scenario] = {
     Failpoint.AFTER_REJECT: Scenario(submitting("refused", *BOTH), [["rejected"]]),
     Failpoint.BEFORE_DOUBT: Scenario(submitting("unheard", *BOTH), DOUBT),
     Failpoint.AFTER_DOUBT: Scenario(submitting("unseen", *BOTH), DOUBT),
-    Failpoint.BEFORE_ORPHAN: ORPHAN,
-    Failpoint.AFTER_ORPHAN: ORPHAN,
+    Failpoint.BEFORE_ORPHAN: Scenario(SONG, DOUBT, repeats=False, dies_at=Failpoint.AFTER_BEGIN),
+    Failpoint.AFTER_ORPHAN: Scenario(SONG, UNSENT, repeats=False, dies_at=Failpoint.AFTER_PREPARE),
     Failpoint.BEFORE_CLAIM: Scenario(follow, TAKEN_OR_DOUBT),
     Failpoint.AFTER_CLAIM: Scenario(follow, TAKEN_OR_DOUBT),
     Failpoint.BEFORE_RECORD: Scenario(look, TAKEN_OR_DOUBT),

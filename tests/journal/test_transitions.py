@@ -21,7 +21,9 @@ from tests.memory_services import spare_the_disk
 SOURCE = Path(__file__).parents[2] / "src" / "song_mcp"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 WIRE = {"path": "/make", "body": {"prompt": "waltz"}, "deadline_s": 60.0}
-NEW = NewTask("piapi", "udio", "song", "print-1", "Quay", "waltz", {"lyrics": "Lamps"}, WIRE)
+NEW = NewTask(
+    "piapi", "udio", "song", "print-1", "Quay", "waltz", {"lyrics": "Lamps"}, WIRE, owner="me",
+)  # fmt: skip
 CLIP = Clip("c1", "completed", audio_url="https://x/a.mp3")
 STATED: tuple[ServiceStatus, ...] = get_args(ServiceStatus)
 """What a service can say of a task."""
@@ -89,7 +91,12 @@ async def doubt(journal: Journal, task: Task) -> None:
 
 
 async def orphan(journal: Journal, task: Task) -> None:
-    await journal.orphan([task.local_id], "Nobody submits it.")
+    await journal.begin(task.local_id, NEW.owner, None)
+    await journal.orphan([task.local_id], "Nobody submits it.", "Not sent.")
+
+
+async def drop(journal: Journal, task: Task) -> None:
+    await journal.orphan([task.local_id], "Nobody submits it.", "Not sent.")
 
 
 async def abandon(journal: Journal, task: Task) -> None:
@@ -120,6 +127,7 @@ WRITES = [
     Written("reject", "reject", "rejected", reject),
     Written("doubt", "doubt", "in_doubt", doubt),
     Written("orphan", "doubt", "in_doubt", orphan),
+    Written("drop", "drop", "rejected", drop),
     Written("abandon", "abandon", "abandoned", abandon),
     Written("submit_again", "abandon", "abandoned", submit_again),
     *(Written(f"record {each}", "report", each, record(each)) for each in STATED),

@@ -57,11 +57,17 @@ async def merge(journal: Journal, local_id: str) -> None:
     await journal.merge(await now(journal, local_id), found)
 
 
+async def orphan_sent(journal: Journal, local_id: str) -> None:
+    await journal.begin(local_id, NEW.owner, None)
+    await journal.orphan([local_id], "?", "not sent")
+
+
 EVENTS: Mapping[str, Step] = {
     "accept": lambda journal, key: journal.accept(key, NEW, "t2", None),
     "reject": lambda journal, key: journal.reject(key, NEW, "no"),
     "doubt": lambda journal, key: journal.doubt(key, NEW, "?"),
-    "orphan": lambda journal, key: journal.orphan([key], "?"),
+    "orphan": lambda journal, key: journal.orphan([key], "?", "not sent"),
+    "orphan sent": orphan_sent,
     "abandon": lambda journal, key: journal.abandon(key, "closed"),
     "run": lambda journal, key: journal.record(key, RUNNING),
     "wait": lambda journal, key: journal.record(key, replace(RUNNING, status="pending")),
@@ -81,7 +87,8 @@ WAYS: Mapping[Status, tuple[str, ...]] = {
 }
 MOVES: Mapping[Status, Mapping[str, Status]] = {
     "submitting": {
-        "accept": "pending", "reject": "rejected", "doubt": "in_doubt", "orphan": "in_doubt",
+        "accept": "pending", "reject": "rejected", "doubt": "in_doubt", "orphan": "rejected",
+        "orphan sent": "in_doubt",
     },
     "in_doubt": {
         "accept": "pending", "reject": "rejected", "abandon": "abandoned", "merge": "completed",

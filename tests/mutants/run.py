@@ -41,6 +41,7 @@ CLAIMS = "tests/journal/test_claims.py"
 ONE_POST = "tests/studio/test_one_post.py"
 SUBMITTER = "tests/studio/test_submitter.py"
 RECONCILE = "tests/studio/test_reconcile.py"
+BALANCE = "tests/studio/test_balance.py"
 SAVER = "tests/studio/test_saver.py"
 RECOVERY = "tests/studio/test_recovery.py"
 POLLER = "tests/studio/test_poller.py"
@@ -55,15 +56,22 @@ STUDIO = ("tests/server/test_promises.py",)
 
 TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/submitter.py": ((ONE_POST,), (SUBMITTER,), STUDIO),
-    "studio/reconcile.py": ((RECONCILE,), STUDIO),
+    "studio/reconcile.py": ((RECONCILE, BALANCE), STUDIO),
     "studio/saver.py": ((SAVER,), STUDIO),
     "studio/recovery.py": ((RECOVERY,), STUDIO),
     "studio/poller.py": ((POLLER,), STUDIO),
     "journal/store.py": (
         (WRITES, CLAIMS, STORE),
-        ("tests/journal/test_lookup.py", "tests/journal/test_changes.py", ONE_POST, RECONCILE),
+        (
+            "tests/journal/test_lookup.py",
+            "tests/journal/test_changes.py",
+            ONE_POST,
+            RECONCILE,
+            BALANCE,
+        ),
         (*STUDIO, "tests/server/test_completion.py", "tests/server/test_paging.py"),
     ),
+    "journal/balance.py": ((BALANCE,),),
     "journal/transitions.py": ((WRITES, "tests/journal/test_transitions.py"),),
     "journal/writes.py": (
         (WRITES, "tests/journal/test_transitions.py", CLAIMS, STORE),

@@ -244,15 +244,15 @@ async def test_a_full_plan_is_told_with_the_songs_that_fill_it(till: Till) -> No
 # At most one POST ---------------------------------------------------------------------------
 
 
-async def test_a_row_that_is_in_doubt_meanwhile_is_not_sent(till: Till) -> None:
+async def test_a_row_that_is_taken_for_a_dead_ones_is_not_sent(till: Till) -> None:
     async def another_process_takes_us_for_dead() -> None:
         (row,) = await till.journal.submitting()
-        await till.journal.orphan([row.local_id], "It ended.")
+        await till.journal.orphan([row.local_id], "It ended.", "It was not sent.")
 
     teller = Teller(before_post=another_process_takes_us_for_dead)
     task = await till.settled(teller)
     assert teller.posts == []
-    assert (task.status, task.error) == ("in_doubt", "It ended.")
+    assert (task.status, task.charged, task.error) == ("rejected", "no", "It was not sent.")
 
 
 async def test_an_equal_request_joins_and_sends_nothing(till: Till) -> None:

@@ -59,9 +59,11 @@ class Ward:
             self.journal, self.ours, self.clock, cast("Submitter", self.submitter)
         )
 
-    async def row(self, owner: str) -> str:
+    async def row(self, owner: str, *, is_sent: bool = True) -> str:
         new = NewTask("piapi", "udio", "song", "p", "", "", {}, owner=owner)
-        return (await self.journal.prepare(new, join=False)).task.local_id
+        local_id = (await self.journal.prepare(new, join=False)).task.local_id
+        assert not is_sent or await self.journal.begin(local_id, owner, None)
+        return local_id
 
     async def status(self, local_id: str) -> str:
         task = await self.journal.find(local_id)
@@ -92,8 +94,28 @@ async def test_what_a_dead_process_was_submitting_is_in_doubt(ward: Ward) -> Non
     assert await ward.status(theirs) == "submitting"
 
 
-async def test_a_living_process_keeps_its_rows_however_old(ward: Ward) -> None:
-    theirs = await ward.row(ward.other.token)
+async def test_what_a_dead_process_had_not_sent_yet_cost_nothing(ward: Ward) -> None:
+    unsent, sent = await ward.row("dead", is_sent=False), await ward.row("dead")
+    ward.clock.elapsed_s += 60.0
+    await ward.recovery.recover()
+    task = await ward.journal.find(unsent)
+    assert task is not None
+    assert (task.status, task.charged) == ("rejected", "no")
+    assert "Nothing was sent or charged" in task.error
+    assert task.finished_at == ward.clock.now()
+    assert await ward.status(sent) == "in_doubt"
+    assert not await ward.journal.begin(unsent, "dead", None), "who lives after all sends nothing"
+
+
+async def test_what_a_version_without_owners_was_submitting_is_in_doubt(ward: Ward) -> None:
+    lost = await ward.row("", is_sent=False)
+    await ward.recovery.recover()
+    assert await ward.status(lost) == "in_doubt"
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+async def test_a_living_process_keeps_its_rows_however_old(ward: Ward, *, is_sent: bool) -> None:
+    theirs = await ward.row(ward.other.token, is_sent=is_sent)
     ward.clock.elapsed_s += 3600.0
     await ward.recovery.recover()
     assert await ward.status(theirs) == "submitting"
@@ -117,6 +139,16 @@ async def test_a_row_of_ours_that_nobody_sends_is_in_doubt_after_half_a_minute(
     ward.clock.elapsed_s += 0.5
     await ward.recovery.recover()
     assert await ward.status(mine) == "in_doubt"
+
+
+async def test_a_row_of_ours_that_was_never_sent_is_closed_after_half_a_minute(ward: Ward) -> None:
+    mine = await ward.row(ward.ours.token, is_sent=False)
+    ward.clock.elapsed_s += 30.0
+    await ward.recovery.recover()
+    assert await ward.status(mine) == "submitting", "its sending may be about to begin"
+    ward.clock.elapsed_s += 0.5
+    await ward.recovery.recover()
+    assert await ward.status(mine) == "rejected"
 
 
 async def test_a_round_that_finds_nothing_writes_nothing(ward: Ward) -> None:

@@ -11,6 +11,7 @@ import pytest
 from song_mcp.errors import InvalidRequestError
 from song_mcp.songs import Task
 from song_mcp.studio import Studio
+from song_mcp.studio.submitter import _new_task
 from tests.manual_clock import quiet
 from tests.processes import WALTZ, Patience, World, submitting
 
@@ -119,4 +120,16 @@ async def test_a_call_that_is_given_up_pays_once_and_its_repetition_joins(world:
         repeated = partial(studio.submit, WALTZ, Patience(0.0), another_take=False)
         task = (await world.clock.result(repeated())).task
         assert task.status == "processing"
+        assert len(world.services.posts) == 1
+
+
+async def test_a_wish_whose_process_died_before_it_was_sent_is_free_again(world: World) -> None:
+    provider = world.services.providers()["piapi"]
+    new = _new_task(WALTZ, provider.prepare(WALTZ), provider.account_tag, "dead")
+    await world.theirs.prepare(new, join=True)
+    async with world.process() as studio:
+        await quiet()
+        assert ((await world.only_task()).status, world.services.posts) == ("rejected", [])
+        call = studio.submit(WALTZ, Patience(0.0), another_take=False)
+        assert (await world.clock.result(call)).task.status == "processing"
         assert len(world.services.posts) == 1

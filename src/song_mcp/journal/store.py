@@ -161,12 +161,16 @@ class Journal:
             lambda db: [Submitting(*row) for row in db.execute(SUBMITTING)]
         )
 
-    async def orphan(self, local_ids: Sequence[str], error: str) -> None:
-        """Write `in_doubt` for tasks that no process submits any more."""
+    async def orphan(self, local_ids: Sequence[str], doubt: str, unsent: str) -> None:
+        """Write what is known of tasks that no process submits any more, with one of two errors.
+
+        They are in doubt, or rejected if the journal proves that nothing was sent.
+        """
+        stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> None:
             for local_id in local_ids:
-                writes.doubt(db, local_id, error)
+                writes.orphan(db, local_id, doubt, unsent, stamp)
 
         await self._file.write("orphan", work)
 

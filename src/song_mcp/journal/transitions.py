@@ -12,7 +12,7 @@ from typing import Literal
 
 from song_mcp.songs import Status
 
-Event = Literal["accept", "reject", "doubt", "abandon", "report", "merge"]
+Event = Literal["accept", "reject", "drop", "doubt", "abandon", "report", "merge"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ TRANSITIONS: Mapping[Event, Transition] = {
     "accept": Transition(("submitting", "in_doubt", "abandoned"), ("pending",)),
     # The service refused the submission.
     "reject": Transition(("submitting", "in_doubt"), ("rejected",)),
+    # Nobody submits it any more, and nothing was sent.
+    "drop": Transition(("submitting",), ("rejected",)),
     # Nobody knows whether the service accepted the submission.
     "doubt": Transition(("submitting",), ("in_doubt",)),
     # The user closed the doubt.

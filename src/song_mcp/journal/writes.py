@@ -143,6 +143,21 @@ def doubt(db: sqlite3.Connection, local_id: str, error: str) -> None:
     move(db, local_id, "doubt", "in_doubt", charged="unknown", error=error)
 
 
+def orphan(
+    db: sqlite3.Connection, local_id: str, doubt_error: str, unsent_error: str, stamp: float
+) -> None:
+    """Write what is known of a task that no process submits any more.
+
+    The task is in doubt, unless `begin` never wrote that it is sent: no request leaves before that,
+    so nothing was charged. Rows without an owner are older than this rule.
+    """
+    row = task_row(db, local_id)
+    if row["sent_at"] is None and row["owner"]:
+        move(db, local_id, "drop", "rejected", charged="no", error=unsent_error, finished_at=stamp)
+    else:
+        doubt(db, local_id, doubt_error)
+
+
 def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
     """Close a task in doubt; `error` is added to what is already said of the doubt."""
     said = task_row(db, local_id)["error"]
