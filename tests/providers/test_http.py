@@ -1,22 +1,33 @@
 """Requests, deadlines and what is never repeated; sources: docs/providers.md 4.2 and 4.5."""
 
+import asyncio
 import gzip
 import json
 import logging
 import re
+import socket
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any, cast
 
 import anyio
 import httpx
 import pytest
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
+from song_mcp.providers import http as module
 from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp
 from song_mcp.songs import SERVICES
 from tests import children
 from tests.faults.canaries import GPTGE_KEY
 from tests.limits import HANGS_S
+from tests.manual_clock import quiet
 
 KEY = GPTGE_KEY
 BASE = "https://api.piapi.ai"
@@ -244,6 +255,13 @@ async def test_a_number_that_json_lacks_sends_nothing() -> None:
     assert server.requests == []
 
 
+@pytest.fixture
+def late_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be read long after a deadline."""
+    monkeypatch.setattr(module, "LATE_S", 0.05)
+
+
+@pytest.mark.usefixtures("late_s")
 async def test_the_deadline_counts_the_whole_exchange() -> None:
     async def hang(request: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()
@@ -253,6 +271,7 @@ async def test_the_deadline_counts_the_whole_exchange() -> None:
         await service(hang).post("/x", {}, 0.0)
 
 
+@pytest.mark.usefixtures("late_s")
 async def test_a_body_that_never_ends_meets_the_deadline_too() -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b'{"code":'
@@ -493,3 +512,81 @@ async def test_a_port_where_nobody_listens_is_unsent() -> None:
         await http.post("/x", {}, 60)
     await http.close()
     assert len(pauses) == 2
+
+
+# A process that was paused ---------------------------------------------------------------------
+
+
+@dataclass
+class Paused:
+    """A server on a thread; while it answers, this process stands still for longer than any call.
+
+    What the event loop sees is what a real pause leaves: the deadline has passed, `answer` is
+    there, and the call that waits for sockets, which the pause interrupted, tells of none.
+    """
+
+    answer: bytes
+    received: bytes = b""
+    has_request: threading.Event = field(default_factory=threading.Event)
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    has_answered: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def requests(self) -> int:
+        return self.received.count(b"POST /")
+
+    async def ask(self, ask: Callable[[ServiceHttp], Awaitable[Reply]]) -> Reply:
+        loop, monotonic = asyncio.get_running_loop(), time.monotonic
+        with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+            served = pool.submit(self._serve, listener)
+            base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            http = ServiceHttp(SERVICES["piapi"], base, {}, [], pause=Pauses())
+            asked = asyncio.ensure_future(ask(http))
+            with anyio.fail_after(HANGS_S):
+                while not self.has_request.is_set():
+                    await anyio.lowlevel.checkpoint()
+                await quiet()
+            self.may_answer.set()
+            assert self.has_answered.wait(HANGS_S)
+            selector = cast("Any", loop)._selector  # noqa: SLF001 - no pause interrupts it in a test
+            tells = chain([[]], map(selector.select, repeat(0.001)))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(loop, "time", lambda: monotonic() + 75.0)
+                patch.setattr(selector, "select", lambda _timeout: next(tells))
+                try:
+                    return await asked
+                finally:
+                    await http.close()
+                    await asyncio.wrap_future(served)
+
+    def _serve(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not self.received.endswith(b"}"):
+                self.received += connection.recv(65_536)
+            self.has_request.set()
+            assert self.may_answer.wait(HANGS_S)
+            connection.sendall(self.answer)
+            self.has_answered.set()
+            with suppress(ConnectionResetError):
+                while more := connection.recv(65_536):
+                    self.received += more
+
+
+@pytest.mark.parametrize("size", [2, 60_000])
+async def test_an_answer_that_is_there_when_the_deadline_has_passed_is_read(size: int) -> None:
+    body = b"[" + b" " * (size - 2) + b"]"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+    paused = Paused(head + body)
+    reply = await paused.ask(lambda http: http.post("/x", {"a": 1}, 60))
+    assert (reply.status, reply.body) == (200, [])
+    assert paused.requests == 1
+
+
+@pytest.mark.parametrize("half", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{"])
+@pytest.mark.usefixtures("late_s")
+async def test_an_answer_that_is_not_whole_soon_after_the_deadline_is_a_doubt(half: bytes) -> None:
+    paused = Paused(half)
+    with pytest.raises(NoAnswerError, match="no answer within 60 s"):
+        await paused.ask(lambda http: http.post("/x", {"a": 1}, 60))
+    assert paused.requests == 1

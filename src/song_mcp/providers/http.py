@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import anyio
 
@@ -40,8 +40,12 @@ from song_mcp.text import clean
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
+
 HIGHEST_PORT = 65_535
 READ_S = 20.0
+LATE_S = 1.0
+"""How long, in seconds, what is there may still be read after a deadline has ended."""
 RETRY_PAUSES_S = (0.3, 1.0)
 RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
 BODY_CAP_BYTES = 4 * 1024 * 1024
@@ -165,11 +169,14 @@ class ServiceHttp:
         """Send one request and read the whole reply; each failure becomes an error of ours."""
         transport, request = self._built(purpose, path, json_body)
         response = None
+
+        async def exchange() -> Reply:
+            nonlocal response
+            response = await transport.handle_async_request(request)
+            return replace(await self._reply(response), sent=json_body or {})
+
         try:
-            with anyio.fail_after(deadline_s):
-                response = await transport.handle_async_request(request)
-                reply = await self._reply(response)
-                return replace(reply, sent=json_body or {})
+            return await _in_time(exchange, deadline_s)
         except TimeoutError:
             raise self._lost(purpose, f"no answer within {deadline_s:.0f} s") from None
         except Exception as error:  # noqa: BLE001 - what is not known as unsent is in doubt
@@ -220,6 +227,34 @@ class ServiceHttp:
     def _lost(self, purpose: Purpose, reason: str) -> NoAnswerError:
         text = f"{self._service.label} gave no usable answer ({reason}). {LOST[purpose]}"
         return NoAnswerError(text, charged="unknown" if purpose == "pay" else "no")
+
+
+async def _in_time(work: Callable[[], Awaitable[T]], deadline_s: float) -> T:
+    """Return what `work` returns; raises what it raises, or TimeoutError after the deadline.
+
+    To a process that was paused, the end of a deadline and the answer that came meanwhile are there
+    at once. So it is cancelled only `LATE_S` after the end was noticed: what is there is read.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def run() -> None:
+        try:
+            results.append(await work())
+        except Exception as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+        both.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as both:
+        both.start_soon(run)
+        await anyio.sleep(deadline_s)
+        await anyio.sleep(LATE_S)
+        both.cancel_scope.cancel()
+    for error in errors:
+        raise error
+    if not results:
+        raise TimeoutError
+    return results[0]
 
 
 def _why_unsent(error: Exception) -> str:
