@@ -32,15 +32,16 @@ def test_whoever_does_not_read_is_not_waited_for_and_hears_later_what_was_droppe
     for number in range(10_000):
         outlet.put(f"{number:0100d}\n")
     outlet.finish()
-    heard = b""
-    while b"dropped" not in heard or not heard.endswith(b"read them.\n"):
+    said: list[int] = []
+    dropped, heard = 0, b""
+    while len(said) + dropped < 10_000:
         heard += os.read(reader, 2**16)
-    lines = heard.decode().splitlines()
-    said = [int(line) for line in lines if line.isdigit()]
-    assert said == list(range(len(said))), "the first ones, in order"
-    assert len(heard) <= MOST + 2**16
-    dropped = [int(line.split()[0]) for line in lines if "dropped" in line]
-    assert len(said) + sum(dropped) == 10_000
+        *lines, heard = heard.split(b"\n")
+        said += [int(line) for line in lines if line.isdigit()]
+        dropped += sum(int(line.split()[0]) for line in lines if b"dropped" in line)
+    assert said == sorted(said)
+    assert said[0] == 0
+    assert dropped > 5000
 
 
 def test_whoever_reads_hears_everything_before_the_end(pipe: tuple[int, int]) -> None:

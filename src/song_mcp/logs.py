@@ -79,17 +79,21 @@ class Outlet:
     def _run(self) -> None:
         while True:
             content = self._queue.get()
-            try:
-                self._write(content)
-            except OSError:  # nobody can read it any more
-                self._is_stuck = False
+            self._write(content)
             with self._turn:
                 self._size -= len(content) + EACH
                 dropped, self._dropped = self._dropped, 0
             if dropped:
-                self.put(f"{dropped} messages were dropped here, because nobody read them.\n")
+                self._write(f"{dropped} messages were dropped: nobody read them.\n".encode())
 
     def _write(self, content: bytes) -> None:
+        """Write this, however long it takes; if nobody can read it any more, it is lost."""
+        try:
+            self._write_whole(content)
+        except OSError:
+            self._is_stuck = False
+
+    def _write_whole(self, content: bytes) -> None:
         rest = memoryview(content)
         while rest:
             if not self._room.poll(STUCK_MS):
