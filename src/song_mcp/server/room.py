@@ -32,10 +32,6 @@ class Room:
         self._patience_s = patience_s
         self._freed = anyio.Event()
 
-    def is_full(self) -> bool:
-        """Return whether as much waits as may."""
-        return self.held >= self._most
-
     async def wait_for(self, size: float) -> None:
         """Return when there is room for `size` bytes; take it before anything is awaited.
 

@@ -43,6 +43,8 @@ QUIET_S = 0.5
 """How long, in seconds, serving waits for the next answer after the end of stdin."""
 READ_AHEAD = 1000
 """While a line waits for the client to read it: how many requests may be without an answer."""
+READ_AHEAD_BYTES = 4 * 2**20
+"""And how much may wait to be written; as a message it takes several times as much memory."""
 
 
 async def serve(server: SongServer) -> None:
@@ -85,9 +87,12 @@ class Messages:
 
     async def _next_line(self) -> str:
         """Return the next line; waits while a write is stuck and too much is open."""
-        while self._is_writing and (self._unanswered >= READ_AHEAD or self._room.is_full()):
+        while self._is_writing and self._is_much_open():
             await self._wrote.wait()
         return await self._pipe.read()
+
+    def _is_much_open(self) -> bool:
+        return self._unanswered >= READ_AHEAD or self._room.held >= READ_AHEAD_BYTES
 
     def _parsed(self, line: str) -> Received:
         try:
