@@ -1,13 +1,14 @@
 """What answers say about money, compared with what the services really charged.
 
-The services here charge what they accept, and give nothing back. So a task that was accepted is
-charged, and one that was not is free. Sentences about a task are judged at the end, when nothing is
-under way any more; sentences about a call are judged at once, by what arrived during that call.
+The services here charge what they accept, and say which of it they give back. So a task that was
+accepted was charged, and one that was not is free. Sentences about a task are judged at the end,
+when nothing is under way any more; sentences about a call are judged at once, by what arrived
+during that call.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -77,7 +78,7 @@ class Claims:
             f"{said.marker} was said to be {said.claim}: {said.task_id}"
             for said in self.said
             if said.claim not in OF_CALLS
-            and _is_untrue(said, grouped.get(said.marker, []), self.service.accepted)
+            and _is_untrue(said, grouped.get(said.marker, []), self.service)
         ]
 
     def listed(self) -> str:
@@ -89,19 +90,19 @@ def _in(text: str) -> Iterator[Claim]:
     return (claim for claim, words in WORDS.items() if words.search(text))
 
 
-def _is_untrue(said: Said, rows: Sequence[Row], accepted: Mapping[str, Sequence[str]]) -> bool:
+def _is_untrue(said: Said, rows: Sequence[Row], service: FaultService) -> bool:
     """Tell whether what was said is certainly wrong.
 
     Which of several doubtful tasks of one request was charged cannot be known, only how many.
     """
-    ids = set(accepted.get(said.marker, ()))
-    unknown = len(ids - {row["task_id"] for row in rows})
+    accepted = set(service.accepted.get(said.marker, ()))
+    lost = len(accepted - {row["task_id"] for row in rows})
     own = [row for row in rows if said.task_id in {row["task_id"], row["local_id"]}]
-    is_known = said.task_id in ids or any(row["task_id"] in ids for row in own)
+    own_ids = accepted & {said.task_id, *(row["task_id"] for row in own)}
+    if said.claim not in FREE:
+        return not own_ids and not lost
     in_doubt = [row for row in rows if row not in own and _is_in_doubt(row)]
-    if said.claim in FREE:
-        return is_known or unknown > len(in_doubt)
-    return not is_known and not unknown
+    return lost > len(in_doubt) or not all(map(service.gives_back, own_ids))
 
 
 def _is_in_doubt(row: Row) -> bool:

@@ -3,8 +3,8 @@
 A request's description (or topic) has a marker of its own and its fate, as in "song-7-12 ends", so
 that each accepted submission is known by its request. A task with the fate `ends` or `fails` ends
 at the first look, one with `later` when the service says so, one with `open` never, and `refused`
-is refused. What was accepted is charged and never given back. Keys that are equal up to a "+" are
-of one account, and nobody sees a task of another account.
+is refused. What was accepted is charged; only gpt.ge gives it back, for tasks that fail. Keys that
+are equal up to a "+" are of one account, and nobody sees a task of another account.
 """
 
 import io
@@ -30,6 +30,7 @@ from tests.faults.canaries import PIAPI_KEY
 
 Json = dict[str, Any]
 
+TASKS = "/api/v1/task"
 MARKER = re.compile(r"song-[a-z0-9]+-[a-z0-9-]+")
 LATE_S = 0.4
 """How long, in seconds, a late answer is held back at most."""
@@ -118,6 +119,7 @@ class Song:
     task_id: str
     text: str
     makes_lyrics: bool
+    is_udio: bool
     account: str
     created_at: datetime
 
@@ -157,9 +159,12 @@ class Incoming:
         return str(fields.get("continue_song_id") or fields.get("continue_clip_id") or "")
 
     @property
+    def is_udio(self) -> bool:
+        return self.path.startswith("/api/")
+
+    @property
     def makes_lyrics(self) -> bool:
-        is_udio = self.body.get("task_type") == "generate_lyrics"
-        return is_udio or self.path.endswith("/lyrics")
+        return self.body.get("task_type") == "generate_lyrics" or self.path.endswith("/lyrics")
 
 
 def marker_in(text: str) -> str:
@@ -207,9 +212,14 @@ class FaultService:
         due = self.submissions.total() + submissions
         await self.until(lambda: self.submissions.total() >= due)
 
-    def make_elsewhere(self, text: str, account: str = PIAPI_KEY) -> str:
+    def make_elsewhere(self, text: str) -> str:
         """Accept a PiAPI song that was requested elsewhere; returns its id."""
-        return self._accept(text, account, makes_lyrics=False).task_id
+        return self._accept(Incoming("POST", TASKS, {"prompt": text}, PIAPI_KEY)).task_id
+
+    def gives_back(self, task_id: str) -> bool:
+        """Tell whether this task is charged only until it fails."""
+        song = self.songs[task_id]
+        return song.fate == "fails" and not song.is_udio
 
     # What arrives ----------------------------------------------------------------------------
 
@@ -266,24 +276,27 @@ class FaultService:
     # The contracts -----------------------------------------------------------------------------
 
     def _taken(self, incoming: Incoming) -> Json:
-        is_udio = incoming.path.startswith("/api/")
         if incoming.text.endswith("refused"):
-            code: int | str = 400 if is_udio else "invalid_request"
+            code: int | str = 400 if incoming.is_udio else "invalid_request"
             return {"code": code, "message": "the prompt is refused", "data": None}
-        marker = marker_in(incoming.text)
-        self.continued[marker] = incoming.continued
-        song = self._accept(incoming.text, incoming.account, makes_lyrics=incoming.makes_lyrics)
-        if is_udio:
+        self.continued[marker_in(incoming.text)] = incoming.continued
+        song = self._accept(incoming)
+        if incoming.is_udio:
             return {"code": 200, "message": "success", "data": self._udio(song, "pending")}
         return {"code": "success", "message": "", "data": song.task_id}
 
-    def _accept(self, text: str, account: str, *, makes_lyrics: bool) -> Song:
-        task_id = f"00000000-0000-4000-8000-{len(self.songs):012}"
-        made_at = datetime.now(UTC) + self.clock_ahead
-        song = Song(task_id, text, makes_lyrics, account, made_at)
-        self.charged_usd[account] += SONG_USD
+    def _accept(self, incoming: Incoming) -> Song:
+        song = Song(
+            task_id=f"00000000-0000-4000-8000-{len(self.songs):012}",
+            text=incoming.text,
+            makes_lyrics=incoming.makes_lyrics,
+            is_udio=incoming.is_udio,
+            account=incoming.account,
+            created_at=datetime.now(UTC) + self.clock_ahead,
+        )
+        self.charged_usd[song.account] += SONG_USD
         self.songs[song.task_id] = song
-        self.accepted[marker_in(text)].append(song.task_id)
+        self.accepted[marker_in(song.text)].append(song.task_id)
         return song
 
     def _seen(self, incoming: Incoming) -> Json:
