@@ -107,7 +107,7 @@ def elsewhere(service: ServiceName) -> str:
 
 def task_for_clip(task: Task) -> str:
     """Say that a task was named instead of a clip, and name its clips."""
-    clips = ", ".join(clip.clip_id for clip in task.clips)
+    clips = ", ".join(clip.public_id for clip in task.clips)
     has = f"its clips are {clips}: give one of them" if clips else "it has no clips yet"
     return f"{task.public_id} is a task, not a clip; {has}. Nothing was sent or paid."
 
@@ -144,8 +144,8 @@ def which_clip(name: str, clips: Sequence[tuple[Task, Clip]], total: int) -> str
 
 def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
     """Say which clip `last` means here, its other takes, and whether a newer song is running."""
-    others = ", ".join(each.clip_id for each in task.clips if each.clip_id != clip.clip_id)
-    said = f"last is {quoted(clip.title, limit=80)}, clip {clip.clip_id}"
+    others = ", ".join(each.public_id for each in task.clips if each.clip_id != clip.clip_id)
+    said = f"last is {quoted(clip.title, limit=80)}, clip {clip.public_id}"
     said += f"; the other take is {others}." if others else "."
     return f"{said} A newer song, {running.public_id}, is still being made." if running else said
 
@@ -161,7 +161,7 @@ def untold(task: Task) -> str:
 
 def no_cover(clip: Clip) -> str:
     """Say that the library has no picture of a clip."""
-    return f"The library has no cover of clip {clip.clip_id}."
+    return f"The library has no cover of clip {clip.public_id}."
 
 
 def unknown_task(name: str) -> str:

@@ -5,6 +5,7 @@ cannot be made. Values are frozen. "Not given" and "not known" are "" for text a
 Durations and positions are in seconds, times in UTC.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,7 +36,18 @@ OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
 """The statuses of a task that can still end by itself."""
 
 ID_LIMIT = 200
+HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+GATEWAY_ID = re.compile(r"task_(?=(?:[A-Za-z]*[0-9]){2})[A-Za-z0-9]{32}")
+"""The form of a task id of current new-api gateways: random letters and digits."""
+ID_WORD = re.compile(r"[A-Za-z]{3,}")
+ID_WORDS, ID_WORD_LETTERS = 1, 12
+"""How many words an id may have, and how many letters its word: with more it could be a sentence.
+Runs of hexadecimal digits are no words."""
+HARMLESS = frozenset({"task", "clip", "song"})
+"""Words that an id may have as well."""
+OWN_CLIP_ID = re.compile(r"clip-[0-9a-f]{16}")
 RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
@@ -212,6 +224,26 @@ def checked_id(name: str, value: str) -> str:
     )
 
 
+def is_plain_id(value: str) -> bool:
+    """Tell whether a service's id may stand in a sentence, in a result and in a URI.
+
+    It is ASCII, has at most 64 characters, and cannot be read as a sentence to a model.
+    """
+    if GATEWAY_ID.fullmatch(value):
+        return True
+    found = (word for word in ID_WORD.findall(value) if word.lower() not in HARMLESS)
+    words = [word for word in found if not HEX.fullmatch(word)]
+    are_few = len(words) <= ID_WORDS and all(len(word) <= ID_WORD_LETTERS for word in words)
+    return are_few and PLAIN_ID.fullmatch(value) is not None
+
+
+def public_clip_id(clip_id: str) -> str:
+    """Return a clip's id if it is plain, else one of ours that stands for it and no other."""
+    if is_plain_id(clip_id):
+        return clip_id
+    return f"clip-{hashlib.sha256(clip_id.encode(errors='backslashreplace')).hexdigest()[:16]}"
+
+
 # What is asked for -------------------------------------------------------------------------
 
 
@@ -377,7 +409,7 @@ def _names(models: Iterable[Model]) -> str:
 
 def _check_position(request: ExtensionRequest) -> None:
     position, length = request.position_s, request.source.duration_s
-    clip = request.source.clip_id
+    clip = public_clip_id(request.source.clip_id)
     if position < 0:
         raise _refuse("continue_at_seconds cannot be negative.")
     if length is not None and position > length:
@@ -389,7 +421,7 @@ def _check_position(request: ExtensionRequest) -> None:
 
 def _why_not_at_zero(request: ExtensionRequest) -> str:
     if request.continue_at_s is None:
-        clip = request.source.clip_id
+        clip = public_clip_id(request.source.clip_id)
         return f"The length of clip {clip} is not known here: set continue_at_seconds."
     service = SERVICES[request.model.service]
     text = f"{service.music} cannot continue a clip at 0 s ({service.label} drops the value)."
@@ -433,6 +465,11 @@ class Clip:
     cover: Path | None = None
     mime_type: str = ""
     save_error: str = ""
+
+    @property
+    def public_id(self) -> str:
+        """The service's id, or ours if people and models must not read that."""
+        return public_clip_id(self.clip_id)
 
     @property
     def is_saved(self) -> bool:
@@ -508,8 +545,8 @@ class Task:
 
     @property
     def public_id(self) -> str:
-        """The service's id, or ours before that is known."""
-        return self.task_id or self.local_id
+        """The service's id, or ours before that is known or if nobody must read it."""
+        return self.task_id if is_plain_id(self.task_id) else self.local_id
 
     @property
     def is_open(self) -> bool:

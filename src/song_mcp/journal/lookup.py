@@ -18,7 +18,15 @@ from typing import get_args
 from song_mcp.journal import rows
 from song_mcp.journal.values import Meaning, Offer, Pair, Place
 from song_mcp.library import AUDIO_EXTENSIONS, ID_LENGTHS, digest
-from song_mcp.songs import Kind, ServiceName, Task, completed
+from song_mcp.songs import (
+    OWN_CLIP_ID,
+    Kind,
+    ServiceName,
+    Task,
+    completed,
+    is_plain_id,
+    public_clip_id,
+)
 from song_mcp.text import clean
 
 LAST = "last"
@@ -67,7 +75,7 @@ FROM clips JOIN tasks ON tasks.local_id = clips.local_id
 ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid
 """
 TASK_TITLES = """
-SELECT CASE task_id WHEN '' THEN local_id ELSE task_id END AS public_id, local_id,
+SELECT task_id, local_id,
     title || char(10) || description || char(10) || coalesce((
         SELECT group_concat(clips.title || char(10) || clips.service_title, char(10))
         FROM clips WHERE clips.local_id = tasks.local_id
@@ -126,11 +134,22 @@ def meaning(db: sqlite3.Connection, name: str) -> Meaning:
 
 
 def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
-    """Return the newest task that made the clip with this id, and the clip, or None."""
+    """Return the newest task that made the clip with this id, and the clip, or None.
+
+    The id is the service's, or the one of ours that stands for it.
+    """
+    if OWN_CLIP_ID.fullmatch(clip_id):
+        clip_id = _behind(db, clip_id)
     for task in rows.tasks_where(db, WITH_CLIP, (clip_id,)):
         found = task.clip(clip_id)
         return (task, found) if found else None
     return None
+
+
+def _behind(db: sqlite3.Connection, own_id: str) -> str:
+    """Return the service's id that an id of ours stands for, or the same id if there is none."""
+    ids = (row["clip_id"] for row in db.execute("SELECT DISTINCT clip_id FROM clips"))
+    return next((each for each in ids if public_clip_id(each) == own_id), own_id)
 
 
 def page(db: sqlite3.Connection, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
@@ -263,7 +282,7 @@ def _is_titled(entry: Entry, wanted: str) -> bool:
 def _name(entry: Entry, clips: Sequence[Entry], takes: Counter[str]) -> str:
     title = folded(entry.title)
     if not title:
-        return entry.clip_id
+        return public_clip_id(entry.clip_id)
     is_taken = title == LAST or takes[title] > 1 or _by_short_id(clips, title)
     return f"{entry.title} {entry.short_id}" if is_taken else entry.title
 
@@ -274,7 +293,7 @@ def task_ids(db: sqlite3.Connection, begun: str, limit: int) -> Offer:
     `begun` is the beginning of an id, or a part of the title, the description or a clip's title.
     """
     wanted = folded(clean(begun, lines=False))
-    found = [row["public_id"] for row in db.execute(TASK_TITLES) if _is_meant(row, wanted)]
+    found = [_public_id(row) for row in db.execute(TASK_TITLES) if _is_meant(row, wanted)]
     return _offer(found, len(found), wanted, limit)
 
 
@@ -286,8 +305,12 @@ def _offer(values: list[str], total: int, wanted: str, limit: int) -> Offer:
 
 
 def _is_meant(row: sqlite3.Row, wanted: str) -> bool:
-    ids = (row["public_id"].casefold(), row["local_id"])
+    ids = (_public_id(row).casefold(), row["local_id"])
     return any(each.startswith(wanted) for each in ids) or wanted in folded(row["titles"])
+
+
+def _public_id(row: sqlite3.Row) -> str:
+    return str(row["task_id"] if is_plain_id(row["task_id"]) else row["local_id"])
 
 
 # Tasks -------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class Library:
         if known:
             return known
         if not clip.audio_url:
-            msg = f"Clip {clip.clip_id} has no link to its audio yet; look at the task again."
+            msg = f"Clip {clip.public_id} has no link to its audio yet; look at the task again."
             raise LibraryError(msg)
         file = AtomicFile(self._pinned)
         try:
@@ -170,7 +170,7 @@ class Library:
 
     def _read(self, clip: Clip, offset: int, size: int | None) -> Part:
         if clip.file is None:
-            msg = f"Clip {clip.clip_id} is not in the library. {clip.save_error}".rstrip()
+            msg = f"Clip {clip.public_id} is not in the library. {clip.save_error}".rstrip()
             raise LibraryError(msg)
         try:
             with _opened(clip.file) as file:
@@ -181,7 +181,7 @@ class Library:
         except (OSError, LibraryError) as error:
             raise _gone(clip) from error
         if offset >= total:
-            msg = f"The file of clip {clip.clip_id} has {total} bytes: nothing is at {offset}."
+            msg = f"The file of clip {clip.public_id} has {total} bytes: nothing is at {offset}."
             raise LibraryError(f"{msg} Give an offset of 0 to {total - 1}.")
         return Part(content, total, kind.mime_type)
 
@@ -241,6 +241,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _gone(clip: Clip) -> LibraryError:
     name = clip.file.name if clip.file else ""
     return LibraryError(
-        f"File {name!r} of clip {clip.clip_id} is gone from the library, or is no longer audio. "
+        f"File {name!r} of clip {clip.public_id} is gone from the library, or is no longer audio. "
         "Put it back, or look at the task again. The clip keeps its link."
     )

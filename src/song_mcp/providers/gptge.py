@@ -52,6 +52,7 @@ from song_mcp.songs import (
     ServiceName,
     ServiceStatus,
     SongRequest,
+    public_clip_id,
 )
 
 SERVICE = SERVICES["gptge"]
@@ -183,10 +184,10 @@ def _custom(request: SongRequest) -> dict[str, Any]:
 
 def _continuation(request: ExtensionRequest) -> dict[str, Any]:
     if not request.source.task_id:
+        clip = public_clip_id(request.source.clip_id)
         raise InvalidRequestError(
-            f"To continue clip {request.source.clip_id}, gpt.ge needs the task that made it, which "
-            "is not known here. Call fetch_suno_task with that task's id first. Nothing was sent "
-            "or paid."
+            f"To continue clip {clip}, gpt.ge needs the task that made it, which is not known "
+            "here. Call fetch_suno_task with that task's id first. Nothing was sent or paid."
         )
     position = float(request.position_s)
     return {

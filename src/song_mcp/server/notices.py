@@ -37,6 +37,7 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from song_mcp.songs import is_plain_id, public_clip_id
 from song_mcp.studio import Change, News, Studio
 
 Ctx = ServerRequestContext[Studio, Any]
@@ -151,8 +152,14 @@ class Notices:
             await self._bus.publish(ResourcesListChanged())
 
     def _uris(self, change: Change) -> Iterator[str]:
-        """Yield the URIs that a change concerns: of a task by both its ids, of a clip each part."""
-        named = {"task_id": change.task_ids, "clip_id": change.clip_ids}
+        """Yield the URIs that a change concerns: of a task by both its ids, of a clip each part.
+
+        Only our own ids stand for those of a service that nobody must read.
+        """
+        named = {
+            "task_id": tuple(filter(is_plain_id, change.task_ids)),
+            "clip_id": tuple(map(public_clip_id, change.clip_ids)),
+        }
         for template in self._templates:
             for name in VARIABLE.findall(template):
                 for value in named.get(name, ()):

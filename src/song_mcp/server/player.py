@@ -83,9 +83,9 @@ async def play_song(
         return await task_answer(studio, answer)
     found = await studio.catalog.find(clip_id or "last")
     answer = await _looked_up(ctx, found.task.public_id)
-    asked_for = f"Clip {found.clip.clip_id} is the one that was asked for."
+    asked_for = f"Clip {found.clip.public_id} is the one that was asked for."
     note = " ".join(filter(None, (asked_for, found.note, answer.note)))
-    return await task_answer(studio, Answer(answer.task, note), focus=found.clip.clip_id)
+    return await task_answer(studio, Answer(answer.task, note), focus=found.clip.public_id)
 
 
 async def read_clip(

@@ -154,13 +154,13 @@ def _target_s(target_seconds: str) -> float:
 def _check_that_it_can_grow(clip: Clip, target_s: float) -> None:
     if clip.status != "completed":
         raise InvalidRequestError(
-            f"Clip {clip.clip_id} is {clip.status}: only a finished clip can be extended. "
+            f"Clip {clip.public_id} is {clip.status}: only a finished clip can be extended. "
             "list_songs shows which are."
         )
     if clip.duration_s is not None and clip.duration_s >= target_s:
         raise InvalidRequestError(
-            f"Clip {clip.clip_id} has {clip.duration_s:.0f} s already: give a target_seconds above "
-            "that."
+            f"Clip {clip.public_id} has {clip.duration_s:.0f} s already: give a target_seconds "
+            "above that."
         )
 
 
@@ -180,7 +180,7 @@ def _about(task: Task, clip: Clip, model: Model) -> str:
     style = task.description or ", ".join(clip.tags)
     lines = [
         f"The clip, as the journal knows it. {MARKED}:",
-        f"- clip_id {clip.clip_id}, title {quoted(clip.title)}, length {length}",
+        f"- clip_id {clip.public_id}, title {quoted(clip.title)}, length {length}",
         f"- made by {model.name} at {SERVICES[model.service].label}, which also extends it",
         f"- style {quoted(style, limit=500)}" if style else "- style not known",
     ]

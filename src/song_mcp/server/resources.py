@@ -35,10 +35,10 @@ from mcp.types import (
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
 from song_mcp.server.caching import ENDED, MEDIA, STALE, Blob, Text
 from song_mcp.server.guides import GUIDES
-from song_mcp.server.results import as_json, clip_result, clip_uri, task_result
-from song_mcp.songs import MODELS, SERVICES, Clip, Task, completed
+from song_mcp.server.results import as_json, clip_result, clip_uri, model_name, task_result
+from song_mcp.songs import MODELS, SERVICES, Clip, Task, completed, is_plain_id, public_clip_id
 from song_mcp.studio import Answer, Catalog, Place, Studio
-from song_mcp.text import clean
+from song_mcp.text import clean, plain
 
 Ctx = Context[Studio]
 Read = Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -64,7 +64,7 @@ async def clip(clip_id: str, ctx: Ctx) -> Text:
     """Everything known of a clip, by its id, short id, exact title or as last."""
     with _told():
         task, found = await _catalog(ctx).clip(clip_id)
-    hint = _once_ended(task) if found.clip_id == clip_id else STALE
+    hint = _once_ended(task) if found.public_id == clip_id else STALE
     return Text(_clip_text(task, found), hint)
 
 
@@ -82,9 +82,9 @@ async def task(task_id: str, ctx: Ctx) -> Text:
     """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
         found = await _catalog(ctx).task(task_id)
-    hint = _once_ended(found) if task_id in {found.task_id, found.local_id} else STALE
+    hint = _once_ended(found) if task_id in {found.public_id, found.local_id} else STALE
     clips = [_clip_json(item) for item in found.clips]
-    text = _text(_task_json(found) | {"clips": clips, "request": dict(found.request)})
+    text = _text(_task_json(found) | {"clips": clips, "request": _asked(found)})
     return Text(text, hint)
 
 
@@ -127,10 +127,10 @@ def _resource(made_by: Task, item: Clip) -> Resource:
     label = SERVICES[made_by.service].label
     ended = made_by.finished_at.isoformat() if made_by.finished_at else None
     return Resource(
-        uri=clip_uri(item.clip_id),
-        name=item.title or item.clip_id,
-        title=item.title or None,
-        description=f"{length}{made_by.model or 'song'} at {label}",
+        uri=clip_uri(item.public_id),
+        name=plain(item.title) or item.public_id,
+        title=plain(item.title) or None,
+        description=f"{length}{model_name(made_by.model) if made_by.model else 'song'} at {label}",
         mime_type="application/json",
         size=len(_clip_text(made_by, item).encode()),
         annotations=FOR_BOTH.model_copy(update={"last_modified": ended}),
@@ -197,7 +197,7 @@ async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Blob:
             file = found.file if what == "audio" else found.cover
             text = f"The {what} has {len(content)} bytes, too many for a resource."
             raise LibraryError(f"{text} The file is {file}.")
-    return Blob(content, mime_type, MEDIA if found.clip_id == clip_id else STALE)
+    return Blob(content, mime_type, MEDIA if found.public_id == clip_id else STALE)
 
 
 def _once_ended(task: Task) -> CacheHint:
@@ -226,7 +226,7 @@ def _studio(ctx: Ctx) -> Studio:
 
 
 def _clip_text(task: Task, found: Clip) -> str:
-    return _text(_clip_json(found) | {"task": _task_json(task), "request": dict(task.request)})
+    return _text(_clip_json(found) | {"task": _task_json(task), "request": _asked(task)})
 
 
 def _clip_json(item: Clip) -> dict[str, Any]:
@@ -234,6 +234,16 @@ def _clip_json(item: Clip) -> dict[str, Any]:
     extra = {"service_title": item.service_title, "made_with": item.made_with}
     extra |= {"cover": str(item.cover or ""), "save_error": item.save_error}
     return known | {key: value for key, value in extra.items() if value}
+
+
+def _asked(found: Task) -> dict[str, Any]:
+    """Return what was asked for; a source has the ids that everything else here has."""
+    asked = dict(found.request)
+    if isinstance(source := asked.get("source"), dict):
+        clip_id, task_id = str(source.get("clip_id", "")), str(source.get("task_id", ""))
+        known = {"clip_id": public_clip_id(clip_id), "task_id": task_id * is_plain_id(task_id)}
+        asked["source"] = source | {name: known[name] for name in known if name in source}
+    return asked
 
 
 def _task_json(found: Task) -> dict[str, Any]:

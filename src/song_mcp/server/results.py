@@ -6,6 +6,7 @@ unfinished clips are left out too, as nobody can use them yet. What only the pla
 beside the result in `_meta`, and costs the model nothing.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -33,6 +34,9 @@ from song_mcp.studio import AccountState, Answer, State, Studio
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
+ONE_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?(?<!.{21})")
+WORD_CHARACTERS = 60
+"""The most of a service's name for a status or a plan that is shown."""
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` for what only the player's page needs."""
 
@@ -146,7 +150,7 @@ def songs_result(tasks: Sequence[Task], total: int) -> SongsResult:
 def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
     """Return the result for a clip."""
     return ClipResult(
-        clip_id=clip.clip_id,
+        clip_id=clip.public_id,
         title=clip.title or None,
         status=clip.status,
         duration_seconds=None if clip.duration_s is None else round(clip.duration_s, 1),
@@ -156,7 +160,7 @@ def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
         tags=list(clip.tags) or None,
         error=clip.error or None,
         file=str(clip.file) if clip.file else None,
-        resource_uri=clip_uri(clip.clip_id) if clip.status == "completed" else None,
+        resource_uri=clip_uri(clip.public_id) if clip.status == "completed" else None,
         lyrics=(clip.lyrics or None) if include_lyrics else None,
     )
 
@@ -168,7 +172,7 @@ def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
         model=task.model or None,
         kind=task.kind,
         status=task.status,
-        provider_status=task.provider_status or None,
+        provider_status=_word(task.provider_status) or None,
         progress_percent=task.progress_percent,
         clips=clips,
         lyrics=LyricsResult(title=task.lyrics.title, text=task.lyrics.text)
@@ -202,7 +206,7 @@ def _whole_seconds(when: datetime) -> datetime:
 
 def _note(answer: Answer) -> str:
     unsaved = [
-        f"Clip {clip.clip_id} is not in the library: {clip.save_error}"
+        f"Clip {clip.public_id} is not in the library: {clip.save_error}"
         for clip in answer.task.clips
         if clip.save_error and not clip.is_saved
     ]
@@ -230,7 +234,7 @@ def _account(service: ServiceName, account: AccountState) -> AccountResult:
         service=service,
         has_key=True,
         balance_usd=account.balance_usd,
-        plan=account.plan or None,
+        plan=_word(account.plan) or None,
         songs_at_once=account.max_concurrent,
     )
 
@@ -282,8 +286,8 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
         known["elapsed_seconds"] = round(studio.age_s(task), 1)
     else:
         clips = completed(task.clips)
-        known["covers"] = [clip.clip_id for clip in clips if clip.cover]
-        known["lyrics"] = {clip.clip_id: clip.lyrics for clip in clips if clip.lyrics}
+        known["covers"] = [clip.public_id for clip in clips if clip.cover]
+        known["lyrics"] = {clip.public_id: clip.lyrics for clip in clips if clip.lyrics}
     return {key: value for key, value in known.items() if value is not None and value != ""}
 
 
@@ -327,7 +331,7 @@ def _account_line(account: AccountResult) -> str:
     if account.error:
         return f"{label}: {account.error}"
     told = [f"${account.balance_usd:.2f} left" if account.balance_usd is not None else "key set"]
-    told += [f"plan {account.plan}"] if account.plan else []
+    told += [f"plan {_quoted_once(account.plan)}"] if account.plan else []
     told += [f"{account.songs_at_once} songs at once"] if account.songs_at_once else []
     return f"{label}: {', '.join(told)}."
 
@@ -337,7 +341,7 @@ def _headline(result: TaskResult) -> str:
     facts = [f"{result.kind}{title} {result.task_id}: {result.status}"]
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
-    facts.append(f"{_model(result.model)} at {SERVICES[result.service].label}")
+    facts.append(f"{model_name(result.model)} at {SERVICES[result.service].label}")
     facts.append(_money(result.charged, result.cost_usd))
     return ", ".join(facts) + "."
 
@@ -358,6 +362,15 @@ def _clip_line(clip: ClipResult) -> str:
     return "\n  ".join(part for part in (line, where, lyrics) if part)
 
 
+def _word(words: str) -> str:
+    """Return a service's one word for something as it is, and more than one of them quoted."""
+    return words if ONE_WORD.fullmatch(words) else _quoted_once(words)
+
+
+def _quoted_once(words: str) -> str:
+    return quoted(words.strip('"'), limit=WORD_CHARACTERS) if words else ""
+
+
 def _title(title: str) -> str:
     return quoted(title, limit=TITLE_LIMIT)
 
@@ -374,7 +387,7 @@ def _error(result: TaskResult) -> str:
     return f"It failed: {quoted(error, limit=500)}." if is_theirs else error
 
 
-def _model(name: str | None) -> str:
+def model_name(name: str | None) -> str:
     """Return the name of a known model; a service's name for another model is quoted."""
     if not name:
         return "unknown model"

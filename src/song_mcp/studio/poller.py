@@ -191,7 +191,7 @@ class Poller:
             is_about_the_key = isinstance(failure, BadKeyError) and self._is_of_another(task)
             error = failure if is_about_the_key else self._failed(task.service, failure)
         except Exception:  # a mistake of our own must not end the server
-            logger.exception("a look at %s failed", task.public_id)
+            logger.exception("a look at %s failed", task.local_id)
         finally:
             self._land(task, error)
 

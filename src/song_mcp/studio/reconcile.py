@@ -41,10 +41,10 @@ async def check(journal: Journal, provider: Provider | None, task: Task) -> tupl
     found = await journal.matches(task)
     if len(found) == 1 and not await journal.has_rivals(task):
         merged = await journal.merge(task, found[0])
-        same = f"Task {merged.task_id} asked for the same then"
+        same = f"Task {merged.public_id} asked for the same then"
         return merged, f"{same}: it is very probably this one, and is joined with it."
     if found:
-        ids = ", ".join(other.task_id for other in found)
+        ids = ", ".join(other.public_id for other in found)
         return task, f"More than one asked for the same then; {ids} may be this one."
     service = SERVICES[task.service]
     hint = await _balance_hint(journal, provider, task, service)
