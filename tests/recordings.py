@@ -45,22 +45,28 @@ def wav(seconds: float = 1.0) -> bytes:
     return file.getvalue()
 
 
+def sound(seconds: float) -> bytes:
+    """Stand for sound in a file that nobody decodes: as many bytes as the poorest of it has."""
+    return bytes(100 + round(500 * seconds))
+
+
 def flac(seconds: float = 1.0) -> bytes:
-    """A whole header, and the beginning of a frame: enough for everything except a decoder."""
+    """A whole header, and the beginning of frames: enough for everything except a decoder."""
     packed = RATE << 44 | 0 << 41 | 15 << 36 | round(seconds * RATE)
     info = struct.pack(">HH6xQ16x", 4096, 4096, packed)
-    return b"fLaC" + b"\x80\x00\x00\x22" + info + b"\xff\xf8\xc9\x08" + bytes(100)
+    return b"fLaC" + b"\x80\x00\x00\x22" + info + b"\xff\xf8\xc9\x08" + sound(seconds)
 
 
 def ogg_page(packet: bytes, number: int, granule: int = 0, flags: int = 0) -> bytes:
-    header = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, 1, number, 0, 1)
-    return header + bytes([len(packet)]) + packet
+    lacing = bytes([255]) * (len(packet) // 255) + bytes([len(packet) % 255])
+    header = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, 1, number, 0, len(lacing))
+    return header + lacing + packet
 
 
 def opus(seconds: float = 1.0) -> bytes:
     head = struct.pack("<8sBBHIhB", b"OpusHead", 1, 1, 0, 48_000, 0, 0)
     tags = struct.pack("<8sI4sI", b"OpusTags", 4, b"none", 0)
-    last = ogg_page(bytes(50), 2, round(seconds * 48_000), 4)
+    last = ogg_page(sound(seconds), 2, round(seconds * 48_000), 4)
     return ogg_page(head, 0, 0, 2) + ogg_page(tags, 1) + last
 
 
@@ -68,7 +74,7 @@ def vorbis(seconds: float = 1.0) -> bytes:
     head = struct.pack("<7sIBIiiiBB", b"\x01vorbis", 0, 1, RATE, 0, 64_000, 0, 0xB8, 1)
     tags = struct.pack("<7sI4sIB", b"\x03vorbis", 4, b"none", 0, 1)
     setup = b"\x05vorbis" + bytes(20)
-    last = ogg_page(bytes(50), 3, round(seconds * RATE), 4)
+    last = ogg_page(sound(seconds), 3, round(seconds * RATE), 4)
     return ogg_page(head, 0, 0, 2) + ogg_page(tags, 1) + ogg_page(setup, 2) + last
 
 
@@ -94,4 +100,4 @@ def m4a(
 ) -> bytes:
     start = box(b"ftyp", brand, bytes(4), brand)
     movie = box(b"moov", box(b"mvhd", bytes(100)), mp4_track(handler, codec, seconds))
-    return start + movie + box(b"mdat", bytes(200))
+    return start + movie + box(b"mdat", sound(seconds))

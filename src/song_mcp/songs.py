@@ -52,6 +52,9 @@ RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
+LONGEST_CLIP_S = 3600.0
+"""No clip plays longer, so no such number of seconds is a length or a position in one: models make
+songs of up to eight minutes (`docs/providers.md` 3.7), and few people extend one seven times."""
 LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
 

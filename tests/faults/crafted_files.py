@@ -31,16 +31,22 @@ class CraftedFile:
     kind: Kind
 
 
-def files(seed: int = SEED) -> Iterator[CraftedFile]:
-    """Yield some 200 files, each made when its turn comes."""
+def files(
+    seed: int = SEED, wanted: Callable[[str], bool] = lambda name: True
+) -> Iterator[CraftedFile]:
+    """Yield some 200 files, each made when its turn comes; only those whose name is `wanted`."""
     for name, make in BULKY.items():
         for size, number in SIZES.items():
-            yield CraftedFile(f"{name}, {size}", make(number), "audio")
+            if wanted(f"{name}, {size}"):
+                yield CraftedFile(f"{name}, {size}", make(number), "audio")
     for name, build in LIARS.items():
-        yield CraftedFile(name, build(), "audio")
+        if wanted(name):
+            yield CraftedFile(name, build(), "audio")
     for name, build in COVERS.items():
-        yield CraftedFile(name, build(), "cover")
-    yield from _spoiled(random.Random(seed))  # noqa: S311 - a shuffle, not a secret
+        if wanted(name):
+            yield CraftedFile(name, build(), "cover")
+    spoiled = _spoiled(random.Random(seed))  # noqa: S311 - a shuffle, not a secret
+    yield from (file for file in spoiled if wanted(file.name))
 
 
 # FLAC --------------------------------------------------------------------------------------
@@ -81,6 +87,14 @@ def _other_names(size: int) -> bytes:
     return flac(block(4, VENDOR + struct.pack("<I", len(listed)) + content))
 
 
+def _titles_behind_others(size: int) -> bytes:
+    """Comments that a tagger replaces, and removes one by one, each after a search."""
+    number = size // 21
+    listed = [b"A=%07d" % each for each in range(number)] + [b"TITLE="] * (number // 2)
+    content = b"".join(struct.pack("<I", len(one)) + one for one in listed)
+    return flac(block(4, VENDOR + struct.pack("<I", len(listed)) + content))
+
+
 def flac_picture(size: int, told: int | None = None) -> bytes:
     head = struct.pack(">II9sI20s", 3, 9, b"image/png", 0, struct.pack(">5I", 1, 1, 24, 0, size))
     return block(6, head + bytes(size), told)
@@ -108,7 +122,7 @@ def ilst(content: bytes) -> bytes:
 
 def table_in_track(kind: bytes, content: bytes) -> bytes:
     """A track whose table of samples has one more box."""
-    entry = box(b"mp4a", bytes(28))
+    entry = box(b"mp4a", bytes(28), box(b"free", bytes(4)))
     table = box(b"stbl", box(b"stsd", struct.pack(">II", 0, 1), entry), box(kind, content))
     times = box(b"mdhd", struct.pack(">12xIII", 44_100, 44_100, 0))
     who = box(b"hdlr", bytes(8), b"soun", bytes(13))
@@ -130,7 +144,7 @@ def _long(seconds: int, scale: int = 1) -> bytes:
     """A song that says so many seconds in wide fields."""
     times = box(b"mdhd", struct.pack(">B3x16xIQI", 1, scale, seconds, 0))
     who = box(b"hdlr", bytes(8), b"soun", bytes(13))
-    entry = box(b"mp4a", bytes(28))
+    entry = box(b"mp4a", bytes(28), box(b"free", bytes(4)))
     table = box(b"stbl", box(b"stsd", struct.pack(">II", 0, 1), entry))
     return m4a(track=box(b"trak", box(b"mdia", times, who, box(b"minf", table))))
 
@@ -254,6 +268,7 @@ BULKY: dict[str, Make] = {
     "FLAC of comments of one name": many_comments(b"A="),
     "FLAC of comments without a sign": many_comments(b"nothing"),
     "FLAC of comments with names of their own": _other_names,
+    "FLAC of titles behind other comments": _titles_behind_others,
     "FLAC of empty blocks": _repeated_block(block(2, b"")),
     "FLAC of blocks of comments": _repeated_block(block(4, comments(b"A=1", 1))),
     "FLAC of pictures": _repeated_block(flac_picture(1)),
@@ -276,7 +291,9 @@ BULKY: dict[str, Make] = {
     "M4A of nested tracks": _nested(b"trak"),
     "M4A of fragments": lambda size: m4a() + FRAGMENT * (size // len(FRAGMENT)),
     "M4A with a table of offsets": lambda size: m4a(
-        track=table_in_track(b"stco", struct.pack(">II", 0, size // 4) + bytes(size // 4 * 4))
+        track=table_in_track(
+            b"stco", struct.pack(">II", 0, size // 4) + b"\0\x10\0\0" * (size // 4)
+        )
     ),
     "M4A of tables of offsets": lambda size: m4a(
         track=table_in_track(b"free", box(b"stco", OFFSETS, bytes(16)) * (size // 32))
@@ -335,6 +352,9 @@ LIARS: dict[str, Callable[[], bytes]] = {
     "FLAC without an end of its blocks": lambda: b"fLaC" + block(0, stream_info()) + bytes(4 * MIB),
     "FLAC with two tables of places": lambda: flac(block(3, bytes(18)), block(3, bytes(18))),
     "M4A with a box of 0 bytes inside": lambda: m4a(b"\0\0\0\0free" + bytes(40)),
+    "M4A with boxes in boxes": lambda: m4a(
+        box(b"trak", box(b"trak", box(b"trak", box(b"trak", box(b"trak", box(b"trak"))))))
+    ),
     "M4A with a film of 0 bytes": lambda: FTYP + MDAT + b"\0\0\0\0moov" + SOUND,
     "M4A with a wide box of 2^64 bytes": lambda: m4a(
         struct.pack(">I4sQ", 1, b"trak", 2**64 - 1) + bytes(90)

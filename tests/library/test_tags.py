@@ -1,5 +1,6 @@
 """The tags that players show, and how long a file plays."""
 
+import struct
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,8 +14,12 @@ from mutagen import flac, id3, mp4
 
 from song_mcp.library import formats
 from song_mcp.library import tags as tagging
+from song_mcp.library.keys import MP4_KEY, clip_key
+from song_mcp.library.lengths import measured_s
 from song_mcp.songs import Clip, Task
 from tests import children, recordings
+from tests.faults import crafted_files
+from tests.recordings import box
 
 TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
 CLIP = Clip("c1", "completed", title="Harbour Lights", lyrics="Öl und Salz\n海の歌")
@@ -50,7 +55,7 @@ def test_tags_and_cover_are_read_back_as_written(kind: formats.Format, cover: by
     assert content is not None
     expected = ["Quay", "udio", "song-mcp", "Öl\n海の歌", "slow waltz", cover]
     assert read_tags(content, kind) == expected
-    assert tagging.clip_key(BytesIO(content), kind) == "k" * 52
+    assert clip_key(BytesIO(content), kind) == "k" * 52
 
 
 @TAGGED
@@ -72,8 +77,53 @@ def test_without_lyrics_comment_or_a_known_cover_those_tags_are_left_out(
     tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k", recordings.WEBP)
     content = tagging.tagged(FILES[kind], kind, tags)
     assert content is not None
-    assert tagging.clip_key(BytesIO(content), kind) == "k"
+    assert clip_key(BytesIO(content), kind) == "k"
     assert recordings.WEBP not in content
+
+
+def test_what_a_flac_file_brought_is_left_behind() -> None:
+    tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k")
+    comments = crafted_files.block(4, crafted_files.comments(b"A=1", 5))
+    theirs = crafted_files.flac(comments, crafted_files.flac_picture(9))
+    assert tagging.tagged(theirs, formats.FLAC, tags) == tagging.tagged(
+        crafted_files.flac(), formats.FLAC, tags
+    )
+
+
+def test_what_an_m4a_file_brought_becomes_free_space_and_the_sound_keeps_its_place() -> None:
+    theirs = box(b"\xa9wrt", box(b"data", bytes(8), b"somebody"))
+    places = struct.pack(">III", 0, 1, 0)
+    track = crafted_files.table_in_track(b"stco", places)
+    content = crafted_files.m4a(crafted_files.ilst(theirs), track=track) + b"\0\0\0\x09free!"
+    sound = content.index(b"mdat") + 4
+    content = content.replace(b"stco" + places, b"stco" + struct.pack(">III", 0, 1, sound))
+    tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k", recordings.PNG)
+    tagged = tagging.tagged(content, formats.M4A, tags)
+    assert tagged is not None
+    (place,) = struct.unpack(">I", tagged[tagged.index(b"stco") + 12 :][:4])
+    assert place == tagged.index(b"mdat") + 4 > sound
+    atoms: Any = mp4.MP4(BytesIO(tagged))  # type: ignore[no-untyped-call] # mutagen has no types
+    assert set(atoms) == {"\xa9nam", "\xa9ART", "\xa9alb", "covr", MP4_KEY}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        crafted_files.m4a(crafted_files.EMPTY * 10_000),
+        crafted_files.m4a() + crafted_files.EMPTY * 10_000,
+        crafted_files.m4a(track=crafted_files.table_in_track(b"stsz", bytes(2**20))),
+        crafted_files.LIARS["M4A with boxes in boxes"](),
+        crafted_files.m4a(b"\0\0\0\7free"),
+        crafted_files.m4a(b"\0\0\0\x0ffree"),
+        crafted_files.m4a() + struct.pack(">I4sQ", 1, b"moof", 16),
+        crafted_files.LIARS["M4A with a film of 0 bytes"](),
+    ],
+    ids=["boxes", "top", "tables", "deep", "short", "long", "wide", "endless"],
+)
+def test_an_m4a_file_that_is_too_much_for_a_tagger_is_not_tagged(content: bytes) -> None:
+    assert formats.recognise(BytesIO(content)) == formats.M4A
+    tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k")
+    assert tagging.tagged(content, formats.M4A, tags) is None
 
 
 def test_what_an_mp3_brought_in_its_id3_tag_is_left_behind() -> None:
@@ -89,14 +139,40 @@ def test_what_an_mp3_brought_in_its_id3_tag_is_left_behind() -> None:
 def test_wav_and_ogg_stay_untagged(kind: formats.Format) -> None:
     tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k")
     assert tagging.tagged(recordings.wav(0.1), kind, tags) is None
-    assert tagging.clip_key(BytesIO(recordings.wav(0.1)), kind) == ""
+    assert clip_key(BytesIO(recordings.wav(0.1)), kind) == ""
 
 
 @TAGGED
 def test_audio_that_cannot_be_tagged_gives_no_new_bytes(kind: formats.Format) -> None:
     tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k")
     assert tagging.tagged(b"nothing of the kind" * 40, kind, tags) is None
-    assert tagging.clip_key(BytesIO(b"nothing of the kind" * 40), kind) == ""
+    assert clip_key(BytesIO(b"nothing of the kind" * 40), kind) == ""
+
+
+@TAGGED
+@pytest.mark.parametrize("key", ["", "k" * 64])
+def test_a_key_is_read_back_among_long_words_and_a_large_cover(
+    kind: formats.Format, key: str
+) -> None:
+    words, cover = "la " * 20_000, recordings.PNG + bytes(2**20)
+    tags = tagging.Tags("Quay", "udio", "song-mcp", words, words, key, cover)
+    content = tagging.tagged(FILES[kind], kind, tags)
+    assert content is not None
+    assert clip_key(BytesIO(content), kind) == key
+
+
+@TAGGED
+def test_a_key_that_is_not_ours_is_none(kind: formats.Format) -> None:
+    tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k" * 52)
+    content = tagging.tagged(FILES[kind], kind, tags)
+    assert content is not None
+    for ours, other in ((b"song-mcp", b"song-mcq"), (b"SONG_MCP", b"SONG_MCQ"), (b"kk", b"k\xff")):
+        spoiled = content.replace(ours, other)
+        is_marked = ours == b"SONG_MCP" if kind == formats.FLAC else ours == b"song-mcp"
+        expected = "" if is_marked or ours == b"kk" else "k" * 52
+        assert clip_key(BytesIO(spoiled), kind) == expected
+    for size in range(0, len(content), 50):
+        assert ("k" * 52).startswith(clip_key(BytesIO(content[:size]), kind))
 
 
 @given(st.data())
@@ -110,8 +186,8 @@ def test_damaged_audio_brings_neither_tagging_nor_measuring_down(data: st.DataOb
     tags = tagging.Tags("Quay", "udio", "song-mcp", "la", "waltz", "k", recordings.PNG)
     tagged = tagging.tagged(bytes(content), kind, tags)
     assert tagged is None or formats.recognise(BytesIO(tagged)) == kind
-    tagging.measured_s(BytesIO(content), kind)
-    tagging.clip_key(BytesIO(content), kind)
+    measured_s(BytesIO(content), kind)
+    clip_key(BytesIO(content), kind)
 
 
 def test_the_tags_of_a_clip_hold_its_words_and_the_request() -> None:
@@ -163,22 +239,75 @@ def test_the_tags_of_a_clip_made_elsewhere_need_no_request() -> None:
 def test_the_duration_is_measured_within_a_tenth_of_a_second(
     content: bytes, kind: formats.Format
 ) -> None:
-    assert tagging.measured_s(BytesIO(content), kind) == pytest.approx(2.5, abs=0.1)
+    assert measured_s(BytesIO(content), kind) == pytest.approx(2.5, abs=0.1)
 
 
 def test_a_streamed_wav_is_as_long_as_its_bytes_play() -> None:
     content = bytearray(recordings.wav(2))
     content[40:44] = b"\xff\xff\xff\xff"
-    assert tagging.measured_s(BytesIO(content), formats.WAV) == pytest.approx(2, abs=0.1)
+    assert measured_s(BytesIO(content), formats.WAV) == pytest.approx(2, abs=0.1)
 
 
 @pytest.mark.parametrize("kind", formats.AUDIO, ids=lambda kind: kind.extension)
 def test_what_cannot_be_measured_has_no_duration(kind: formats.Format) -> None:
-    assert tagging.measured_s(BytesIO(b"nothing of the kind" * 40), kind) is None
+    assert measured_s(BytesIO(b"nothing of the kind" * 40), kind) is None
+
+
+def in_ogg(content: bytes, granule: int) -> bytes:
+    """The same stream, with another count of samples on its last page."""
+    place = content.rindex(b"OggS") + 6
+    return content[:place] + struct.pack("<q", granule) + content[place + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (crafted_files.flac(info=crafted_files.stream_info(2**36 - 1, 1)), formats.FLAC),
+        (crafted_files.flac(info=crafted_files.stream_info(2**36 - 1)), formats.FLAC),
+        (crafted_files.LIARS["M4A of 2^36 seconds"](), formats.M4A),
+        (crafted_files.LIARS["M4A of 2^63 seconds"](), formats.M4A),
+        (in_ogg(recordings.opus(), 48_000 * 2**36), formats.OPUS),
+        (in_ogg(recordings.vorbis(), 44_100 * 2**36), formats.VORBIS),
+        (in_ogg(recordings.vorbis(), -1), formats.VORBIS),
+        (crafted_files.xing(2**24, 1000), formats.MP3),
+        (crafted_files.LIARS["WAV at 1 byte a second"](), formats.WAV),
+    ],
+    ids=["slow", "flac", "m4a", "wide", "opus", "vorbis", "no end", "mp3", "wav"],
+)
+def test_a_length_that_cannot_be_is_not_believed(content: bytes, kind: formats.Format) -> None:
+    assert formats.recognise(BytesIO(content)) == kind
+    assert measured_s(BytesIO(content), kind) is None
+
+
+@pytest.mark.parametrize(("seconds", "is_believed"), [(3600, True), (3601, False)])
+def test_an_hour_is_the_longest_length_that_is_believed(seconds: int, *, is_believed: bool) -> None:
+    content = recordings.flac(seconds)
+    assert measured_s(BytesIO(content), formats.FLAC) == (seconds if is_believed else None)
+
+
+def test_a_length_is_believed_if_the_file_has_bytes_for_it() -> None:
+    content = recordings.flac(600)
+    assert measured_s(BytesIO(content), formats.FLAC) == 600
+    assert measured_s(BytesIO(content[:299_999]), formats.FLAC) is None
+
+
+def test_the_last_page_of_the_stream_that_counts_samples_tells_the_length() -> None:
+    more = recordings.ogg_page(b"no packet ends here", 9, -1)
+    other = recordings.ogg_page(b"another stream", 0, 480_000).replace(b"\1\0\0\0", b"\2\0\0\0")
+    content = recordings.opus(2) + more + other
+    assert measured_s(BytesIO(content), formats.OPUS) == pytest.approx(2, abs=0.1)
+
+
+def test_a_long_film_header_tells_the_length_too() -> None:
+    content = crafted_files.LIARS["M4A of 0 steps a second"]()
+    assert measured_s(BytesIO(content), formats.M4A) is None
+    times = struct.pack(">IQ", 1, 1000)
+    content = content.replace(struct.pack(">IQ", 0, 1000), times) + bytes(500_000)
+    assert measured_s(BytesIO(content), formats.M4A) == 1000
 
 
 def test_audio_of_no_length_has_no_duration() -> None:
-    assert tagging.measured_s(BytesIO(recordings.flac(0)), formats.FLAC) is None
+    assert measured_s(BytesIO(recordings.flac(0)), formats.FLAC) is None
 
 
 def test_mutagen_is_not_imported_before_it_is_needed() -> None:

@@ -33,7 +33,7 @@ def test_a_link_is_kept_as_it_is() -> None:
     assert to_url(url) == url
 
 
-@pytest.mark.parametrize("value", [-1, 86_401, 1e308, "NaN", "1e999", True, None, [1]])
+@pytest.mark.parametrize("value", [-1, 3601, 1e308, "NaN", "1e999", True, None, [1]])
 def test_a_duration_that_cannot_be_is_not_known(value: object) -> None:
     assert to_seconds(value) is None
 

@@ -12,6 +12,7 @@ from io import SEEK_END
 from typing import BinaryIO
 
 from song_mcp.errors import LibraryError
+from song_mcp.library.boxes import Walk, file_boxes, movie
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ M4A = Format("audio/mp4", ".m4a")
 AUDIO = (MP3, WAV, FLAC, VORBIS, OPUS, M4A)
 
 PARTS_LIMIT = 100_000
-"""The most tags, chunks, pages or boxes read in one file; a song has a few thousand."""
+"""The most tags, chunks, blocks or pages read in one file; a song has a few thousand."""
 
 
 def recognise(file: BinaryIO) -> Format:
@@ -41,7 +42,7 @@ def recognise(file: BinaryIO) -> Format:
     is cut off.
     """
     size = file.seek(0, SEEK_END)
-    start = _at(file, 0, 12)
+    start = bytes_at(file, 0, 12)
     if not start:
         raise _refusal("is empty")
     if start[:4] == b"RIFF" and start[8:] == b"WAVE":
@@ -51,7 +52,7 @@ def recognise(file: BinaryIO) -> Format:
     if start[:4] == b"OggS":
         return _ogg(file, size)
     if start[4:8] == b"ftyp":
-        return _m4a(file, size, start[8:])
+        return _m4a(file, start[8:])
     return _mp3(file, size)
 
 
@@ -66,7 +67,8 @@ def _cut_off() -> LibraryError:
     return _refusal("is cut off in the middle")
 
 
-def _at(file: BinaryIO, offset: int, count: int) -> bytes:
+def bytes_at(file: BinaryIO, offset: int, count: int) -> bytes:
+    """Return up to `count` bytes from `offset` on."""
     file.seek(offset)
     return file.read(count)
 
@@ -97,29 +99,34 @@ def mp3_start(file: BinaryIO) -> int:
     """Return the position after the ID3v2 tags (there may be several) that begin an MP3 file."""
     offset = 0
     for _ in range(PARTS_LIMIT):
-        header = _at(file, offset, 10)
+        header = bytes_at(file, offset, 10)
         if len(header) < 10 or header[:3] != b"ID3":
             break
-        length = sum(byte << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
-        offset += 10 + length + (10 if header[5] & 0x10 else 0)
+        offset += 10 + syncsafe(header[6:]) + (10 if header[5] & 0x10 else 0)
     return offset
+
+
+def syncsafe(number: bytes) -> int:
+    """Return a number of ID3, which has seven bits in each of its four bytes."""
+    first, second, third, last = number
+    return (first & 0x7F) << 21 | (second & 0x7F) << 14 | (third & 0x7F) << 7 | last & 0x7F
 
 
 def _mp3(file: BinaryIO, size: int) -> Format:
     start = mp3_start(file)
     if size <= start:
         raise _cut_off()
-    window = _at(file, start, SEARCHED_BYTES if start else 1)
+    window = bytes_at(file, start, SEARCHED_BYTES if start else 1)
     for offset in (start + index for index, byte in enumerate(window) if byte == 0xFF):
         if _is_mp3(file, offset):
             _check_length(file, offset, size)
             return MP3
-    raise _refusal(_other(_at(file, 0, 64)))
+    raise _refusal(_other(bytes_at(file, 0, 64)))
 
 
 def _is_mp3(file: BinaryIO, offset: int) -> bool:
     for _ in range(FRAMES_IN_A_ROW):
-        length = _frame_bytes(_at(file, offset, 4))
+        length = _frame_bytes(bytes_at(file, offset, 4))
         if not length:
             return False
         offset += length
@@ -140,11 +147,11 @@ def _frame_bytes(header: bytes) -> int:
 
 def _check_length(file: BinaryIO, offset: int, size: int) -> None:
     """Raise unless an MP3 has the bytes that the Xing header of its first frame announces."""
-    frame = _at(file, offset, 48)
+    frame = bytes_at(file, offset, 48)
     mark = max(frame.find(b"Xing"), frame.find(b"Info"))
     if mark < 0:
         return
-    flags, first, second = struct.unpack(">III", _at(file, offset + mark + 4, 12))
+    flags, first, second = struct.unpack(">III", bytes_at(file, offset + mark + 4, 12))
     promised = second if flags & HAS_FRAMES else first
     if flags & HAS_BYTES and size - offset < PROMISE_KEPT * promised:
         raise _cut_off()
@@ -163,50 +170,70 @@ def _other(start: bytes) -> str:
 
 UNKNOWN_SIZES = {0, 0xFFFFFFFF}
 """What a WAV writer that streams puts in place of the length."""
+STREAM_INFO = 0
+"""The kind of the first block of a FLAC file."""
 FLAC_FRAME_STARTS = {b"\xff\xf8", b"\xff\xf9"}
 
 
-def _wav(file: BinaryIO, size: int) -> Format:
-    offset, has_format = 12, False
+def wav_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and length of each chunk of a WAV file; its last one may be a lie."""
+    offset = 12
     for _ in range(PARTS_LIMIT):
-        kind, length = struct.unpack("<4sI", _at(file, offset, 8).ljust(8, b"\0"))
-        offset += 8
+        header = bytes_at(file, offset, 8)
+        if len(header) < 8:
+            break
+        kind, length = struct.unpack("<4sI", header)
+        yield kind, offset + 8, length
+        offset += 8 + length + length % 2
+
+
+def _wav(file: BinaryIO, size: int) -> Format:
+    has_format = False
+    for kind, start, length in wav_chunks(file):
         has_format = has_format or kind == b"fmt "
-        if kind == b"data" and has_format and offset < size:
-            if length in UNKNOWN_SIZES or offset + length <= size:
+        if kind == b"data" and has_format and start < size:
+            if length in UNKNOWN_SIZES or start + length <= size:
                 return WAV
             break
-        offset += length + length % 2
     raise _cut_off()
 
 
-def _flac(file: BinaryIO) -> Format:
+def flac_blocks(file: BinaryIO) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield kind, start and end of each metadata block of a FLAC file, and whether it is last."""
     offset = 4
-    for index in range(PARTS_LIMIT):
-        header = _at(file, offset, 4)
-        if len(header) < 4 or (index == 0 and header[0] & 0x7F):
+    for _ in range(PARTS_LIMIT):
+        header = bytes_at(file, offset, 4)
+        if len(header) < 4:
             break
-        offset += 4 + int.from_bytes(header[1:], "big")
-        if header[0] & 0x80 and _at(file, offset, 2) in FLAC_FRAME_STARTS:
+        start, is_last = offset + 4, header[0] >= 0x80
+        offset = start + int.from_bytes(header[1:], "big")
+        yield header[0] & 0x7F, start, offset, is_last
+        if is_last:
+            break
+
+
+def _flac(file: BinaryIO) -> Format:
+    for index, (kind, _, end, is_last) in enumerate(flac_blocks(file)):
+        if index == 0 and kind != STREAM_INFO:
+            break
+        if is_last and bytes_at(file, end, 2) in FLAC_FRAME_STARTS:
             return FLAC
-        if header[0] & 0x80:
-            break
     raise _cut_off()
 
 
 def _ogg(file: BinaryIO, size: int) -> Format:
-    codec = _at(file, 28, 8)
+    codec = bytes_at(file, 28, 8)
     if not codec.startswith((b"\x01vorbis", b"OpusHead")):
         raise _refusal("is Ogg, but neither Vorbis nor Opus")
     offset = 0
     for index in range(PARTS_LIMIT):
-        header = _at(file, offset, 27)
+        header = bytes_at(file, offset, 27)
         if header[:4] != b"OggS" and index > 1:
             return OPUS if codec == b"OpusHead" else VORBIS
         if header[:4] != b"OggS" or len(header) < 27:
             break
         segments = header[26]
-        offset += 27 + segments + sum(_at(file, offset + 27, segments))
+        offset += 27 + segments + sum(bytes_at(file, offset + 27, segments))
         if offset > size:
             break
     raise _cut_off()
@@ -214,19 +241,19 @@ def _ogg(file: BinaryIO, size: int) -> Format:
 
 # M4A ---------------------------------------------------------------------------------------
 
-MOVIE_LIMIT = 16 * 2**20
-"""The most bytes of tables and tags that are read of an M4A file; a song has some 100 kB."""
 PLAIN_CODECS = {b"mp4a", b"alac", b"fLaC", b"Opus", b"ac-3", b"ec-3"}
 ENCRYPTED = {b"enca", b"encv", b"drms", b"drmi"}
 
 
-def _m4a(file: BinaryIO, size: int, brand: bytes) -> Format:
-    boxes = {kind: (start, end) for kind, start, end in _file_boxes(file, size)}
-    if not {b"moov", b"mdat"} <= boxes.keys():
+def _m4a(file: BinaryIO, brand: bytes) -> Format:
+    try:
+        kinds = {kind for kind, _, _ in file_boxes(file) if kind in {b"moov", b"mdat"}}
+    except ValueError:
+        raise _cut_off() from None
+    if len(kinds) < 2:
         raise _refusal("is MP4, but without sound")
-    start, end = boxes[b"moov"]
-    movie = _at(file, start, min(end - start, MOVIE_LIMIT))
-    tracks = [_track(trak) for kind, trak in _boxes(movie) if kind == b"trak"]
+    walk = Walk()
+    tracks = {(handler, _codec(walk, media)) for handler, media in walk.tracks(movie(file))}
     codecs = {codec for handler, codec in tracks if handler == b"soun"}
     if brand == b"M4P " or ENCRYPTED & {codec for _, codec in tracks}:
         raise _refusal("is encrypted")
@@ -235,38 +262,5 @@ def _m4a(file: BinaryIO, size: int, brand: bytes) -> Format:
     return M4A
 
 
-def _file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, start and end of each box on the top level; raise if one is cut off."""
-    offset = 0
-    for _ in range(PARTS_LIMIT):
-        header = _at(file, offset, 16)
-        if len(header) < 8:
-            break
-        length, skipped = int.from_bytes(header[:4], "big"), 8
-        if length == 1:
-            length, skipped = int.from_bytes(header[8:], "big"), 16
-        end = offset + length if length else size
-        if end < offset + skipped or end > size:
-            raise _cut_off()
-        yield header[4:8], offset + skipped, end
-        offset = end
-
-
-def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and content of each box in the content of another."""
-    offset = 0
-    while (length := int.from_bytes(content[offset : offset + 4], "big")) >= 8:
-        yield content[offset + 4 : offset + 8], content[offset + 8 : offset + length]
-        offset += length
-
-
-def _inside(content: bytes, *path: bytes) -> bytes:
-    for wanted in path:
-        content = next((inner for kind, inner in _boxes(content) if kind == wanted), b"")
-    return content
-
-
-def _track(trak: bytes) -> tuple[bytes, bytes]:
-    """Return the handler ("soun", "vide"...) and the codec of a track."""
-    handler = _inside(trak, b"mdia", b"hdlr")[8:12]
-    return handler, _inside(trak, b"mdia", b"minf", b"stbl", b"stsd")[12:16]
+def _codec(walk: Walk, media: memoryview) -> bytes:
+    return bytes(walk.inside(media, b"minf", b"stbl", b"stsd")[12:16])

@@ -22,8 +22,10 @@ from anyio.to_thread import run_sync
 from song_mcp.errors import LibraryError, SongError
 from song_mcp.library import formats, pictures
 from song_mcp.library.atomic import AtomicFile, content_of, explained, pinned
+from song_mcp.library.keys import clip_key
+from song_mcp.library.lengths import measured_s
 from song_mcp.library.names import file_names, is_named_for, key_of
-from song_mcp.library.tags import Tags, clip_key, measured_s, tagged
+from song_mcp.library.tags import Tags, tagged
 from song_mcp.songs import Clip, Task
 
 COVER_CAP_BYTES = 5 * 2**20

@@ -1,45 +1,34 @@
-"""The tags inside a file: written, read back, and the length of its audio measured.
+"""The tags inside a file, which are written here.
 
 Tagging makes new bytes and never changes the old ones, so audio that cannot be tagged is saved as
-it was sent.
+it was sent. Tags that a file arrives with are dropped unread (`bare`): nothing limits how many they
+are, or what they unpack to. Ogg and WAV files are not tagged.
 
 Mutagen is imported when the first clip is tagged: every chat starts the server, but few save.
-It has no types, so it is reached through `_mutagen`. The ID3 tags that an MP3 arrives with are
-dropped unread: their frames may be compressed, and nothing limits what they unpack to. Ogg and
-WAV files are not tagged.
+It has no types, so it is reached through `mutagen`.
 """
 
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from io import SEEK_END, BytesIO
+from io import BytesIO
 from types import ModuleType
-from typing import BinaryIO
 
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, pictures
+from song_mcp.library.bare import bare
 from song_mcp.library.formats import Format
+from song_mcp.library.keys import MP4_KEY, OWNER, VORBIS_KEY
 from song_mcp.library.names import key_of
 from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Task
 from song_mcp.text import clean
 
-OWNER = "song-mcp"
-VORBIS_KEY = "SONG_MCP_CLIP"
-MP4_KEY = f"----:{OWNER}:clip"
 UNKNOWN_LANGUAGE = "XXX"
 """ID3's word for an unknown language: songs are in any, and no service says which."""
 FRONT_COVER, UTF_8 = 3, 3
 SAID_ELSEWHERE = {"model", "title", "description", "lyrics"}
 """The fields of a request that the comment does not list."""
-READERS = {
-    formats.FLAC: ("flac", "FLAC"),
-    formats.VORBIS: ("oggvorbis", "OggVorbis"),
-    formats.OPUS: ("oggopus", "OggOpus"),
-    formats.M4A: ("mp4", "MP4"),
-}
-"""Mutagen's module and class for each format whose tags it reads to measure the length."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +74,10 @@ def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
     if write is None:
         return None
     try:
-        file = write(content, tags)
+        file = write(BytesIO(bare(content, kind)), tags)
         return file.getvalue() if formats.recognise(file) == kind else None
-    except _unreadable():
+    except unreadable():
         return None
-
-
-def clip_key(file: BinaryIO, kind: Format) -> str:
-    """Return the `clip_key` that the file was tagged with, "" if it has none."""
-    read = {formats.MP3: _mp3_key, formats.FLAC: _flac_key, formats.M4A: _m4a_key}.get(kind)
-    file.seek(0)
-    try:
-        return read(file).decode() if read else ""
-    except _unreadable():
-        return ""
-
-
-def measured_s(file: BinaryIO, kind: Format) -> float | None:
-    """Return how many seconds the audio plays, or None if that cannot be measured."""
-    file.seek(0)
-    try:
-        length = float(_length(file, kind))
-    except _unreadable():
-        return None
-    return length if math.isfinite(length) and length > 0 else None
 
 
 def _comment(task: Task) -> str:
@@ -122,11 +91,12 @@ def _comment(task: Task) -> str:
     return clean("\n".join([task.description, *lines]))
 
 
-def _mutagen(module: str) -> ModuleType:
+def mutagen(module: str) -> ModuleType:
+    """Return a module of mutagen, which is imported now."""
     return import_module(f"mutagen.{module}")
 
 
-def _unreadable() -> tuple[type[Exception], ...]:
+def unreadable() -> tuple[type[Exception], ...]:
     """Return what mutagen raises for broken files: its own errors, and those it does not catch."""
     from mutagen import MutagenError
 
@@ -137,23 +107,11 @@ def _unreadable() -> tuple[type[Exception], ...]:
     )
 
 
-def _length(file: BinaryIO, kind: Format) -> float:
-    """Ask mutagen for the seconds; it reads no tags of MP3 and WAV for that."""
-    if kind == formats.MP3:
-        return float(_mutagen("mp3").MPEGInfo(file).length)
-    if kind == formats.WAV:
-        info = _mutagen("wave").WaveStreamInfo(file)
-        seconds_there = file.seek(0, SEEK_END) * 8 / info.bitrate
-        return float(min(info.length, seconds_there))
-    module, name = READERS[kind]
-    return float(getattr(_mutagen(module), name)(file).info.length)
-
-
 # MP3 ---------------------------------------------------------------------------------------
 
 
-def _tag_mp3(content: bytes, tags: Tags) -> BytesIO:
-    id3 = _mutagen("id3")
+def _tag_mp3(file: BytesIO, tags: Tags) -> BytesIO:
+    id3 = mutagen("id3")
     written = id3.ID3()
     for name, text in _texts(tags, "TIT2", "TPE1", "TALB", "USLT", "COMM").items():
         more = {"lang": UNKNOWN_LANGUAGE, "desc": ""} if name in {"USLT", "COMM"} else {}
@@ -163,22 +121,15 @@ def _tag_mp3(content: bytes, tags: Tags) -> BytesIO:
         data, kind = tags.picture
         picture = id3.APIC(encoding=UTF_8, mime=kind.mime_type, type=FRONT_COVER, data=data)
         written.add(picture)
-    file = BytesIO(content[formats.mp3_start(BytesIO(content)) :])
     written.save(file)
     return file
-
-
-def _mp3_key(file: BinaryIO) -> bytes:
-    id3 = _mutagen("id3")
-    tags = id3.ID3(file, known_frames={"UFID": id3.UFID}, load_v1=False)
-    return bytes(tags[f"UFID:{OWNER}"].data)
 
 
 # FLAC --------------------------------------------------------------------------------------
 
 
-def _tag_flac(content: bytes, tags: Tags) -> BytesIO:
-    flac, file = _mutagen("flac"), BytesIO(content)
+def _tag_flac(file: BytesIO, tags: Tags) -> BytesIO:
+    flac = mutagen("flac")
     written = flac.FLAC(file)
     texts = _texts(tags, "TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT")
     for name, text in {**texts, VORBIS_KEY: tags.clip_key}.items():
@@ -187,22 +138,17 @@ def _tag_flac(content: bytes, tags: Tags) -> BytesIO:
         picture = flac.Picture()
         picture.data, picture.mime = tags.picture[0], tags.picture[1].mime_type
         picture.type = FRONT_COVER
-        written.clear_pictures()
         written.add_picture(picture)
     file.seek(0)
     written.save(file)
     return file
 
 
-def _flac_key(file: BinaryIO) -> bytes:
-    return str(_mutagen("flac").FLAC(file)[VORBIS_KEY][0]).encode()
-
-
 # M4A ---------------------------------------------------------------------------------------
 
 
-def _tag_m4a(content: bytes, tags: Tags) -> BytesIO:
-    mp4, file = _mutagen("mp4"), BytesIO(content)
+def _tag_m4a(file: BytesIO, tags: Tags) -> BytesIO:
+    mp4 = mutagen("mp4")
     written = mp4.MP4(file)
     texts = _texts(tags, "\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt")
     for name, text in texts.items():
@@ -214,10 +160,6 @@ def _tag_m4a(content: bytes, tags: Tags) -> BytesIO:
         written["covr"] = [cover(tags.picture[0], imageformat=kind)]
     written.save(file)
     return file
-
-
-def _m4a_key(file: BinaryIO) -> bytes:
-    return bytes(_mutagen("mp4").MP4(file)[MP4_KEY][0])
 
 
 def _texts(tags: Tags, *names: str) -> dict[str, str]:

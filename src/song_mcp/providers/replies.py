@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
-from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, checked_id
+from song_mcp.songs import LONGEST_CLIP_S, TITLE_LIMIT, Clip, Lyrics, checked_id
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000
@@ -31,8 +31,6 @@ MILLISECONDS_FROM = 1e11
 """A Unix time above this is in milliseconds (`docs/providers.md` 3.4)."""
 YEARS = range(2000, 2101)
 
-LONGEST_CLIP_S = 24 * 3600.0
-"""No clip plays longer, so no such number is a duration."""
 MARKUP = re.compile(r"[\[\]<>`\"]")
 
 SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
@@ -87,7 +85,7 @@ def to_amount(value: object) -> float | None:
 
 
 def to_seconds(value: object) -> float | None:
-    """Return how long a clip plays, in seconds, up to a day; None for everything else."""
+    """Return how long a clip plays, in seconds, up to an hour; None for everything else."""
     number = to_amount(value)
     return number if number is not None and number <= LONGEST_CLIP_S else None
 
