@@ -116,6 +116,26 @@ def test_a_position_is_inside_the_clip(position: float) -> None:
         ExtensionRequest(UDIO, "d", source=Source("c", duration_s=130.0), continue_at_s=position)
 
 
+@pytest.mark.parametrize(
+    ("length", "position"), [(None, 3600.5), (2.0**36, 2.0**36), (2.0**36, None), (3601.0, None)]
+)
+def test_a_position_beyond_all_clips_is_refused_wherever_it_comes_from(
+    length: float | None, position: float | None
+) -> None:
+    source = Source("c", "t", duration_s=length)
+    with pytest.raises(InvalidRequestError, match="no clip is longer than 3600 s") as caught:
+        ExtensionRequest(V5, "d", source=source, continue_at_s=position)
+    assert "Nothing was sent or paid" in str(caught.value)
+    assert ("set continue_at_seconds" in str(caught.value)) == (position is None)
+
+
+def test_a_clip_that_is_said_to_be_too_long_is_extended_from_a_position_that_can_be() -> None:
+    source = Source("c", "t", duration_s=2.0**36)
+    assert ExtensionRequest(V5, "d", source=source, continue_at_s=60).position_s == 60
+    longest = Source("c", "t", duration_s=3600.0)
+    assert ExtensionRequest(V5, "d", source=longest).position_s == 3600
+
+
 def test_suno_cannot_continue_at_zero() -> None:
     with pytest.raises(InvalidRequestError, match="0 s"):
         ExtensionRequest(V5, "d", source=Source("c", "t", duration_s=9.0), continue_at_s=0)

@@ -415,11 +415,22 @@ def _check_position(request: ExtensionRequest) -> None:
     clip = public_clip_id(request.source.clip_id)
     if position < 0:
         raise _refuse("continue_at_seconds cannot be negative.")
+    if position > LONGEST_CLIP_S:
+        raise _refuse(_too_far(request))
     if length is not None and position > length:
         text = f"continue_at_seconds is {position:g}, but clip {clip} is {length:g} s long."
         raise _refuse(f"{text} Give at most {length:g}.")
     if position == 0 and not SERVICES[request.model.service].extends_from_zero:
         raise _refuse(_why_not_at_zero(request))
+
+
+def _too_far(request: ExtensionRequest) -> str:
+    clip, limit = request.source.clip_id, f"{LONGEST_CLIP_S:g} s"
+    if request.continue_at_s is None:
+        length = f"is said to be {request.position_s:g} s long, and no clip is longer than {limit}"
+        return f"Clip {clip} {length}: set continue_at_seconds."
+    said = f"continue_at_seconds is {request.position_s:g}, but no clip is longer than {limit}."
+    return f"{said} Give a position in seconds."
 
 
 def _why_not_at_zero(request: ExtensionRequest) -> str:

@@ -1,6 +1,8 @@
 """The tools, through the SDK's client in memory, in both protocol eras, against the sandbox."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -255,6 +257,22 @@ async def test_a_position_beyond_the_clip_is_refused_unpaid(house: House) -> Non
         )
         assert "continue_at_seconds" in error
     assert len(house.posts()) == 1
+
+
+async def test_no_extension_is_paid_from_the_end_of_a_clip_that_cannot_be_so_long(
+    house: House,
+) -> None:
+    """An older journal may hold what a file said of itself."""
+    song = await house.ok("generate_song", description="x", model="suno-v4")
+    clip = song["clips"][0]["clip_id"]
+    async with house.journal() as journal:
+        with closing(sqlite3.connect(journal.path)) as db, db:
+            db.execute("UPDATE clips SET duration_s = ?", (2.0**36,))
+    error = await house.error("extend_song", clip_id=clip, description="x")
+    assert "set continue_at_seconds" in error
+    assert len(house.posts()) == 1
+    await house.ok("extend_song", clip_id=clip, description="x", continue_at_seconds=9)
+    assert house.posts()[1]["continue_at"] == 9
 
 
 async def test_a_suno_clip_made_elsewhere_is_extended_after_fetching_its_task(
