@@ -1,6 +1,8 @@
 """Who joins whom, what counts to the limit, and who does what is due."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -577,10 +579,13 @@ async def test_a_try_that_failed_is_not_taken_over_from_a_process_that_died_late
 
 
 async def test_a_clip_that_was_saved_in_the_last_try_is_not_given_up(journal: Journal) -> None:
+    """An older journal names who saved it."""
     local_id = await finished(journal)
     for owner, dead in (("first", []), ("second", ["first"]), ("third", ["second"])):
         await saves(journal, owner, dead=dead)
     await journal.save_clip(local_id, replace(CLIP, file=Path("a.mp3")))
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute("UPDATE clips SET save_owner = 'third'")
     await saves(journal, "fourth", dead=["third"])
     assert (await found(journal, local_id))[0].clips[0].save_error == ""
 
