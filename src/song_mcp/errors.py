@@ -130,7 +130,10 @@ class MisdirectedError(RefusedError):
 
 
 class JournalError(SongError):
-    """The journal cannot be read or written; a paid call is refused before it is sent."""
+    """The journal cannot be read or written; a paid call is refused before it is sent.
+
+    Raised by the journal itself, it says nothing of payments: who knows adds what was paid.
+    """
 
 
 class LibraryError(SongError):

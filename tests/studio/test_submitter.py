@@ -1,6 +1,8 @@
 """Paying: one POST for one request, and whatever happens, the journal says what came of it."""
 
 import json
+import logging
+import re
 import sqlite3
 from contextlib import closing, suppress
 from functools import partial
@@ -95,6 +97,31 @@ async def test_an_answer_that_cannot_be_written_for_long_is_written_in_the_end(
         task = await world.only_task()
         assert (task.status, task.charged) == ("processing", "yes")
         assert len(world.services.posts) == 1
+
+
+async def test_what_was_accepted_but_cannot_be_written_when_the_client_leaves_is_in_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.services.latency_s = 3.0
+    path, aside = world.theirs.path, world.folder / "aside"
+    async with anyio.create_task_group() as group, world.process() as studio:
+        await studio.begin(WALTZ, another_take=False)
+        await quiet()
+        path.rename(aside)
+        path.mkdir()
+        group.start_soon(world.clock.run, 60.0)
+    path.rmdir()
+    aside.rename(path)
+    (task_id,) = world.services.made
+    task = await world.only_task()
+    (told,) = {line.getMessage() for line in caplog.records if task_id in line.getMessage()}
+    assert told.startswith(f"{task.local_id} was accepted by PiAPI as task {task_id}, but")
+    assert {line.levelno for line in caplog.records if line.getMessage() == told} == {logging.ERROR}
+    assert not re.search("nothing was (sent|paid)", caplog.text, re.IGNORECASE)
+    assert len(world.services.posts) == 1
+    async with world.process():
+        await quiet()
+        assert (await world.only_task()).status == "in_doubt"
 
 
 async def test_leaving_waits_for_the_answer_to_a_submission_and_shows_life_till_then(

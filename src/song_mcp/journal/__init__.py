@@ -5,6 +5,9 @@ What may happen only once is done by exactly one of several processes. Nothing t
 lost. `Journal` takes and returns plain values: no other package knows that SQLite is behind it. A
 second engine is a second class with the same methods.
 
+A JournalError says that nothing was paid only if it is raised before a payment; for reads that
+precede one, `unpaid` adds that.
+
 Rows name the process that works on them, and `Liveness` tells which processes live. `failpoints`
 are the points at which a test may end the process.
 
@@ -24,7 +27,7 @@ from song_mcp.journal import failpoints
 from song_mcp.journal.claims import POLLED_FOR_S
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.lookup import LAST
-from song_mcp.journal.store import Journal
+from song_mcp.journal.store import Journal, unpaid
 from song_mcp.journal.values import (
     Change,
     News,
@@ -60,4 +63,5 @@ __all__ = [
     "Submitting",
     "Unsure",
     "failpoints",
+    "unpaid",
 ]

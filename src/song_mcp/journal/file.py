@@ -44,7 +44,7 @@ VERSIONS = 1000
 """More than the file will ever have; a greater number is damage."""
 NEWER = (
     "The journal was made by a newer song-mcp: update this one, or set SONG_MCP_HOME to another "
-    "folder. Nothing was moved, sent or paid."
+    "folder. Nothing was moved."
 )
 NOT_OURS_TO_WRITE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -329,9 +329,10 @@ def _inode_of(path: Path) -> int:
 
 
 def _unusable(path: Path, reason: str) -> str:
+    """Say that the file fails, and nothing of payments: it may fail before and after one."""
     return (
-        f"The journal {path} cannot be used ({reason}). Nothing was sent or paid. Check that its "
-        "folder is writable and the disk has room, or set SONG_MCP_HOME to another folder."
+        f"The journal {path} cannot be used ({reason}). Check that its folder is writable and the "
+        "disk has room, or set SONG_MCP_HOME to another folder."
     )
 
 

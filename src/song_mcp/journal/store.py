@@ -6,7 +6,8 @@ moves forward (`transitions`), so a late or repeated report undoes nothing.
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TypeVar
 from anyio import Event
 from anyio.from_thread import check_cancelled
 
-from song_mcp.errors import InvalidRequestError
+from song_mcp.errors import InvalidRequestError, JournalError
 from song_mcp.journal import balance, changes, claims, lookup, rows, writes
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.values import (
@@ -60,6 +61,19 @@ NOT_KEPT = (
 )
 
 
+@contextmanager
+def unpaid() -> Iterator[None]:
+    """Add to a JournalError that nothing was sent or paid: what is done inside precedes a payment.
+
+    The file itself says nothing of that, as it may fail after a payment too.
+    """
+    try:
+        yield
+    except JournalError as error:
+        msg = f"{error} Nothing was sent or paid."
+        raise JournalError(msg) from error
+
+
 class Journal:
     """The journal in the file `path`. Every method may raise JournalError."""
 
@@ -102,7 +116,8 @@ class Journal:
                 takes.add(found.task.local_id)
             return found
 
-        return await self._file.write("prepare", work)
+        with unpaid():
+            return await self._file.write("prepare", work)
 
     async def begin(self, local_id: str, owner: str, balance_usd: float | None) -> bool:
         """Write that a task is sent now, and the account's balance (US dollars, None: unknown).
@@ -110,9 +125,10 @@ class Journal:
         Returns False if the task is no longer `owner`'s to send: then it must not be sent.
         """
         stamp = self._stamp()
-        return await self._file.write(
-            "begin", lambda db: writes.begin(db, local_id, owner, balance_usd, stamp)
-        )
+        with unpaid():
+            return await self._file.write(
+                "begin", lambda db: writes.begin(db, local_id, owner, balance_usd, stamp)
+            )
 
     async def accept(
         self, local_id: str, new: NewTask, task_id: str, report: Report | None
@@ -210,7 +226,8 @@ class Journal:
             writes.abandon(db, local_id, f"Submitted again as {again.local_id}.", now)
             return Again((again, new))
 
-        return await self._file.write("settle", work)
+        with unpaid():
+            return await self._file.write("settle", work)
 
     async def matches(self, task: Task) -> Sequence[Task]:
         """Return up to two tasks made elsewhere that may be the one in doubt."""

@@ -281,7 +281,7 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     """Return what the page needs to know of a task; seconds are counted from when it was made."""
     known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
     if task.is_open:
-        with suppress(JournalError):  # it says that nothing was paid, but this task may be paid
+        with suppress(JournalError):  # the task, which may be paid, is told in any case
             known["expected_seconds"] = await studio.catalog.expected_s(task)
         known["elapsed_seconds"] = round(studio.age_s(task), 1)
     else:

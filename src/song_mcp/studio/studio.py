@@ -24,7 +24,7 @@ from song_mcp.errors import (
     UnknownClipError,
     UnknownTaskError,
 )
-from song_mcp.journal import LAST, Journal, Page, Prepared
+from song_mcp.journal import LAST, Journal, Page, Prepared, unpaid
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers import Account, Provider
 from song_mcp.songs import (
@@ -135,7 +135,8 @@ class Studio:
         what it means.
         """
         try:
-            found = await self.catalog.find(name)
+            with unpaid():
+                found = await self.catalog.find(name)
         except UnknownClipError:
             service = next(
                 (SERVICES[each] for each in self._providers if SERVICES[each].extends_any_clip),
@@ -197,7 +198,8 @@ class Studio:
         submitted again but is not named by its own id; and before a new submission whatever
         `submit` raises.
         """
-        task = await self.task(task_id)
+        with unpaid():
+            task = await self.task(task_id)
         reconcile.must_be_in_doubt(task)
         if action == "submit_again" and task_id not in {task.task_id, task.local_id}:
             raise InvalidRequestError(messages.NOT_THE_LAST)
@@ -345,7 +347,7 @@ class Studio:
     async def _as_written(self, task: Task) -> Task:
         """Return the task as the journal has it, or as last known if that cannot be read.
 
-        An error of the journal must not be raised here: its text says that nothing was paid.
+        An error of the journal must not be raised here: the task is paid, and the caller needs it.
         """
         with suppress(JournalError):
             return await self._journal.find(task.local_id) or task

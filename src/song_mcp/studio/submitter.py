@@ -28,7 +28,7 @@ from song_mcp.errors import (
 from song_mcp.journal import Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
 from song_mcp.providers import Accepted, Account, Provider, Submission
-from song_mcp.songs import RANDOM_SEED, Request, Task
+from song_mcp.songs import RANDOM_SEED, SERVICES, Request, Task
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
 
@@ -145,10 +145,12 @@ class Submitter:
             accepted = await self._begin_and_post(sending, provider)
         except NoAnswerError as error:
             doubt = messages.in_doubt(sending.task, str(error))
-            await self._insist(lambda: self._journal.doubt(local_id, new, doubt))
+            what = f"the answer to {local_id} was lost"
+            await self._insist(what, lambda: self._journal.doubt(local_id, new, doubt))
         except SongError as error:  # refused, or the journal failed before the POST
             refusal = await self._explained(sending.task, error)
-            await self._insist(lambda: self._journal.reject(local_id, new, refusal))
+            what = f"{local_id} was refused"
+            await self._insist(what, lambda: self._journal.reject(local_id, new, refusal))
         else:
             if accepted is not None:
                 await self._accept(sending, accepted)
@@ -175,9 +177,10 @@ class Submitter:
 
     async def _accept(self, sending: "_Sending", accepted: Accepted) -> None:
         local_id, key = sending.local_id, accepted.task_id
-        logger.info("task %s was accepted as %s", local_id, key)
+        what = f"{local_id} was accepted by {SERVICES[sending.task.service].label} as task {key}"
+        logger.info("%s", what)
         recorded = await self._insist(
-            lambda: self._journal.accept(local_id, sending.new, key, accepted.report)
+            what, lambda: self._journal.accept(local_id, sending.new, key, accepted.report)
         )
         await self._poller.recorded(recorded)
 
@@ -196,17 +199,18 @@ class Submitter:
             return messages.plan_full(error, await self._journal.running(task.service))
         return str(error)
 
-    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write what the service answered; if the disk fails, try again and again.
+    async def _insist(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
+        """Write `what` the service answered; if the disk fails, try again and again.
 
         The submitter gives up only when this process is to end. Then the recovery of another
-        process finds the row and writes that it is in doubt.
+        process finds the row and writes that it is in doubt, and `what` is in the log alone: a
+        person who looks there finds the id of a task that was paid.
         """
         for pause_s in chain(INSIST_S, repeat(INSIST_S[-1])):
             try:
                 return await write()
             except JournalError as error:
-                logger.error("the answer to a submission cannot be written yet: %s", error)  # noqa: TRY400
+                logger.error("%s, but this cannot be written yet: %s", what, error)  # noqa: TRY400
                 if self._closing.is_set():
                     break
             await self._clock.wait(self._closing, pause_s)
