@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +20,11 @@ from song_mcp.errors import JournalError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
-    CHANGES,
     FIRST,
+    FOLLOWERS,
     MIGRATIONS,
     MOMENTS,
+    PLACES,
     PROMISES,
     TAKES,
     UNFOLLOWED,
@@ -87,8 +88,22 @@ def make_first_version(path: Path) -> None:
         )
 
 
+@contextmanager
+def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
+    """Make the file as the version before this script left it; yields it, to add to it."""
+    make_first_version(path)
+    version = MIGRATIONS.index(script)
+    with closing(sqlite3.connect(path)) as db:
+        for earlier in MIGRATIONS[1:version]:
+            for statement in earlier.split(";\n"):
+                db.execute(statement)
+        yield db
+        db.execute(f"PRAGMA user_version = {version}")
+        db.commit()
+
+
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 7, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 8, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -137,13 +152,9 @@ async def test_the_third_version_keeps_its_rows_and_counts_changes_from_now_on(
     assert (await journal.changes_since(0)).number == 1
 
 
-async def test_what_the_fourth_version_made_is_no_other_take(journal: Journal) -> None:
-    make_first_version(journal.path)
-    with closing(sqlite3.connect(journal.path)) as db:
-        db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
-        for statement in CHANGES.split(";\n"):
-            db.execute(statement)
-        db.execute("PRAGMA user_version = 4")
+async def test_what_was_made_before_takes_were_told_is_no_other_take(journal: Journal) -> None:
+    with made_before(TAKES, journal.path):
+        pass
     new = replace(NEW, fingerprint="p2", another_take=True)
     first = await journal.prepare(new, join=True)
     assert not first.joined
@@ -151,17 +162,11 @@ async def test_what_the_fourth_version_made_is_no_other_take(journal: Journal) -
     assert await titles(journal) == ["Ended", "Open", "Quay"]
 
 
-async def test_what_the_fifth_version_followed_is_followed_by_the_account_that_paid(
+async def test_an_older_file_follows_tasks_with_the_account_that_paid(
     journal: Journal,
 ) -> None:
-    make_first_version(journal.path)
-    with closing(sqlite3.connect(journal.path)) as db:
-        db.executescript(f"{PROMISES}; {UNFOLLOWED}; PRAGMA user_version = 3;")
-        for statement in f"{CHANGES};\n{TAKES}".split(";\n"):
-            db.execute(statement)
+    with made_before(FOLLOWERS, journal.path) as db:
         db.execute("UPDATE tasks SET account = 'a' WHERE local_id = 'local-2'")
-        db.execute("PRAGMA user_version = 5")
-        db.commit()
     still_open = await journal.find("t2")
     assert still_open is not None
     assert still_open.followed_by == "a"
@@ -183,6 +188,35 @@ async def test_the_version_before_moments_keeps_its_rows_and_orders_moments_from
     with closing(sqlite3.connect(journal.path)) as db:
         found = db.execute("SELECT local_id, what FROM moments ORDER BY number").fetchall()
     assert found == [(local_id, "submitting"), (local_id, "sent"), (local_id, "in_doubt")]
+
+
+async def test_an_older_files_tasks_are_ordered_as_they_were_written(journal: Journal) -> None:
+    with made_before(PLACES, journal.path) as db:
+        for number, (print_, title, at) in enumerate(
+            [
+                ("p3", "Ahead by years", 4102444800),
+                ("", "Elsewhere, before all", 1795330000),
+                ("", "Elsewhere, after Open", 1795348001),
+                ("", "Elsewhere, in 2100", 4102444800),
+                ("p4", "Newest", 1795348100),
+            ]
+        ):
+            db.execute(
+                "INSERT INTO tasks (local_id, service, model, kind, status, fingerprint, title, "
+                "created_at) VALUES (?, 'piapi', '', 'song', 'completed', ?, ?, ?)",
+                (f"local-x{number}", print_, title, at),
+            )
+    assert [task.title for task in (await journal.search("", 9)).tasks] == [
+        "Newest",
+        "Elsewhere, in 2100",
+        "Ahead by years",
+        "Elsewhere, after Open",
+        "Open",
+        "Ended",
+        "Elsewhere, before all",
+    ]
+    await write(journal, "New")
+    assert [task.title for task in (await journal.search("", 9)).tasks][:2] == ["New", "Newest"]
 
 
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:

@@ -160,6 +160,87 @@ async def test_last_is_the_newest_songs_first_finished_take(journal: Journal, wa
     assert [clip.clip_id for _, clip in found.clips] == [SECOND]
 
 
+# The order -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=8), timedelta(days=365 * 74)])
+async def test_last_is_the_newest_though_the_clock_was_ahead_when_others_were_made(
+    journal: Journal, wall: Wall, off: timedelta
+) -> None:
+    wall.now += off
+    await made(journal, FIRST)
+    wall.now -= off
+    task_id = await made(journal, SECOND)
+    assert await meant(journal, "last") == [SECOND]
+    task = await journal.named_task("last")
+    assert task is not None
+    assert task.task_id == task_id
+    assert (await journal.search("", 9)).tasks[0].task_id == task_id
+    assert await order(journal) == [SECOND, FIRST]
+
+
+async def seen(journal: Journal, wall: Wall, clip_id: str, made_ago: timedelta) -> Task:
+    """Look at a song that was made elsewhere, so long ago as its service tells."""
+    report = Report(
+        f"task-of-{clip_id}",
+        "completed",
+        "completed",
+        clips=(Clip(clip_id, "completed"),),
+        created_at=wall.now - made_ago,
+    )
+    return (await journal.adopt("piapi", "", report)).task
+
+
+async def order(journal: Journal) -> list[str]:
+    """Every clip in the order of the list, read page by page."""
+    found, places = await journal.page(None, 1)
+    ids = [clip.clip_id for _, clip in found]
+    while places:
+        found, places = await journal.page(places[-1], 1)
+        ids += [clip.clip_id for _, clip in found]
+    assert ids == list(dict.fromkeys(ids)), "none twice"
+    return ids
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=8), timedelta(days=365 * 74)])
+async def test_a_song_made_elsewhere_in_the_future_is_not_newer_than_the_next_one(
+    journal: Journal, wall: Wall, ahead: timedelta
+) -> None:
+    await made(journal, FIRST)
+    wall.now += timedelta(minutes=1)
+    elsewhere = await seen(journal, wall, TWIN, -ahead)
+    assert elsewhere.created_at == wall.now + ahead, "shown as told"
+    assert await meant(journal, "last") == [TWIN], "made now, as far as can be known"
+    wall.now += timedelta(minutes=1)
+    await made(journal, SECOND)
+    assert await meant(journal, "last") == [SECOND]
+    assert await order(journal) == [SECOND, TWIN, FIRST]
+
+
+async def test_songs_made_elsewhere_stand_between_ours_by_their_times(
+    journal: Journal, wall: Wall
+) -> None:
+    await made(journal, FIRST)
+    wall.now += timedelta(hours=1)
+    await made(journal, SECOND)
+    wall.now += timedelta(hours=1)
+    for clip_id, minutes in {"b": 80, "a": 90, "c": 70, "before": 180, "after": 30}.items():
+        await seen(journal, wall, clip_id, timedelta(minutes=minutes))
+    assert await order(journal) == ["after", SECOND, "c", "b", "a", FIRST, "before"]
+    await made(journal, TWIN)
+    assert (await order(journal))[0] == TWIN
+
+
+async def test_an_untold_extension_is_told_with_last_whatever_the_clock_was(
+    journal: Journal, wall: Wall
+) -> None:
+    wall.now += timedelta(hours=8)
+    await made(journal, FIRST)
+    wall.now -= timedelta(hours=8)
+    longer = await extended(journal, TWIN, SECOND, "", status="processing")
+    assert (await meaning(journal, "last")).untold == longer
+
+
 async def test_last_tells_of_a_newer_song_that_is_still_being_made(
     journal: Journal, wall: Wall
 ) -> None:

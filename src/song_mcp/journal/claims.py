@@ -37,9 +37,9 @@ SELECT * FROM tasks WHERE fingerprint = :fingerprint AND (
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since)
 ) AND (NOT :another_take OR another_take AND told_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))
-) ORDER BY account = :account DESC, created_at DESC, rowid DESC LIMIT 1
+) ORDER BY account = :account DESC, place DESC LIMIT 1
 """
-DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY created_at DESC, rowid DESC LIMIT 1"
+DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY place DESC LIMIT 1"
 UNTOLD_TAKES = """
 WITH asked AS (SELECT value FROM json_each(?))
 SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL

@@ -37,42 +37,44 @@ SHORTEST_ID = 6
 SHOWN = 5
 """How many of the clips that a name can mean are returned."""
 LOST_FOR_S = 3600.0
-"""How much older than the last song, in seconds, an extension may be that a call repeats."""
+"""How much older than the last song, in seconds, an extension may be that a call repeats; one that
+is newer in the journal's order counts whatever the clock was."""
 RECENT = 20
 """From how many tasks of a kind `expected_s` is computed; with fewer than ENOUGH there is none."""
 ENOUGH = 3
 
 WITH_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE clip_id = ?) "
-    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+    "ORDER BY place DESC, rowid DESC LIMIT 1"
 )
 WITH_COMPLETED_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
-    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+    "ORDER BY place DESC, rowid DESC LIMIT 1"
 )
-OF_KINDS = "kind IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, rowid DESC LIMIT 1"
+OF_KINDS = "kind IN (SELECT value FROM json_each(?)) ORDER BY place DESC, rowid DESC LIMIT 1"
 UNTOLD = (
     "kind = 'extension' AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
     "OR status IN ('completed', 'failed') AND ended_at IS NOT NULL AND delivered_at IS NULL)"
 )
 """The extensions whose end was delivered to no client: a call may be the repetition of one."""
 UNTOLD_SINCE = (
-    f"{UNTOLD} AND created_at > ? AND json_extract(request, '$.source.clip_id') IS NOT ? "
-    "ORDER BY created_at DESC, rowid DESC LIMIT 1"
+    f"{UNTOLD} AND (place >= ? OR created_at > ?) "
+    "AND json_extract(request, '$.source.clip_id') IS NOT ? "
+    "ORDER BY place DESC, rowid DESC LIMIT 1"
 )
 PAGE_AFTER = """
-SELECT tasks.created_at, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
+SELECT tasks.place, tasks.rowid, clips.position, clips.rowid, clips.local_id, clips.clip_id
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
 WHERE clips.status = 'completed' AND (:is_first OR
-    (tasks.created_at, tasks.rowid, -clips.position, -clips.rowid)
-    < (:created_at, :task, -:position, -:clip))
-ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid LIMIT :limit
+    (tasks.place, tasks.rowid, -clips.position, -clips.rowid)
+    < (:place, :task, -:position, -:clip))
+ORDER BY tasks.place DESC, tasks.rowid DESC, clips.position, clips.rowid LIMIT :limit
 """
 ENTRIES = """
 SELECT clips.local_id, clips.clip_id, tasks.service, clips.title, clips.service_title,
     clips.status = 'completed' AS is_completed
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
-ORDER BY tasks.created_at DESC, tasks.rowid DESC, clips.position, clips.rowid
+ORDER BY tasks.place DESC, tasks.rowid DESC, clips.position, clips.rowid
 """
 TASK_TITLES = """
 SELECT task_id, local_id,
@@ -80,13 +82,13 @@ SELECT task_id, local_id,
         SELECT group_concat(clips.title || char(10) || clips.service_title, char(10))
         FROM clips WHERE clips.local_id = tasks.local_id
     ), '') AS titles
-FROM tasks ORDER BY created_at DESC, rowid DESC
+FROM tasks ORDER BY place DESC, rowid DESC
 """
 TOOK = """
 SELECT finished_at - created_at AS took_s FROM tasks
 WHERE status = 'completed' AND kind = :kind AND service = :service AND :model IN (model, '')
     AND finished_at > created_at
-ORDER BY created_at DESC, rowid DESC LIMIT :recent
+ORDER BY place DESC, rowid DESC LIMIT :recent
 """
 BASE32 = re.compile(r"[a-z2-7]+")
 FOLDERS = re.compile(r".*[/\\]", re.DOTALL)
@@ -158,7 +160,7 @@ def page(db: sqlite3.Connection, after: Place | None, limit: int) -> tuple[list[
     The newest task comes first, its takes in their order. A clip that is finished while somebody
     reads the pages moves nothing on the pages that follow.
     """
-    names = ("created_at", "task", "position", "clip")
+    names = ("place", "task", "position", "clip")
     values = dict(zip(names, after or (0.0, 0, 0, 0), strict=True))
     found = db.execute(PAGE_AFTER, values | {"is_first": after is None, "limit": limit}).fetchall()
     return [_pair(db, row[4], row[5]) for row in found], [tuple(row[:4]) for row in found]
@@ -230,7 +232,8 @@ def _last(db: sqlite3.Connection) -> Meaning:
         newest = _newest(db, MUSIC)
         running = newest if newest and newest.is_open and newest.local_id != task.local_id else None
         first = completed(task.clips)[0]
-        lost = (task.created_at.timestamp() - LOST_FOR_S, first.clip_id)
+        place = rows.task_row(db, task.local_id)["place"]
+        lost = (place, task.created_at.timestamp() - LOST_FOR_S, first.clip_id)
         untold = next(iter(rows.tasks_where(db, UNTOLD_SINCE, lost)), None)
         return Meaning(((task, first),), 1, is_last=True, running=running, untold=untold)
     return Meaning()

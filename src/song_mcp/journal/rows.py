@@ -48,7 +48,7 @@ def find_row(
     """Return the row of the newest task with this id (a service's or ours), or None."""
     found = db.execute(
         "SELECT * FROM tasks WHERE (task_id = ? OR local_id = ?) AND ? IN (service, '') "
-        "ORDER BY created_at DESC, rowid DESC LIMIT 1",
+        "ORDER BY place DESC, rowid DESC LIMIT 1",
         (any_id, any_id, service or ""),
     )
     return cast("sqlite3.Row | None", found.fetchone()) if any_id else None

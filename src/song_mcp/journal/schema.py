@@ -186,5 +186,23 @@ END;
 ALTER TABLE tasks ADD COLUMN asked_for_account TEXT NOT NULL DEFAULT ''
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS)
+# The order of tasks, which no clock can change: 1, 2, 3 ... for those that were made here. One that
+# was made elsewhere comes after the last of them that is not newer than it, by a fraction that
+# grows with its time, Unix seconds / 2^33; what is told to be later than now counts as now. A task
+# of an earlier version takes its rowid as its number, and nobody can have seen a task before it
+# was made, so one that was made elsewhere is older than what was written after it.
+PLACES = """
+ALTER TABLE tasks ADD COLUMN place REAL NOT NULL DEFAULT 0;
+UPDATE tasks SET place = rowid WHERE fingerprint != '';
+UPDATE tasks SET place = coalesce((
+    SELECT max(made.rowid) FROM tasks AS made WHERE made.fingerprint != ''
+        AND made.rowid < tasks.rowid AND made.created_at <= tasks.created_at
+), 0) + max(0, min(created_at, CAST(strftime('%s', 'now') AS REAL))) / 8589934592
+WHERE fingerprint = '';
+CREATE INDEX tasks_by_place ON tasks (place)
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES,
+)  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -42,8 +42,8 @@ from song_mcp.songs import Clip, Report, ServiceName, Task
 T = TypeVar("T")
 
 SUBMITTING = "SELECT local_id, owner, created_at FROM tasks WHERE status = 'submitting'"
-DOUBTS = "status = 'in_doubt' ORDER BY created_at DESC, rowid DESC"
-RUNNING = "service = ? AND status IN ('pending', 'processing') ORDER BY created_at, rowid LIMIT 10"
+DOUBTS = "status = 'in_doubt' ORDER BY place DESC"
+RUNNING = "service = ? AND status IN ('pending', 'processing') ORDER BY place, rowid LIMIT 10"
 MATCHES = (
     "service = :service AND kind = :kind AND asked = :asked AND asked != '' AND wire = '' "
     "AND account = (SELECT account FROM tasks WHERE local_id = :local_id) "
@@ -54,7 +54,7 @@ RIVALS = (
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
 )
 COUNT = "SELECT count(*) FROM tasks WHERE has_words(?, tasks.local_id)"
-MATCHING = "has_words(?, tasks.local_id) ORDER BY created_at DESC, rowid DESC LIMIT ?"
+MATCHING = "has_words(?, tasks.local_id) ORDER BY place DESC, rowid DESC LIMIT ?"
 NOT_KEPT = (
     "An earlier version of song-mcp made this task and did not record what was sent, so it cannot "
     "be submitted again. Nothing was sent or paid. Make a new song instead."

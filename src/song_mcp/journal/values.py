@@ -14,7 +14,7 @@ Pace = Callable[[float], float]
 Pair = tuple[Task, Clip]
 """The task that made a clip, and the clip."""
 Place = tuple[float, int, int, int]
-"""A clip's place in the list of all: the time and row of its task, then its position and row."""
+"""A clip's place in the list of all: the place and row of its task, then its position and row."""
 Unsure = Literal[
     "other account", "not ordered", "elsewhere", "in doubt", "in flight", "price", "refund"
 ]

@@ -36,16 +36,21 @@ MERGED = (
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
     local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
-    followed_by, owner, linked_to, another_take, created_at, next_look_at
+    followed_by, owner, linked_to, another_take, created_at, next_look_at, place
 ) VALUES (
     :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
-    :wire, :account, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2
+    :wire, :account, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2,
+    (SELECT coalesce(CAST(max(place) AS INTEGER), 0) + 1 FROM tasks)
 )
 """
 INSERT_FOREIGN = """
 INSERT INTO tasks (
-    local_id, service, task_id, account, followed_by, model, kind, status, created_at
-) VALUES (?, ?, ?, ?, ?, ?, ?, 'pending', ?)
+    local_id, service, task_id, account, followed_by, model, kind, status, created_at, place
+) VALUES (
+    :local_id, :service, :task_id, :account, :account, :model, :kind, 'pending', :created_at,
+    (SELECT coalesce(max(CAST(place AS INTEGER)), 0) FROM tasks WHERE created_at <= :made_at)
+        + :made_at / 8589934592
+)
 """
 BEGIN = """
 UPDATE tasks SET sent_at = ?, balance_usd = ?
@@ -225,11 +230,23 @@ def insert_new(db: sqlite3.Connection, local_id: str, new: NewTask, stamp: float
 def insert_foreign(
     db: sqlite3.Connection, service: ServiceName, account: str, told: Report, stamp: float
 ) -> str:
-    """Write a task that was made elsewhere, without its report; return its new id of ours."""
-    local_id = new_local_id()
+    """Write a task that was made elsewhere, without its report; return its new id of ours.
+
+    Its time is kept as the service tells it. For its place among the others (`schema.PLACES`) it
+    was made before now: a service's time may be of another zone, or wrong by years.
+    """
     created_at = told.created_at.timestamp() if told.created_at else stamp
-    accounts = (account, account)
-    values = (local_id, service, told.task_id, *accounts, told.model, told.kind, created_at)
+    local_id = new_local_id()
+    values = {
+        "local_id": local_id,
+        "service": service,
+        "task_id": told.task_id,
+        "account": account,
+        "model": told.model,
+        "kind": told.kind,
+        "created_at": created_at,
+        "made_at": max(0.0, min(created_at, stamp)),
+    }
     db.execute(INSERT_FOREIGN, values)
     return local_id
 

@@ -157,13 +157,11 @@ def _place(cursor: str) -> Place:
 
 
 def _is_place(values: object) -> bool:
-    if not isinstance(values, list) or len(values) != len(
-        ("created_at", "task", "position", "clip")
-    ):
+    if not isinstance(values, list) or len(values) != len(("place", "task", "position", "clip")):
         return False
-    created_at, *others = values
-    is_time = isinstance(created_at, float) and math.isfinite(created_at)
-    return is_time and all(type(each) is int and abs(each) < LARGEST for each in others)
+    place, *others = values
+    is_number = isinstance(place, float) and math.isfinite(place)
+    return is_number and all(type(each) is int and abs(each) < LARGEST for each in others)
 
 
 # Completion -------------------------------------------------------------------------------------
