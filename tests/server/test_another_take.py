@@ -1,6 +1,8 @@
 """Another take: each wish is paid for once, though calls are cut off and repeated."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ import anyio
 import pytest
 
 from tests.house import House, open_house, text
+from tests.limits import HANGS_S
+from tests.waiting import a_moment
 
 pytestmark = pytest.mark.both_eras
 
@@ -102,8 +106,18 @@ async def test_a_second_server_joins_what_the_first_never_answered(house: House)
     async with house.another_client() as other:
         assert "cost nothing" in (await take(other))["note"]
         assert len(house.posts()) == 1
+        with anyio.fail_after(HANGS_S):
+            while told_at(house) is None:
+                await a_moment()
         await take(house)
     assert len(house.posts()) == 2
+
+
+def told_at(house: House) -> float | None:
+    """When a client was told of the one task, as the journal has it."""
+    with closing(sqlite3.connect(house.folder / "home" / "journal.sqlite3")) as db:
+        (found,) = db.execute("SELECT told_at FROM tasks").fetchone()
+    return None if found is None else float(found)
 
 
 async def test_while_an_equal_task_is_in_doubt_no_other_take_is_paid(house: House) -> None:
