@@ -48,7 +48,7 @@ def answers() -> Iterator[CraftedAnswer]:
 
 def _looks(service: str, task: Callable[[str], bytes], size: int) -> Iterator[CraftedAnswer]:
     for name, make in KINDS.items():
-        body = task(make(size, _chance(f"{name} {size}")))
+        body = task(make(size, chance(f"{name} {size}")))
         yield CraftedAnswer(f"{service} {name} {size}", body)
 
 
@@ -59,7 +59,8 @@ Chance = random.Random
 Kind = Callable[[int, Chance], str]
 
 
-def _chance(name: str) -> Chance:
+def chance(name: str) -> Chance:
+    """Return the luck of this name: the same each time."""
     return random.Random(f"{SEED} {name}")  # noqa: S311 - for tests that repeat, not for secrets
 
 
@@ -371,7 +372,7 @@ def _packed() -> Iterator[CraftedAnswer]:
         yield CraftedAnswer(f"packed {mebibytes} MiB by gzip", gzip.compress(blanks), 200, head)
         head = {**JSON_HEAD, "Content-Encoding": "deflate"}
         yield CraftedAnswer(f"packed {mebibytes} MiB by deflate", zlib.compress(blanks), 200, head)
-    tags = gptge_task(comma_tags(LARGE, _chance("tags")))
+    tags = gptge_task(comma_tags(LARGE, chance("tags")))
     head = {**JSON_HEAD, "Content-Encoding": "gzip"}
     yield CraftedAnswer("packed tags", gzip.compress(tags), 200, head)
 

@@ -7,6 +7,7 @@ decides whether it has ended. Whatever a reply looks like, reading it raises onl
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,11 +16,12 @@ from pydantic import AliasChoices, Field
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Submission, account_tag
-from song_mcp.providers.http import Reply, ServiceHttp
+from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
     DONE,
+    ITEMS_CAP,
     ClipReply,
     Lenient,
     Message,
@@ -100,6 +102,9 @@ class Gptge:
         gpt.ge may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        return await unhurried(partial(self._accepted, reply), reply.size)
+
+    def _accepted(self, reply: Reply) -> Accepted:
         return Accepted(verdict.accepted_id(self.service, reply, self._read(reply).envelope))
 
     async def fetch(self, task_id: str) -> Report:
@@ -111,6 +116,9 @@ class Gptge:
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
         reply = await self._http.get(f"/suno/fetch/{quote(task_id, safe='')}")
+        return await unhurried(partial(self._looked_at, reply, task_id), reply.size)
+
+    def _looked_at(self, reply: Reply, task_id: str) -> Report:
         read = self._read(reply)
         verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
         if read.data is None:
@@ -126,6 +134,9 @@ class Gptge:
         if not task_ids:
             return {}
         reply = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
+        return await unhurried(partial(self._looked_at_many, reply, task_ids), reply.size)
+
+    def _looked_at_many(self, reply: Reply, task_ids: Sequence[str]) -> Mapping[str, Report]:
         read = self._read(reply)
         verdict.check_look(self.service, reply, read.envelope)
         tasks = [read.data] if isinstance(read.data, dict) else read.data or []
@@ -209,7 +220,7 @@ def _envelope(body: Mapping[str, object], redaction: Redaction) -> Envelope:
     task_id = _id_in(body.get("data"), code) if has_form else ""
     return Envelope(
         task_id="" if redaction.is_secret(task_id) else task_id,
-        code=redaction.error(code),
+        code=redaction.code(code),
         message=redaction.error(said or spoken(body.get("message"))),
         is_service=has_form or bool(said),
         is_gate=bool(said) and not has_form and body.get("data") is None,
@@ -263,7 +274,8 @@ def _id_in(data: object, code: str) -> str:
 
 def _one(data: object, task_id: str) -> object:
     """Return the task that was asked for from a list of tasks, or `data` if it is not a list."""
-    tasks = [item for item in data if _is_task(item)] if isinstance(data, list) else []
+    items = data[:ITEMS_CAP] if isinstance(data, list) else []
+    tasks = list(filter(_is_task, items))
     named = [task for task in tasks if _Named.model_validate(task).task_id == task_id]
     return next(iter(named or tasks), data)
 
@@ -276,7 +288,7 @@ def _reports(tasks: list[object], asked: set[str]) -> dict[str, Report]:
     """Read each task that was asked for; raises only if none of them can be read."""
     reports: dict[str, Report] = {}
     failure: UnreadableAnswerError | None = None
-    for task in filter(_is_task, tasks):
+    for task in filter(_is_task, tasks[:ITEMS_CAP]):
         task_id = _Named.model_validate(task).task_id
         try:
             if task_id in asked:

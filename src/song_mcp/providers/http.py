@@ -22,9 +22,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from song_mcp.errors import NoAnswerError, NotSentError
 from song_mcp.providers.transport import (
@@ -49,6 +51,16 @@ LATE_S = 1.0
 RETRY_PAUSES_S = (0.3, 1.0)
 RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
 BODY_CAP_BYTES = 4 * 1024 * 1024
+VALUES_CAP = 250_000
+"""How many commas and opening brackets a body may have. Fifty songs with their lyrics, the most
+that is asked for at once, have some ten thousand."""
+LARGE_BYTES = 32 * 1024
+"""A larger body is read in a thread; a song with two clips has some 5 kB."""
+LONGEST_WHOLE, LONGEST_READ = 400, 4_300
+"""How many digits a whole number may have, which are more than the largest double has; and with how
+many more a body is still JSON."""
+READERS = 2
+"""How many large bodies are read at once."""
 RETRY_AFTER_CAP_S = 120.0
 EXCERPT = 300
 SHORTEST_SECRET = 4
@@ -56,7 +68,7 @@ SHORTEST_SECRET = 4
 
 WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 ADDRESS = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"  # a URL
+    r"\b[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>]+"  # a URL
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"  # IPv4, with or without port
     r"|\[[0-9a-f:.%]*:[0-9a-f:.%]*\](?::\d+)?"  # IPv6, as Go writes it
     r"|(?<=lookup )[^\s:]+",  # Go's resolver
@@ -83,7 +95,8 @@ class Reply:
     """What a service sent, whatever its status: `body` is the decoded JSON, None if it is not JSON.
 
     `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None. `sent` is
-    the body that this answers, whose words it may repeat; it is empty for a GET.
+    the body that this answers, whose words it may repeat; it is empty for a GET. `size` is that of
+    the reply's body in bytes.
     """
 
     status: int
@@ -91,7 +104,24 @@ class Reply:
     text: str
     retry_after_s: float | None
     is_json: bool
-    sent: Json = field(default_factory=dict)
+    sent: Json = field(default_factory=dict, compare=False)
+    size: int = field(default=0, compare=False)
+
+
+async def unhurried(work: Callable[[], T], size: int) -> T:
+    """Return what `work` makes of a body of so many bytes; a large one keeps nobody waiting.
+
+    It is read in a thread of its own: a service decides how long that takes, and the event loop
+    serves every other song and client meanwhile. Few are read at once, as each takes memory.
+    """
+    if size <= LARGE_BYTES:
+        return work()
+    return await anyio.to_thread.run_sync(work, limiter=_readers())
+
+
+@cache
+def _readers() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(READERS)
 
 
 class ServiceHttp:
@@ -208,7 +238,7 @@ class ServiceHttp:
             content = await _read(response)
         finally:
             await response.aclose()
-        is_json, body = _decoded(content)
+        is_json, body = await unhurried(partial(_decoded, content), len(content))
         excerpt = "" if is_json else content[: EXCERPT * 4].decode("utf-8", "replace")
         return Reply(
             status=response.status_code,
@@ -216,6 +246,7 @@ class ServiceHttp:
             text=clean(self.redact(excerpt), limit=EXCERPT, lines=False),
             retry_after_s=_retry_after_s(response.headers),
             is_json=is_json,
+            size=len(content),
         )
 
     def _unsent(self, reason: str) -> NotSentError:
@@ -326,11 +357,28 @@ PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
 
 
 def _decoded(content: bytes) -> tuple[bool, object]:
-    """Return whether this is JSON, and its value; NaN, Infinity and endless nesting are not."""
+    """Return whether this is JSON, and its value; NaN, Infinity and endless nesting are not.
+
+    Nor are endless numbers, and what may have far too many values: nothing else runs while JSON is
+    read.
+    """
+    if sum(map(content.count, (b",", b"[", b"{"))) > VALUES_CAP:
+        return False, None
     try:
-        return True, json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        text = content.decode("utf-8-sig")
+        return True, json.loads(text, parse_constant=_refuse_constant, parse_int=_whole)
     except (ValueError, RecursionError):
         return False, None
+
+
+def _whole(digits: str) -> int | None:
+    """Return a whole number; a longer one is not known, as reading it takes long.
+
+    Raises ValueError for one that Python would not read at all.
+    """
+    if len(digits) > LONGEST_READ:
+        raise ValueError(digits[:LONGEST_WHOLE])
+    return int(digits) if len(digits) <= LONGEST_WHOLE else None
 
 
 def _refuse_constant(name: str) -> object:

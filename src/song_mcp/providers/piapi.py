@@ -8,18 +8,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
 from song_mcp.errors import Charged, UnreadableAnswerError
 from song_mcp.providers import verdict
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
-from song_mcp.providers.http import Reply, ServiceHttp
+from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     BROKEN,
     DONE,
+    ITEMS_CAP,
     MESSAGE_CAP,
     as_clips,
     parsed,
@@ -94,6 +96,9 @@ class Piapi:
         PiAPI may have accepted all the same.
         """
         reply = await self._http.post(submission.path, submission.body, submission.deadline_s)
+        return await unhurried(partial(self._accepted, reply), reply.size)
+
+    def _accepted(self, reply: Reply) -> Accepted:
         read = self._read(reply)
         task_id = verdict.accepted_id(self.service, reply, read.envelope)
         report = None
@@ -110,6 +115,9 @@ class Piapi:
         if not usable_id(task_id):
             raise verdict.unknown_task(self.service, task_id)
         reply = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
+        return await unhurried(partial(self._looked_at, reply, task_id), reply.size)
+
+    def _looked_at(self, reply: Reply, task_id: str) -> Report:
         read = self._read(reply)
         if not (usable_id(read.task.get("task_id")) and to_text(read.task.get("status"))):
             verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
@@ -120,6 +128,9 @@ class Piapi:
     async def account(self) -> Account:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
         reply = await self._http.get("/account/info")
+        return await unhurried(partial(self._account, reply), reply.size)
+
+    def _account(self, reply: Reply) -> Account:
         read = self._read(reply)
         verdict.check_look(self.service, reply, read.envelope)
         found = parsed(AccountReply, to_object(reply.body).get("data"), label=LABEL)
@@ -211,7 +222,7 @@ def _envelope(body: dict[str, Any], task: dict[str, Any], redaction: Redaction) 
     has_form = code.isdecimal() and ("data" in body or bool(message))
     return Envelope(
         task_id="" if redaction.is_secret(task_id) else task_id,
-        code=redaction.error(code),
+        code=redaction.code(code),
         message=redaction.error("; ".join(filter(None, told))),
         is_service=has_form or bool(task_id),
     )
@@ -307,7 +318,7 @@ def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
 
 def _log_lines(logs: object) -> Iterator[str]:
     """Yield the log's lines, whether they are texts, objects or one text."""
-    entries = logs if isinstance(logs, list) else [logs]
+    entries = logs[:ITEMS_CAP] if isinstance(logs, list) else [logs]
     for words in filter(None, map(spoken, entries)):
         yield clean(words, limit=MESSAGE_CAP, lines=False)
 

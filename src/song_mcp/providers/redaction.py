@@ -19,6 +19,14 @@ SHORTEST_IN_WORDS, SHORTEST_IN_SONGS = 4, 8
 """How long a value must be to be removed: shorter ones would garble errors and titles."""
 PIECES_LIMIT = 100_000
 """How many values of one reply are read at most; one of 4 MiB with songs has some ten thousand."""
+SECRETS_CAP, LONGEST_SECRET = 300, 1_000
+"""How many secrets and accounts of one reply are looked for, and how long they may be.
+
+An honest one of fifty tasks names some hundred. One with more, or longer ones, has no words that
+are shown.
+"""
+ERROR_CAP, CODE_CAP = 20_000, 100
+"""How much of an error is searched, which is four times of what is shown of it, and of a code."""
 HIDDEN = "[hidden]"
 NAMED = re.compile(
     r"(?P<name>\b(?:x[-_]?)?(?:user[-_]?id|channel[-_]?id|api[-_]?key|(?:webhook[-_]?)?secret)\b"
@@ -32,18 +40,22 @@ NAMED = re.compile(
 class Redaction:
     """What one reply must not pass on: `key` and `secrets` to anything, `accounts` to words.
 
-    `redact` is the service's own, which knows keys and addresses; it is for errors alone.
+    `redact` is the service's own, which knows keys and addresses; it is for errors alone. If the
+    reply `is_flooded` with secrets, all its words and links are kept back.
     """
 
     key: str
     secrets: Sequence[str]
     accounts: Sequence[str]
     redact: Callable[[str], str]
+    is_flooded: bool = False
 
     @classmethod
     def of(cls, body: object, key: str, redact: Callable[[str], str]) -> "Redaction":
         """Return the redaction of the reply `body`: the `key`, and the secrets that it echoes."""
-        named = list(_named_in(body))
+        named = set(_named_in(body))
+        if len(named) > SECRETS_CAP or any(len(value) > LONGEST_SECRET for _, value in named):
+            return cls(key, (), (), redact, is_flooded=True)
         secrets = [value for name, value in named if name in SECRET_NAMES]
         accounts = {value for name, value in named if name in ACCOUNT_NAMES}
         long = {value for value in secrets if len(value) >= SHORTEST_IN_SONGS}
@@ -51,22 +63,34 @@ class Redaction:
 
     def error(self, text: str) -> str:
         """Return what a service said of an error without secrets, accounts and addresses."""
+        if self.is_flooded:
+            return ""
+        text = text[:ERROR_CAP]
         accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_WORDS]
         values = [*self.secrets, *accounts]
         text = self.redact(_without(without_named(text), values))
         return _without(without_named(text), values)  # again: cleaning may have joined pieces
 
+    def code(self, text: str) -> str:
+        """Return the code of an error as `error` does; also that of a flooded reply, for money."""
+        return self.redact(without_named(text[:CODE_CAP])) if self.is_flooded else self.error(text)
+
     def song_text(self, text: str) -> str:
         """Return a title, lyrics or another word of a song without secrets."""
+        if self.is_flooded:
+            return ""
         accounts = [each for each in self.accounts if len(each) >= SHORTEST_IN_SONGS]
         return _without(text, [*self._key(), *self.secrets, *accounts])
 
     def link(self, url: str) -> str:
         """Return the link, or "" if it holds a secret."""
-        return "" if self.is_secret(url) else url
+        return "" if self.is_flooded or self.is_secret(url) else url
 
     def is_secret(self, text: str) -> bool:
-        """Return whether an id or a link holds a secret; no proper one does."""
+        """Return whether an id or a link holds a secret; no proper one does.
+
+        An id may be all that is left of a paid task, so one of a flooded reply is not secret.
+        """
         return any(secret in text for secret in (*self._key(), *self.secrets))
 
     def _key(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -23,10 +24,17 @@ LYRICS_CAP = 20_000
 MESSAGE_CAP = 500
 TAG_CAP = 100
 TAGS_CAP = 50
+TAGS_TEXT_CAP = 20_000
 CLIPS_CAP = 50
 URL_CAP = 4_000
 NESTING = 4
 """How many levels of lists and objects are searched for words."""
+WIDTH = 10
+"""How many items of each list are searched for words."""
+SPOKEN_CAP = 20_000
+ITEMS_CAP = 1_000
+"""How many items of a list of clips, tasks, tags or lines are looked at."""
+LONGEST_NUMBER = 60
 MILLISECONDS_FROM = 1e11
 """A Unix time above this is in milliseconds (`docs/providers.md` 3.4)."""
 YEARS = range(2000, 2101)
@@ -71,6 +79,8 @@ def to_number(value: object) -> float | None:
     """Return a finite number, also one in a string; None for everything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, str) and len(value) > LONGEST_NUMBER:
+        return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
@@ -98,10 +108,10 @@ def to_percent(value: object) -> int | None:
 
 def to_tags(value: object) -> tuple[str, ...]:
     """Return the tags of a list or of a string with commas."""
-    parts = value.split(",") if isinstance(value, str) else value
+    parts = value[:TAGS_TEXT_CAP].split(",") if isinstance(value, str) else value
     if not isinstance(parts, list):
         return ()
-    tags = (clean(to_text(part), limit=TAG_CAP, lines=False) for part in parts)
+    tags = (clean(to_text(part), limit=TAG_CAP, lines=False) for part in parts[:ITEMS_CAP])
     return tuple(tag for tag in tags if tag)[:TAGS_CAP]
 
 
@@ -144,8 +154,8 @@ def spoken(value: object, depth: int = NESTING) -> str:
     if isinstance(value, dict) and depth:
         return next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
     if isinstance(value, list) and depth:
-        return next(filter(None, (spoken(item, depth - 1) for item in value)), "")
-    words = to_text(value).strip()
+        return next(filter(None, (spoken(item, depth - 1) for item in value[:WIDTH])), "")
+    words = to_text(value)[:SPOKEN_CAP].strip()
     return "" if words in {"0", "null", "None"} else words
 
 
@@ -308,9 +318,9 @@ def read_clips(value: object) -> list[tuple[str, ClipReply]]:
     if isinstance(value, dict) and any(isinstance(value.get(key), str) for key in CLIP_KEYS):
         value = [value]
     if isinstance(value, dict):
-        entries = [(key, item or {}) for key, item in value.items()]
+        entries = [(key, item or {}) for key, item in islice(value.items(), ITEMS_CAP)]
     elif isinstance(value, list):
-        entries = [("", {"url": item} if to_url(item) else item) for item in value]
+        entries = [("", {"url": item} if to_url(item) else item) for item in value[:ITEMS_CAP]]
     else:
         entries = []
     known = [(key, item) for key, item in entries if isinstance(item, dict)]
@@ -338,7 +348,7 @@ def as_clips(
 def read_lyrics(value: object, depth: int = NESTING) -> Lyrics | None:
     """Return the first lyrics in a text, a list or an object (`docs/providers.md` 2.7, 3.5)."""
     if isinstance(value, list) and depth:
-        return next(filter(None, (read_lyrics(item, depth - 1) for item in value)), None)
+        return next(filter(None, (read_lyrics(item, depth - 1) for item in value[:WIDTH])), None)
     if isinstance(value, dict) and depth:
         found = (read_lyrics(value.get(key), depth - 1) for key in LYRICS_KEYS)
         lyrics = next(filter(None, found), None)
