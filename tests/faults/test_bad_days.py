@@ -51,8 +51,10 @@ from tests.faults.scale import report, scaled
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
-ROUNDS = 50
+ROUNDS = 60
 """How often each day comes in the whole run, which makes over 2,000 submissions."""
+AT_ONCE = 4
+"""How many days are lived at the same time, as some wait for a look that is due."""
 PAID_TWICE = re.compile(r"was paid \d+ times")
 TAKE: dict[str, Any] = {"another_take": True, "wait_seconds": 50}
 LOST = (Fault.DROP_AFTER, Fault.DROP_BEFORE)
@@ -491,8 +493,14 @@ def forks() -> Iterator[Nursery]:
 async def test_no_bad_day_costs_money_a_song_or_an_untrue_sentence(
     script: Script, forks: Nursery, tmp_path: Path
 ) -> None:
-    totals = Totals()
-    for number in range(scaled(ROUNDS)):
-        totals.add(await live(script, number, tmp_path, forks))
+    totals, limit = Totals(), anyio.CapacityLimiter(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with limit:
+            totals.add(await live(script, number, tmp_path, forks))
+
+    async with anyio.create_task_group() as group:
+        for number in range(scaled(ROUNDS)):
+            group.start_soon(one, number)
     report(totals.table(script.__name__.replace("_", " ")))
     assert not totals.wrong, "\n".join(totals.wrong)
