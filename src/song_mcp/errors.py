@@ -7,6 +7,7 @@ ours; a service's own words are in them only cleaned, shortened and quoted.
     |-- InvalidRequestError     the arguments do not go together; nothing was sent
     |-- NotConfiguredError      a service has no key; nothing was sent
     |-- LimitReachedError       the daily limit on paid submissions is used up
+    |-- UnconfirmedError        the journal was damaged, and no person has confirmed what was saved
     |-- NotFoundError
     |   |-- UnknownTaskError    neither the journal nor the service knows this task id
     |   `-- UnknownClipError    the journal has no such clip
@@ -50,6 +51,13 @@ class NotConfiguredError(SongError):
 
 class LimitReachedError(SongError):
     """The daily limit on paid submissions is used up; nothing was sent or paid."""
+
+
+class UnconfirmedError(SongError):
+    """The journal was damaged and no person has confirmed what was saved; nothing was sent or paid.
+
+    What is missing in the new journal would be paid again.
+    """
 
 
 class NotFoundError(SongError):

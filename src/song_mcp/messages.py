@@ -126,6 +126,14 @@ def unknown_clip(name: str) -> str:
     )
 
 
+def no_copy(name: str) -> str:
+    """Say that no damaged journal is called so."""
+    return (
+        f"No damaged journal is called {quoted(name)}: give the file name that check_account and "
+        "every result show. Nothing was sent or paid."
+    )
+
+
 def no_last_clip() -> str:
     """Say that `last` means no clip, as no song is finished yet."""
     return "There is no finished song yet, so none is the last one. Nothing was sent or paid."

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from song_mcp.errors import JournalError
+from song_mcp.errors import JournalError, UnconfirmedError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
@@ -26,6 +26,7 @@ from song_mcp.journal.schema import (
     MOMENTS,
     PLACES,
     PROMISES,
+    SALVAGES,
     TAKES,
     UNFOLLOWED,
 )
@@ -103,7 +104,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 8, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 9, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -219,13 +220,23 @@ async def test_an_older_files_tasks_are_ordered_as_they_were_written(journal: Jo
     assert [task.title for task in (await journal.search("", 9)).tasks][:2] == ["New", "Newest"]
 
 
+async def test_the_version_before_salvages_keeps_its_rows_and_has_nothing_to_confirm(
+    journal: Journal,
+) -> None:
+    with made_before(SALVAGES, journal.path):
+        pass
+    assert await titles(journal) == ["Ended", "Open"]
+    assert await journal.unconfirmed() is None
+    assert await write(journal, "New")
+
+
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:
     make_first_version(journal.path)
     await journal.find("t1")
     new = open_journal(journal.path.with_name("new.sqlite3"))
     await new.find("t1")
     await new.close()
-    for table in ("tasks", "clips", "changes", "moments"):
+    for table in ("tasks", "clips", "changes", "moments", "salvages"):
         assert columns_of(journal.path, table) == columns_of(new.path, table)
     assert version_of(journal.path) == version_of(new.path) == len(MIGRATIONS)
 
@@ -583,8 +594,8 @@ async def test_a_version_that_no_program_will_have_is_damage(journal: Journal) -
     await write(journal, "Early")
     await journal.close()
     change(journal.path, lambda db: db.execute("PRAGMA user_version = -7"))
-    with pytest.raises(JournalError, match="was damaged"):
-        await titles(journal)
+    assert await titles(journal) == ["Early"]
+    assert await journal.unconfirmed() is not None
 
 
 # Damaged -------------------------------------------------------------------------------------
@@ -606,18 +617,22 @@ DAMAGES = [with_garbage_for_a_header, with_garbage_in_the_middle, cut_off]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_journal_is_set_aside_whole(
+async def test_a_damaged_journal_is_kept_whole(
     journal: Journal, damage: Callable[[bytes], bytes]
 ) -> None:
     await write(journal, "Early")
     await journal.close()
     damaged = damage(journal.path.read_bytes())
     journal.path.write_bytes(damaged)
-    with pytest.raises(JournalError, match="was damaged"):
+    with pytest.raises(UnconfirmedError, match="was damaged"):
         await write(journal, "Lost")
-    assert aside(journal.path).read_bytes() == damaged
+    kept = aside(journal.path)
+    assert kept.read_bytes() == damaged
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert await journal.confirm(kept.name)
     await write(journal, "Late")
-    assert await titles(journal) == ["Late"]
+    assert set(await titles(journal)) <= {"Early", "Late"}
+    assert "Late" in await titles(journal)
     assert aside(journal.path).read_bytes() == damaged
 
 
@@ -630,25 +645,27 @@ async def test_a_process_that_has_the_journal_open_goes_on_with_the_new_one(
         assert "answer" in await other.do(order | {"name": "Early"})
         damaged = damage(journal.path.read_bytes())
         journal.path.write_bytes(damaged)
-        with pytest.raises(JournalError, match="was damaged"):
+        with pytest.raises(UnconfirmedError, match="was damaged"):
             await write(journal, "Lost")
+        assert "was damaged" in (await other.do(order | {"name": "Lost"}))["error"]
+        assert await journal.confirm(aside(journal.path).name)
         assert "answer" in await other.do(order | {"name": "Theirs"})
         await write(journal, "Ours")
-        assert (await other.do(order | {"kind": "read"}))["answer"] == "2"
-    assert await titles(journal) == ["Ours", "Theirs"]
+        found = await titles(journal)
+        assert (await other.do(order | {"kind": "read"}))["answer"] == str(len(found))
+    assert set(found) - {"Early"} == {"Ours", "Theirs"}
     assert aside(journal.path).read_bytes() == damaged
 
 
-async def test_a_damaged_file_put_in_the_place_of_an_open_one_is_set_aside(
+async def test_a_damaged_file_put_in_the_place_of_an_open_one_is_kept(
     journal: Journal, tmp_path: Path
 ) -> None:
     await write(journal, "Early")
     (tmp_path / "other").write_bytes(b"garbage" * PAGE)
     (tmp_path / "other").rename(journal.path)
-    with pytest.raises(JournalError, match="was damaged"):
-        await titles(journal)
-    assert aside(journal.path).read_bytes() == b"garbage" * PAGE
     assert await titles(journal) == []
+    assert await journal.unconfirmed() is not None
+    assert aside(journal.path).read_bytes() == b"garbage" * PAGE
 
 
 async def test_who_finds_the_damage_second_leaves_the_new_journal_where_it_is(
@@ -657,35 +674,18 @@ async def test_who_finds_the_damage_second_leaves_the_new_journal_where_it_is(
     journal.path.parent.mkdir()
     journal.path.write_bytes(b"garbage" * PAGE)
     second = open_journal(journal.path)
-    set_aside = second._file._set_aside  # noqa: SLF001 - the moment between lookup and moving
+    replace_damaged = second._file._replace  # noqa: SLF001 - the moment between lookup and moving
 
-    def later() -> str:
+    def later() -> None:
         journal.path.rename(journal.path.with_name("journal.sqlite3.damaged-1"))
         make_first_version(journal.path)
-        return set_aside()
+        replace_damaged()
 
-    monkeypatch.setattr(second._file, "_set_aside", later)  # noqa: SLF001
-    with pytest.raises(JournalError, match="was damaged"):
-        await write(second, "Lost")
-    assert await titles(second) == ["Ended", "Open"]
+    monkeypatch.setattr(second._file, "_replace", later)  # noqa: SLF001
+    await write(second, "New")
+    assert await titles(second) == ["Ended", "New", "Open"]
     assert aside(journal.path).read_bytes() == b"garbage" * PAGE
     await second.close()
-
-
-async def test_damage_found_twice_before_there_is_a_new_file_is_told_twice(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    journal.path.parent.mkdir()
-    journal.path.write_bytes(b"garbage" * PAGE)
-    set_aside = journal._file._set_aside  # noqa: SLF001 - as above
-
-    def later() -> str:
-        journal.path.rename(journal.path.with_name("journal.sqlite3.damaged-1"))
-        return set_aside()
-
-    monkeypatch.setattr(journal._file, "_set_aside", later)  # noqa: SLF001
-    with pytest.raises(JournalError, match="was damaged"):
-        await write(journal, "Lost")
 
 
 def aside(path: Path) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from song_mcp.errors import JournalError
+from song_mcp.errors import JournalError, UnconfirmedError
 from song_mcp.journal import Journal, NewTask, SaveClaim
 from song_mcp.songs import Clip, Lyrics, Report
 
@@ -208,10 +208,11 @@ async def test_a_damaged_file_is_set_aside_and_never_deleted(tmp_path: Path, wal
     damaged = b"not a database, but long enough to be read as one" * 100
     path.write_bytes(damaged)
     journal = Journal(path, wall)
-    with pytest.raises(JournalError, match="damaged"):
+    with pytest.raises(UnconfirmedError, match="damaged"):
         await journal.prepare(NEW, join=True)
     (aside,) = tmp_path.glob("*.damaged-*")
     assert aside.read_bytes() == damaged
+    assert await journal.confirm(aside.name)
     assert not (await journal.prepare(NEW, join=True)).joined
     await journal.close()
 

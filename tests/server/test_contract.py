@@ -15,6 +15,8 @@ from tests.house import open_house, text
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
 MISSION = {"generate_song", "extend_song", "get_task", "fetch_suno_task"}
 PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
+CONFIRMS = {"check_account"}
+"""Free, but it can lift a refusal to pay, so that a host may ask the person first."""
 
 
 @pytest.fixture
@@ -92,7 +94,8 @@ async def test_annotations_are_truthful(tools: list[Tool]) -> None:
             assert tool.annotations.destructive_hint is False
             assert tool.annotations.open_world_hint is True
         else:
-            assert tool.annotations.read_only_hint is True
+            assert tool.annotations.read_only_hint is (tool.name not in CONFIRMS)
+            assert tool.annotations.destructive_hint is False
         assert tool.title
 
 

@@ -20,6 +20,8 @@ are the points at which a test may end the process.
     balance      what else was spent since a task's balance was read
     changes      the change feed
     file         opening, locking, transactions, migrations, damage
+    salvage      copying what can be read of a damaged file into a new one
+    pages        reading records out of the bytes of a SQLite file
     schema       the tables, as numbered migrations
 """
 

@@ -11,10 +11,19 @@ import sqlite3
 from collections.abc import Sequence
 from typing import cast
 
-from song_mcp.errors import InvalidRequestError, LimitReachedError
+from song_mcp.errors import InvalidRequestError, LimitReachedError, UnconfirmedError
 from song_mcp.journal import rows, writes
 from song_mcp.journal.transitions import AT_SERVICE
-from song_mcp.journal.values import Looker, NewTask, Pace, Prepared, Recorded, SaveClaim, Spending
+from song_mcp.journal.values import (
+    Looker,
+    NewTask,
+    Pace,
+    Prepared,
+    Recorded,
+    Salvage,
+    SaveClaim,
+    Spending,
+)
 from song_mcp.songs import Report, Task
 
 DAY_S = 24 * 3600.0
@@ -72,6 +81,10 @@ WHERE :local_id IN (clips.local_id, '') AND tasks.status IN ('completed', 'faile
     AND clips.save_tries < :tries
     AND (clips.save_after <= :now OR clips.save_owner IN (SELECT value FROM json_each(:dead)))
 """
+UNCONFIRMED = (
+    "SELECT kept_as, tasks, clips, partly, unread FROM salvages WHERE confirmed_at IS NULL "
+    "ORDER BY made_at LIMIT 1"
+)
 SAVERS = "SELECT DISTINCT save_owner FROM clips WHERE file = '' AND save_owner != ''"
 
 
@@ -85,9 +98,10 @@ def joined_or_written(
 ) -> Prepared:
     """Return the task that an equal request joins, or write a new one if there is none.
 
-    Raises LimitReachedError as `check_limit` does, and InvalidRequestError if another take is asked
-    for of a request of which a task is in doubt.
+    Raises UnconfirmedError as `check_confirmed` does, LimitReachedError as `check_limit` does, and
+    InvalidRequestError if another take is asked for of a request of which a task is in doubt.
     """
+    check_confirmed(db)
     earlier = _joinable(db, new, now, answered)
     if earlier is not None:
         if earlier["unfollowed_at"] is not None:
@@ -101,7 +115,8 @@ def joined_or_written(
 
 
 def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int | None) -> Task:
-    """Write a new task as `submitting` and return it; raises LimitReachedError beyond the limit."""
+    """Write a new task as `submitting` and return it; raises as `joined_or_written` does."""
+    check_confirmed(db)
     check_limit(db, daily_limit, now)
     local_id = writes.new_local_id()
     writes.insert_new(db, local_id, new, now)
@@ -142,6 +157,19 @@ def has_untold(db: sqlite3.Connection, task_ids: Sequence[str]) -> bool:
     """Tell whether one of these tasks is another take of which no client was told."""
     found = db.execute(UNTOLD_TAKES, (json.dumps(task_ids),)).fetchone()
     return bool(found[0])
+
+
+def unconfirmed(db: sqlite3.Connection) -> Salvage | None:
+    """Return what was copied out of a damaged journal and no person has confirmed, or None."""
+    found = db.execute(UNCONFIRMED).fetchone()
+    return Salvage(*found) if found else None
+
+
+def check_confirmed(db: sqlite3.Connection) -> None:
+    """Raise UnconfirmedError if a person has to confirm what was copied from a damaged journal."""
+    salvage = unconfirmed(db)
+    if salvage is not None:
+        raise UnconfirmedError(f"Nothing was sent or paid by this call. {salvage.text}")
 
 
 def spending(db: sqlite3.Connection, now: float) -> Spending:

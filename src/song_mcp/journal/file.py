@@ -3,9 +3,10 @@
 Several processes share the file. Every write transaction is `BEGIN IMMEDIATE` inside an
 operating-system lock on a file beside it, and a read that meets a writer waits for that lock too.
 So a lock error is raised only if another process holds the lock for longer than `LOCK_WAIT_S`. A
-process works on the file in one thread at a time, never in the event loop's. A damaged file is set
-aside, never deleted. A file that cannot be written can still be read. A file of a newer version is
-neither read nor written; as a newer process may migrate it at any time, each transaction looks.
+process works on the file in one thread at a time, never in the event loop's. A file that cannot be
+written can still be read. A damaged file is replaced by a new one with all that can be read of it
+(`salvage`), and kept, never deleted. A file of a newer version is neither read nor written; as a
+newer process may migrate it at any time, each transaction looks.
 
 `journal_mode=DELETE` and `synchronous=EXTRA`: SQLite before 3.51.3 can corrupt a write-ahead log
 that several processes share, and most Pythons link an older one (`docs/architecture.md`).
@@ -17,7 +18,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,8 +27,10 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from song_mcp.errors import JournalError
+from song_mcp.journal import salvage
 from song_mcp.journal.failpoints import around, reach
 from song_mcp.journal.schema import MIGRATIONS
+from song_mcp.journal.values import Salvage
 
 T = TypeVar("T")
 
@@ -147,7 +150,8 @@ class JournalFile:
                 raise
             if self._is_foreign(error):
                 raise JournalError(NEWER) from error
-            raise JournalError(self._set_aside()) from error
+            self._replace()
+            return work()
 
     def _is_foreign(self, error: sqlite3.DatabaseError) -> bool:
         """Tell whether the error is about something in the schema that this program did not make.
@@ -223,19 +227,40 @@ class JournalFile:
         if connection is not None:
             connection.close()
 
-    def _set_aside(self) -> str:
-        """Move a damaged file out of the way; return the sentence that says so."""
+    def _replace(self) -> None:
+        """Replace a damaged file, which is kept, by a new one with all that can be read of it.
+
+        At each moment there is either file in its place, and whoever finds the damage second finds
+        the new one. Fails, and changes nothing, if there is no room for both.
+        """
         self._let_go()
+        if self._is_read_only:
+            raise JournalError(_unusable(self.path, "it is damaged, and can only be read here"))
         with self._locked():
-            if _inode_of(self.path) == self._inode:  # no other process was quicker
-                aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-                self.path.rename(aside)
-                logger.error("the journal was damaged and is set aside as %s", aside)
-        return (
-            f"The journal was damaged. It is kept beside the new one as {self.path.name}.damaged-"
-            f"..., in {self.path.parent}. Nothing was sent or paid by this call; songs made before "
-            "may be missing from list_songs. Call again to continue with a new journal."
-        )
+            if _inode_of(self.path) != self._inode:  # another process was quicker
+                return
+            _finish_transaction(self.path)
+            content = self.path.read_bytes()
+            kept = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+            with _removed_on_failure(kept):
+                _write_whole(kept, content)
+                new, copied = self._copied(content, kept.name)
+                _set_journal_aside(self.path, kept)
+                new.replace(self.path)
+            _sync_folder(self.path.parent)
+        logger.error("%s It is in %s.", copied.text, self.path.parent)
+
+    def _copied(self, content: bytes, kept_as: str) -> tuple[Path, Salvage]:
+        """Return a new file with all that can be read of a damaged one's content."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        for left in (new, _journal_of(new)):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        _write_whole(new, b"")
+        with closing(_connected(f"{new.as_uri()}?mode=rw")) as db:
+            db.execute("PRAGMA synchronous=EXTRA")
+            _migrate(db)
+            with _begun(db, "BEGIN IMMEDIATE"):
+                return new, salvage.copy(db, content, kept_as, time.time())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -319,6 +344,50 @@ def _not_waiting(db: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         db.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT_S * 1000)}")
+
+
+def _finish_transaction(path: Path) -> None:
+    """Undo, as any reader does, what a process was writing when it was killed."""
+    with suppress(sqlite3.Error), closing(_connected(f"{path.as_uri()}?mode=rw")) as db:
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _journal_of(path: Path) -> Path:
+    """Return where SQLite keeps what it needs to undo a transaction."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def _set_journal_aside(path: Path, kept: Path) -> None:
+    """Move what SQLite could not undo to the damaged file: it must not get at the new one."""
+    if _journal_of(path).exists():
+        _journal_of(path).replace(_journal_of(kept))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a new file, for the user alone, so that it is on disk on return."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk, if the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _inode_of(path: Path) -> int:

@@ -202,7 +202,22 @@ WHERE fingerprint = '';
 CREATE INDEX tasks_by_place ON tasks (place)
 """
 
+# What was copied out of a damaged journal: the name under which that is kept, how many tasks and
+# clips there are of it, how many of them only in part, how many pages could not be read, and when
+# a person confirmed it. Until then nothing is paid.
+SALVAGES = """
+CREATE TABLE salvages (
+    kept_as TEXT PRIMARY KEY,
+    made_at REAL NOT NULL,
+    tasks INTEGER NOT NULL,
+    clips INTEGER NOT NULL,
+    partly INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    confirmed_at REAL
+)
+"""
+
 MIGRATIONS: tuple[str, ...] = (
-    FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES,
+    FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -32,6 +32,7 @@ from song_mcp.journal.values import (
     Place,
     Prepared,
     Recorded,
+    Salvage,
     SaveClaim,
     Spending,
     Spent,
@@ -99,7 +100,8 @@ class Journal:
         request one writes and the others join, and the limit holds for all of them together.
         `answered` are tasks, by any of their ids, of which this process is telling clients now: a
         call for another take joins none of them, and its own is added in the same transaction.
-        Raises LimitReachedError if the last 24 hours have used up `daily_limit`, and with `join`
+        Raises LimitReachedError if the last 24 hours have used up `daily_limit`, UnconfirmedError
+        as long as no person has confirmed what a damaged journal was replaced by, and with `join`
         InvalidRequestError if another take is asked for while an equal task is in doubt.
         """
         now = self._stamp()
@@ -122,13 +124,17 @@ class Journal:
     async def begin(self, local_id: str, owner: str, balance_usd: float | None) -> bool:
         """Write that a task is sent now, and the account's balance (US dollars, None: unknown).
 
-        Returns False if the task is no longer `owner`'s to send: then it must not be sent.
+        Returns False if the task is no longer `owner`'s to send: then it must not be sent. Raises
+        UnconfirmedError as `prepare` does.
         """
         stamp = self._stamp()
+
+        def work(db: sqlite3.Connection) -> bool:
+            claims.check_confirmed(db)  # the journal may have been damaged since it was prepared
+            return writes.begin(db, local_id, owner, balance_usd, stamp)
+
         with unpaid():
-            return await self._file.write(
-                "begin", lambda db: writes.begin(db, local_id, owner, balance_usd, stamp)
-            )
+            return await self._file.write("begin", work)
 
     async def accept(
         self, local_id: str, new: NewTask, task_id: str, report: Report | None
@@ -210,7 +216,7 @@ class Journal:
         Writes no task if the task is not in doubt any more. Nor does it when it is first to be paid
         from another account than before: then the user must be asked. That this was done is in the
         journal, so the answer may be given to another process or after a restart. Raises
-        InvalidRequestError if the submission is not known, and LimitReachedError as `prepare` does.
+        InvalidRequestError if the submission is not known; else raises as `prepare` does.
         """
         now = self._stamp()
 
@@ -410,6 +416,20 @@ class Journal:
     async def expected_s(self, task: Task) -> float | None:
         """Return how many seconds such a task usually takes, or None if too few are known."""
         return await self._file.read(partial(lookup.expected_s, task=task))
+
+    # Damage ----------------------------------------------------------------------------
+
+    async def unconfirmed(self) -> Salvage | None:
+        """Return what was copied out of a damaged journal and no person has confirmed, or None."""
+        return await self._file.read(claims.unconfirmed)
+
+    async def confirm(self, kept_as: str) -> bool:
+        """Write that a person confirmed what was copied; return whether there is such a copy.
+
+        `kept_as` is the name of the damaged file.
+        """
+        stamp = self._stamp()
+        return await self._file.write("settle", lambda db: writes.confirm(db, kept_as, stamp))
 
     # Changes ---------------------------------------------------------------------------
 

@@ -142,6 +142,33 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Salvage:
+    """What was copied out of a damaged journal, which is kept beside the new one as `kept_as`.
+
+    `partly` counts the tasks and clips of which something is lost, `unread` the pages of the file
+    that could not be read, or not wholly.
+    """
+
+    kept_as: str
+    tasks: int
+    clips: int
+    partly: int
+    unread: int
+
+    @property
+    def text(self) -> str:
+        """What the person must know, and how to confirm it."""
+        return (
+            f"The journal was damaged. A new one has what could be read of it: {self.tasks} tasks "
+            f"and {self.clips} clips, {self.partly} of them only in part; {self.unread} pages "
+            f"could not be read wholly. The damaged file is kept beside it as {self.kept_as}. "
+            "Songs that were paid may be missing, so paid calls are refused until the user has "
+            "heard this and agrees. Show list_songs to the user and ask. Only if the user says "
+            f"yes: check_account with confirm_journal {self.kept_as}."
+        )
+
+
+@dataclass(frozen=True)
 class Change:
     """What changed in one task: its ids, ours first, and the ids of the clips that changed."""
 

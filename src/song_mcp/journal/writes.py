@@ -90,6 +90,7 @@ UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?, save_owner 
     duration_s = COALESCE(duration_s, ?)
 WHERE local_id = ? AND clip_id = ?
 """
+CONFIRM = "UPDATE salvages SET confirmed_at = coalesce(confirmed_at, ?) WHERE kept_as = ?"
 CLAIM_SAVE = """
 UPDATE clips SET save_tries = save_tries + 1, save_after = ?, save_owner = ?
 WHERE local_id = ? AND clip_id = ?
@@ -327,6 +328,11 @@ def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> No
 def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
     """Write, of those tasks that are another take, that an answer about them reached a client."""
     db.executemany(TELL, [(stamp, task_id) for task_id in task_ids])
+
+
+def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:
+    """Write that a person confirmed what was copied; return whether there is such a copy."""
+    return db.execute(CONFIRM, (stamp, kept_as)).rowcount == 1
 
 
 # Clips --------------------------------------------------------------------------------------

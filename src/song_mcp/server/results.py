@@ -9,6 +9,7 @@ beside the result in `_meta`, and costs the model nothing.
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -112,6 +113,7 @@ class StateResult(BaseModel):
     in_doubt: list[TaskResult]
     journal: str
     library: str
+    note: str | None = None
 
 
 class SongsResult(BaseModel):
@@ -119,6 +121,7 @@ class SongsResult(BaseModel):
 
     tasks: list[TaskResult]
     total: int = Field(description="How many match in all")
+    note: str | None = None
 
 
 Structured = dict[str, Any]
@@ -142,9 +145,9 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     ).model_copy(update={"next_step": _next_step(task), "note": _note(answer) or None})
 
 
-def songs_result(tasks: Sequence[Task], total: int) -> SongsResult:
+def songs_result(tasks: Sequence[Task], total: int, note: str = "") -> SongsResult:
     """Return the result for a list of tasks, each with its title and its clips in brief."""
-    return SongsResult(tasks=[_listed(task) for task in tasks], total=total)
+    return SongsResult(tasks=[_listed(task) for task in tasks], total=total, note=note or None)
 
 
 def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
@@ -224,6 +227,7 @@ def state_result(state: State) -> StateResult:
         in_doubt=[_listed(task) for task in state.in_doubt],
         journal=str(state.journal),
         library=str(state.library),
+        note=state.warning or None,
     )
 
 
@@ -271,7 +275,8 @@ async def task_answer(
 
     `focus` is the id of the clip that was asked for, "" for all of them.
     """
-    result = task_result(answer, include_lyrics=include_lyrics)
+    note = " ".join(filter(None, (answer.note, await studio.warning())))
+    result = task_result(replace(answer, note=note), include_lyrics=include_lyrics)
     told = text_result(task_text(result), as_json(result), is_error=is_error)
     extra = await _extra(studio, answer.task, focus)
     return told.model_copy(update={"meta": {EXTRA: extra}})
@@ -309,7 +314,7 @@ def songs_text(result: SongsResult) -> str:
     lines = [f"{len(result.tasks)} of {result.total} tasks, newest first."]
     for task in result.tasks:
         lines += [_headline(task), *(_clip_line(clip) for clip in task.clips)]
-    return "\n".join(lines)
+    return "\n".join([*lines, result.note] if result.note else lines)
 
 
 def state_text(result: StateResult) -> str:
@@ -321,7 +326,8 @@ def state_text(result: StateResult) -> str:
     )
     lines.append(f"{len(result.in_doubt)} in doubt.")
     lines += [f"{_headline(task)} {task.error or ''}" for task in result.in_doubt]
-    return "\n".join([*lines, f"Journal: {result.journal}", f"Library: {result.library}"])
+    lines += [f"Journal: {result.journal}", f"Library: {result.library}"]
+    return "\n".join([*lines, result.note] if result.note else lines)
 
 
 def _account_line(account: AccountResult) -> str:

@@ -213,12 +213,19 @@ async def list_songs(
 ) -> Annotated[CallToolResult, SongsResult]:
     """List what was made here, newest first, open tasks too; free, asks nobody."""
     page = await _studio(ctx).songs(query, limit)
-    result = songs_result(page.tasks, page.total)
+    result = songs_result(page.tasks, page.total, await _studio(ctx).warning())
     return text_result(songs_text(result), as_json(result))
 
 
-async def check_account(ctx: Ctx) -> Annotated[CallToolResult, StateResult]:
+async def check_account(
+    ctx: Ctx,
+    confirm_journal: Annotated[
+        str, Field(description="Name of a damaged journal, only after the user was told and agrees")
+    ] = "",
+) -> Annotated[CallToolResult, StateResult]:
     """Show balance, spending of the last 24 hours and its limit, tasks in doubt, keys, folders."""
+    if confirm_journal.strip():
+        await _studio(ctx).confirm_journal(confirm_journal)
     result = state_result(await _studio(ctx).state())
     return text_result(state_text(result), as_json(result))
 
@@ -250,6 +257,10 @@ PAID = ToolAnnotations(
     read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
 )
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=True)
+CONFIRMS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+"""Pays nothing, but can lift a refusal to pay: a host may ask the person before each call."""
 READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 
 
@@ -279,7 +290,7 @@ TOOLS = (
     ToolEntry(list_songs, READS_HERE, "List songs"),
     ToolEntry(player.play_song, READS, "Play a song", player.OPENS),
     ToolEntry(player.read_clip, READS_HERE, "Read a clip", player.FOR_THE_PAGE),
-    ToolEntry(check_account, READS, "Check the account"),
+    ToolEntry(check_account, CONFIRMS, "Check the account"),
     ToolEntry(resolve_task, PAID, "Settle a doubt"),
 )
 

@@ -40,7 +40,7 @@ from song_mcp.songs import (
     is_uuid,
 )
 from song_mcp.studio import reconcile
-from song_mcp.studio.catalog import Catalog
+from song_mcp.studio.catalog import NAME_LIMIT, Catalog
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles
 from song_mcp.studio.phase import phase_of
@@ -50,6 +50,7 @@ from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter
 from song_mcp.studio.supervise import going_on
 from song_mcp.studio.takes import Call, Takes
+from song_mcp.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -233,7 +234,27 @@ class Studio:
             in_doubt=tuple(await self._journal.in_doubt()),
             journal=self._journal.path,
             library=self._options.library,
+            warning=await self.warning(),
         )
+
+    async def warning(self) -> str:
+        """Return what a person must know and confirm of a damaged journal, "" if there is nothing.
+
+        If the journal cannot be read, nothing is known.
+        """
+        with suppress(JournalError):
+            copied = await self._journal.unconfirmed()
+            return copied.text if copied else ""
+        return ""
+
+    async def confirm_journal(self, kept_as: str) -> None:
+        """Write that a person knows what was saved of the damaged journal with this file name.
+
+        Paid calls are possible again. Raises InvalidRequestError if there is no such file.
+        """
+        name = clean(kept_as, limit=NAME_LIMIT, lines=False)
+        if not await self._journal.confirm(name):
+            raise InvalidRequestError(messages.no_copy(name))
 
     async def _account(self, service: ServiceName) -> AccountState:
         """Return a service's account, the sentence on why it could not be read, or None."""
