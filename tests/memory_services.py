@@ -4,7 +4,6 @@ They stand behind the real adapters as an HTTP transport, so no part of song-mcp
 """
 
 import json
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import httpx
 import pytest
 
 from song_mcp.clock import Clock
-from song_mcp.journal import store
+from song_mcp.journal import file
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -212,10 +211,4 @@ def _ids(request: httpx.Request) -> list[str]:
 
 def spare_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let journals leave syncing to the system: what is shown does not need a power cut."""
-    add_functions = store._add_functions  # noqa: SLF001 - the one place that gets connections
-
-    def add(db: sqlite3.Connection) -> None:
-        add_functions(db)
-        db.execute("PRAGMA synchronous=OFF")
-
-    monkeypatch.setattr(store, "_add_functions", add)
+    monkeypatch.setattr(file, "SYNCHRONOUS", "PRAGMA synchronous=OFF")

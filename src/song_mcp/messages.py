@@ -126,6 +126,14 @@ def unknown_clip(name: str) -> str:
     )
 
 
+def long_query(length: int, limit: int) -> str:
+    """Say that a search is for more than can be searched for."""
+    return (
+        f"query has {length} characters; at most {limit} are searched for. Give a few words of the "
+        "title, description or lyrics. Nothing was sent or paid."
+    )
+
+
 def no_copy(name: str) -> str:
     """Say that no damaged journal is called so."""
     return (

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from song_mcp.errors import JournalError, UnconfirmedError
-from song_mcp.journal import Journal, NewTask, SaveClaim
+from song_mcp.journal import Journal, NewTask, SaveClaim, search
 from song_mcp.songs import Clip, Lyrics, Report
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -201,6 +201,41 @@ async def test_search_finds_every_word_in_any_field_newest_first(
     assert [t.task_id for t in (await journal.search("theirs", 10)).tasks] == ["t1"]
     assert (await journal.search("lamps", 1)).total == 2
     assert (await journal.search("100%", 10)).total == 0
+
+
+async def test_a_search_of_many_tasks_finds_and_counts_all_of_them(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "AT_ONCE", 3)
+    for number in range(7):
+        await journal.prepare(replace(NEW, title=("even", "odd")[number % 2]), join=False)
+    found = await journal.search("ODD waltz odd", 2)
+    assert [task.title for task in found.tasks] == ["odd", "odd"]
+    assert found.total == 3
+    assert (await journal.search("waltz", 50)).total == 7
+    assert (await journal.search("harbour", 50)).total == 0
+
+
+async def test_who_writes_does_not_wait_for_the_end_of_a_search(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        await journal.prepare(replace(NEW, title=f"{number}"), join=False)
+    monkeypatch.setattr(search, "AT_ONCE", 2)
+    ended: list[str] = []
+
+    async def look() -> None:
+        await journal.search("waltz", 9)
+        ended.append("search")
+
+    async def pay() -> None:
+        await journal.prepare(NEW, join=False)
+        ended.append("payment")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(look)
+        group.start_soon(pay)
+    assert ended == ["payment", "search"]
 
 
 async def test_a_damaged_file_is_set_aside_and_never_deleted(tmp_path: Path, wall: Wall) -> None:

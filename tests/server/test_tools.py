@@ -506,3 +506,16 @@ async def test_without_a_key_a_paid_call_says_which_variable_to_set(tmp_path: Pa
         assert "PIAPI_API_KEY" in await house.error("get_task", task_id="t")
         assert (await house.ok("list_songs"))["total"] == 0
         assert "fetch_suno_task" in await house.error("extend_song", clip_id="c", description="x")
+
+
+async def test_a_query_beyond_all_reason_is_refused_at_once(house: House) -> None:
+    error = await house.error("list_songs", query="lamp " * 200_000)
+    assert "query has 999999 characters; at most 200 are searched for" in error
+    found = await house.ok("list_songs", query=f"{' ' * 1000}{'lamp ' * 40}")
+    assert found["total"] == 0
+
+
+async def test_an_unknown_argument_is_compared_by_its_beginning(house: House) -> None:
+    error = await house.error("list_songs", **{"querys" + "y" * 1_000_000: "x"})
+    assert "There is no argument 'querysyyy" in error
+    assert len(error) < 200

@@ -18,6 +18,7 @@ are the points at which a test may end the process.
     rows         reading tasks and clips
     lookup       which clips and tasks a name can mean
     balance      what else was spent since a task's balance was read
+    search       which tasks have the words of a query
     changes      the change feed
     file         opening, locking, transactions, migrations, damage
     salvage      copying what can be read of a damaged file into a new one

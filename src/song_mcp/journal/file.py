@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 LOCK_WAIT_S = 30.0
 LOCK_POLL_S = 0.001
+SYNCHRONOUS = "PRAGMA synchronous=EXTRA"
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 LOCKED_ELSEWHERE = "another process holds it"
@@ -61,13 +62,12 @@ class DamagedError(sqlite3.DatabaseError):
 class JournalFile:
     """The file `path`, opened on first use, made if needed. Every method may raise JournalError."""
 
-    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
-        """Remember where the file is; `prepare` adds functions to each new connection.
+    def __init__(self, path: Path) -> None:
+        """Remember where the file is.
 
         The event `written` is set, and replaced by a new one, at each write of this process.
         """
         self.path = path
-        self._prepare = prepare
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._is_read_only = False
@@ -177,13 +177,11 @@ class JournalFile:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            db = self._open_to_write()
+            return self._open_to_write()
         except OSError as error:
             if error.errno not in NOT_OURS_TO_WRITE or not self.path.exists():
                 raise
-            db = self._open_to_read()
-        self._prepare(db)
-        return db
+            return self._open_to_read()
 
     def _open_to_write(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -194,7 +192,7 @@ class JournalFile:
             with _closed_on_failure(db):
                 _version(db)  # before anything that changes the file or parses its schema
                 db.execute("PRAGMA journal_mode=DELETE")
-                db.execute("PRAGMA synchronous=EXTRA")
+                db.execute(SYNCHRONOUS)
                 _migrate(db)
         self._is_read_only = False
         return db
@@ -257,7 +255,7 @@ class JournalFile:
             left.unlink(missing_ok=True)
         _write_whole(new, b"")
         with closing(_connected(f"{new.as_uri()}?mode=rw")) as db:
-            db.execute("PRAGMA synchronous=EXTRA")
+            db.execute(SYNCHRONOUS)
             _migrate(db)
             with _begun(db, "BEGIN IMMEDIATE"):
                 return new, salvage.copy(db, content, kept_as, time.time())

@@ -65,20 +65,6 @@ def tasks_where(db: sqlite3.Connection, where: str, values: Values = ()) -> list
     return [to_task(db, row) for row in found]
 
 
-def has_words(db: sqlite3.Connection, query: str, local_id: str) -> bool:
-    """Tell whether every word of `query` occurs in the task or its clips, ignoring case."""
-    words = query.casefold().split()
-    if not words:
-        return True
-    row = task_row(db, local_id)
-    texts = [row[name] for name in ("task_id", "local_id", "title", "description", "lyrics_text")]
-    texts += [row["lyrics_title"], str(json.loads(row["request"]).get("lyrics", ""))]
-    for clip in db.execute("SELECT * FROM clips WHERE local_id = ?", (local_id,)):
-        texts += [clip[name] for name in ("clip_id", "title", "service_title", "lyrics")]
-    haystack = "\n".join(texts).casefold()
-    return all(word in haystack for word in words)
-
-
 def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
     """Return the task of a row, with its clips in order."""
     found = db.execute(

@@ -17,7 +17,7 @@ from anyio import Event
 from anyio.from_thread import check_cancelled
 
 from song_mcp.errors import InvalidRequestError, JournalError
-from song_mcp.journal import balance, changes, claims, lookup, rows, writes
+from song_mcp.journal import balance, changes, claims, lookup, rows, search, writes
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.values import (
     Again,
@@ -54,8 +54,6 @@ RIVALS = (
     "SELECT count(*) FROM tasks WHERE status = 'in_doubt' AND local_id != :local_id "
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
 )
-COUNT = "SELECT count(*) FROM tasks WHERE has_words(?, tasks.local_id)"
-MATCHING = "has_words(?, tasks.local_id) ORDER BY place DESC, rowid DESC LIMIT ?"
 NOT_KEPT = (
     "An earlier version of song-mcp made this task and did not record what was sent, so it cannot "
     "be submitted again. Nothing was sent or paid. Make a new song instead."
@@ -82,7 +80,7 @@ class Journal:
         """Remember where the file is; it is opened on first use, and made if needed."""
         self.path = path
         self._now = now
-        self._file = JournalFile(path, _add_functions)
+        self._file = JournalFile(path)
 
     # Submitting ------------------------------------------------------------------------
 
@@ -386,12 +384,16 @@ class Journal:
 
         Title, description, lyrics and ids of the task and its clips are searched.
         """
-
-        def work(db: sqlite3.Connection) -> Page:
-            total = int(db.execute(COUNT, (query,)).fetchone()[0])
-            return Page(tuple(rows.tasks_where(db, MATCHING, (query, limit))), total)
-
-        return await self._file.read(work)
+        words = search.words_of(query)
+        if not words:
+            return Page(*await self._file.read(partial(search.newest, limit=limit)))
+        part = await self._file.read(partial(search.part, words=words, after=None))
+        found = [*part.found]
+        while part.after is not None:
+            part = await self._file.read(partial(search.part, words=words, after=part.after))
+            found += part.found
+        tasks = await self._file.read(partial(search.named, local_ids=found[:limit]))
+        return Page(tuple(tasks), len(found))
 
     async def meaning(self, name: str) -> Meaning:
         """Return what `name` (cleaned, not empty) can mean if a clip is wanted."""
@@ -468,7 +470,3 @@ def _new_again(row: sqlite3.Row, account: str, owner: str) -> NewTask:
         owner=owner,
         linked_to=row["local_id"],
     )
-
-
-def _add_functions(db: sqlite3.Connection) -> None:
-    db.create_function("has_words", 2, lambda query, key: rows.has_words(db, query, key))

@@ -70,6 +70,8 @@ def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict
     return given
 
 
+LONGEST_NAME = 60
+"""How many characters of an unknown argument's name are compared and shown."""
 SYNONYMS = {
     "prompt": "description",
     "style": "description",
@@ -88,11 +90,12 @@ SYNONYMS = {
 
 
 def _unknown_argument(name: str, names: list[str]) -> str:
+    name = name[:LONGEST_NAME]  # comparing takes the longer the longer it is
     others = {other: ours for other, ours in SYNONYMS.items() if ours in names}
     near = difflib.get_close_matches(name, [*names, *others], n=1, cutoff=0.5)
     meant = others.get(near[0], near[0]) if near else ""
     hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}."
-    return f"There is no argument {name[:60]!r}; {hint} Nothing was sent or paid."
+    return f"There is no argument {name!r}; {hint} Nothing was sent or paid."
 
 
 def validation_text(error: ValidationError) -> str:

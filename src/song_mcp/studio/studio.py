@@ -57,6 +57,8 @@ logger = logging.getLogger(__name__)
 SUBMIT_GRACE_S = 5.0
 """How long, in seconds, even a call that does not wait gives the service to accept or refuse a
 submission."""
+QUERY_LIMIT = 200
+"""The most characters of what is searched for."""
 PROGRESS_S = 4.0
 """How often, in seconds, a waiting call reports progress; clients were promised every 5 s."""
 
@@ -335,7 +337,13 @@ class Studio:
         return ""
 
     async def songs(self, query: str, limit: int) -> Page:
-        """Return the newest tasks that match `query` ("" matches all), from the journal alone."""
+        """Return the newest tasks that match `query` ("" matches all), from the journal alone.
+
+        Raises InvalidRequestError if the query is too long: a shorter one would find other songs.
+        """
+        query = query.strip()
+        if len(query) > QUERY_LIMIT:
+            raise InvalidRequestError(messages.long_query(len(query), QUERY_LIMIT))
         return await self._journal.search(query, limit)
 
     async def task(self, task_id: str) -> Task:
