@@ -327,16 +327,32 @@ async def a_place(folder: Path) -> AsyncIterator[Place]:
 async def test_everything_beside_the_journal_is_the_users_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        async with a_place(tmp_path) as place:
+        async with a_place(tmp_path / "new" / "parents") as place:
             await place.open()
             await place.pay(0)
-            found = [tmp_path / "home", *(tmp_path / "home").rglob("*")]
+            found = [*(tmp_path / "new").rglob("*"), tmp_path / "new"]
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in found}
     finally:
         os.umask(before)
-    assert {modes["home"], modes["processes"]} == {0o700}
+    folders = {modes[name] for name in ("new", "parents", "home", "processes")}
+    assert folders == {0o700}
     assert {modes["journal.sqlite3"], modes["journal.sqlite3.lock"]} == {0o600}
     assert not [name for name, mode in modes.items() if mode & 0o077]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only an administrator can give a folder away")
+async def test_a_folder_of_another_user_is_neither_used_nor_changed(open_folder: Path) -> None:
+    home = open_folder / "home"
+    home.mkdir(mode=0o777)
+    os.chown(home, NOBODY, NOBODY)
+    async with a_place(open_folder) as place:
+        await place.open()
+        answer = await place.pay(0)
+        assert_nothing_was_paid(answer)
+        assert "belongs to another user" in answer["text"]
+        assert "belongs to another user" in await place.status("t1")
+        assert paid_posts(place.sandbox) == 0
+    assert list(home.iterdir()) == []
 
 
 # Read-only -----------------------------------------------------------------------------------

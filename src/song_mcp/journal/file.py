@@ -27,7 +27,7 @@ import anyio.to_thread
 from filelock import FileLock, Timeout
 
 from song_mcp.errors import JournalError
-from song_mcp.journal import salvage
+from song_mcp.journal import folders, salvage
 from song_mcp.journal.failpoints import around, reach
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.journal.values import Salvage
@@ -184,7 +184,7 @@ class JournalFile:
             return self._open_to_read()
 
     def _open_to_write(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.own(self.path.parent)
         with self._locked():
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._inode = _inode_of(self.path)
@@ -263,7 +263,7 @@ class JournalFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lock of all writers; a thread that holds it already may enter again."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.own(self.path.parent)
         with self._lock:
             yield
 

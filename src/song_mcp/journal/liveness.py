@@ -13,6 +13,8 @@ from pathlib import Path
 import anyio.to_thread
 from filelock import FileLock
 
+from song_mcp.journal import folders
+
 
 class Liveness:
     """Shows in `folder`, which all processes on one journal share, that this process lives.
@@ -34,7 +36,7 @@ class Liveness:
         with self._turn:
             if self._lock is None:
                 for folder in (self._folder.parent, self._folder):
-                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    folders.own(folder)
                 lock = self._lock_of(self.token)
                 lock.acquire(timeout=0)
                 self._lock = lock

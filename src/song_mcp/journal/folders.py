@@ -1,0 +1,25 @@
+"""The folder of the journal: for the user alone, and nobody else's."""
+
+import errno
+import os
+from pathlib import Path
+
+FOREIGN = "the folder belongs to another user"
+
+
+def own(folder: Path) -> None:
+    """Make a folder for the user alone, with its missing parents, whatever the umask is.
+
+    Raises OSError if that cannot be done, or if the folder belongs to another user: its owner could
+    change what is in it, and what this program writes to.
+    """
+    _make(folder)
+    if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
+        raise OSError(errno.EINVAL, FOREIGN, str(folder))
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        if folder.parent != folder:
+            _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
