@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,34 @@ def test_a_process_that_was_killed_is_dead_and_its_file_is_removed(folder: Path)
         child.wait()
     assert list(folder.iterdir()) != []
     assert life.is_dead(token)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_files_of_killed_processes_are_removed_by_who_enters(folder: Path) -> None:
+    alive = entered(folder)
+    for number in range(50):
+        (folder / f"dead-{number}.lock").touch()
+    life = entered(folder)
+    assert {file.stem for file in folder.iterdir()} == {alive.token, life.token}
+    assert not life.is_dead(alive.token)
+    life.leave()
+    alive.leave()
+
+
+def test_who_enters_while_others_sweep_is_alive_to_all_of_them(folder: Path) -> None:
+    lives = [Liveness(folder) for _ in range(8)]
+
+    def enter_often(life: Liveness) -> list[str]:
+        dead = []
+        for _ in range(30):
+            life.enter()
+            dead += [life.token] if Liveness(folder).is_dead(life.token) else []
+            life.leave()
+        return dead
+
+    with ThreadPoolExecutor(len(lives)) as pool:
+        found = list(pool.map(enter_often, lives))
+    assert found == [[]] * len(lives)
     assert list(folder.iterdir()) == []
 
 

@@ -15,6 +15,11 @@ from filelock import FileLock
 
 from song_mcp.journal import folders
 
+SUFFIX = ".lock"
+ENTER_S = 5.0
+"""How long, in seconds, taking one's own lock may take: who sweeps holds it for a moment."""
+ENTER_POLL_S = 0.001
+
 
 class Liveness:
     """Shows in `folder`, which all processes on one journal share, that this process lives.
@@ -38,8 +43,9 @@ class Liveness:
                 for folder in (self._folder.parent, self._folder):
                     folders.own(folder)
                 lock = self._lock_of(self.token)
-                lock.acquire(timeout=0)
+                lock.acquire(timeout=ENTER_S, poll_interval=ENTER_POLL_S)
                 self._lock = lock
+                self._sweep()
 
     def leave(self) -> None:
         """Release the lock and delete its file."""
@@ -48,6 +54,15 @@ class Liveness:
                 self._file_of(self.token).unlink(missing_ok=True)
                 self._lock.release()
                 self._lock = None
+
+    def _sweep(self) -> None:
+        """Remove the files of processes that were killed: those whose lock is free.
+
+        Who has made its file and does not hold the lock yet can lose the file to this. It then
+        holds the lock of a file without a name, which `FileLock` notices, and makes another one.
+        """
+        for file in self._folder.glob(f"*{SUFFIX}"):
+            self.is_dead(file.name.removesuffix(SUFFIX))
 
     def is_dead(self, token: str) -> bool:
         """Tell whether the process of this token has ended, in whatever way.
@@ -75,7 +90,7 @@ class Liveness:
         )
 
     def _file_of(self, token: str) -> Path:
-        return self._folder / f"{token}.lock"
+        return self._folder / f"{token}{SUFFIX}"
 
     def _lock_of(self, token: str) -> FileLock:
         return FileLock(self._file_of(token), timeout=0, mode=0o600, thread_local=False)
