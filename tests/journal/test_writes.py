@@ -261,7 +261,7 @@ async def test_what_the_journal_does_not_know_whole_is_asked_about_by_nobody(
     local_id = await prepared(journal, replace(NEW, wire={}))
     await journal.doubt(local_id, NEW, "?")
     for _ in range(2):
-        with pytest.raises(InvalidRequestError, match="did not record what was sent"):
+        with pytest.raises(InvalidRequestError, match="does not have what was sent"):
             await journal.submit_again(local_id, "theirs", "me", None)
 
 

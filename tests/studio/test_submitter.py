@@ -55,7 +55,7 @@ async def test_what_is_not_known_whole_is_not_submitted_again_and_stays_in_doubt
     async with world.process() as studio:
         doubtful = await in_doubt(world, studio)
         rewrite(world, wire)
-        with pytest.raises(InvalidRequestError, match="did not record what was sent"):
+        with pytest.raises(InvalidRequestError, match="does not have what was sent"):
             await studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
         assert await world.only_task() == doubtful
         assert len(world.services.posts) == 1

@@ -55,8 +55,9 @@ RIVALS = (
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
 )
 NOT_KEPT = (
-    "An earlier version of song-mcp made this task and did not record what was sent, so it cannot "
-    "be submitted again. Nothing was sent or paid. Make a new song instead."
+    "The journal does not have what was sent for this task: an earlier version of song-mcp made "
+    "it, or its record was damaged. So it cannot be submitted again. Nothing was sent or paid. "
+    "Make a new song instead."
 )
 
 
