@@ -71,7 +71,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
         ),
         (*STUDIO, "tests/server/test_completion.py", "tests/server/test_paging.py"),
     ),
-    "journal/balance.py": ((BALANCE,),),
+    "journal/balance.py": ((BALANCE,), (RECONCILE,)),
     "journal/transitions.py": ((WRITES, "tests/journal/test_transitions.py"),),
     "journal/writes.py": (
         (WRITES, "tests/journal/test_transitions.py", CLAIMS, STORE),

@@ -170,6 +170,7 @@ async def test_what_was_paid_while_the_balance_was_read_makes_it_no_hint(till: T
 
 async def test_what_is_sent_when_the_balance_is_read_makes_it_no_hint(till: Till) -> None:
     shop = Shop()
+    await sell(till, shop, made("t0"))
     tasks: list[Task] = []
 
     async def ours_is_doubtful() -> None:
@@ -177,7 +178,7 @@ async def test_what_is_sent_when_the_balance_is_read_makes_it_no_hint(till: Till
 
     other = Shop(purse=shop.purse, answer=made("t1"), at_post=ours_is_doubtful)
     await till.settled(other, new_wish())
-    assert shop.purse.charges == 2
+    assert shop.purse.charges == 3
     assert "Task t1" in await said(till, shop, tasks[0])
 
 
@@ -256,7 +257,10 @@ async def test_a_song_from_before_counts_only_if_it_was_refunded_since(till: Til
     shop.shown["t0"] = done("t0", status="processing")
     assert CHARGED in await said(till, shop, task)
     await till.journal.record(before.local_id, done("t0"))
-    assert CHARGED in await said(till, shop, task)
+    await sell(till, shop, made("t1"))
+    words = await said(till, shop, task)
+    assert CHARGED in words
+    assert "explain $0.05" in words
 
 
 async def test_a_song_from_before_that_failed_since_makes_it_no_hint(till: Till) -> None:
@@ -267,6 +271,13 @@ async def test_a_song_from_before_that_failed_since_makes_it_no_hint(till: Till)
     shop.purse.refund()
     await till.journal.record(before.local_id, done("t0", status="failed", cost_usd=0.0))
     assert "Task t0 of the same account may have been refunded" in await said(till, shop, task)
+
+
+async def test_a_song_that_was_refunded_before_explains_nothing(till: Till) -> None:
+    shop = Shop()
+    await sell(till, shop, Accepted("t0", done("t0", status="failed", cost_usd=0.0)))
+    shop.purse.refund()
+    assert CHARGED in await said(till, shop, await doubt(till, shop))
 
 
 async def test_a_song_that_failed_since_and_was_refunded_explains_nothing(till: Till) -> None:
@@ -318,7 +329,8 @@ async def test_a_doubt_that_was_closed_since_makes_it_no_hint(till: Till, hours:
 
 async def test_a_song_made_elsewhere_that_is_found_since_makes_it_no_hint(till: Till) -> None:
     shop = Shop()
-    await till.journal.adopt("piapi", "ours", done("far0"))
+    shop.shown["far0"] = done("far0", status="processing")
+    await till.journal.adopt("piapi", "ours", done("far0", status="processing"))
     task = await doubt(till, shop)
     assert CHARGED in await said(till, shop, task)
     await till.journal.adopt("piapi", "theirs", done("far1"))
@@ -328,10 +340,13 @@ async def test_a_song_made_elsewhere_that_is_found_since_makes_it_no_hint(till: 
     assert "Task far2 of the same account was made elsewhere" in await said(till, shop, task)
 
 
-async def test_of_a_doubt_from_before_moments_were_ordered_nothing_is_told(till: Till) -> None:
+@pytest.mark.parametrize("moments", [["submitting"], ["sent"], ["submitting", "sent", "in_doubt"]])
+async def test_of_a_doubt_from_before_moments_were_ordered_nothing_is_told(
+    till: Till, moments: Sequence[str]
+) -> None:
     shop = Shop()
     task = await doubt(till, shop)
-    forget(till, ["submitting", "sent", "in_doubt"])
+    forget(till, moments)
     assert "does not tell what else was paid" in await said(till, shop, task)
 
 

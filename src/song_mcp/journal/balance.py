@@ -19,7 +19,9 @@ REFUNDED_WITHIN_S = 3600.0
 
 OWN = """
 SELECT service, account, created_at,
-    (SELECT min(number) FROM moments WHERE local_id = tasks.local_id) AS written,
+    (
+        SELECT min(number) FROM moments WHERE local_id = tasks.local_id AND what = 'submitting'
+    ) AS written,
     (SELECT max(number) FROM moments WHERE local_id = tasks.local_id AND what = 'sent') AS sent
 FROM tasks WHERE local_id = ?
 """
@@ -37,7 +39,7 @@ WITH others AS (
         AND status != 'rejected'
 )
 SELECT * FROM others
-WHERE status NOT IN ('completed', 'failed') OR newest > :written ORDER BY created_at DESC, local_id
+WHERE status NOT IN ('completed', 'failed') OR newest > :written
 """
 
 
