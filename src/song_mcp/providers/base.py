@@ -68,12 +68,19 @@ def account_tag(service: ServiceName, base_url: str, key: str) -> str:
 
 
 def _normal(base_url: str) -> str:
-    """Return the normal form of a base URL: case, default port, last slash, loopback's names."""
-    parts = urlsplit(base_url)
+    """Return the normal form of a base URL: case, default port, last slash, loopback's names.
+
+    One that cannot be an address is returned as it is; nothing is ever sent there.
+    """
+    try:
+        parts = urlsplit(base_url)
+        given = parts.port
+    except ValueError:
+        return base_url
     host = (parts.hostname or "").rstrip(".")
     host = LOOPBACK if host in LOOPBACK_NAMES else host
     host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    port = "" if given in {None, DEFAULT_PORTS.get(parts.scheme)} else f":{given}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 

@@ -31,7 +31,8 @@ OPENS = {"resourceUri": URI}
 FOR_THE_PAGE = {"visibility": ["app"]}
 """For the tools that the page calls and the model never sees."""
 FOR_THE_MODEL = {"visibility": ["model"]}
-"""For the tools that can cost money: hosts refuse them to the page, whatever its code does."""
+"""For the tools that can cost money or lift a refusal to pay: hosts refuse them to the page,
+whatever its code does."""
 CHUNK_BYTES = 512 * 1024
 LARGEST_OFFSET = 2**40
 """Beyond the largest file that anybody keeps; a file cannot be read from 2**63 on."""

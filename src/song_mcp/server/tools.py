@@ -275,10 +275,12 @@ class ToolEntry:
 
     @property
     def meta(self) -> dict[str, Any] | None:
-        """What a host is told: which page to open, and that no page may call what can pay."""
-        return player.meta(
-            {**self.page, **(player.FOR_THE_MODEL if self.annotations is PAID else {})}
-        )
+        """What a host is told: which page to open, and what no page may call.
+
+        That is each tool that can pay, and the one that lifts a refusal to pay.
+        """
+        is_kept = not self.annotations.read_only_hint
+        return player.meta({**self.page, **(player.FOR_THE_MODEL if is_kept else {})})
 
 
 TOOLS = (
