@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import eras, harvest
+from tests.faults import scale
 
 pytest_plugins = ["tests.ending"]
 
@@ -44,15 +45,20 @@ def pytest_runtest_setup() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the era in which a case of a test marked `one_era` has no turn.
+    """Leave out the era in which a case of a test marked `one_era` has no turn, and what is long.
 
     What takes long begins first, so that in the end no process works alone.
     """
+    if not scale.IS_CHOSEN:
+        _leave_out(config, items, {item for item in items if item.get_closest_marker("at_size")})
     if not config.getoption("--every-era"):
-        left_out = eras.without_turn(items)
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=list(left_out))
+        _leave_out(config, items, eras.without_turn(items))
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[pytest.Item]) -> None:
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

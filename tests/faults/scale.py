@@ -1,10 +1,13 @@
 """How large the fault tests are: a fiftieth by default, the whole with SONG_FAULTS_SCALE=1.
 
+Those marked `at_size`, whose smallest part takes seconds of both cores, run only if it is set.
+
 Read when the tests are collected: a fixture takes the variables of song-mcp out of each test.
 """
 
 import os
 
+IS_CHOSEN = "SONG_FAULTS_SCALE" in os.environ
 SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.02"))
 LIMIT_S = 300.0 + 1500.0 * SCALE
 """What each phase of a fault test may take, on the slowest of machines."""

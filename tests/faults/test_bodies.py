@@ -120,6 +120,7 @@ async def survived(service: str, number: int) -> Counter[str]:
     return count
 
 
+@pytest.mark.at_size
 @pytest.mark.first
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 def test_mutated_bodies_raise_only_our_errors_and_bring_nothing_hidden(

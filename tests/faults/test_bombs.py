@@ -205,6 +205,7 @@ async def eaten(manner: str, ends: Mapping[str, str]) -> dict[str, Eaten]:
     return found
 
 
+@pytest.mark.at_size
 @pytest.mark.parametrize("manner", ["service", "media"])
 async def test_a_bad_answer_ends_at_the_cap_or_the_deadline(manner: str) -> None:
     assert ENDS.keys() == BAD_ANSWERS.keys()

@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import pytest
 from anyio.abc import SocketStream
 
 from tests.faults.crafted_answers import ECHOED, CraftedAnswer, answers
@@ -300,6 +301,7 @@ async def attacked(folder: Path, service: HostileService) -> AsyncIterator[Run]:
         group.cancel_scope.cancel()
 
 
+@pytest.mark.at_size
 async def test_crafted_files_and_answers_stop_neither_songs_nor_the_server(tmp_path: Path) -> None:
     async with serving(HostileService()) as service, attacked(tmp_path, service) as run:
         await run.all()

@@ -14,7 +14,7 @@ from song_mcp.journal.schema import FIRST, MIGRATIONS
 from tests.faults.racing import Worker, crew, race
 from tests.faults.scale import report, scaled
 
-pytestmark = pytest.mark.xdist_group("journal load")  # one crew for all
+pytestmark = [pytest.mark.xdist_group("journal load"), pytest.mark.at_size]  # one crew for all
 
 Json = dict[str, Any]
 

@@ -126,6 +126,7 @@ async def submit(to: Process, services: MemoryServices, plan: Plan, number: int)
     await to.poller.recorded(recorded)
 
 
+@pytest.mark.at_size
 @pytest.mark.first
 async def test_four_processes_ask_as_little_as_one_and_news_is_known_within_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ from tests.harvest import echoed
 from tests.house import environment
 from tests.voice import beep
 
-pytestmark = pytest.mark.xdist_group("races")  # one crew for all
+pytestmark = [pytest.mark.xdist_group("races"), pytest.mark.at_size]  # one crew for all
 
 Json = dict[str, Any]
 
