@@ -304,7 +304,9 @@ SCENARIOS: Mapping[Failpoint, Scenario] = {
     Failpoint.BEFORE_DELIVER: Scenario(deliver, TAKEN),
     Failpoint.AFTER_DELIVER: Scenario(deliver, TAKEN),
     Failpoint.BEFORE_SETTLE: Scenario(settle, [["in_doubt"], ["in_doubt", KNOWN]]),
-    Failpoint.AFTER_SETTLE: Scenario(settle, [["abandoned"], ["abandoned", "in_doubt"], [KNOWN]]),
+    Failpoint.AFTER_SETTLE: Scenario(
+        settle, [["abandoned"], ["abandoned", "rejected"], ["abandoned", "in_doubt"], [KNOWN]]
+    ),
     Failpoint.BEFORE_UNFOLLOW: Scenario(unfollow, TAKEN, repeats=False),
     Failpoint.AFTER_UNFOLLOW: Scenario(unfollow, TAKEN, repeats=False),
 }
