@@ -143,6 +143,19 @@ async def test_what_another_account_paid_explains_nothing(till: Till) -> None:
     assert CHARGED in await said(till, ours, task)
 
 
+async def test_a_refund_of_what_an_earlier_key_of_the_account_paid_makes_it_no_hint(
+    till: Till,
+) -> None:
+    earlier = Shop(account_tag="earlier", answer=running("t0"))
+    shop = Shop(purse=earlier.purse)
+    old = await till.settled(earlier, new_wish())
+    await till.journal.record_all({old.local_id: done("t0", status="processing")}, "ours")
+    task = await doubt(till, shop)
+    await till.journal.record_all({old.local_id: done("t0", status="failed")}, "ours")
+    shop.purse.refund()
+    assert "Task t0 of the same account may have been refunded" in await said(till, shop, task)
+
+
 async def test_the_balance_of_another_account_is_compared_with_nothing(till: Till) -> None:
     task = await doubt(till, Shop(account_tag="ours"))
     words = await said(till, Shop(account_tag="theirs"), task)

@@ -2,7 +2,8 @@
 
 A task's balance is read between the moments at which it is written and sent. Both, and those of the
 other tasks, have numbers in the table `moments`, so no clock decides what came first. What may have
-been charged or refunded on either side of that reading makes the comparison unsure.
+been charged or refunded on either side of that reading makes the comparison unsure. A task that the
+account follows is its own, also if another key paid: that was an earlier one of the same account.
 
 `spent_since` runs inside the read transaction of its caller.
 """
@@ -35,8 +36,8 @@ WITH others AS (
             AND what IN ('pending', 'processing', 'completed', 'failed')
         ) AS accepted,
         (SELECT max(number) FROM moments WHERE local_id = tasks.local_id) AS newest
-    FROM tasks WHERE service = :service AND account = :account AND local_id != :local_id
-        AND status != 'rejected'
+    FROM tasks WHERE service = :service AND :account IN (account, followed_by)
+        AND local_id != :local_id AND status != 'rejected'
 )
 SELECT * FROM others
 WHERE status NOT IN ('completed', 'failed') OR newest > :written
