@@ -220,6 +220,33 @@ async def test_an_older_files_tasks_are_ordered_as_they_were_written(journal: Jo
     assert [task.title for task in (await journal.search("", 9)).tasks][:2] == ["New", "Newest"]
 
 
+async def test_what_an_older_version_that_still_runs_writes_is_newest_and_followed(
+    journal: Journal,
+) -> None:
+    await write(journal, "Old")
+    insert = (
+        "INSERT OR IGNORE INTO tasks (local_id, service, task_id, account, model, kind, status, "
+        "fingerprint, title, created_at) VALUES (?, 'piapi', ?, 'a', 'udio', 'song', ?, ?, ?, ?)"
+    )
+    noon = NOON.timestamp()
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute(insert, ("local-1", "", "submitting", "p1", "By the older one", noon - 9))
+        db.execute(insert, ("local-2", "t2", "pending", "", "Elsewhere, long ago", 1.0))
+        db.execute(insert, ("local-3", "t3", "pending", "", "Elsewhere, now", noon - 5))
+    await write(journal, "New")
+    assert [task.title for task in (await journal.search("", 9)).tasks] == [
+        "New",
+        "Elsewhere, now",
+        "By the older one",
+        "Old",
+        "Elsewhere, long ago",
+    ]
+    for local_id in ("local-1", "local-3"):
+        task = await journal.find(local_id)
+        assert task is not None
+        assert task.followed_by == "a"
+
+
 async def test_the_version_before_salvages_keeps_its_rows_and_has_nothing_to_confirm(
     journal: Journal,
 ) -> None:

@@ -190,7 +190,8 @@ ALTER TABLE tasks ADD COLUMN asked_for_account TEXT NOT NULL DEFAULT ''
 # was made elsewhere comes after the last of them that is not newer than it, by a fraction that
 # grows with its time, Unix seconds / 2^33; what is told to be later than now counts as now. A task
 # of an earlier version takes its rowid as its number, and nobody can have seen a task before it
-# was made, so one that was made elsewhere is older than what was written after it.
+# was made, so one that was made elsewhere is older than what was written after it. A process of an
+# earlier version may still run, and knows no places and followers: a trigger adds them.
 PLACES = """
 ALTER TABLE tasks ADD COLUMN place REAL NOT NULL DEFAULT 0;
 UPDATE tasks SET place = rowid WHERE fingerprint != '';
@@ -199,7 +200,15 @@ UPDATE tasks SET place = coalesce((
         AND made.rowid < tasks.rowid AND made.created_at <= tasks.created_at
 ), 0) + max(0, min(created_at, CAST(strftime('%s', 'now') AS REAL))) / 8589934592
 WHERE fingerprint = '';
-CREATE INDEX tasks_by_place ON tasks (place)
+CREATE INDEX tasks_by_place ON tasks (place);
+CREATE TRIGGER place_given AFTER INSERT ON tasks WHEN NEW.place = 0 AND NEW.followed_by = '' BEGIN
+    UPDATE tasks SET followed_by = account, place = CASE WHEN fingerprint != '' THEN (
+        SELECT CAST(max(place) AS INTEGER) + 1 FROM tasks
+    ) ELSE (
+        SELECT max(CAST(place AS INTEGER)) FROM tasks WHERE created_at <= NEW.created_at
+    ) + max(0, min(created_at, CAST(strftime('%s', 'now') AS REAL))) / 8589934592 END
+    WHERE rowid = NEW.rowid; \
+END
 """
 
 # What was copied out of a damaged journal: the name under which that is kept, how many tasks and
