@@ -171,6 +171,21 @@ def test_an_error_in_the_gates_form_that_repeats_what_was_sent_is_not_the_gates(
     assert own.charged == "no"
 
 
+@pytest.mark.parametrize("wish", ["Quest", "est", "2026", "0101", "Abc"])
+def test_a_short_wish_inside_a_word_of_the_gates_is_no_echo(wish: str) -> None:
+    message = "数据库错误，请稍后重试 (request id: 20260101000000000000000AbCdEf)"
+    assert refusal(sending(replied(500), wish), gate(message)).charged == "no"
+
+
+@pytest.mark.parametrize("wish", ["Quest", "café noir", "R.E.M.", "雨天里"])
+@pytest.mark.parametrize(
+    "form", ['failed on "{}"', "{{Title:{} Tags:[]}}", "title=%22{}%22", "a_{}_b", "处理{}时"]
+)
+def test_a_short_wish_in_the_gates_form_is_an_echo(wish: str, form: str) -> None:
+    echo = refusal(sending(replied(500), wish), gate(form.format(wish.upper())))
+    assert type(echo) is NoAnswerError
+
+
 @pytest.mark.parametrize(
     ("status", "code", "kind"),
     [

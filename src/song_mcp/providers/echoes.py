@@ -7,10 +7,12 @@ or a URL. So texts are compared by their letters and digits alone, as they are a
 import html
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from urllib.parse import unquote_plus
 
 JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|[\"\\/bfnrt])", re.IGNORECASE)
+WORD = re.compile("[a-z0-9]+")
 SHORTEST_ECHO, PART_OF_ECHO = 3, 12
 """How many letters a whole echo has at least, and a part of a longer one."""
 UNESCAPED_TIMES = 2
@@ -18,16 +20,25 @@ UNESCAPED_TIMES = 2
 
 def folded(text: str) -> str:
     """Return the letters and digits of `text`, without case, accents, spaces and signs."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(char for char in unicodedata.normalize("NFKD", plain) if char.isalnum())
+    return "".join(filter(str.isalnum, _plain(text)))
+
+
+def _plain(text: str) -> str:
+    """Return `text` without case and accents."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def readings(text: str) -> Iterator[str]:
     """Yield the folded text as it is, and unescaped once and twice."""
-    yield folded(text)
+    return map(folded, _unescapings(text))
+
+
+def _unescapings(text: str) -> Iterator[str]:
+    yield text
     for _ in range(UNESCAPED_TIMES):
         text = _unescaped(text)
-        yield folded(text)
+        yield text
 
 
 def texts_in(sent: object) -> Iterator[str]:
@@ -48,10 +59,18 @@ def letters_of(sent: object) -> str:
 
 
 def repeats(said: str, sent: object) -> bool:
-    """Return whether `said` repeats a text that was sent, or a part of one."""
+    """Return whether `said` repeats a text that was sent, or a part of one.
+
+    A short text in Latin letters must be whole words of it: "quest" is in each "request id".
+    """
     heard = " ".join(readings(said))
     known = {reading for text in texts_in(sent) for reading in readings(text)}
-    return any(piece in heard for text in known for piece in _pieces(text))
+    short = {text for text in known if len(text) < PART_OF_ECHO and text.isascii()}
+    if any(piece in heard for text in known - short for piece in _pieces(text)):
+        return True
+    words = (WORD.findall(_plain(each)) for each in _unescapings(said))
+    spoken = set(chain.from_iterable(map(_joined, words)))
+    return any(len(text) >= SHORTEST_ECHO and text in spoken for text in short)
 
 
 def _pieces(text: str) -> set[str]:
@@ -60,6 +79,16 @@ def _pieces(text: str) -> set[str]:
         return set()
     last = max(0, len(text) - PART_OF_ECHO)
     return {text[start : start + PART_OF_ECHO] for start in range(last + 1)}
+
+
+def _joined(words: Sequence[str]) -> Iterator[str]:
+    """Yield each short text that successive words are together."""
+    for start in range(len(words)):
+        for end in range(start + 1, min(len(words), start + PART_OF_ECHO) + 1):
+            text = "".join(words[start:end])
+            if len(text) >= PART_OF_ECHO:
+                break
+            yield text
 
 
 def _unescaped(text: str) -> str:
