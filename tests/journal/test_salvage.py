@@ -125,6 +125,16 @@ async def test_whichever_page_is_damaged_every_task_can_be_followed_joined_and_c
     assert fewer_clips < 4, "only the pages that held clips cost clips"
 
 
+async def test_of_two_copies_of_a_task_the_one_that_was_sent_counts(journal: Journal) -> None:
+    local_id = (await journal.prepare(replace(of(1), owner="me"), join=False)).task.local_id
+    before = journal.path.read_bytes()
+    assert await journal.begin(local_id, "me", 9.0)
+    after = journal.path.read_bytes()
+    for content in (after + before[PAGE:], before + after[PAGE:]):
+        _, tasks, _ = copied(content)
+        assert [task["sent_at"] is not None for task in tasks] == [True]
+
+
 async def test_what_was_cut_off_is_missed(journal: Journal) -> None:
     await fill(journal)
     await journal.close()

@@ -163,12 +163,13 @@ def _fits(column: Column, value: Value) -> bool:
     return value is LOST or isinstance(value, TYPES[column.type])
 
 
-def _progress(row: Row) -> tuple[bool, bool, int, float]:
+def _progress(row: Row) -> tuple[bool, bool, int, bool, float]:
     """Return how far a row has come: of two copies the one that came further is the newer one."""
     looked_at = row.get("looked_at")
     seconds = looked_at if isinstance(looked_at, int | float) else 0.0
     rank = RANKS.get(row.get("status"), 0)
-    return bool(row.get("file")), bool(row.get("task_id")), rank, seconds
+    is_sent = row.get("sent_at") is not None
+    return bool(row.get("file")), bool(row.get("task_id")), rank, is_sent, seconds
 
 
 # What is lost ------------------------------------------------------------------------------------
