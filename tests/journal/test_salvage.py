@@ -22,6 +22,7 @@ from song_mcp.songs import Clip, Report
 from tests.manual_clock import ManualClock
 
 PAGE = 4096
+NOW = 2_000_000_000.0
 GARBAGE = b"\xa5" * PAGE
 SONGS = 40
 NEW = NewTask("piapi", "udio", "song", "", "Quay", "slow waltz", {}, {}, "account-1")
@@ -57,7 +58,7 @@ async def fill(journal: Journal) -> list[str]:
 def copied(content: bytes) -> tuple[Salvage, list[dict[str, Any]], list[dict[str, Any]]]:
     """What is saved of this content: the account of it, the tasks and the clips."""
     with closing(new_journal()) as db:
-        told = salvage.copy(db, content, "journal.sqlite3.damaged-1", 2_000_000_000.0)
+        told = salvage.copy(db, content, "journal.sqlite3.damaged-1", NOW)
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert listed(db, "moments") == [], "a balance is compared with no wrong order"
         return told, listed(db, "tasks"), listed(db, "clips")
@@ -133,6 +134,25 @@ async def test_of_two_copies_of_a_task_the_one_that_was_sent_counts(journal: Jou
     for content in (after + before[PAGE:], before + after[PAGE:]):
         _, tasks, _ = copied(content)
         assert [task["sent_at"] is not None for task in tasks] == [True]
+
+
+async def test_a_damaged_place_makes_no_song_the_last_one_for_ever(journal: Journal) -> None:
+    made = await fill(journal)
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute("UPDATE tasks SET place = 1e18 WHERE local_id = ?", (made[0],))
+    _, tasks, _ = copied(journal.path.read_bytes())
+    assert [task["local_id"] for task in sorted(tasks, key=lambda each: each["place"])] == made
+
+
+async def test_an_index_with_an_impossible_time_is_not_believed(journal: Journal) -> None:
+    local_id = (await journal.prepare(of(1), join=False)).task.local_id
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute("UPDATE tasks SET created_at = 1e18")
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'tasks'").fetchone()
+    content = journal.path.read_bytes()
+    content = content[: (root - 1) * PAGE] + GARBAGE + content[root * PAGE :]
+    _, tasks, _ = copied(content)
+    assert [(task["local_id"], task["created_at"]) for task in tasks] == [(local_id, NOW)]
 
 
 async def test_what_was_cut_off_is_missed(journal: Journal) -> None:

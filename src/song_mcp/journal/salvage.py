@@ -183,7 +183,7 @@ def _mend(columns: Iterable[Column], row: Row, now: float) -> bool:
         if name in lost:
             row[name] = JSON.get(name, "" if column.is_needed and column.type == "TEXT" else None)
             if column.is_needed and row[name] is None:
-                row[name] = now if column.type == "REAL" else 0
+                row[name] = now if column.type == "REAL" and name != "place" else 0
         else:
             row.setdefault(name, column.default)
     if "sent_at" in lost:
@@ -198,6 +198,8 @@ def _mend(columns: Iterable[Column], row: Row, now: float) -> bool:
 def _is_usable(name: str, value: Value) -> bool:
     if name == "created_at" and isinstance(value, int | float):
         return 0 < value < LATEST
+    if name == "place" and isinstance(value, int | float):
+        return 0 <= value < PLACES
     if isinstance(value, float):
         return math.isfinite(value) and (not name.endswith("_at") or 0 <= value < LATEST)
     if name in JSON and isinstance(value, str) and value:
@@ -213,7 +215,8 @@ def _complete(rows: dict[int, Row], entries: Iterable[tuple[Value, ...]]) -> Non
     found: dict[int, Row] = {}
     for values in entries:
         if isinstance(values[-1], int):
-            found.setdefault(values[-1], {}).update(_told(values))
+            told = {name: value for name, value in _told(values).items() if _is_usable(name, value)}
+            found.setdefault(values[-1], {}).update(told)
     ids = {row["local_id"] for row in rows.values()}
     for rowid, told in found.items():
         if rowid in rows:
