@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +11,13 @@ import anyio
 import anyio.abc
 import pytest
 
-from song_mcp.errors import BadKeyError, NoAnswerError, PausedError, UnknownTaskError
+from song_mcp.errors import (
+    BadKeyError,
+    NoAnswerError,
+    PausedError,
+    RefusedError,
+    UnknownTaskError,
+)
 from song_mcp.journal import Journal, NewTask
 from song_mcp.providers import Provider
 from song_mcp.songs import Report, ServiceName, Task
@@ -19,7 +26,7 @@ from song_mcp.studio.breaker import BREAKS_AFTER, OPEN_S
 from song_mcp.studio.poller import LOOKS_AT_ONCE, Poller, next_look_s
 from tests.manual_clock import ManualClock
 from tests.memory_services import Fault, MemoryServices, spare_the_disk
-from tests.studio.teller import Teller
+from tests.studio.teller import Teller, Then, nothing
 
 HOUR_S = 3600.0
 BROKEN_AFTER_S = 150.0
@@ -164,9 +171,11 @@ class OneAccount(Teller):
     seen: str = ""
     refusal: Exception = field(default_factory=lambda: BadKeyError("Not yours."))
     asked: list[str] = field(default_factory=list)
+    at_look: Then = nothing
 
     async def fetch(self, task_id: str) -> Report:
         self.asked.append(task_id)
+        await self.at_look()
         if task_id != self.seen:
             raise self.refusal
         return Report(task_id, "processing", "on")
@@ -187,6 +196,25 @@ async def test_a_look_that_another_account_is_refused_says_nothing_of_task_or_se
         assert service.asked.count(other.task_id) == 6, "32 s after it was made, 62, 122 ... 962 s"
         planned = len(looks(1000.0)) - 2
         assert service.asked.count(own.task_id) >= planned, "no pause, whatever the others met"
+
+
+@pytest.mark.parametrize(
+    "refusal", [NoAnswerError("HTTP 500.", charged="no"), RefusedError("Not yours.")]
+)
+async def test_failing_looks_at_tasks_of_another_account_hold_back_no_look_at_own_ones(
+    world: World, refusal: Exception
+) -> None:
+    async with world.follower() as before:
+        for _ in range(10):
+            await world.submitted(before, "piapi", song_s=10_000.0)
+    service = OneAccount(refusal=refusal, at_look=partial(world.clock.sleep, 1.0))
+    async with world.follower({"piapi": service}) as now:
+        own = await world.submitted(now, "piapi", song_s=10_000.0)
+        service.seen = own.task_id
+        await world.clock.run(200.0)
+        planned = len(looks(200.0)) - 2
+        assert service.asked.count(own.task_id) >= planned
+        assert len(service.asked) > 20, "the others were looked at"
 
 
 async def test_the_open_tasks_of_gptge_go_in_one_request(world: World) -> None:

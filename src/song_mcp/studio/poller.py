@@ -24,7 +24,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
-from song_mcp.errors import BadKeyError, NotFoundError, ServiceError, SongError
+from song_mcp.errors import BusyError, NotFoundError, ServiceError, SongError
 from song_mcp.journal import Journal, Recorded
 from song_mcp.providers import Batching, Provider
 from song_mcp.songs import SERVICES, Report, ServiceName, Task
@@ -188,8 +188,11 @@ class Poller:
             self._succeeded(task.service)
             await self._record(task.service, {task.local_id: report})
         except SongError as failure:
-            is_about_the_key = isinstance(failure, BadKeyError) and self._is_of_another(task)
-            error = failure if is_about_the_key else self._failed(task.service, failure)
+            error = (
+                failure
+                if self._says_nothing(task, failure)
+                else self._failed(task.service, failure)
+            )
         except Exception:  # a mistake of our own must not end the server
             logger.exception("a look at %s failed", task.local_id)
         finally:
@@ -232,6 +235,14 @@ class Poller:
         for recorded in await self._journal.record_all(reports, account):
             if recorded.ended_now:
                 await self._saver.save_due(recorded.task)
+
+    def _says_nothing(self, task: Task, error: SongError) -> bool:
+        """Tell whether a failed look says nothing about the service: the task may not be ours.
+
+        Services refuse that in many ways, HTTP 500 among them. That we ask too often is said to us.
+        """
+        is_refusal = isinstance(error, ServiceError) and not isinstance(error, BusyError)
+        return is_refusal and self._is_of_another(task)
 
     def _is_of_another(self, task: Task) -> bool:
         """Tell whether another account than ours follows a task."""
