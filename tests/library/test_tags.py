@@ -126,6 +126,16 @@ def test_an_m4a_file_that_is_too_much_for_a_tagger_is_not_tagged(content: bytes)
     assert tagging.tagged(content, formats.M4A, tags) is None
 
 
+@pytest.mark.parametrize(("flags", "is_tagged"), [(0x39, False), (0x02_00_38, True)])
+def test_sound_in_fragments_keeps_its_place_or_is_not_tagged(flags: int, is_tagged: bool) -> None:  # noqa: FBT001 - a case
+    head = struct.pack(">IIQ", flags, 1, 800)
+    fragment = box(b"moof", box(b"traf", box(b"tfhd", head)))
+    content = crafted_files.m4a() + (fragment + crafted_files.MDAT) * 2
+    tags = tagging.Tags("Quay", "udio", "song-mcp", "", "", "k")
+    tagged = tagging.tagged(content, formats.M4A, tags)
+    assert (tagged is not None) == is_tagged
+
+
 def test_what_an_mp3_brought_in_its_id3_tag_is_left_behind() -> None:
     theirs = id3.ID3()  # type: ignore[no-untyped-call] # mutagen has no types
     file = BytesIO(FILES[formats.MP3])

@@ -20,6 +20,12 @@ DEPTH_LIMIT = 6
 """How deep boxes are nested at most; those of a track's tables are five deep."""
 CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"moof", b"traf"}
 METADATA = {b"udta", b"meta", b"ilst"}
+FRAGMENT_HEAD = b"tfhd"
+FROM_START = 1
+"""The flag of a fragment's head that places its sound from the start of the file.
+
+A tagger moves the sound, and mutagen corrects that place in the first fragment alone.
+"""
 STREAM_INFO_BYTES = 34
 
 
@@ -77,6 +83,8 @@ class _Film:
             box[4:HEAD] = b"free"
         elif kind in CONTAINERS:
             self._enter(box[HEAD:])
+        elif kind == FRAGMENT_HEAD and int.from_bytes(box[HEAD:][:4], "big") & FROM_START:
+            raise ValueError("the places of this MP4 file's fragments would be wrong")
         elif self._depth and kind != b"free":
             self._bytes += len(box)
             if self._bytes > TABLES_LIMIT:
