@@ -261,6 +261,17 @@ def vbri(told_frames: int) -> bytes:
     return bytes(frame) + MP3
 
 
+def _long_tables(size: int) -> bytes:
+    """Frames, three in a row each time, whose VBR headers name a table as long as the rest."""
+    entries = 0x1000
+    entry_bytes = max(5, (size - MIB) // entries)
+    frame = bytearray(104)
+    frame[:4] = b"\xff\xf3\x40\xc4"
+    frame[36:62] = struct.pack(">4s14xHHHH", b"VBRI\0\1", entries, 1, entry_bytes, 1)
+    group = bytes(frame) * 3 + bytes(8)
+    return (group * (min(size, MIB) // len(group))).ljust(size, b"\0")
+
+
 # Audio -------------------------------------------------------------------------------------
 
 BULKY: dict[str, Make] = {
@@ -329,6 +340,7 @@ BULKY: dict[str, Make] = {
     "MP3 with many empty tags": lambda size: id3(b"") * (size // 10) + MP3,
     "MP3 with an APE tag of many items": ape_items,
     "MP3 with many APE tags": lambda size: MP3 + ape(b"", 0) * (size // 64),
+    "MP3 of frames with long tables": _long_tables,
     "MP3 with many old tags": lambda size: MP3 + (b"TAG" + bytes(125)) * (size // 128),
     "MP3 after many signs that look like its own": lambda size: (
         id3(b"\xff\xfb\x90\0" * (size // 4)) + MP3

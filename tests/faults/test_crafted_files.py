@@ -129,6 +129,26 @@ def test_what_a_crafted_file_costs_does_not_grow_with_what_is_in_it() -> None:
     assert not kept & crafted_files.COVERS.keys()
 
 
+class Counting(BytesIO):
+    """A file that counts the bytes that are read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        self.taken += len(content)
+        return content
+
+
+def test_the_tables_of_an_mp3_are_not_read_as_long_as_they_say() -> None:
+    """Forty MiB of them took a minute, and the end of the server waited for it."""
+    (attack,) = files(wanted="MP3 of frames with long tables, 4.9 MiB".__eq__)
+    file = Counting(attack.data)
+    assert formats.recognise(file) == formats.MP3
+    measured_s(file, formats.MP3)
+    assert file.taken < 64 * MIB
+
+
 async def test_a_song_with_metadata_that_took_hours_is_saved_with_tags(tmp_path: Path) -> None:
     (attack,) = files(wanted=LONGEST.__eq__)
     library = Library(tmp_path, Web({AUDIO: attack.data}), cap_bytes=8 * MIB)

@@ -19,6 +19,8 @@ LEAST_BYTES_PER_S = 500
 """Less than the lowest bitrates: 8 kbit/s of MP3 are 1,000 of them, 6 kbit/s of Opus are 750."""
 OPUS_RATE = 48_000
 """Opus counts in these samples a second, whatever it was made from."""
+SIP_BYTES = 2**13
+"""The most bytes of an MP3 read at once: the table of a VBR header has a few hundred."""
 OGG_TAIL_BYTES = 2**17
 """The last page of an Ogg file begins in here: one has less than half of it."""
 
@@ -36,9 +38,25 @@ def measured_s(file: BinaryIO, kind: Format) -> float | None:
 def _mp3_s(file: BinaryIO, _: int) -> float:
     """Ask mutagen, which looks for frames in the first MiB after the tags, and at a few of them."""
     try:
-        return float(mutagen("mp3").MPEGInfo(file, formats.mp3_start(file)).length)
+        return float(mutagen("mp3").MPEGInfo(_Sips(file), formats.mp3_start(file)).length)
     except unreadable() as error:
         raise ValueError("no frames") from error
+
+
+class _Sips:
+    """A file that returns only a little at a time.
+
+    Mutagen reads thousands of tables of a VBR header, each as long as the header says it is.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek = file.seek
+        self.tell = file.tell
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, fewer than asked for if that is much."""
+        return self._file.read(min(size, SIP_BYTES))
 
 
 def _wav_s(file: BinaryIO, size: int) -> float:
