@@ -123,7 +123,7 @@ async def test_without_a_token_everyone_is_answered(tmp_path: Path) -> None:
 
 
 def test_the_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
-    file = tmp_path / "home" / "http-token"
+    file = tmp_path / "parent" / "home" / "http-token"
     before = os.umask(0)
     try:
         token = kept_token(file)
@@ -131,6 +131,7 @@ def test_the_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -
         os.umask(before)
     assert len(token) >= 40
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(each.stat().st_mode) for each in file.parents[:2]} == {0o700}
     assert kept_token(file) == token
     assert kept_token(tmp_path / "other") != token
     assert [each.name for each in file.parent.iterdir()] == ["http-token"]

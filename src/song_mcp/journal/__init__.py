@@ -21,7 +21,6 @@ are the points at which a test may end the process.
     search       which tasks have the words of a query
     changes      the change feed
     file         opening, locking, transactions, migrations, damage
-    folders      making the folder of the journal, for the user alone
     salvage      copying what can be read of a damaged file into a new one
     pages        reading records out of the bytes of a SQLite file
     schema       the tables, as numbered migrations

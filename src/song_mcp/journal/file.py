@@ -26,8 +26,9 @@ import anyio
 import anyio.to_thread
 from filelock import FileLock, Timeout
 
+from song_mcp import folders
 from song_mcp.errors import JournalError
-from song_mcp.journal import folders, salvage
+from song_mcp.journal import salvage
 from song_mcp.journal.failpoints import around, reach
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.journal.values import Salvage

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 from filelock import FileLock
 
-from song_mcp.journal import folders
+from song_mcp import folders
 
 SUFFIX = ".lock"
 ENTER_S = 5.0

@@ -14,6 +14,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
+from song_mcp import folders
 from song_mcp.errors import SongError
 from song_mcp.server.delivery import CONNECTION, App, Receive, Scope, Send
 
@@ -63,7 +64,7 @@ def kept_token(file: Path) -> str:
         TokenError: the file cannot be made or read, holds no token, or is not private.
     """
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folders.own(file.parent)
         if not file.exists():
             _make(file)
         return _read(file)

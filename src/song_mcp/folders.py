@@ -1,4 +1,4 @@
-"""The folder of the journal: for the user alone, and nobody else's."""
+"""Folders for the user alone: that of the journal and of the token, and nobody else's."""
 
 import errno
 import os
