@@ -398,6 +398,18 @@ async def test_own_looks_go_first_and_no_other_service_is_looked_at(
     assert await claimed(journal) == ["t1"]
 
 
+async def test_a_look_for_another_account_delays_none_at_another_task(
+    journal: Journal, clock: ManualClock
+) -> None:
+    await accepted(journal, THEIRS, "t1")
+    clock.elapsed_s += 10.0
+    await accepted(journal, THEIRS, "t2")
+    clock.elapsed_s += 22.0
+    assert await claimed(journal) == ["t1"]
+    clock.elapsed_s += 10.0
+    assert await claimed(journal) == ["t2"]
+
+
 async def test_with_the_clock_set_back_another_account_looks_when_the_own_one_would(
     journal: Journal, clock: ManualClock
 ) -> None:

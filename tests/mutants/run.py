@@ -38,6 +38,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 STORE = "tests/journal/test_store.py"
 WRITES = "tests/journal/test_writes.py"
 CLAIMS = "tests/journal/test_claims.py"
+SALVAGE = "tests/journal/test_salvage.py"
 ONE_POST = "tests/studio/test_one_post.py"
 SUBMITTER = "tests/studio/test_submitter.py"
 RECONCILE = "tests/studio/test_reconcile.py"
@@ -78,7 +79,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
         (ONE_POST, RECONCILE),
         STUDIO,
     ),
-    "journal/claims.py": ((CLAIMS, WRITES, STORE), (ONE_POST,)),
+    "journal/claims.py": ((CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST)),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
     "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, ECHOES)),

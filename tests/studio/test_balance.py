@@ -308,9 +308,12 @@ async def test_a_song_whose_price_is_not_known_makes_it_no_hint(till: Till) -> N
     assert "What task t1 of the same account cost is not known" in await said(till, shop, task)
 
 
-async def test_of_two_doubts_neither_balance_is_a_hint(till: Till) -> None:
+@pytest.mark.parametrize("hours", [0.0, 2.0])
+async def test_of_two_doubts_neither_balance_is_a_hint(till: Till, hours: float) -> None:
     shop = Shop()
-    first, second = await doubt(till, shop), await doubt(till, shop)
+    first = await doubt(till, shop)
+    till.clock.elapsed_s += 3600.0 * hours
+    second = await doubt(till, shop)
     for task, other in ((first, second), (second, first)):
         assert f"Whether {other.local_id}" in await said(till, shop, task)
 
