@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.delivery import CONNECTION, Connection, Receive, Send
-from song_mcp.server.web import WebServer
+from song_mcp.server.web import Protocol, WebServer
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
@@ -68,11 +68,16 @@ async def test_each_scope_has_its_connection_and_hanging_up_ends_all_at_once() -
 
 
 class Counted:
-    """A web server on loopback whose app answers `/` at once, and holds `/held` until released."""
+    """A web server on loopback whose app answers `/` at once, and holds `/held` until released.
+
+    The answer to `/much` is more than the operating system takes for a client that does not read.
+    """
 
     def __init__(self, connections: int, idle_s: float) -> None:
         self.release = anyio.Event()
         self.held = anyio.Event()
+        self.outcomes: list[bool] = []
+        self.settled = anyio.Event()
 
         async def app(scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - as ASGI has it
             await self.answer(scope, receive, send)
@@ -89,6 +94,12 @@ class Counted:
         if scope["path"] == "/held":
             self.held.set()
             await self.release.wait()
+        if scope["path"] == "/much":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": MUCH})
+            self.outcomes.append(await scope["state"][CONNECTION].settled())
+            self.settled.set()
+            return
         headers = [(b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"ok"})
@@ -116,6 +127,7 @@ class Counted:
                 await serving
 
 
+MUCH = bytes(32 * 2**20)
 GET = b"GET %b HTTP/1.1\r\nHost: here\r\n\r\n"
 HALF_SENT = {
     "nothing": b"",
@@ -169,3 +181,27 @@ async def test_connections_that_ask_for_nothing_keep_nobody_out() -> None:
                 await stream.receive()
         counted.release.set()
         assert b" 200 " in await held.receive(), "a request in flight gave way"
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_loses_it() -> None:
+    """It would keep the room for audio from all others for as long as it lives."""
+    counted = Counted(connections=8, idle_s=0.1)
+    async with counted.serving() as connect:
+        await connect(GET % b"/much")
+        await counted.settled.wait()
+    assert counted.outcomes == [False]
+
+
+async def test_a_client_that_reads_slowly_keeps_its_connection() -> None:
+    counted = Counted(connections=8, idle_s=HANGS_S)
+    async with counted.serving() as connect:
+        stream = await connect(GET % b"/much")
+        await stream.receive()
+        (server,) = counted.web.server_state.connections
+        assert isinstance(server, Protocol)
+        while not (left := server.transport.get_write_buffer_size()):
+            await a_moment()
+        server.look_again(left + 1)
+        assert not server.transport.is_closing()
+        server.look_again(left)
+        assert server.transport.is_closing()

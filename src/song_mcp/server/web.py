@@ -28,12 +28,20 @@ end of the last answer. A request of 256 KiB takes milliseconds on this machine.
 the next one just as its connection is closed gets an error; that request was never read, so nothing
 was paid for it."""
 
+STUCK_TIMES = 6
+"""How many times as long a client may take nothing of what is written to it. Its answers stay in
+memory and keep the room from all others (`server.room`), and a suspended client would never end."""
+
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 that records how each connection ended, and ends those that ask for nothing."""
+    """HTTP/1.1 that records how each connection ended.
+
+    It ends those that ask for nothing, and those that take nothing of their answer.
+    """
 
     _connection: Connection
     _limit: asyncio.TimerHandle | None = None
+    _look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
         """Pass the connection on in the state of each of its scopes."""
@@ -59,6 +67,7 @@ class Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Record that the connection has ended."""
         self._stop_waiting()
+        self._stop_looking()
         super().connection_lost(exc)
         self._connection.lost(exc)
 
@@ -93,9 +102,33 @@ class Protocol(H11Protocol):
         """Return what orders connections: the least one gives way first."""
         return self._connection.is_let_in, self._limit.when() if self._limit else math.inf
 
+    def pause_writing(self) -> None:
+        """Look from time to time whether the client takes what was written."""
+        super().pause_writing()
+        self._look_later()
+
+    def _look_later(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        pause_s = STUCK_TIMES * self.timeout_keep_alive
+        self._look = self.loop.call_later(pause_s, self.look_again, left)
+
+    def look_again(self, left: int) -> None:
+        """End the connection if no less than this is left to be written; its answer is lost."""
+        if self.transport.get_write_buffer_size() < left:
+            self._look_later()
+            return
+        self._connection.lost(ConnectionAbortedError())
+        self.transport.abort()
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
     def resume_writing(self) -> None:
         """Record that the operating system has taken all that was written."""
         super().resume_writing()
+        self._stop_looking()
         self._connection.emptied()
 
 
