@@ -83,7 +83,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
     "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, ECHOES)),
-    "providers/echoes.py": ((ECHOES,), (VERDICT,)),
+    "providers/echoes.py": (("tests/providers/test_echoes.py",), (ECHOES, VERDICT)),
     "providers/piapi.py": ((PIAPI,), (EXAMPLES, VERDICT, PROXY)),
     "providers/gptge.py": ((GPTGE,), (EXAMPLES, VERDICT, PROXY)),
 }
