@@ -9,6 +9,7 @@ from song_mcp.providers.echoes import repeats
     ("sent", "said"),
     [
         ("fox", "cannot sing: Fox!"),
+        ("fox", "Fox is what cannot be sung"),
         ("\u72d0\u4e4b\u6b4c", "\u65e0\u6cd5\u5904\u7406\u72d0\u4e4b\u6b4c"),
         ("an eleven l", "failed: an eleven l"),
         ("twelve letter", "failed:xtwelve letterx"),
