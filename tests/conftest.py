@@ -62,14 +62,9 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[py
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the garbage collector pass over what lives as long as the run, and run less often.
-
-    Otherwise it walks thousands of collected tests again and again.
-    """
+    """Let the garbage collector run less often: each time it walks thousands of collected tests."""
     harvest.gather("collected", str(len(session.items)))
     gc.set_threshold(50_000, 20, 50)
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
