@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from song_mcp.library import short_id
-from song_mcp.songs import SERVICES, Clip, ExtensionRequest, Request, ServiceName, Task
+from song_mcp.songs import (
+    SERVICES,
+    Clip,
+    ExtensionRequest,
+    Request,
+    ServiceName,
+    Task,
+    public_clip_id,
+)
 from song_mcp.text import quoted
 
 JOINED = (
@@ -173,6 +181,22 @@ def untold(task: Task) -> str:
         "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
         "was sent or paid."
     )
+
+
+def unknown_source(clip: Clip, source_id: str, *, in_circle: bool) -> str:
+    """Say why it is not known what comes before a clip, which is the new part of a song alone."""
+    source = public_clip_id(source_id)
+    if in_circle:
+        return f"Clip {clip.public_id} continues clip {source}, which continues it in turn."
+    return (
+        f"Clip {clip.public_id} continues clip {source}, which the journal does not have: look at "
+        "the task that made it, then it is known."
+    )
+
+
+def too_many_parts(limit: int) -> str:
+    """Say that a song was extended too often to be joined."""
+    return f"The song has more than {limit} parts."
 
 
 def no_cover(clip: Clip) -> str:

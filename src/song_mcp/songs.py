@@ -573,6 +573,26 @@ class Task:
         finished = (clip for clip in completed(self.clips) if clip.audio_url)
         return all(clip.is_saved or clip.save_error for clip in finished)
 
+    @property
+    def source(self) -> Source | None:
+        """The clip that an extension continues, None for others and for what was made elsewhere."""
+        source = self.request.get("source")
+        if not isinstance(source, Mapping):
+            return None
+        clip_id, task_id = str(source.get("clip_id") or ""), str(source.get("task_id") or "")
+        title, length = str(source.get("title") or ""), _seconds(source.get("duration_s"))
+        return Source(clip_id, task_id, title, length) if clip_id else None
+
+    @property
+    def continues_at_s(self) -> float | None:
+        """Where in its source an extension starts, in seconds; None at its end or if not known.
+
+        An extension at 0 s continues the end of its source: it would leave nothing of it else.
+        """
+        return _seconds(self.request.get("continue_at_s")) or (
+            self.source.duration_s if self.source else None
+        )
+
     def age_s(self, now: datetime) -> float:
         """Return the task's age at the time `now`, in seconds."""
         return (now - self.created_at).total_seconds()
@@ -580,6 +600,13 @@ class Task:
     def clip(self, clip_id: str) -> Clip | None:
         """Return the task's clip with this id, or None."""
         return next((clip for clip in self.clips if clip.clip_id == clip_id), None)
+
+
+def _seconds(value: object) -> float | None:
+    """Return a positive number of seconds from a request's JSON values, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value <= LONGEST_CLIP_S else None
 
 
 def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:

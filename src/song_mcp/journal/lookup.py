@@ -47,6 +47,12 @@ WITH_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE clip_id = ?) "
     "ORDER BY place DESC, rowid DESC LIMIT 1"
 )
+SOURCE = (
+    "service = :service AND local_id != :local_id "
+    "AND local_id IN (SELECT local_id FROM clips WHERE clip_id = :clip_id) "
+    "ORDER BY task_id = :task_id DESC, place DESC, rowid DESC LIMIT 1"
+)
+"""The task that made the source of an extension: the one that it named, else the newest."""
 WITH_COMPLETED_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
     "ORDER BY place DESC, rowid DESC LIMIT 1"
@@ -145,6 +151,34 @@ def clip(db: sqlite3.Connection, clip_id: str) -> Pair | None:
     for task in rows.tasks_where(db, WITH_CLIP, (clip_id,)):
         found = task.clip(clip_id)
         return (task, found) if found else None
+    return None
+
+
+def lineage(db: sqlite3.Connection, clip_id: str, limit: int) -> list[Pair]:
+    """Return the clip with this id, then the one that it continues, and so on, at most `limit`.
+
+    The last one continues none, or one that is not known here or that is in the list already.
+    """
+    found = clip(db, clip_id)
+    pairs: list[Pair] = []
+    while found is not None and len(pairs) < limit:
+        if any(found[1].clip_id == each.clip_id for _, each in pairs):
+            break
+        pairs.append(found)
+        found = _source(db, found[0])
+    return pairs
+
+
+def _source(db: sqlite3.Connection, extension: Task) -> Pair | None:
+    """Return the clip that an extension continues, or None if it is not known."""
+    source = extension.source
+    if source is None:
+        return None
+    wanted = {"service": extension.service, "local_id": extension.local_id}
+    named = {"clip_id": source.clip_id, "task_id": source.task_id}
+    for made in rows.tasks_where(db, SOURCE, wanted | named):
+        found = made.clip(source.clip_id)
+        return (made, found) if found else None
     return None
 
 

@@ -400,6 +400,14 @@ class Journal:
         """Return what `name` (cleaned, not empty) can mean if a clip is wanted."""
         return await self._file.read(partial(lookup.meaning, name=name))
 
+    async def lineage(self, clip_id: str, limit: int) -> list[Pair]:
+        """Return the clip with this id, then the one that it continues, and so on.
+
+        At most `limit` of them, and each once: the last one continues none, or one that is not
+        known here or that is in the list already. None at all if the clip is not known.
+        """
+        return await self._file.read(partial(lookup.lineage, clip_id=clip_id, limit=limit))
+
     async def named_task(self, name: str) -> Task | None:
         """Return the task with this id, or of the clip with this id, or the `last` one, or None."""
         return await self._file.read(partial(lookup.task, name=name))

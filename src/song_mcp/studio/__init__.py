@@ -13,6 +13,7 @@ nothing else. `compose` joins the parts.
     recovery   finds submissions that no process makes any more
     reconcile  what can be found out about a submission whose answer was lost
     catalog    finds clips and tasks by name, and reads audio and covers
+    chains     which clips an extended song is made of
     feed       tells waiting calls and the listener what changed
     handles    what clients may do that hold a task's handle
     takes      which calls for another take are still being answered

@@ -11,6 +11,7 @@ from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError
 from song_mcp.journal import LAST, Journal, Offer, Pair, Place
 from song_mcp.library import Library, Part
 from song_mcp.songs import Clip, Task
+from song_mcp.studio.chains import LONGEST, Chain, chain_of
 from song_mcp.studio.saver import Saver
 from song_mcp.text import clean
 
@@ -74,6 +75,14 @@ class Catalog:
         """Return the one clip that `name` means, and its task; raises as `find` does."""
         found = await self.find(name)
         return found.task, found.clip
+
+    async def chain(self, name: str) -> Chain:
+        """Return what the song that ends with the clip called `name` is made of.
+
+        Raises as `find` does.
+        """
+        _, clip = await self.clip(name)
+        return chain_of(await self._journal.lineage(clip.clip_id, LONGEST + 1))
 
     async def known_task(self, name: str) -> Task | None:
         """Return the task that `name` means, or None; `last` is the newest, whatever its status."""
