@@ -1,5 +1,6 @@
 """The rules of a request: which fields go together, limits per model, positions of extensions."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,11 +9,15 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.songs import (
     MODELS,
     SERVICES,
+    Clip,
     ExtensionRequest,
     LyricsRequest,
+    Model,
     SongRequest,
     Source,
+    Task,
     checked_id,
+    why_not_extended,
 )
 from tests.models import UDIO
 
@@ -66,8 +71,37 @@ def test_the_style_beside_own_lyrics_fits_the_custom_mode(model: str, limit: int
     assert str(limit) in refusal(model=MODELS[model], lyrics="la", description="x" * (limit + 1))
 
 
-def test_a_description_alone_is_not_a_style() -> None:
-    SongRequest(V4, description="x" * 900)
+@pytest.mark.parametrize("model", SERVICES["gptge"].models, ids=lambda model: model.name)
+@pytest.mark.parametrize("instrumental", [False, True])
+def test_a_description_alone_has_a_limit_of_its_own(model: Model, *, instrumental: bool) -> None:
+    SongRequest(model, description="x" * 500, instrumental=instrumental)
+    text = refusal(model=model, description="x" * 501, instrumental=instrumental)
+    assert "501 characters; at most 500" in text
+    assert "the oldest relays take 200" in text
+    assert "Nothing was sent or paid" in text
+
+
+def test_a_description_for_udio_may_be_long() -> None:
+    SongRequest(UDIO, description="x" * 10_000)
+    assert "at most 10000" in refusal(description="x" * 10_001)
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"), [("udio", 300), ("suno-v3", 80), ("suno-v4", 80), ("suno-v4.5", 100)]
+)
+@pytest.mark.parametrize("words", [{"description": "d"}, {"lyrics": "la"}])
+def test_a_title_fits_the_model(model: str, limit: int, words: dict[str, str]) -> None:
+    SongRequest(MODELS[model], title="x" * limit, **words)  # type: ignore[arg-type]  # by name
+    text = refusal(model=MODELS[model], title="x" * (limit + 1), **words)
+    assert f"{limit + 1} characters; at most {limit}" in text
+    assert model in text
+
+
+def test_the_style_of_an_extension_fits_the_custom_mode() -> None:
+    source = Source("c", "t", duration_s=60.0)
+    ExtensionRequest(V5, description="x" * 1000, source=source)
+    with pytest.raises(InvalidRequestError, match="at most 200 "):
+        ExtensionRequest(V4, description="x" * 201, source=source)
 
 
 def test_negative_tags_have_a_limit() -> None:
@@ -85,8 +119,58 @@ def test_defaults_sent_explicitly_are_no_reason_to_refuse() -> None:
     assert request == SongRequest(V5, description="d")
 
 
-def test_udio_takes_any_seed() -> None:
-    assert SongRequest(UDIO, description="d", seed=-25443934).seed == -25443934
+@pytest.mark.parametrize("seed", [-25443934, 0, 2**31 - 1, -(2**31)])
+def test_udio_takes_any_seed_of_32_bits(seed: int) -> None:
+    assert SongRequest(UDIO, description="d", seed=seed).seed == seed
+
+
+@pytest.mark.parametrize("seed", [2**31, -(2**31) - 1, 2**32, 2**53])
+def test_no_other_seed_is_paid_for(seed: int) -> None:
+    text = refusal(description="d", seed=seed)
+    assert "from -2147483648 to 2147483647" in text
+    assert "Nothing was sent or paid" in text
+
+
+def made(*clips: Clip, service: str = "piapi", model: str = "udio") -> Task:
+    """A finished task with these clips."""
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    return Task("local-1", service, model, "song", "completed", when, task_id="t", clips=clips)
+
+
+GOOD = Clip("c", "completed")
+
+
+@pytest.mark.parametrize("model", ["udio", "music-u", "Music-U", ""])
+def test_a_finished_clip_of_udio_is_extended(model: str) -> None:
+    assert why_not_extended(made(GOOD, model=model), GOOD) == ""
+
+
+@pytest.mark.parametrize(
+    "model", ["Qubico/ace-step", "Qubico/diffrhythm", "music-s", "suno", "mmaudio", "suno-v5"]
+)
+def test_a_clip_of_another_model_is_not_extended_as_udio(model: str) -> None:
+    reason = why_not_extended(made(GOOD, model=model), GOOD)
+    assert model in reason
+    assert "extends only clips of udio" in reason
+    assert "generate_song" in reason
+
+
+def test_what_made_a_clip_counts_if_its_task_does_not_tell() -> None:
+    old = Clip("c", "completed", made_with="chirp-v3")
+    assert "chirp-v3" in why_not_extended(made(old, model=""), old)
+    assert why_not_extended(made(old), old) == ""
+
+
+@pytest.mark.parametrize("model", ["suno-v5", "chirp-hawk", "chirp-bluejay", ""])
+def test_a_clip_of_any_suno_is_extended_at_gptge(model: str) -> None:
+    assert why_not_extended(made(GOOD, service="gptge", model=model), GOOD) == ""
+
+
+@pytest.mark.parametrize("service", SERVICE_NAMES)
+def test_a_clip_that_is_not_finished_is_not_extended(service: str) -> None:
+    broken, early = Clip("a", "failed"), Clip("b", "processing")
+    assert "is failed" in why_not_extended(made(broken, early, service=service), broken)
+    assert "get_task" in why_not_extended(made(broken, early, service=service), early)
 
 
 def test_text_is_trimmed_and_cleaned() -> None:

@@ -13,7 +13,9 @@ from song_mcp.songs import (
     ExtensionRequest,
     Request,
     ServiceName,
+    SongRequest,
     Task,
+    is_style,
     public_clip_id,
 )
 from song_mcp.text import quoted
@@ -68,10 +70,30 @@ def joined_elsewhere(task: Task) -> str:
     )
 
 
+def unpaid(reason: str) -> str:
+    """Say why something was refused, and that it cost nothing."""
+    return f"{reason} Nothing was sent or paid."
+
+
 def remarks(request: Request) -> str:
-    """Say what an extension does that the person may not expect; "" if nothing."""
-    if not isinstance(request, ExtensionRequest):
+    """Say what a request does that the person may not expect; "" if nothing."""
+    if isinstance(request, ExtensionRequest):
+        return _of_extension(request)
+    return _of_length(request) if isinstance(request, SongRequest) else ""
+
+
+def _of_length(request: SongRequest) -> str:
+    """Say that not every place that sells the model takes so long a description."""
+    brief, length = request.model.brief_limit, len(request.description)
+    if brief is None or is_style(request) or length <= brief:
         return ""
+    return (
+        f"The description has {length} characters: the oldest relays of "
+        f"{SERVICES[request.model.service].music} take {brief} at most where no lyrics are given."
+    )
+
+
+def _of_extension(request: ExtensionRequest) -> str:
     service = SERVICES[request.model.service]
     if request.continue_at_s is None and not service.extends_from_end:
         example = f"as in {service.label}'s example"

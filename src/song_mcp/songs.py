@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from song_mcp.errors import Charged, InvalidRequestError
-from song_mcp.text import clean
+from song_mcp.text import clean, quoted
 
 ServiceName = str
 """The name of a row of `SERVICES`, as the journal has it."""
@@ -52,6 +52,8 @@ RANDOM_SEED = -1
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
 NEGATIVE_TAGS_LIMIT = 100
+SEEDS = range(-(2**31), 2**31)
+"""What a seed may be: a whole number of 32 bits with a sign (`docs/providers.md` 2.1)."""
 LONGEST_CLIP_S = 3600.0
 """No clip plays longer, so no such number of seconds is a length or a position in one: models make
 songs of up to eight minutes (`docs/providers.md` 3.7), and few people extend one seven times."""
@@ -67,8 +69,10 @@ class Model:
     """A music model as the user picks it, with the limits of its service (`docs/providers.md`).
 
     `sent_as` is what the service calls it. Limits are in characters. `style_limit` applies to the
-    description beside own lyrics; if it is None, only the general limit of descriptions applies.
-    `extension_adds_s` is how many seconds an extension adds, None if that is not known beforehand.
+    description beside own lyrics or in an extension; if it is None, `description_limit` applies to
+    every description. Some places that sell the model take no description of a new song that is
+    longer than `brief_limit`, which is None if no such place is known. `extension_adds_s` is how
+    many seconds an extension adds, None if that is not known beforehand.
     """
 
     name: str
@@ -76,9 +80,26 @@ class Model:
     sent_as: str
     lyrics_limit: int
     style_limit: int | None = None
+    description_limit: int = DESCRIPTION_LIMIT
+    brief_limit: int | None = None
+    title_limit: int = TITLE_LIMIT
     takes_seed: bool = False
     takes_negative_tags: bool = False
     extension_adds_s: float | None = None
+
+
+def _suno(name: str, sent_as: str, *, lyrics: int, style: int, title: int) -> Model:
+    """Return a row for a model of Suno; descriptions have limits of the relays (3.7)."""
+    return Model(
+        name,
+        "gptge",
+        sent_as,
+        lyrics,
+        style,
+        description_limit=500,
+        brief_limit=200,
+        title_limit=title,
+    )
 
 
 @dataclass(frozen=True)
@@ -107,8 +128,10 @@ class Service:
 
     If a call names no position, an extension starts at the clip's end if `extends_from_end`, else
     at 0 s. `extends_from_zero` tells whether 0 s is possible at all. `extends_any_clip` tells
-    whether the clip's id is enough, without the task that made it. `sings_given_alone` tells
-    whether an extension without lyrics is instrumental.
+    whether the clip's id is enough, without the task that made it. `extends_any_model` tells
+    whether clips of models that are not in `models` can be extended as well. `extends` tells
+    whether the service extends clips at all. `sings_given_alone` tells whether an extension without
+    lyrics is instrumental.
     """
 
     name: ServiceName
@@ -127,6 +150,8 @@ class Service:
     extends_from_end: bool = False
     extends_from_zero: bool = True
     extends_any_clip: bool = False
+    extends_any_model: bool = False
+    extends: bool = True
     sings_given_alone: bool = False
 
     @property
@@ -137,6 +162,10 @@ class Service:
     def model(self, name: str) -> Model | None:
         """Return the model that is called so, by us or by the service, or None."""
         return next((model for model in self.models if name in {model.name, model.sent_as}), None)
+
+    def has_model(self, name: str) -> bool:
+        """Tell whether one of the models is called so, in upper or lower case."""
+        return self.model(name.strip().casefold()) is not None
 
 
 SERVICES: Mapping[ServiceName, Service] = {
@@ -178,16 +207,17 @@ SERVICES: Mapping[ServiceName, Service] = {
             shop="in the console at api.gpt.ge",
             adapter="song_mcp.providers.gptge:Gptge",
             models=(
-                Model("suno-v3", "gptge", "chirp-v3-0", 3000, 200),
-                Model("suno-v3.5", "gptge", "chirp-v3-5", 3000, 200),
-                Model("suno-v4", "gptge", "chirp-v4", 3000, 200),
-                Model("suno-v4.5", "gptge", "chirp-auk", 5000, 1000),
-                Model("suno-v5", "gptge", "chirp-crow", 5000, 1000),
+                _suno("suno-v3", "chirp-v3-0", lyrics=3000, style=200, title=80),
+                _suno("suno-v3.5", "chirp-v3-5", lyrics=3000, style=200, title=80),
+                _suno("suno-v4", "chirp-v4", lyrics=3000, style=200, title=80),
+                _suno("suno-v4.5", "chirp-auk", lyrics=5000, style=1000, title=100),
+                _suno("suno-v5", "chirp-crow", lyrics=5000, style=1000, title=100),
             ),
             models_called="suno-*",
             elsewhere_tool="fetch_suno_task",
             extends_from_end=True,
             extends_from_zero=False,
+            extends_any_model=True,
             sings_given_alone=True,
         ),
     )
@@ -386,13 +416,26 @@ def _check_words(request: SongRequest) -> None:
 def _check_limits(request: SongRequest) -> None:
     model = request.model
     _check_length("lyrics", request.lyrics, model.lyrics_limit, model.name)
-    _check_length("title", request.title, TITLE_LIMIT)
+    _check_length("title", request.title, model.title_limit, model.name)
     _check_length("negative_tags", request.negative_tags, NEGATIVE_TAGS_LIMIT)
-    as_style = request.lyrics or isinstance(request, ExtensionRequest)
-    if as_style and model.style_limit is not None:
+    if is_style(request) and model.style_limit is not None:
         why = f"the style of {model.name} (custom mode)"
         _check_length("description", request.description, model.style_limit, why)
-    _check_length("description", request.description, DESCRIPTION_LIMIT)
+    else:
+        why = _brief(model)
+        _check_length("description", request.description, model.description_limit, why)
+
+
+def is_style(request: SongRequest) -> bool:
+    """Tell whether the description says only how it sounds: beside lyrics, or in an extension."""
+    return bool(request.lyrics) or isinstance(request, ExtensionRequest)
+
+
+def _brief(model: Model) -> str:
+    """Return what a description without lyrics is for, with the narrower limit if there is one."""
+    if model.brief_limit is None:
+        return model.name
+    return f"{model.name} without lyrics (the oldest relays take {model.brief_limit})"
 
 
 def _check_extras(request: SongRequest) -> None:
@@ -400,6 +443,9 @@ def _check_extras(request: SongRequest) -> None:
     if request.seed != RANDOM_SEED and not model.takes_seed:
         others = _names(each for each in MODELS.values() if each.takes_seed)
         raise _refuse(f"{model.name} takes no seed: leave it out, or use the model {others}.")
+    if request.seed not in SEEDS:
+        bounds = f"a whole number from {SEEDS.start} to {SEEDS.stop - 1}"
+        raise _refuse(f"seed is {request.seed}; it must be {bounds} ({RANDOM_SEED} is random).")
     if request.negative_tags and not model.takes_negative_tags:
         others = _names(each for each in MODELS.values() if each.takes_negative_tags)
         text = f"{model.name} takes no negative_tags: say in the description what to avoid"
@@ -612,3 +658,31 @@ def _seconds(value: object) -> float | None:
 def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
     """Return the clips whose audio is finished."""
     return tuple(clip for clip in clips if clip.status == "completed")
+
+
+# What can be continued ---------------------------------------------------------------------
+
+
+def why_not_extended(task: Task, clip: Clip) -> str:
+    """Return why no extension of a clip of `task` can work, and what would work; "" if one can."""
+    service, name = SERVICES[task.service], clip.public_id
+    if not service.extends:
+        return f"{service.label} extends no clips: generate_song makes a new song."
+    if clip.status == "processing":
+        return (
+            f"Clip {name} is processing: only a finished clip can be extended. get_task with "
+            f"task_id {task.public_id} waits for it."
+        )
+    if clip.status != "completed":
+        return (
+            f"Clip {name} is {clip.status}: only a finished clip can be extended. list_songs shows "
+            "which are."
+        )
+    made_with = task.model or clip.made_with
+    if made_with and not service.extends_any_model and not service.has_model(made_with):
+        own = _names(service.models)
+        return (
+            f"Clip {name} was made by {quoted(made_with, limit=100)}, and {service.label} extends "
+            f"only clips of {own}. Extend a clip of {own}, or make a new song with generate_song."
+        )
+    return ""

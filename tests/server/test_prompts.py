@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, TextContent, TextResourceContents
 
 from song_mcp.server.tools import extend_song, generate_song
-from song_mcp.songs import MODELS, TITLE_LIMIT
+from song_mcp.songs import MODELS
 from tests.house import House, open_house
 
 pytestmark = pytest.mark.one_era("a prompt is written behind the protocol")
@@ -54,9 +54,10 @@ async def test_prompts_are_listed_with_what_they_take(house: House) -> None:
 async def test_composing_states_the_limits_of_the_model(house: House, name: str) -> None:
     text = await prompt(house, "compose_song", idea="a slow waltz", model=name)
     model = MODELS[name]
-    assert f"title: at most {TITLE_LIMIT}" in text
+    assert f"title: at most {model.title_limit}" in text
     assert f"at most {model.lyrics_limit}" in text
     assert f"at most {model.style_limit or 10_000}" in text
+    assert ("; without lyrics 500" in text) == (model.style_limit == 1000)
     assert f'model="{name}"' in text
     assert ("negative_tags, what to avoid: at most 100" in text) == model.takes_negative_tags
 

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import mutagen
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from song_mcp.clock import Clock
 from song_mcp.studio.studio import PROGRESS_S
@@ -232,6 +233,52 @@ async def test_a_clip_is_extended_at_gptge_from_its_end_with_its_task_and_model(
     }
 
 
+@pytest.mark.parametrize("model", ["ace-step", "diffrhythm", "music-s"])
+async def test_a_clip_of_another_model_at_piapi_is_not_extended_as_udio(
+    house: House, model: str
+) -> None:
+    song = await house.ok("generate_song", description=f"x [[{model}]]", wait_seconds=0)
+    async with house.beside("other") as other:  # to whom it is a task made elsewhere
+        found = await other.ok("get_task", task_id=song["task_id"])
+        assert model in found["model"]
+        assert "next_step" not in found
+        for name in ("last", found["clips"][0]["clip_id"]):
+            error = await other.error("extend_song", clip_id=name, description="more")
+            assert "extends only clips of udio" in error
+            assert "generate_song" in error
+            assert "Nothing was sent or paid" in error
+        with pytest.raises(MCPError, match="extends only clips of udio"):
+            await other.client.get_prompt("extend_to_full_song", {"clip_id": "last"})
+    assert len(house.posts()) == 1
+
+
+async def test_a_failed_clip_is_neither_offered_nor_taken_for_an_extension(house: House) -> None:
+    asked = {"description": "x [[two-clips-one-error]]", "model": "suno-v5"}
+    song = await house.ok("generate_song", **asked)
+    assert "extend_song" in song["next_step"]
+    broken = next(clip for clip in song["clips"] if clip["status"] == "failed")
+    error = await house.error("extend_song", clip_id=broken["clip_id"], description="more")
+    assert "is failed: only a finished clip can be extended" in error
+    assert len(house.posts()) == 1
+
+
+async def test_a_task_without_a_finished_clip_offers_no_extension(house: House) -> None:
+    silent = await house.ok("generate_song", description="x [[empty-songs-completed]]")
+    assert (silent["status"], silent.get("next_step")) == ("completed", None)
+    words = await house.ok("generate_lyrics", topic="trams", model="suno-v5")
+    assert "extend_song" not in words["next_step"]
+
+
+async def test_a_description_that_the_oldest_relays_refuse_is_paid_with_a_note(
+    house: House,
+) -> None:
+    brief = {"description": "x" * 200, "model": "suno-v5", "wait_seconds": 0}
+    assert "relays" not in (await house.ok("generate_song", **brief)).get("note", "")
+    longer = await house.ok("generate_song", **(brief | {"description": "x" * 201}))
+    assert "has 201 characters: the oldest relays of Suno take 200 at most" in longer["note"]
+    assert len(house.posts()) == 2
+
+
 async def test_an_unknown_clip_is_taken_as_a_song_of_piapi(house: House) -> None:
     song = await house.ok("generate_song", description="x")
     clip = song["clips"][0]["clip_id"]
@@ -395,6 +442,11 @@ async def test_songs_are_listed_newest_first_with_open_ones(house: House) -> Non
         ("generate_song", {"lyrics": "x", "instrumental": True}, "exclude"),
         ("generate_song", {"lyrics": "x" * 1001}, "1000"),
         ("generate_song", {"description": "x", "model": "suno-v5", "seed": 3}, "seed"),
+        ("generate_song", {"description": "x", "seed": 2**31}, "2147483647"),
+        ("generate_song", {"description": "x", "seed": -(2**31) - 1}, "-2147483648"),
+        ("generate_song", {"description": "x" * 501, "model": "suno-v5"}, "at most 500"),
+        ("generate_song", {"description": "x", "title": "y" * 81, "model": "suno-v4"}, "80"),
+        ("generate_song", {"lyrics": "x", "title": "y" * 101, "model": "suno-v5"}, "100"),
         ("generate_lyrics", {}, "topic"),
         ("extend_song", {"description": "x"}, "clip_id"),
         ("extend_song", {"clip_id": "..", "description": "x"}, "clip_id"),

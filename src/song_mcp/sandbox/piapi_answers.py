@@ -4,6 +4,7 @@ Shapes and texts are those of docs/providers.md, chapters 1 and 2. Ids, titles a
 sandbox's own.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
 from uuid import UUID, uuid5
@@ -230,6 +231,11 @@ def _audio_url_only(json: Json, _view: View) -> Json:
     return json
 
 
+def _other_model(model: str, task_type: str) -> Callable[[Json, View], Json]:
+    """Return a shape that shows the task as one of another model, which gives one link."""
+    return lambda json, view: _audio_url_only(json, view) | {"model": model, "task_type": task_type}
+
+
 def _empty_songs(json: Json, _view: View) -> Json:
     if _ended_songs(json):
         json["output"]["songs"] = []
@@ -291,6 +297,9 @@ _OWN: Table = {
     "capital-status": Row(shape=lambda json, _: json | {"status": json["status"].capitalize()}),
     "legacy-clips": Row(shape=_legacy_clips),
     "audio_url-only": Row(shape=_audio_url_only),
+    "ace-step": Row(shape=_other_model("Qubico/ace-step", "txt2audio")),
+    "diffrhythm": Row(shape=_other_model("Qubico/diffrhythm", "txt2audio-full")),
+    "music-s": Row(shape=_other_model("music-s", "generate_music")),
     "empty-songs-completed": Row(shape=_empty_songs),
     "songs-early": Row(shape=_songs_early),
     "odd-shapes": Row(shape=_odd_shapes),

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 from song_mcp.server.caching import PUBLISHED, Text
 from song_mcp.songs import (
-    DESCRIPTION_LIMIT,
     MODELS,
     NEGATIVE_TAGS_LIMIT,
     SERVICES,
-    TITLE_LIMIT,
     Model,
 )
 
@@ -91,7 +89,16 @@ Tags, spaces and line breaks count too. What is longer is refused before anythin
 {limits}
 """
 
-COLUMNS = ("model", "at", "lyrics", "description beside lyrics", "seed", "negative_tags")
+COLUMNS = (
+    "model",
+    "at",
+    "lyrics",
+    "description beside lyrics",
+    "without lyrics",
+    "title",
+    "seed",
+    "negative_tags",
+)
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,15 @@ def _limits(models: Iterable[Model]) -> str:
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(model) for model in models)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
-        f"{table}\n\nLengths are characters at most. For every model a description of a new song "
-        f"without lyrics may have {DESCRIPTION_LIMIT}, a title {TITLE_LIMIT}, and negative_tags, "
-        f"where taken, {NEGATIVE_TAGS_LIMIT}."
+        f"{table}\n\nLengths are characters at most; negative_tags, where taken, may have "
+        f"{NEGATIVE_TAGS_LIMIT}, and a seed has 32 bits. The description of an extension is always "
+        "as short as beside lyrics."
     )
 
 
 def _row(model: Model) -> tuple[str, ...]:
-    style_limit = DESCRIPTION_LIMIT if model.style_limit is None else model.style_limit
+    style = model.description_limit if model.style_limit is None else model.style_limit
+    limits = (model.lyrics_limit, style, model.description_limit, model.title_limit)
     yes_no = ["yes" if takes else "no" for takes in (model.takes_seed, model.takes_negative_tags)]
     label = SERVICES[model.service].label
-    return (model.name, label, str(model.lyrics_limit), str(style_limit), *yes_no)
+    return (model.name, label, *map(str, limits), *yes_no)

@@ -19,11 +19,11 @@ from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     NEGATIVE_TAGS_LIMIT,
     SERVICES,
-    TITLE_LIMIT,
     Clip,
     Model,
     Service,
     Task,
+    why_not_extended,
 )
 from song_mcp.studio import Studio
 from song_mcp.text import clean, quoted
@@ -95,15 +95,21 @@ async def compose_song(
         model=chosen.name,
         service=SERVICES[chosen.service].label,
         idea=verses(words),
-        title_limit=TITLE_LIMIT,
-        style_limit=_style_limit(chosen),
+        title_limit=chosen.title_limit,
+        style_limit=_style_limits(chosen),
         lyrics_limit=chosen.lyrics_limit,
         extras=_extras(chosen),
     )
 
 
 def _style_limit(model: Model) -> int:
-    return model.style_limit or DESCRIPTION_LIMIT
+    return model.style_limit or model.description_limit
+
+
+def _style_limits(model: Model) -> str:
+    """Return the limit of the style, and the one without lyrics if that is narrower."""
+    style, alone = _style_limit(model), model.description_limit
+    return f"{style}; without lyrics {alone}" if alone < style else str(style)
 
 
 def _extras(model: Model) -> str:
@@ -124,7 +130,7 @@ async def extend_to_full_song(
     found = await studio.catalog.find(clip_id)
     task, clip = found.task, found.clip
     target_s = _target_s(target_seconds)
-    _check_that_it_can_grow(clip, target_s)
+    _check_that_it_can_grow(task, clip, target_s)
     model, _, _ = await studio.source(clip.clip_id)
     service = SERVICES[model.service]
     return EXTEND.format(
@@ -151,12 +157,9 @@ def _target_s(target_seconds: str) -> float:
     return target_s
 
 
-def _check_that_it_can_grow(clip: Clip, target_s: float) -> None:
-    if clip.status != "completed":
-        raise InvalidRequestError(
-            f"Clip {clip.public_id} is {clip.status}: only a finished clip can be extended. "
-            "list_songs shows which are."
-        )
+def _check_that_it_can_grow(task: Task, clip: Clip, target_s: float) -> None:
+    if reason := why_not_extended(task, clip):
+        raise InvalidRequestError(reason)
     if clip.duration_s is not None and clip.duration_s >= target_s:
         raise InvalidRequestError(
             f"Clip {clip.public_id} has {clip.duration_s:.0f} s already: give a target_seconds "

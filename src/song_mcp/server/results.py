@@ -30,6 +30,7 @@ from song_mcp.songs import (
     Status,
     Task,
     completed,
+    why_not_extended,
 )
 from song_mcp.studio import AccountState, Answer, State, Studio
 from song_mcp.text import plain, quoted
@@ -257,7 +258,8 @@ def _next_step(task: Task) -> str | None:
         return NEXT_STEPS.get(task.status)
     if task.lyrics is not None:
         return "generate_song with this text as lyrics."
-    return "extend_song with a clip_id continues a clip." if task.clips else None
+    can_go_on = any(not why_not_extended(task, clip) for clip in task.clips)
+    return "extend_song with a clip_id continues a clip." if can_go_on else None
 
 
 # The answer to a call about one task ------------------------------------------------------------

@@ -32,6 +32,7 @@ from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
     RANDOM_SEED,
+    SEEDS,
     SERVICES,
     ExtensionRequest,
     LyricsRequest,
@@ -49,8 +50,6 @@ TaskToolResult = Annotated[CallToolResult, TaskResult]
 GET_TASK_ASKS = asked_by("get_task").name
 FETCH_SUNO_TASK_ASKS = asked_by("fetch_suno_task").name
 PLACES = ", ".join(f"{each.models_called} at {each.label}" for each in SERVICES.values())
-LARGEST_SEED = 2**53 - 1
-"""The largest number that every JSON parser reads as it was written."""
 NOT_BEGUN = frozenset({"rejected", "in_doubt"})
 """The statuses of a new task that make the paid call an error: no song is known to be made."""
 
@@ -75,7 +74,7 @@ ModelChoice = Annotated[
 Title = Annotated[str, Field(description="Title in the library and of the files")]
 NegativeTags = Annotated[str, Field(description="What to avoid, comma-separated; udio only")]
 Seed = Annotated[
-    int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED, description="-1 is random; udio only")
+    int, Field(ge=SEEDS.start, le=SEEDS.stop - 1, description="-1 is random; udio only")
 ]
 Seconds = Annotated[
     float | None,

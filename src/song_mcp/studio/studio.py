@@ -38,6 +38,7 @@ from song_mcp.songs import (
     Source,
     Task,
     is_uuid,
+    why_not_extended,
 )
 from song_mcp.studio import reconcile
 from song_mcp.studio.catalog import NAME_LIMIT, Catalog
@@ -134,8 +135,8 @@ class Studio:
 
         A name that has the form of an id but is not in the journal is taken as a song id of the
         service that extends any clip. Raises UnknownClipError, or InvalidRequestError if `name`
-        means several clips or a task, or if an extension that was never delivered may have changed
-        what it means.
+        means several clips or a task, if an extension that was never delivered may have changed
+        what it means, or if no extension of the clip can work.
         """
         try:
             with unpaid():
@@ -150,6 +151,8 @@ class Studio:
             return service.default_model, Source(name.strip()), ""
         if found.untold is not None:  # a repeated call must extend the same clip, or none
             raise InvalidRequestError(messages.untold(found.untold))
+        if reason := why_not_extended(found.task, found.clip):
+            raise InvalidRequestError(messages.unpaid(reason))
         return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
