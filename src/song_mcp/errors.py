@@ -25,6 +25,7 @@ ours; a service's own words are in them only cleaned, shortened and quoted.
     |       `-- MisdirectedError    a redirect: the base URL is wrong
     |-- JournalError            the journal cannot be read or written
     `-- LibraryError            a clip's audio cannot be saved or read
+        `-- NotYetError             its host may have it in a moment
 """
 
 from typing import Literal
@@ -146,3 +147,15 @@ class JournalError(SongError):
 
 class LibraryError(SongError):
     """A clip's audio could not be saved to or read from the library."""
+
+
+class NotYetError(LibraryError):
+    """What a host sent is not the audio, but may be at the next try.
+
+    `retry_after_s` is how long the host asks to wait, in seconds, or None.
+    """
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        """Keep what the host said, and how long it asks to wait."""
+        super().__init__(text)
+        self.retry_after_s = retry_after_s

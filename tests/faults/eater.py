@@ -31,7 +31,7 @@ SIGNS = {
     "within": "deadline",
     "broke": "broken",
     "allowed": "too long",
-    "sent it compressed": "packed",
+    "came packed": "packed",
 }
 """A word of each of our errors, and what it says."""
 

@@ -1,9 +1,10 @@
 """Downloads: audio and covers from hosts that a service named, without a key.
 
 What it promises: it connects only to public addresses, and to the origins on this machine that a
-`Reach` names. Each of at most three redirects is checked like the first address. What arrives is
-passed on as it is, never unpacked, and never more of it than was allowed. Every failure is a
-LibraryError.
+`Reach` names. Each of at most five redirects is checked like the first address, and so is each
+request that is made again because the host refuses programs or gives only pieces. What comes packed
+is unpacked, and never more of it passed on than was allowed. Every failure is a LibraryError; it is
+a NotYetError if the next try may go otherwise.
 
 What others use: `download`, and the `Reach` that says where it may go.
 httpx is imported with the first download.
