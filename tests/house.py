@@ -5,6 +5,7 @@ they say, so that a busy machine keeps up. Its client speaks the protocol era of
 `tests.eras` chooses.
 """
 
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ from tests.voice import beep
 Json = dict[str, Any]
 
 SPEED = 10.0
+ENDLESS_S = 3600.0
+"""Songs end when a test says so (`House.end_all`), not before a client listens."""
 QUICK = Rules(clip_seconds=1.0, extension_seconds=0.5, hold_seconds=150.0)
 
 
@@ -98,6 +101,18 @@ class House:
             while len(self.sandbox.accepted) == accepted:
                 await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
+
+    def end_all(self) -> None:
+        """Let all songs that were begun be ready now."""
+        self._end_all(least_looks=0)
+
+    def nearly_end_all(self) -> None:
+        """Let all songs that were begun have clips, and be ready when `end_all` says so."""
+        self._end_all(least_looks=sys.maxsize)
+
+    def _end_all(self, *, least_looks: int) -> None:
+        for task in (*self.sandbox.piapi, *self.sandbox.gptge):
+            task.span_s, task.least_looks = 0.0, least_looks
 
     def posts(self) -> list[Json]:
         """The bodies of the paid submissions that arrived, in order."""

@@ -10,14 +10,14 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.types import INVALID_PARAMS, TextResourceContents
 
 from tests.eras import LEGACY, MODERN
-from tests.house import House, open_house
+from tests.house import ENDLESS_S, House, open_house
 
 LIST = ResourcesListChanged()
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as opened:
+    async with open_house(tmp_path, song_seconds=ENDLESS_S) as opened:
         yield opened
 
 
@@ -45,6 +45,7 @@ async def test_what_is_told_is_what_the_server_says_it_tells(house: House) -> No
 async def test_a_task_is_told_and_the_list_when_its_clips_land(house: House) -> None:
     task_id = await begun(house)
     async with house.ear.listening(task_uri(task_id).uri) as ear:
+        house.end_all()
         assert set(await ear.until(task_uri(task_id), LIST)) == {task_uri(task_id), LIST}
     listed = (await house.client.list_resources()).resources
     song = await house.ok("get_task", task_id=task_id)
@@ -52,14 +53,15 @@ async def test_a_task_is_told_and_the_list_when_its_clips_land(house: House) -> 
     assert clips == [clip["resource_uri"] for clip in song["clips"]]
 
 
-async def test_each_clip_is_told_with_its_audio(tmp_path: Path) -> None:
-    async with open_house(tmp_path, song_seconds=6.0) as house:
-        task_id = await begun(house, model="suno-v5")
-        while not (clips := await clip_uris(house, task_id)):
-            await house.ok("get_task", task_id=task_id, wait_seconds=0.1)
-        wanted = [ResourceUpdated(uri=uri) for uri in (*clips, f"{clips[0]}/audio")]
-        async with house.ear.listening(*(each.uri for each in wanted)) as ear:
-            assert set(await ear.until(LIST, *wanted)) == {LIST, *wanted}
+async def test_each_clip_is_told_with_its_audio(house: House) -> None:
+    task_id = await begun(house, model="suno-v5")
+    house.nearly_end_all()
+    while not (clips := await clip_uris(house, task_id)):
+        await house.ok("get_task", task_id=task_id, wait_seconds=0.1)
+    wanted = [ResourceUpdated(uri=uri) for uri in (*clips, f"{clips[0]}/audio")]
+    async with house.ear.listening(*(each.uri for each in wanted)) as ear:
+        house.end_all()
+        assert set(await ear.until(LIST, *wanted)) == {LIST, *wanted}
 
 
 async def clip_uris(house: House, task_id: str) -> list[str]:
@@ -75,6 +77,7 @@ async def test_a_task_is_told_under_our_own_id_too(house: House) -> None:
     task_id = lost.structured_content["task_id"]
     assert task_id.startswith("local-")
     async with house.ear.listening(task_uri(task_id).uri) as ear:
+        house.end_all()
         await house.ok("get_task", task_id=house.sandbox.accepted[0].task_id)
         await house.ok("resolve_task", task_id=task_id, action="check")
         await ear.until(task_uri(task_id))
@@ -84,6 +87,7 @@ async def test_what_another_server_on_the_journal_does_is_told(house: House) -> 
     async with house.beside() as other:
         task_id = await begun(other)
         async with house.ear.listening(task_uri(task_id).uri) as ear:
+            house.end_all()
             assert set(await ear.until(task_uri(task_id), LIST)) == {task_uri(task_id), LIST}
 
 
@@ -91,6 +95,7 @@ async def test_nobody_is_told_of_what_they_did_not_subscribe_to(house: House) ->
     other = await begun(house, description="other")
     mine = await begun(house, description="mine", model="suno-v5")
     async with house.ear.listening(task_uri(mine).uri) as ear:
+        house.end_all()
         for task_id in (other, mine):
             assert (await house.ok("get_task", task_id=task_id))["status"] == "completed"
         heard = await ear.until(task_uri(mine), LIST)
@@ -102,6 +107,7 @@ async def test_an_unsubscribed_client_is_told_no_more(house: House) -> None:
     async with house.ear.listening(task_uri(second).uri) as ear:
         async with house.ear.listening(task_uri(first).uri):
             pass
+        house.end_all()
         await house.ok("get_task", task_id=first)
         await house.ok("get_task", task_id=second)
         heard = await ear.until(task_uri(second), LIST)
@@ -110,7 +116,9 @@ async def test_an_unsubscribed_client_is_told_no_more(house: House) -> None:
 
 @pytest.mark.only_in(MODERN)  # an older client listens from the start
 async def test_what_changed_before_anyone_listened_is_not_told(house: House) -> None:
-    song = await house.ok("generate_song", description="x")
+    task_id = await begun(house)
+    house.end_all()
+    song = await house.ok("get_task", task_id=task_id)
     async with house.ear.listening(*(clip["resource_uri"] for clip in song["clips"])) as ear:
         lost = await house.call("generate_song", description="y [[html-502]]")
         assert lost.structured_content is not None
@@ -145,7 +153,8 @@ async def test_a_resource_that_is_not_there_yet_can_be_subscribed_to(house: Hous
     async with house.ear.listening(
         "song://tasks/nobody-knows", "https://elsewhere.example/x"
     ) as ear:
-        await house.ok("generate_song", description="x")
+        await begun(house)
+        house.end_all()
         assert set(await ear.until(LIST)) == {LIST}
 
 
@@ -162,4 +171,5 @@ async def test_more_than_is_kept_for_a_client_is_refused(house: House, uris: lis
     if house.client.protocol_version == LEGACY:
         await house.ear.unsubscribe("song://tasks/0")
     async with house.ear.listening(task_uri(task_id).uri) as ear:
+        house.end_all()
         await ear.until(task_uri(task_id))

@@ -16,11 +16,9 @@ from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
 from tests import eras
 from tests.eras import LEGACY
-from tests.house import House, environment, open_house
+from tests.house import ENDLESS_S, House, environment, open_house
 
 LIST = ResourcesListChanged()
-ENDLESS_S = 3600.0
-"""Songs end when a test says so, not before a client on a slow machine listens."""
 
 
 @pytest.fixture
@@ -67,12 +65,6 @@ async def begun(house: House, description: str) -> ResourceUpdated:
     return ResourceUpdated(uri=f"song://tasks/{song['task_id']}")
 
 
-def end_all(house: House) -> None:
-    """Let all songs that were begun be ready now."""
-    for task in house.sandbox.active():
-        task.span_s = 0.0
-
-
 async def test_each_client_is_told_of_its_own_subscriptions(house: House, url: str) -> None:
     first, second = await begun(house, "a"), await begun(house, "b")
     async with (
@@ -81,7 +73,7 @@ async def test_each_client_is_told_of_its_own_subscriptions(house: House, url: s
         one.listening(first.uri) as one_hears,
         two.listening(second.uri) as two_hears,
     ):
-        end_all(house)
+        house.end_all()
         assert set(await one_hears.until(first, LIST)) == {first, LIST}
         assert set(await two_hears.until(second, LIST)) == {second, LIST}
 
@@ -92,7 +84,7 @@ async def test_an_older_client_that_called_nothing_is_told_of_a_new_list(
 ) -> None:
     async with client_at(url) as ear:
         await begun(house, "x")
-        end_all(house)
+        house.end_all()
         assert await ear.until(LIST) == [LIST]
 
 
@@ -102,7 +94,7 @@ async def test_a_client_that_has_gone_hurts_nobody(house: House, url: str) -> No
         async with anyio.create_task_group() as group:
             await group.start(listen_until_cancelled, url, song.uri)
             group.cancel_scope.cancel()
-        end_all(house)
+        house.end_all()
         assert set(await hears.until(song, LIST)) == {song, LIST}
 
 
