@@ -105,9 +105,7 @@ async def test_lyrics_come_as_one_object(http: httpx.AsyncClient, clock: Clock) 
     assert data["action"] == "LYRICS"
 
 
-async def test_a_continuation_keeps_the_beginning_of_its_clip(
-    http: httpx.AsyncClient, clock: Clock
-) -> None:
+async def test_a_continuation_is_the_new_part_alone(http: httpx.AsyncClient, clock: Clock) -> None:
     source = await succeeded(http, clock, suno())
     clip = source["data"][0]
     body = example("gptge/requests/continuation") | {
@@ -115,11 +113,14 @@ async def test_a_continuation_keeps_the_beginning_of_its_clip(
         "continue_clip_id": clip["id"],
         "continue_at": 0.48,
     }
-    longer = (await succeeded(http, clock, body))["data"][0]
-    assert longer["metadata"]["duration"] == pytest.approx(0.48 + 0.6)
+    part = (await succeeded(http, clock, body))["data"][0]
+    assert part["metadata"]["duration"] == pytest.approx(0.6)
+    (before,) = part["metadata"]["history"]
+    assert (before["id"], before["continue_at"]) == (clip["id"], 0.48)
     body["continue_at"] = 0
-    whole = (await succeeded(http, clock, body))["data"][0]
-    assert whole["metadata"]["duration"] == pytest.approx(clip["metadata"]["duration"] + 0.6)
+    at_the_end = (await succeeded(http, clock, body))["data"][0]
+    (before,) = at_the_end["metadata"]["history"]
+    assert before["continue_at"] == clip["metadata"]["duration"]
 
 
 async def test_a_clip_of_another_task_makes_the_continuation_fail(

@@ -122,17 +122,18 @@ async def test_lyrics_alone_come_in_a_quarter_of_the_time_and_cost_nothing(
     assert sandbox.points == before
 
 
-async def test_an_extension_is_longer_by_the_new_material(
+async def test_an_extension_that_holds_its_source_is_longer_by_32_s(
     http: httpx.AsyncClient, clock: Clock
 ) -> None:
     source = (await completed(http, clock, udio()))["output"]["songs"][0]
     body = example("piapi/requests/extend")
     body["input"] |= {"continue_song_id": source["id"], "continue_at": 0.48}
+    body["input"]["gpt_description_prompt"] += " [[holds-source]]"
     song = (await completed(http, clock, body))["output"]["songs"][0]
-    assert song["duration"] == pytest.approx(0.48 + 0.6)
+    assert song["duration"] == pytest.approx(0.48 + 32, abs=0.02)
     body["input"]["continue_at"] = 0
     song = (await completed(http, clock, body))["output"]["songs"][0]
-    assert song["duration"] == pytest.approx(source["duration"] + 0.6)
+    assert song["duration"] == pytest.approx(source["duration"] + 32, abs=0.02)
 
 
 async def test_what_was_sent_is_echoed_with_the_webhooks_secret(http: httpx.AsyncClient) -> None:

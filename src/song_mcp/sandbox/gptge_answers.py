@@ -75,12 +75,21 @@ def _metadata(task: Task, clip: Clip, *, done: bool) -> Json:
         "type": "gen",
         "prompt": clip.lyrics,
         "stream": True,
-        "history": None,
+        "history": _history(task),
         "duration": clip.duration_s if done else None,
         "error_type": None,
         "error_message": None,
         "gpt_description_prompt": task.body.get("gpt_description_prompt"),
     }
+
+
+def _history(task: Task) -> list[Json] | None:
+    """Return what a continuation continues."""
+    order = task.order
+    if order.source is None:
+        return None
+    at = order.continue_at or order.source.duration_s
+    return [{"id": order.source.id, "continue_at": at, "type": "gen", "source": "web"}]
 
 
 def _clip_time(task: Task) -> str:

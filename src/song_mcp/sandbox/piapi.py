@@ -31,6 +31,9 @@ _TEXTS = (
     "continue_song_id",
 )
 _PARTS: tuple[tuple[str, type], ...] = (("model", str), ("task_type", str), ("input", dict))
+_HOLDS_SOURCE = "holds-source"
+_ADDED_S = 32.0
+"""How much a continuation adds that begins with its source, as PiAPI's page says."""
 _LYRICS_SHARE = 0.25  # lyrics take a quarter of the time of a song
 
 
@@ -171,6 +174,7 @@ def _order(sandbox: Sandbox, body: Json) -> Order:
         seed=f"#{sandbox.count('piapi', body)}" if seed == -1 else str(seed),
         source=_source(sandbox, given),
         continue_at=float(given.get("continue_at", 0)),
+        holds_source=_HOLDS_SOURCE in markers.find([_text(given, "gpt_description_prompt")]),
     )
 
 
@@ -182,15 +186,20 @@ def _afford(sandbox: Sandbox, points: int) -> None:
         raise RefusalError(piapi_answers.no_credits())
 
 
+def _new_seconds(sandbox: Sandbox, order: Order) -> float:
+    if order.source is None:
+        return sandbox.rules.clip_seconds
+    return _ADDED_S if order.holds_source else sandbox.rules.extension_seconds
+
+
 def _task(sandbox: Sandbox, body: Json, marks: dict[str, str]) -> Task:
-    order, rules = _order(sandbox, body), sandbox.rules
+    order = _order(sandbox, body)
     is_song = body["task_type"] != "generate_lyrics"
-    seconds = rules.extension_seconds if order.source else rules.clip_seconds
     return Task(
         id=str(uuid4()),
         body=body,
         order=order,
-        clips=make(order, seconds) if is_song else (),
+        clips=make(order, _new_seconds(sandbox, order)) if is_song else (),
         marks=marks,
         submitted_at=sandbox.clock(),
         span_s=sandbox.song_seconds * (1 if is_song else _LYRICS_SHARE),

@@ -292,6 +292,7 @@ _OWN: Table = {
     "fail-10000-logs": Row(fails=True),
     "fail-empty-reason": Row(fails=True, shape=_no_reason),
     "fail-credits": Row(fails=True, shape=_no_credits_reason),
+    "holds-source": Row(),
     "partial": Row(shape=_partial),
     "unknown-status": Row(shape=_unknown_status),
     "capital-status": Row(shape=lambda json, _: json | {"status": json["status"].capitalize()}),

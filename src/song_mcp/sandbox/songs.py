@@ -49,6 +49,8 @@ class Order:
     """The clip to continue."""
     continue_at: float = 0.0
     """Seconds into the source; 0 stands for its end, because no service says what it means."""
+    holds_source: bool = False
+    """Whether a continuation begins with its source; else it is the new part alone."""
 
 
 def sung(order: Order, take: int) -> str:
@@ -62,7 +64,7 @@ def _tune(order: Order, style: str, take: int, text: str, seconds: float) -> Tun
     """Plan the audio: a continuation keeps the mood of its source, and brings a new melody."""
     origin = style if order.source is None else order.source.tune.pieces[0].style
     fresh = compose(origin, f"{style} {order.seed} {take}", text or None, seconds)
-    if order.source is None:
+    if order.source is None or not order.holds_source:
         return fresh
     source = order.source.tune
     return source.until(order.continue_at or source.duration_s).then(fresh)

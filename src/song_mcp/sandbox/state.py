@@ -37,7 +37,7 @@ class Rules:
     clip_seconds: float = 15.0
     """Length of a new song's audio."""
     extension_seconds: float = 8.0
-    """Length of the new material in a continuation (PiAPI's real one: 32 s)."""
+    """Length of a continuation, which is the new part alone."""
     hold_seconds: float = 150.0
     """How long `[[timeout]]` holds an answer if its marker names no number."""
     balance_usd: float = 10.0
