@@ -493,20 +493,31 @@ def _why_not_at_zero(request: ExtensionRequest) -> str:
 
 @dataclass(frozen=True)
 class Lyrics:
-    """Lyrics that a lyrics task made."""
+    """Lyrics that a lyrics task made: the first draft, and in `others` the further ones.
+
+    A draft without text is one that the service makes but has not told yet.
+    """
 
     title: str
     text: str
+    others: tuple["Lyrics", ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every draft that the service makes is there; if not, a later look may tell it."""
+        return all(draft.text for draft in (self, *self.others))
 
 
 @dataclass(frozen=True)
 class Clip:
     """One piece of audio that a task made.
 
-    `audio_url` is set only if the clip is completed: a preview is never passed on. `title` is what
-    the user asked for, else the service's own; `service_title` is always the service's. `made_with`
-    is what the service calls the model. `file` and `cover` are paths in the library, None if it
-    does not hold them; `save_error` then says why.
+    `audio_url` is set only if the clip is completed: a preview is never passed on. A completed clip
+    without it `is_withheld`. `error` is what the service says went wrong: why the clip failed, or
+    the `remark` on one that has audio all the same. `title` is what the user asked for, else the
+    service's own; `service_title` is always the service's. `made_with` is what the service calls
+    the model. `file` and `cover` are paths in the library, None if it does not hold them;
+    `save_error` then says why.
     """
 
     clip_id: str
@@ -536,14 +547,28 @@ class Clip:
         """Whether the library holds the audio."""
         return self.file is not None
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the audio is finished and Suno lets this service have no link to it.
+
+        A later look may bring one (`docs/providers.md` 3.9).
+        """
+        return self.status == "completed" and not self.audio_url and not self.is_saved
+
+    @property
+    def remark(self) -> str:
+        """What the service says against a clip whose audio it delivered, "" if nothing."""
+        return self.error if self.status == "completed" else ""
+
 
 @dataclass(frozen=True)
 class Report:
     """What a service says of one task at one look, translated into our words.
 
-    `charged` is "unknown" if the answer does not tell. `cost_usd` is in US dollars.
-    `provider_status` is the status as received. `progress_percent` is 0 to 100. `asked` is the
-    description or lyrics that the service repeats, "" if it repeats none.
+    `charged` is "unknown" if the answer does not tell. `cost_usd` is in US dollars, `cost_units` in
+    the gateway's own unit, of which nobody outside knows the worth. `provider_status` is the status
+    as received. `progress_percent` is 0 to 100. `asked` is the description or lyrics that the
+    service repeats, "" if it repeats none.
     """
 
     task_id: str
@@ -557,6 +582,7 @@ class Report:
     error: str = ""
     charged: Charged = "unknown"
     cost_usd: float | None = None
+    cost_units: float | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
     asked: str = ""
@@ -574,9 +600,10 @@ class Task:
     `local_id` is ours and exists before the service's `task_id`, which is "" until then. `request`
     holds what the user asked for, as JSON values; it is empty for a task made elsewhere.
     `looked_at` is when the service was last asked about it. `balance_usd` is the account's balance
-    just before the task was sent, if the service tells it. `linked_to` is the task in doubt that
-    this one was submitted again for. `unfollowed_at` is when somebody asked to have it polled no
-    more. `followed_by` is the mark of the account at the service that looks at it.
+    just before the task was sent, if the service tells it. `cost_units` is in the gateway's own
+    unit. `linked_to` is the task in doubt that this one was submitted again for. `unfollowed_at` is
+    when somebody asked to have it polled no more. `followed_by` is the mark of the account at the
+    service that looks at it.
     """
 
     local_id: str
@@ -596,6 +623,7 @@ class Task:
     error: str = ""
     charged: Charged = "unknown"
     cost_usd: float | None = None
+    cost_units: float | None = None
     finished_at: datetime | None = None
     looked_at: datetime | None = None
     balance_usd: float | None = None

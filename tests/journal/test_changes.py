@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from song_mcp.journal import Change, Journal, News, NewTask, SaveClaim
-from song_mcp.songs import Clip, Report, Task
+from song_mcp.songs import Clip, Lyrics, Report, Task
 
 NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"})
 CLIPS = (Clip("c1", title="Quay"), Clip("c2", title="Quay"))
@@ -48,6 +48,22 @@ async def test_a_task_is_told_from_before_it_is_paid_under_each_id_it_has(
     accepted = await news(journal, made.number)
     assert accepted.changes == (Change((task.local_id, "t1"), ("c1", "c2")),)
     assert not accepted.is_list_changed
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        replace(RUNNING, cost_units=0.1),
+        replace(RUNNING, lyrics=Lyrics("", "", (Lyrics("Two", "second"),))),
+    ],
+)
+async def test_units_and_drafts_alone_change_a_task(journal: Journal, told: Report) -> None:
+    task = await begun(journal)
+    before = await news(journal)
+    await journal.record(task.local_id, told)
+    assert (await news(journal, before.number)).changes == (
+        Change((task.local_id, "t1"), ("c1", "c2")),
+    )
 
 
 async def test_a_clip_that_lands_and_one_that_is_saved_change_the_list(journal: Journal) -> None:

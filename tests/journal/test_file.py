@@ -20,6 +20,7 @@ from song_mcp.errors import JournalError, UnconfirmedError
 from song_mcp.journal import Journal, News, NewTask, file
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
+    DRAFTS,
     FIRST,
     FOLLOWERS,
     MIGRATIONS,
@@ -33,6 +34,7 @@ from song_mcp.journal.schema import (
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
+from song_mcp.songs import Lyrics
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
 from tests.harvest import echoed
 from tests.house import environment
@@ -104,7 +106,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 9, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 10, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -254,6 +256,16 @@ async def test_the_version_before_salvages_keeps_its_rows_and_has_nothing_to_con
         pass
     assert await titles(journal) == ["Ended", "Open"]
     assert await journal.unconfirmed() is None
+    assert await write(journal, "New")
+
+
+async def test_the_version_before_drafts_keeps_its_rows_and_lyrics(journal: Journal) -> None:
+    with made_before(DRAFTS, journal.path) as db:
+        db.execute("UPDATE tasks SET lyrics_title = 'Quay', lyrics_text = 'Lamps'")
+    ended = await journal.find("t1")
+    assert ended is not None
+    assert (ended.lyrics, ended.cost_units) == (Lyrics("Quay", "Lamps"), None)
+    assert await titles(journal) == ["Ended", "Open"]
     assert await write(journal, "New")
 
 

@@ -412,6 +412,44 @@ async def test_half_of_the_lyrics_are_lyrics(journal: Journal, lyrics: Lyrics) -
     assert (await journal.record(local_id, replace(DONE, lyrics=lyrics))).task.lyrics == lyrics
 
 
+async def test_every_draft_of_the_lyrics_is_kept_until_a_report_has_others(
+    journal: Journal,
+) -> None:
+    local_id = await accepted(journal)
+    drafts = Lyrics("One", "first", (Lyrics("Two", "second"), Lyrics("", "")))
+    running = replace(RUNNING, lyrics=drafts)
+    assert (await journal.record(local_id, running)).task.lyrics == drafts
+    assert not drafts.is_whole
+    assert (await journal.record(local_id, RUNNING)).task.lyrics == drafts
+    ended = await journal.record(local_id, DONE)
+    assert ended.task.lyrics == DONE.lyrics == Lyrics("Quay", "Lamps")
+    assert ended.task.lyrics.is_whole
+
+
+@pytest.mark.parametrize(
+    ("told", "charged", "cost_usd"),
+    [
+        (replace(FAILED, charged="unknown"), "unknown", None),
+        (FAILED, "no", None),
+        (replace(FAILED, charged="yes", cost_usd=0.02), "yes", 0.02),
+    ],
+)
+async def test_of_a_failure_only_its_own_report_tells_the_money(
+    journal: Journal, told: Report, charged: str, cost_usd: float | None
+) -> None:
+    local_id = await accepted(journal)
+    frozen = replace(RUNNING, charged="yes", cost_usd=0.05)
+    assert (await journal.record(local_id, frozen)).task.charged == "yes"
+    task = (await journal.record(local_id, told)).task
+    assert (task.charged, task.cost_usd) == (charged, cost_usd)
+
+
+async def test_what_a_task_cost_in_units_stays_known(journal: Journal) -> None:
+    local_id = await accepted(journal)
+    await journal.record(local_id, replace(RUNNING, cost_units=0.1))
+    assert (await journal.record(local_id, DONE)).task.cost_units == 0.1
+
+
 async def test_the_reports_of_several_tasks_are_written_together(journal: Journal) -> None:
     keys = [await accepted(journal, NEW, key) for key in ("t1", "t2")]
     recorded = await journal.record_all({keys[0]: DONE, keys[1]: RUNNING})

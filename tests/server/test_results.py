@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from song_mcp.errors import Charged
 from song_mcp.journal import Journal, NewTask
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.server.results import TaskResult, as_json, task_result, task_text
+from song_mcp.server.results import AFTER_FAILURE, TaskResult, as_json, task_result, task_text
 from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 from song_mcp.studio.results import Answer
 
@@ -146,6 +147,65 @@ def test_what_a_service_wrote_stands_quoted_in_the_text_and_makes_no_picture() -
         ">",
         "> la",
         f'It failed: "{words}".',
-        "Tell the user why; a new try is a new payment.",
+        AFTER_FAILURE["unknown"],
     ]
     assert result.clips[0].title == WRITTEN
+
+
+DONE = replace(TASK, service="gptge", model="suno-v5", status="completed", charged="yes")
+
+
+def test_each_draft_of_the_lyrics_is_shown() -> None:
+    drafts = Lyrics("One", "first", (Lyrics("Two", "second"), Lyrics("", "")))
+    result = task_result(Answer(replace(DONE, kind="lyrics", lyrics=drafts)))
+    assert as_json(result)["lyrics"] == {"title": "One", "text": "first"}
+    assert as_json(result)["other_lyrics"] == [{"title": "Two", "text": "second"}]
+    assert task_text(result).splitlines()[1:] == [
+        'Lyrics "One":',
+        "> first",
+        'Lyrics "Two":',
+        "> second",
+        "generate_song with one of these texts as lyrics.",
+    ]
+
+
+def test_a_withheld_clip_is_finished_and_shows_no_address() -> None:
+    result = task_result(Answer(replace(DONE, clips=(Clip("c1", "completed", "Quay"),))))
+    assert result.clips[0].audio_url is None
+    said = "finished, but Suno withholds the audio from this relay; look again later"
+    assert result.note == f"Clip c1 is {said}."
+    assert "http" not in task_text(result)
+
+
+def test_a_remark_on_a_clip_that_is_there_is_no_error() -> None:
+    clip = Clip("c1", "completed", audio_url="https://x.example", error="shortened", file=FILE)
+    result = task_result(Answer(replace(DONE, clips=(clip,))))
+    assert result.clips[0].error is None
+    assert result.note == 'About clip c1 the service says "shortened".'
+
+
+def test_numbers_are_passed_on_as_they_came_and_rounded_in_the_text_alone() -> None:
+    clip = Clip("c1", "completed", duration_s=128.9249, audio_url="https://x.example")
+    result = task_result(Answer(replace(DONE, clips=(clip,))))
+    assert as_json(result)["clips"][0]["duration_seconds"] == 128.9249
+    assert "128.9 s" in task_text(result)
+
+
+def test_a_cost_in_the_gateways_own_unit_is_no_dollars() -> None:
+    result = task_result(Answer(replace(DONE, cost_units=0.1)))
+    assert as_json(result)["cost_units"] == 0.1
+    assert "charged, about 0.1 (the gateway's own unit)" in task_text(result)
+    assert "$" not in task_text(result)
+
+
+@pytest.mark.parametrize(
+    ("charged", "said"),
+    [
+        ("yes", "that it was charged;"),
+        ("no", "that it was not charged;"),
+        ("unknown", "that nobody here knows whether it was charged;"),
+    ],
+)
+def test_what_to_do_after_a_failure_says_the_same_of_the_money(charged: Charged, said: str) -> None:
+    result = task_result(Answer(replace(TASK, charged=charged)))
+    assert said in str(result.next_step)

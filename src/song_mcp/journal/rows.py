@@ -70,7 +70,6 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
     found = db.execute(
         "SELECT * FROM clips WHERE local_id = ? ORDER BY position, rowid", (row["local_id"],)
     )
-    has_lyrics = row["lyrics_text"] or row["lyrics_title"]
     return Task(
         local_id=row["local_id"],
         service=row["service"],
@@ -85,10 +84,11 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         provider_status=row["provider_status"],
         progress_percent=row["progress_percent"],
         clips=tuple(_clip(clip) for clip in found),
-        lyrics=Lyrics(row["lyrics_title"], row["lyrics_text"]) if has_lyrics else None,
+        lyrics=lyrics_of(row),
         error=row["error"],
         charged=row["charged"],
         cost_usd=row["cost_usd"],
+        cost_units=row["cost_units"],
         finished_at=_time(row["finished_at"]),
         looked_at=_time(row["looked_at"]),
         balance_usd=row["balance_usd"],
@@ -96,6 +96,18 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         unfollowed_at=_time(row["unfollowed_at"]),
         followed_by=row["followed_by"],
     )
+
+
+def lyrics_of(row: sqlite3.Row) -> Lyrics | None:
+    """Return the lyrics of a task's row, with all their drafts."""
+    title, text = row["lyrics_title"], row["lyrics_text"]
+    others = tuple(Lyrics(*draft) for draft in json.loads(row["lyrics_drafts"]))
+    return Lyrics(title, text, others) if title or text or others else None
+
+
+def drafts_of(lyrics: Lyrics | None) -> str:
+    """Return what a task's row has of its lyrics beside the first draft."""
+    return json.dumps([[draft.title, draft.text] for draft in lyrics.others] if lyrics else [])
 
 
 def _clip(row: sqlite3.Row) -> Clip:

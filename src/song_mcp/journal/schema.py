@@ -226,7 +226,19 @@ CREATE TABLE salvages (
 )
 """
 
+# What a task's lyrics have beside the first draft, as JSON ([title, text] each), and what it cost
+# in the gateway's own unit. Both are shown, so they have a trigger for the change feed as well.
+DRAFTS = """
+ALTER TABLE tasks ADD COLUMN lyrics_drafts TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE tasks ADD COLUMN cost_units REAL;
+CREATE TRIGGER task_told_more AFTER UPDATE OF lyrics_drafts, cost_units ON tasks
+WHEN (OLD.lyrics_drafts, OLD.cost_units) IS NOT (NEW.lyrics_drafts, NEW.cost_units) BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, ''); \
+END
+"""
+
 MIGRATIONS: tuple[str, ...] = (
-    FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES,
+    FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 
-from song_mcp.journal.rows import task_row
+from song_mcp.journal.rows import drafts_of, lyrics_of, task_row
 from song_mcp.journal.transitions import TRANSITIONS, Event
 from song_mcp.journal.values import NewTask
 from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
@@ -20,9 +20,11 @@ MERGED = (
     "progress_percent",
     "lyrics_title",
     "lyrics_text",
+    "lyrics_drafts",
     "error",
     "charged",
     "cost_usd",
+    "cost_units",
     "finished_at",
     "ended_at",
     "delivered_at",
@@ -171,8 +173,14 @@ def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> 
 
 
 def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float) -> None:
-    """Write what a service reported at `stamp` of a task that it still works on, and its clips."""
-    lyrics = told.lyrics or Lyrics(row["lyrics_title"], row["lyrics_text"])
+    """Write what a service reported at `stamp` of a task that it still works on, and its clips.
+
+    What it does not tell stays as it was, but for the money of a failure: that a task was charged
+    when it was accepted says nothing of what was given back.
+    """
+    lyrics = told.lyrics or lyrics_of(row) or Lyrics("", "")
+    is_failure = told.status == "failed"
+    is_told = told.charged != "unknown" or is_failure
     finished_at = told.finished_at.timestamp() if told.finished_at else stamp
     moved = move(
         db,
@@ -182,10 +190,12 @@ def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float)
         provider_status=told.provider_status,
         progress_percent=told.progress_percent,
         error=told.error,
-        charged=row["charged"] if told.charged == "unknown" else told.charged,
-        cost_usd=row["cost_usd"] if told.cost_usd is None else told.cost_usd,
+        charged=told.charged if is_told else row["charged"],
+        cost_usd=row["cost_usd"] if told.cost_usd is None and not is_failure else told.cost_usd,
+        cost_units=row["cost_units"] if told.cost_units is None else told.cost_units,
         lyrics_title=lyrics.title,
         lyrics_text=lyrics.text,
+        lyrics_drafts=drafts_of(lyrics),
         finished_at=finished_at if told.is_ended else None,
         ended_at=stamp if told.is_ended else None,
         model=row["model"] or told.model,

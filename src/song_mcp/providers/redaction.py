@@ -103,16 +103,19 @@ class Redaction:
             is_bad = self.is_secret(clip.clip_id)
             clip_id = f"{report.task_id}-{number}" if is_bad else clip.clip_id
             clips[clip_id] = self._clip(replace(clip, clip_id=clip_id))
-        lyrics = report.lyrics
         return replace(
             report,
             provider_status=self.song_text(report.provider_status),
             model=self.song_text(report.model),
             clips=tuple(clips.values()),
-            lyrics=lyrics and Lyrics(self.song_text(lyrics.title), self.song_text(lyrics.text)),
+            lyrics=report.lyrics and self._lyrics(report.lyrics),
             error=self.error(report.error),
             asked=self.song_text(report.asked),
         )
+
+    def _lyrics(self, lyrics: Lyrics) -> Lyrics:
+        title, text = self.song_text(lyrics.title), self.song_text(lyrics.text)
+        return Lyrics(title, text, tuple(map(self._lyrics, lyrics.others)))
 
     def _clip(self, clip: Clip) -> Clip:
         has_lost_audio = bool(clip.audio_url) and not self.link(clip.audio_url)

@@ -26,6 +26,7 @@ from song_mcp.songs import (
     Clip,
     ClipStatus,
     Kind,
+    Lyrics,
     ServiceName,
     Status,
     Task,
@@ -39,6 +40,7 @@ TITLE_CHARACTERS = 80
 ONE_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?(?<!.{21})")
 WORD_CHARACTERS = 60
 """The most of a service's name for a status or a plan that is shown."""
+WITHHELD = "finished, but Suno withholds the audio from this relay; look again later"
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` for what only the player's page needs."""
 
@@ -83,9 +85,11 @@ class TaskResult(BaseModel):
     progress_percent: int | None = None
     clips: list[ClipResult]
     lyrics: LyricsResult | None = None
+    other_lyrics: list[LyricsResult] | None = Field(None, description="Further drafts")
     error: str | None = None
     charged: Charged
     cost_usd: float | None = None
+    cost_units: float | None = Field(None, description="In the gateway's own unit, not dollars")
     created_at: AwareDatetime
     finished_at: AwareDatetime | None = None
     next_step: str | None = Field(None, description="What to call now")
@@ -157,12 +161,12 @@ def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
         clip_id=clip.public_id,
         title=clip.title or None,
         status=clip.status,
-        duration_seconds=None if clip.duration_s is None else round(clip.duration_s, 1),
+        duration_seconds=clip.duration_s,
         audio_url=clip.audio_url or None,
         image_url=clip.image_url or None,
         video_url=clip.video_url or None,
         tags=list(clip.tags) or None,
-        error=clip.error or None,
+        error=None if clip.status == "completed" else clip.error or None,
         file=str(clip.file) if clip.file else None,
         resource_uri=clip_uri(clip.public_id) if clip.status == "completed" else None,
         lyrics=(clip.lyrics or None) if include_lyrics else None,
@@ -170,6 +174,7 @@ def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
 
 
 def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
+    drafts = _drafts(task.lyrics)
     return TaskResult(
         task_id=task.public_id,
         service=task.service,
@@ -179,15 +184,21 @@ def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
         provider_status=_word(task.provider_status) or None,
         progress_percent=task.progress_percent,
         clips=clips,
-        lyrics=LyricsResult(title=task.lyrics.title, text=task.lyrics.text)
-        if task.lyrics
-        else None,
+        lyrics=drafts[0] if drafts else None,
+        other_lyrics=drafts[1:] or None,
         error=task.error or None,
         charged=task.charged,
         cost_usd=task.cost_usd,
+        cost_units=task.cost_units,
         created_at=_whole_seconds(task.created_at),
         finished_at=_whole_seconds(task.finished_at) if task.finished_at else None,
     )
+
+
+def _drafts(lyrics: Lyrics | None) -> list[LyricsResult]:
+    """Return each draft that is told, the first one first."""
+    drafts = [lyrics, *lyrics.others] if lyrics else []
+    return [LyricsResult(title=each.title, text=each.text) for each in drafts if each.text]
 
 
 def _listed(task: Task) -> TaskResult:
@@ -197,7 +208,9 @@ def _listed(task: Task) -> TaskResult:
         for clip in _shown(task)
     ]
     title = (task.title or task.description)[:TITLE_CHARACTERS] or None
-    return _task(task, clips).model_copy(update={"title": title, "lyrics": None})
+    return _task(task, clips).model_copy(
+        update={"title": title, "lyrics": None, "other_lyrics": None}
+    )
 
 
 def _shown(task: Task) -> list[Clip]:
@@ -209,12 +222,18 @@ def _whole_seconds(when: datetime) -> datetime:
 
 
 def _note(answer: Answer) -> str:
-    unsaved = [
-        f"Clip {clip.public_id} is not in the library: {clip.save_error}"
-        for clip in answer.task.clips
-        if clip.save_error and not clip.is_saved
-    ]
-    return " ".join([answer.note, *unsaved]).strip()
+    return " ".join(filter(None, [answer.note, *map(_clip_note, answer.task.clips)])).strip()
+
+
+def _clip_note(clip: Clip) -> str:
+    """Say why the library does not hold a clip, and what the service remarks on it."""
+    said = [f"About clip {clip.public_id} the service says {quoted(clip.remark, limit=500)}."]
+    told = said if clip.remark else []
+    if clip.is_withheld:
+        told += [f"Clip {clip.public_id} is {WITHHELD}."]
+    elif clip.save_error and not clip.is_saved:
+        told += [f"Clip {clip.public_id} is not in the library: {clip.save_error}"]
+    return " ".join(told)
 
 
 def state_result(state: State) -> StateResult:
@@ -248,16 +267,26 @@ NEXT_STEPS: dict[Status, str] = {
     "submitting": "Call get_task with this task_id.",
     "pending": "Call get_task with this task_id.",
     "processing": "Call get_task with this task_id.",
-    "failed": "Tell the user why; a new try is a new payment.",
     "in_doubt": "Do not repeat it: it may have been paid. Let the user settle it by resolve_task.",
 }
 
 
+AFTER_FAILURE: dict[Charged, str] = {
+    "no": "Tell the user why, and that it was not charged; a new try is a new payment.",
+    "yes": "Tell the user why, and that it was charged; a new try is a new payment.",
+    "unknown": "Tell the user why, and that nobody here knows whether it was charged; a new try is "
+    "a new payment.",
+}
+
+
 def _next_step(task: Task) -> str | None:
+    if task.status == "failed":
+        return AFTER_FAILURE[task.charged]
     if task.status != "completed":
         return NEXT_STEPS.get(task.status)
     if task.lyrics is not None:
-        return "generate_song with this text as lyrics."
+        which = "one of these texts" if len(_drafts(task.lyrics)) > 1 else "this text"
+        return f"generate_song with {which} as lyrics."
     can_go_on = any(not why_not_extended(task, clip) for clip in task.clips)
     return "extend_song with a clip_id continues a clip." if can_go_on else None
 
@@ -305,8 +334,8 @@ def task_text(result: TaskResult) -> str:
     """Return the short text that says the same as the result, for clients that show only text."""
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
-    if result.lyrics:
-        lines += [f"Lyrics {_title(result.lyrics.title)}:", verses(result.lyrics.text)]
+    for draft in [result.lyrics, *(result.other_lyrics or [])]:
+        lines += [f"Lyrics {_title(draft.title)}:", verses(draft.text)] if draft else []
     lines += [text for text in (_error(result), result.note, result.next_step) if text]
     return "\n".join(lines)
 
@@ -350,20 +379,24 @@ def _headline(result: TaskResult) -> str:
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
     facts.append(f"{model_name(result.model)} at {SERVICES[result.service].label}")
-    facts.append(_money(result.charged, result.cost_usd))
+    facts.append(_money(result))
     return ", ".join(facts) + "."
 
 
-def _money(charged: Charged, cost_usd: float | None) -> str:
-    if charged == "no":
+def _money(result: TaskResult) -> str:
+    if result.charged == "no":
         return "not charged"
-    if charged == "unknown":
+    if result.charged == "unknown":
         return "charged: unknown"
-    return "charged" if cost_usd is None else f"cost ${cost_usd:g}"
+    if result.cost_usd is not None:
+        return f"cost ${result.cost_usd:g}"
+    if result.cost_units is not None:
+        return f"charged, about {result.cost_units:g} (the gateway's own unit)"
+    return "charged"
 
 
 def _clip_line(clip: ClipResult) -> str:
-    length = "" if clip.duration_seconds is None else f", {clip.duration_seconds:g} s"
+    length = "" if clip.duration_seconds is None else f", {round(clip.duration_seconds, 1):g} s"
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
     line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
