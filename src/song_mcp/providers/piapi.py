@@ -22,12 +22,12 @@ from song_mcp.providers.replies import (
     BROKEN,
     DONE,
     ITEMS_CAP,
-    MESSAGE_CAP,
     as_clips,
     parsed,
     read_clips,
     read_lyrics,
     spoken,
+    to_message,
     to_object,
     to_text,
     usable_id,
@@ -47,7 +47,6 @@ from song_mcp.songs import (
     ServiceStatus,
     SongRequest,
 )
-from song_mcp.text import clean
 
 SERVICE = SERVICES["piapi"]
 LABEL = SERVICE.label
@@ -311,7 +310,7 @@ def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
         error = ErrorReply.model_validate(task.error)
         yield from filter(None, (error.message, error.raw_message, error.detail))
     else:
-        yield from filter(None, [spoken(task.error)])
+        yield from filter(None, [to_message(task.error)])
     yield from (line for line in _log_lines(task.logs) if not NOTICE.match(line))
     yield from (clip.error for clip in clips if clip.error)
 
@@ -319,8 +318,7 @@ def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
 def _log_lines(logs: object) -> Iterator[str]:
     """Yield the log's lines, whether they are texts, objects or one text."""
     entries = logs[:ITEMS_CAP] if isinstance(logs, list) else [logs]
-    for words in filter(None, map(spoken, entries)):
-        yield clean(words, limit=MESSAGE_CAP, lines=False)
+    yield from filter(None, map(to_message, entries))
 
 
 def _charged(task: TaskReply, status: ServiceStatus) -> Charged:

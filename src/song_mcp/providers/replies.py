@@ -6,9 +6,11 @@ UnreadableAnswerError names the field. Text is cleaned here. A link is kept exac
 or dropped. Sources: `docs/providers.md` 2.4, 2.9, 3.4 and 5.
 """
 
+import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +19,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
+from song_mcp.providers.redaction import without_named
 from song_mcp.songs import LONGEST_CLIP_S, TITLE_LIMIT, Clip, Lyrics, checked_id
 from song_mcp.text import clean
 
@@ -46,7 +49,22 @@ BROKEN_OUT = re.compile(r"[<>\"`\\]|!\[|\]\(")
 """What no plain address has, but Markdown or HTML inside one, which a client could render."""
 DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
 BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
-SPOKEN_KEYS = ("message", "msg", "text", "log", "error_message", "detail", "error", "raw_message")
+SPOKEN_KEYS = (
+    *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
+    *("fail_reason", "failReason", "error", "raw_message", "description"),
+)
+"""The keys that words are under, the most telling first (`docs/providers.md` 4.7)."""
+CUT_OFF_WORDS = re.compile(
+    rf"(\\{{0,8}}[\"'])(?:{'|'.join(SPOKEN_KEYS)})\1\s?:\s?(?P<quote>\\{{0,8}}[\"'])"
+    r"(?P<words>[^{}\s][^{}]{0,2000}?)(?:(?P=quote)|$)",
+    re.DOTALL,
+)
+"""Words in JSON that is cut off, or written with single quotes."""
+NO_BRACES = str.maketrans("{}", "()")
+JSON_TRIES = 8
+"""At how many braces of a text JSON is looked for."""
+JSON_CAP = 200_000
+"""How long a text may be that is read as JSON."""
 CLIP_KEYS = ("id", "song_path", "audio_url", "audio", "url")
 LYRICS_KEYS = ("lyrics", "lyric", "text", "lyrics_candidates")
 NO_AUDIO = "The service delivered no finished audio for this clip."
@@ -150,13 +168,70 @@ def to_object(value: object) -> dict[str, Any]:
 
 
 def spoken(value: object, depth: int = NESTING) -> str:
-    """Return the first words, as they are, in a text, a list, or an object's usual keys."""
+    """Return the first words, as they are, in a text, a list, or an object's usual keys.
+
+    The field that an error is about, as `loc` names it, is put before them.
+    """
     if isinstance(value, dict) and depth:
-        return next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
+        words = next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
+        field = _field(value.get("loc")) if words else ""
+        return f"{field}: {words}" if field else words
     if isinstance(value, list) and depth:
         return next(filter(None, (spoken(item, depth - 1) for item in value[:WIDTH])), "")
     words = to_text(value)[:SPOKEN_CAP].strip()
     return "" if words in {"0", "null", "None"} else words
+
+
+def to_message(value: object) -> str:
+    """Return what is said of a failure, as one line for a person."""
+    said = spoken(value)
+    said = worded(without_named(said)) if "{" in said or "[" in said else said
+    return clean(said, limit=MESSAGE_CAP, lines=False)
+
+
+def _field(place: object) -> str:
+    """Return the field that a web framework names by its place: `["body", "prompt"]`."""
+    parts = [to_text(part) for part in place[:WIDTH]] if isinstance(place, list) else []
+    named = parts[1:] if parts[:1] == ["body"] else parts
+    return ".".join(filter(None, named))[:TAG_CAP]
+
+
+def opened(value: object) -> object:
+    """Return what a text holds if it is JSON of an object, a list or a text; else `value`."""
+    is_json = isinstance(value, str) and len(value) <= JSON_CAP and value.lstrip()[:1] in {*'{["'}
+    try:
+        return json.loads(value) if is_json and isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def json_in(text: str) -> tuple[str, object]:
+    """Return the JSON that a text holds, after what stands before it; None if there is none.
+
+    It is an object anywhere in the text, or a list that the text begins with.
+    """
+    if text.lstrip()[:1] == "[" and isinstance(whole := opened(text), list):
+        return "", whole
+    place = -1
+    for _ in range(JSON_TRIES):
+        place = text.find("{", place + 1)
+        if place < 0:
+            break
+        with suppress(ValueError, RecursionError):
+            return text[:place], json.JSONDecoder().raw_decode(text, place)[0]
+    return text, None
+
+
+def worded(text: str, depth: int = NESTING) -> str:
+    """Return what a text tells a person: the words of the JSON in it, and never a brace.
+
+    What names secrets and accounts is to be taken out before, for the names are lost here.
+    """
+    before, inner = json_in(text) if depth else (text, None)
+    if inner is None:
+        cut_off = CUT_OFF_WORDS.search(text) if "{" in text else None
+        return (cut_off["words"] if cut_off else text).translate(NO_BRACES).strip()
+    return worded(spoken(inner), depth - 1) or before.rstrip(" :,-").translate(NO_BRACES).strip()
 
 
 def _line(limit: int) -> Callable[[object], str]:
@@ -166,9 +241,7 @@ def _line(limit: int) -> Callable[[object], str]:
 Text = Annotated[str, BeforeValidator(to_text)]
 Word = Annotated[str, BeforeValidator(_line(TAG_CAP))]
 Title = Annotated[str, BeforeValidator(_line(TITLE_LIMIT))]
-Message = Annotated[
-    str, BeforeValidator(lambda value: clean(spoken(value), limit=MESSAGE_CAP, lines=False))
-]
+Message = Annotated[str, BeforeValidator(to_message)]
 Verse = Annotated[str, BeforeValidator(lambda value: clean(to_text(value), limit=LYRICS_CAP))]
 Url = Annotated[str, BeforeValidator(to_url)]
 Amount = Annotated[float | None, BeforeValidator(to_amount)]
