@@ -155,7 +155,8 @@ def _task(
 
 def _accepted(sandbox: Sandbox, task: Task) -> Response:
     sandbox.accept("gptge", task)
-    return markers.spoilt(MARKERS, task.marks, JSONResponse(succeeded(task.id)))
+    answer = JSONResponse(markers.formed(MARKERS, task, succeeded(task.id)))
+    return markers.spoilt(MARKERS, task.marks, answer)
 
 
 async def submit_music(request: Request) -> Response:
@@ -213,15 +214,6 @@ def _wanted(sandbox: Sandbox, body: Json) -> list[Task]:
     return [task for task in sandbox.gptge if task.id in ids and task.kind in kinds]
 
 
-def _batch(found: list[Json], tasks: list[Task]) -> list[Json] | None:
-    """Leave out what the markers of the tasks leave out; nothing found is null."""
-    shown: list[Json] | None = found
-    for task in tasks:
-        for batch, _ in markers.parts(MARKERS, task.marks, lambda row: row.batch):
-            shown = None if shown is None else batch(shown, task.id)
-    return shown or None
-
-
 async def fetch_many(request: Request) -> Response:
     """Answer `POST /suno/fetch`."""
     sandbox = _authorise(request)
@@ -229,9 +221,12 @@ async def fetch_many(request: Request) -> Response:
     if not isinstance(body.get("ids"), list):
         raise _invalid("json: ids must be an array")
     tasks = _wanted(sandbox, body)
-    found = [_looked(request, task) for task in tasks]
-    answer: Response = EscapedJSON(succeeded(_batch(found, tasks) if body["ids"] else []))
     for task in tasks:
-        if "task_not_exist" not in task.marks:
-            answer = markers.fetched(MARKERS, answer, task)
+        for no_batches, _ in markers.parts(MARKERS, task.marks, lambda row: row.batch_answer):
+            return no_batches()
+    found = [_looked(request, task) for task in tasks]
+    shown = markers.batched(MARKERS, found, tasks) if body["ids"] else []
+    answer: Response = EscapedJSON(succeeded(shown))
+    for task in tasks:
+        answer = markers.fetched(MARKERS, answer, task, in_batch=True)
     return answer

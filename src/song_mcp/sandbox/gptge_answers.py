@@ -11,7 +11,9 @@ from uuid import UUID
 
 from starlette.responses import JSONResponse, Response
 
-from song_mcp.sandbox.markers import COMMON, Row, Table, View, held, with_twins
+from song_mcp.sandbox.family_answers import FAMILY
+from song_mcp.sandbox.markers import COMMON, Row, Table, View, count, held, with_twins
+from song_mcp.sandbox.media_markers import MEDIA
 from song_mcp.sandbox.songs import Clip
 from song_mcp.sandbox.tasks import Json, Stage, Task
 from song_mcp.sandbox.wire import ODD_TEXT
@@ -284,8 +286,17 @@ def _nested(_argument: str) -> Response:
     return refused(403, "fail_to_fetch_task", text)
 
 
-def _left_out(batch: list[Json], task_id: str) -> list[Json] | None:
-    return [task for task in batch if task["task_id"] != task_id]
+def _left_out(batch: list[Json], task: Task, _argument: str = "") -> list[Json] | None:
+    return [shown for shown in batch if shown["task_id"] != task.id]
+
+
+def _forgotten(answer: Response, look: int, most: int) -> Response:
+    """Not know the task any more after the first looks."""
+    return answer if look <= most else task_not_exist()
+
+
+def _left_out_later(batch: list[Json], task: Task, argument: str) -> list[Json] | None:
+    return batch if task.looks <= count(argument) else _left_out(batch, task)
 
 
 _OWN: Table = {
@@ -308,7 +319,8 @@ _OWN: Table = {
     "hex-id": Row(new_id=lambda uuid: UUID(uuid).hex),
     "task_not_exist": Row(fetch=lambda *_: task_not_exist(), batch=_left_out),
     "batch-missing": Row(batch=_left_out),
-    "batch-null": Row(batch=lambda _batch, _task_id: None),
+    "batch-null": Row(batch=lambda *_: None),
+    "forgotten": Row(fetch=_forgotten, batch=_left_out_later),
     "401-openai-style": Row(refuse=lambda _: bad_key()),
     "403-quota": Row(refuse=_quota, choices=("quota_not_enough", "insufficient_user_quota")),
     "429-saturated": Row(refuse=lambda _: refused(429, "fail_to_fetch_task", SATURATED)),
@@ -317,5 +329,5 @@ _OWN: Table = {
     "nested-json-message": Row(refuse=_nested),
     "slow-lyrics-submit": Row(spoil=held),
 }
-MARKERS = with_twins({**COMMON, **_OWN})
+MARKERS = with_twins({**COMMON, **MEDIA, **FAMILY, **_OWN})
 """All markers that gpt.ge's side knows."""

@@ -8,16 +8,18 @@ Rows that refuse a submission do so before anything is accepted or paid. With th
 `accepted` (`[[html-502:accepted]]`) the task is made first, and only the answer is lost.
 Every row that refuses a submission, or spoils the answer to it, has a twin `fetch-<name>`. The twin
 does the same to the first looks at the task: to the first two with `[[fetch-html-502:2]]`, to the
-first one without a number.
+first one without a number. `docs/sandbox.md` lists all of them.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from starlette.requests import Request
 from starlette.responses import Response
 
+from song_mcp.sandbox.songs import Clip
 from song_mcp.sandbox.tasks import Json, Stage, Task
 from song_mcp.sandbox.wire import Cut, Held, Reset, bad_gateway, half_of, web_page
 
@@ -25,6 +27,7 @@ _MARKER = re.compile(r"\[\[([^\[\]:]+)(?::([^\[\]]*))?\]\]")
 ACCEPTED = "accepted"
 
 Part = TypeVar("Part")
+Spoil = Callable[[Response, int, int], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,31 @@ class View:
     stage: Stage
     origin: str
     """Scheme, host and port under which the client reached the sandbox."""
+    argument: str = ""
+    """The argument of the marker that shapes."""
+
+    @property
+    def is_early(self) -> bool:
+        """Whether this is one of the first looks that find the task ended, as many as named."""
+        return self.stage is Stage.ENDED and self.task.looks_after_end <= count(self.argument)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a row gets beside the answer with a file."""
+
+    request: Request
+    clip: Clip
+    is_audio: bool
+    number: int
+    """Which request for this file it is, counted from 1."""
+    argument: str = ""
+    """The argument of the marker."""
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it is one of the first requests, as many as the marker says."""
+        return self.number <= count(self.argument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +75,22 @@ class Row:
     """From the answer to an accepted submission and the argument, to what is sent."""
     new_id: Callable[[str], str] | None = None
     """From a UUID to the id of the task."""
+    form: Callable[[Task], object] | None = None
+    """From the task to the whole answer to its submission, in place of the usual one."""
     fails: bool = False
     """Whether the task ends in failure."""
     looks: int = 0
     """How many looks find the task unfinished, unless an argument says; 0: only time counts."""
     shape: Callable[[Json, View], Json] | None = None
     """From the task as JSON to the task as shown."""
-    fetch: Callable[[Response, int, int], Response] | None = None
+    fetch: Spoil | None = None
     """From the answer to a look, its number, and how many looks to spoil, to what is sent."""
-    batch: Callable[[list[Json], str], list[Json] | None] | None = None
-    """From the tasks of a batch and the id of this one, to the tasks shown."""
-    media: Callable[[Response], Response] | None = None
+    batch: Callable[[list[Json], Task, str], list[Json] | None] | None = None
+    """From the tasks of a batch, this one and the argument, to the tasks shown. A row that has it
+    does nothing else to a batch."""
+    batch_answer: Callable[[], Response] | None = None
+    """The answer to every batch with the task, at a service without batches."""
+    media: Callable[[Response, Serving], Response] | None = None
     """From the answer with a file to what is sent."""
     choices: tuple[str, ...] = ()
     """The arguments that are allowed beside numbers."""
@@ -79,6 +112,11 @@ def find(texts: Iterable[str]) -> dict[str, str]:
 def without(text: str) -> str:
     """Take the markers out of a text."""
     return _MARKER.sub("", text).strip()
+
+
+def count(argument: str) -> int:
+    """Return how many the argument says; 1 if it says nothing."""
+    return int(float(argument or 1))
 
 
 def _understood(row: Row, argument: str) -> bool:
@@ -126,22 +164,42 @@ def least_looks(table: Table, marks: Mapping[str, str]) -> int:
 
 def shaped(table: Table, json: Json, view: View) -> Json:
     """Return a task's JSON as its markers want it."""
-    for shape, _ in parts(table, view.task.marks, lambda row: row.shape):
-        json = shape(json, view)
+    for shape, argument in parts(table, view.task.marks, lambda row: row.shape):
+        json = shape(json, replace(view, argument=argument))
     return json
 
 
-def fetched(table: Table, answer: Response, task: Task) -> Response:
-    """Spoil the answer to a look at a task."""
-    for fetch, argument in parts(table, task.marks, lambda row: row.fetch):
-        answer = fetch(answer, task.looks, int(float(argument or 1)))
+def formed(table: Table, task: Task, usual: object) -> object:
+    """Return the answer to an accepted submission in the form that its markers want."""
+    for form, _ in parts(table, task.marks, lambda row: row.form):
+        return form(task)
+    return usual
+
+
+def fetched(table: Table, answer: Response, task: Task, *, in_batch: bool = False) -> Response:
+    """Spoil the answer to a look at a task, alone or in a batch."""
+
+    def spoiler(row: Row) -> Spoil | None:
+        return None if in_batch and row.batch else row.fetch
+
+    for fetch, argument in parts(table, task.marks, spoiler):
+        answer = fetch(answer, task.looks, count(argument))
     return answer
 
 
-def served(table: Table, answer: Response, task: Task) -> Response:
+def batched(table: Table, found: list[Json], tasks: Iterable[Task]) -> list[Json] | None:
+    """Return the tasks that a batch shows; None if it shows none."""
+    shown: list[Json] | None = found
+    for task in tasks:
+        for batch, argument in parts(table, task.marks, lambda row: row.batch):
+            shown = None if shown is None else batch(shown, task, argument)
+    return shown or None
+
+
+def served(table: Table, answer: Response, task: Task, serving: Serving) -> Response:
     """Spoil the answer with one of the task's files."""
-    for media, _ in parts(table, task.marks, lambda row: row.media):
-        answer = media(answer)
+    for media, argument in parts(table, task.marks, lambda row: row.media):
+        answer = media(answer, replace(serving, argument=argument))
     return answer
 
 
@@ -177,8 +235,8 @@ COMMON: Table = {
     "half-json": Row(spoil=lambda answer, _argument: half_of(answer)),
     "html-502": Row(refuse=lambda _argument: bad_gateway()),
     "html-200": Row(refuse=lambda _argument: web_page()),
-    "media-404": Row(media=lambda _answer: Response("NoSuchKey", 404, media_type="text/plain")),
-    "media-html": Row(media=lambda _answer: web_page()),
-    "media-truncated": Row(media=Cut),
+    "media-404": Row(media=lambda *_: Response("NoSuchKey", 404, media_type="text/plain")),
+    "media-html": Row(media=lambda *_: web_page()),
+    "media-truncated": Row(media=lambda answer, _: Cut(answer)),
 }
 """Rows that both services have."""

@@ -55,8 +55,12 @@ async def _serve(request: Request, content: Callable[[Clip], bytes], media_type:
     if found is None:
         return missing()
     task, clip, table = found
+    task.files[request.url.path] += 1
+    serving = markers.Serving(
+        request, clip, media_type.startswith("audio/"), task.files[request.url.path]
+    )
     body = await run_in_threadpool(content, clip)
-    return markers.served(table, Response(body, media_type=media_type), task)
+    return markers.served(table, Response(body, media_type=media_type), task, serving)
 
 
 def _mp3(request: Request) -> Callable[[Clip], bytes]:

@@ -4,6 +4,7 @@ Shapes and texts are those of docs/providers.md, chapters 1 and 2. Ids, titles a
 sandbox's own.
 """
 
+import json as jsonlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from uuid import UUID, uuid5
 from starlette.responses import JSONResponse, Response
 
 from song_mcp.sandbox.markers import COMMON, Row, Table, View, with_twins
+from song_mcp.sandbox.media_markers import MEDIA
 from song_mcp.sandbox.songs import Clip, plain
 from song_mcp.sandbox.state import POINTS_PER_DOLLAR, SONG_POINTS
 from song_mcp.sandbox.tasks import Json, Stage, Task
@@ -284,6 +286,58 @@ def _odd_text(json: Json, _view: View) -> Json:
     return json
 
 
+def _forgotten(answer: Response, look: int, most: int) -> Response:
+    """Not know the task any more after the first looks."""
+    return answer if look <= most else refused(404, "task not found")
+
+
+def _no_points(_argument: str) -> Response:
+    """Refuse for want of money as PiAPI does: with a task, and the reason in `raw_message`."""
+    said = "failed to pre-process task runtime"
+    raw = "failed to freeze account point quota: account point quota not enough"
+    data = {
+        "task_id": "00000000-0000-4000-8000-00000000000f",
+        "model": MODEL,
+        "task_type": "generate_music",
+        "status": "failed",
+        "input": None,
+        "output": {"generation_id": "", "songs": None},
+        "meta": {"usage": {"type": "", "frozen": SONG_POINTS, "consume": 0}},
+        "error": _error(10000, said) | {"raw_message": f"{raw}; account credit not enough"},
+    }
+    return JSONResponse(envelope(data, 500, said), 500)
+
+
+def _late_songs(json: Json, view: View) -> Json:
+    """Complete the task before its songs are there."""
+    if view.is_early and _ended_songs(json):
+        json["output"]["songs"] = []
+    return json
+
+
+def _late_second(json: Json, view: View) -> Json:
+    """Complete the task before its second song is there."""
+    if view.is_early and _ended_songs(json):
+        del json["output"]["songs"][1:]
+    return json
+
+
+def _output_as_text(json: Json, _view: View) -> Json:
+    return json | {"output": jsonlib.dumps(json["output"])} if _ended_songs(json) else json
+
+
+def _nameless(json: Json, view: View) -> Json:
+    """List the songs early, with ids that are empty until the task has ended."""
+    early = _songs_early(json, view)
+    for song in [] if view.stage is Stage.ENDED else _ended_songs(early):
+        song["id"] = ""
+    return early
+
+
+def _no_usage(json: Json, _view: View) -> Json:
+    return json | {"meta": {}} if json["status"] == "failed" else json
+
+
 def _extra_fields(json: Json, _view: View) -> Json:
     return json | {"progress": None, "sandbox_extra": {"nested": [1, {"deep": True}]}}
 
@@ -294,6 +348,14 @@ _OWN: Table = {
     "fail-credits": Row(fails=True, shape=_no_credits_reason),
     "holds-source": Row(),
     "partial": Row(shape=_partial),
+    "late-second-clip": Row(shape=_late_second),
+    "late-clips": Row(shape=_late_songs),
+    "output-text": Row(shape=_output_as_text),
+    "ids-at-the-end": Row(shape=_nameless),
+    "fail-no-usage": Row(fails=True, shape=_no_usage),
+    "forgotten": Row(fetch=_forgotten),
+    "500-no-points": Row(refuse=_no_points),
+    "410-stopped": Row(refuse=lambda _: refused(410, "The music-u model has been discontinued")),
     "unknown-status": Row(shape=_unknown_status),
     "capital-status": Row(shape=lambda json, _: json | {"status": json["status"].capitalize()}),
     "legacy-clips": Row(shape=_legacy_clips),
@@ -323,7 +385,7 @@ _OWN: Table = {
         )
     ),
 }
-MARKERS = with_twins({**COMMON, **_OWN})
+MARKERS = with_twins({**COMMON, **MEDIA, **_OWN})
 """All markers that PiAPI's side knows."""
 
 PRICE = {"generate_music": SONG_POINTS, "generate_music_custom": SONG_POINTS, "generate_lyrics": 0}

@@ -4,6 +4,7 @@ A task's stage depends only on the time since it was accepted and on how many ti
 at. It never goes back, and nothing runs in the background.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -54,6 +55,8 @@ class Task:
     fails: bool = False
     least_looks: int = 0
     """How many looks it takes before the task may be seen ended."""
+    files: Counter[str] = field(default_factory=Counter, init=False)
+    """How often each of its files was asked for, by path."""
     looks: int = field(default=0, init=False)
     looks_after_end: int = field(default=0, init=False)
     ended_at: float | None = field(default=None, init=False)
