@@ -1,6 +1,7 @@
 """The files that the services of cases send: made from a short song of ours, or from `bytes/`."""
 
 import struct
+from array import array
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,11 +23,45 @@ def wav_of(claimed: int) -> bytes:
     return bytes(honest)
 
 
+def rf64() -> bytes:
+    """Return a WAV whose two lengths stand in a chunk ds64."""
+    honest = recordings.wav(1.0)
+    size = len(honest) - 44
+    lengths = struct.pack("<QQQI", len(honest) + 28, size, size // 2, 0)
+    start = b"RF64" + b"\xff" * 4 + b"WAVE" + struct.pack("<4sI", b"ds64", len(lengths)) + lengths
+    return start + honest[12:40] + b"\xff" * 4 + honest[44:]
+
+
+def aiff() -> bytes:
+    sound = array("h", recordings.sine(1.0))
+    sound.byteswap()
+    rate = struct.pack(">HQ", 16383 + 15, recordings.RATE << 48)
+    common = struct.pack(">hIh", 1, len(sound), 16) + rate
+    body = b"AIFF" + _chunk(b"COMM", common) + _chunk(b"SSND", bytes(8) + sound.tobytes())
+    return _chunk(b"FORM", body)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">4sI", kind, len(content)) + content
+
+
+def id3() -> bytes:
+    """Return an ID3v2 tag with a title."""
+    frame = struct.pack(">4sI2x", b"TIT2", 5) + b"\x03Lamp"
+    return b"ID3\x03\x00\x00" + bytes([0, 0, 0, len(frame)]) + frame
+
+
 MADE: Mapping[str, Callable[[], bytes]] = {
     "good.mp3": mp3,
     "zeros-first.mp3": lambda: bytes(417) + mp3(),
     "crlf-first.mp3": lambda: b"\r\n" + mp3(),
     "wav-7fffffff.wav": lambda: wav_of(0x7FFFFFFF),
+    "padding-first.mp3": lambda: bytes(100 * 1024) + mp3(),
+    "only-zeros.mp3": lambda: bytes(100 * 1024),
+    "wav-2000000000.wav": lambda: wav_of(2_000_000_000),
+    "id3-wav.wav": lambda: id3() + recordings.wav(1.0),
+    "rf64.wav": rf64,
+    "short.aiff": aiff,
     "wav-one-short.wav": lambda: recordings.wav(1.0)[:-1],
 }
 

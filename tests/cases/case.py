@@ -117,6 +117,7 @@ class Expected:
     posts: int | None = None
     looks: int | None = None
     within_s: float | None = None
+    json_has: Sequence[str] = ()
     text_has: Sequence[str] = ()
     text_not: Sequence[str] = ()
     or_text_not: Sequence[str] | None = None

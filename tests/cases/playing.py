@@ -1,5 +1,6 @@
 """How a case is played: a real server, the service of the case on loopback, a client's calls."""
 
+import json
 import re
 import sqlite3
 import time
@@ -92,6 +93,9 @@ class Outcome:
         for pattern in expected.text_not:
             if re.search(pattern, self.text):
                 yield f"the text has {pattern!r}"
+        for pattern in expected.json_has:
+            if not re.search(pattern, json.dumps(self.task, ensure_ascii=False)):
+                yield f"the structured content has no {pattern!r}"
 
     def is_right(self, expected: Expected) -> bool:
         """Tell whether all is as expected, or at least what is told in place of it."""
