@@ -22,6 +22,8 @@ ours; a service's own words are in them only cleaned, shortened and quoted.
     |       |-- PlanLimitError      too many songs at once for the account's plan
     |       |-- BusyError           too many requests, or the service is saturated
     |       |-- StoppedError        the model or the service is stopped or under maintenance
+    |       |-- TooLargeError       the request is larger than the service takes
+    |       |-- BlockedError        what stands in front of the service did not let it through
     |       `-- MisdirectedError    a redirect: the base URL is wrong
     |-- JournalError            the journal cannot be read or written
     `-- LibraryError            a clip's audio cannot be saved or read
@@ -132,6 +134,14 @@ class BusyError(RefusedError):
 
 class StoppedError(RefusedError):
     """The model or the whole service is stopped or under maintenance."""
+
+
+class TooLargeError(RefusedError):
+    """The request is larger than the service takes."""
+
+
+class BlockedError(RefusedError):
+    """What stands in front of the service did not let the request through."""
 
 
 class MisdirectedError(RefusedError):

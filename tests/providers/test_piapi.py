@@ -208,7 +208,7 @@ async def submitted(answer: httpx.Response) -> Any:  # noqa: ANN401 - Accepted, 
     [
         ({"code": 400, "data": None}, RefusedError),
         ({"code": 400, "message": "no"}, RefusedError),
-        ({"code": 400, "message": "no", "task_id": TASK}, RefusedError),
+        ({"code": 400, "message": "no", "task_id": "short"}, RefusedError),
         ({"code": 400}, UnreadableAnswerError),
         ({"code": "bad", "data": None, "message": "no"}, UnreadableAnswerError),
         ({"data": None, "message": "no"}, UnreadableAnswerError),

@@ -16,6 +16,8 @@ WORD = re.compile("[a-z0-9]+")
 SHORTEST_ECHO, PART_OF_ECHO = 3, 12
 """How many letters a whole echo has at least, and a part of a longer one."""
 UNESCAPED_TIMES = 2
+OUR_FIELDS = frozenset({"model", "mv", "task_type", "lyrics_type", "config"})
+"""What is sent of names and settings, whose words are not the user's."""
 
 
 def folded(text: str) -> str:
@@ -51,6 +53,13 @@ def texts_in(sent: object) -> Iterator[str]:
     elif isinstance(sent, list | tuple):
         for value in sent:
             yield from texts_in(value)
+
+
+def wish_in(sent: object) -> object:
+    """Return a JSON body that was sent without the names and settings in it."""
+    if isinstance(sent, Mapping):
+        return {key: wish_in(value) for key, value in sent.items() if key not in OUR_FIELDS}
+    return sent
 
 
 def letters_of(sent: object) -> str:

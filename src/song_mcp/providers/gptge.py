@@ -4,7 +4,6 @@ Task ids are opaque: they are quoted in paths and never taken apart. Only the ta
 decides whether it has ended. Whatever a reply looks like, reading it raises only our own errors.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from pydantic import AliasChoices, Field
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers import verdict
+from song_mcp.providers.accepted import NAMES_OF_TASKS, task_id_in
 from song_mcp.providers.base import Accepted, Submission, account_tag
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.redaction import Redaction
@@ -31,6 +31,7 @@ from song_mcp.providers.replies import (
     When,
     Word,
     as_clips,
+    opened,
     parsed,
     read_clips,
     read_lyrics,
@@ -41,7 +42,7 @@ from song_mcp.providers.replies import (
     usable_id,
 )
 from song_mcp.providers.transport import Transport
-from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope
+from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope, has_detail
 from song_mcp.songs import (
     SERVICES,
     Clip,
@@ -66,10 +67,8 @@ TASK_KEYS = frozenset(
     {"task_id", "taskId", "action", "progress", "fail_reason", "failReason", "submit_time"}
 )
 """What tells a task from the bare lyrics or clip of a Suno-API (`docs/providers.md` 3.4, 3.5)."""
-LOOKS_GIVEN_OUT = re.compile(
-    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|task_\w{16,}"
-)
-"""The three forms of a task id (`docs/providers.md` 3.1), for ids beside an error code."""
+FORM = frozenset({"data", "message", "result", *NAMES_OF_TASKS})
+"""What an answer of the task layer has beside its code (`docs/providers.md` 3.3, 3.9)."""
 
 
 class Gptge:
@@ -153,9 +152,8 @@ class Gptge:
         await self._http.close()
 
     def _read(self, reply: Reply) -> "_Read":
-        body = to_object(reply.body)
         redaction = Redaction.of(reply.body, self._key, self._http.redact)
-        return _Read(body.get("data"), redaction, _envelope(body, redaction))
+        return _Read(to_object(reply.body).get("data"), redaction, _envelope(reply, redaction))
 
 
 @dataclass(frozen=True)
@@ -211,20 +209,37 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 # Replies ---------------------------------------------------------------------------------------
 
 
-def _envelope(body: Mapping[str, object], redaction: Redaction) -> Envelope:
-    """Read either envelope: the task layer's, or the gate's `{"error": {...}}` (3.3)."""
+def _envelope(reply: Reply, redaction: Redaction) -> Envelope:
+    """Read any of the envelopes: the task layer's, the gate's `{"error": {...}}`, a flag (3.3)."""
+    body = to_object(opened(reply.body))
     gate = to_object(body.get("error"))
     said = spoken(gate)
-    code = _gate_code(gate) if said else to_text(body.get("code"))
-    has_form = _is_code(body.get("code")) and ("data" in body or "message" in body)
-    task_id = _id_in(body.get("data"), code) if has_form else ""
+    code = _gate_code(gate) if said else _code(body)
+    has_form = _is_code(body.get("code")) and bool(FORM & body.keys())
+    has_flag = isinstance(body.get("success"), bool)
+    is_framework = has_detail(reply)
+    is_error = _is_error(reply, body, code) or is_framework
+    task_id = task_id_in(reply.body, reply.sent, is_error=is_error)
     return Envelope(
         task_id="" if redaction.is_secret(task_id) else task_id,
         code=redaction.code(code),
-        message=redaction.error(said or spoken(body.get("message"))),
-        is_service=has_form or bool(said),
-        is_gate=bool(said) and not has_form and body.get("data") is None,
+        message=redaction.error(said or spoken(body)),
+        is_service=has_form or has_flag or is_framework or bool(said),
+        is_gate=bool(said) and not (has_form or has_flag) and body.get("data") is None,
+        is_framework=is_framework,
     )
+
+
+def _code(body: Mapping[str, object]) -> str:
+    """Return the code of an answer, or one for `{"success": false}` without a code."""
+    return to_text(body.get("code")) or ("error" if body.get("success") is False else "")
+
+
+def _is_error(reply: Reply, body: Mapping[str, object], code: str) -> bool:
+    """Return whether an answer reports an error; one without a code does by its status."""
+    if "code" in body or code:
+        return code.casefold() not in SUCCESS_CODES
+    return reply.status >= 300 or bool({"error", "error_code", "error_msg"} & body.keys())  # noqa: PLR2004
 
 
 def _either(name: str, other: str, default: Any) -> Any:  # noqa: ANN401 - pydantic's own type
@@ -258,18 +273,6 @@ def _gate_code(gate: Mapping[str, object]) -> str:
     words = [to_text(gate.get(key)) for key in ("type", "code", "message")] + [spoken(gate)]
     is_crash = any(CRASHED in text.casefold() for text in words)
     return CRASHED if is_crash else to_text(gate.get("code")) or "error"
-
-
-def _id_in(data: object, code: str) -> str:
-    """Return the task id in the reply to a submission; beside an error code only a likely one.
-
-    A text that explains the error must not be taken for an id, and no id may be lost.
-    """
-    if isinstance(data, dict):
-        data = data.get("task_id") or data.get("taskId") or data.get("id")
-    task_id = usable_id(data)
-    is_fine = code.casefold() in SUCCESS_CODES
-    return task_id if is_fine or LOOKS_GIVEN_OUT.fullmatch(task_id.lower()) else ""
 
 
 def _one(data: object, task_id: str) -> object:

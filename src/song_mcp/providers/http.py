@@ -63,6 +63,8 @@ READERS = 2
 """How many large bodies are read at once."""
 RETRY_AFTER_CAP_S = 120.0
 EXCERPT = 300
+PAGE = 4_000
+"""How many characters of a page are kept, to know who wrote it."""
 SHORTEST_SECRET = 4
 """How long a secret must be to be replaced: shorter ones would garble ordinary words."""
 
@@ -94,9 +96,9 @@ LOST: Mapping[Purpose, str] = {
 class Reply:
     """What a service sent, whatever its status: `body` is the decoded JSON, None if it is not JSON.
 
-    `text` is the cleaned start of what is not JSON; `retry_after_s` is 0 to 120 or None. `sent` is
-    the body that this answers, whose words it may repeat; it is empty for a GET. `size` is that of
-    the reply's body in bytes.
+    `text` is the cleaned start of what is not JSON, and `page` more of it, which is shown nowhere.
+    `retry_after_s` is 0 to 120 or None. `sent` is the body that this answers, whose words it may
+    repeat; it is empty for a GET. `size` is that of the reply's body in bytes.
     """
 
     status: int
@@ -106,6 +108,7 @@ class Reply:
     is_json: bool
     sent: Json = field(default_factory=dict, compare=False)
     size: int = field(default=0, compare=False)
+    page: str = field(default="", compare=False)
 
 
 async def unhurried(work: Callable[[], T], size: int) -> T:
@@ -239,14 +242,16 @@ class ServiceHttp:
         finally:
             await response.aclose()
         is_json, body = await unhurried(partial(_decoded, content), len(content))
-        excerpt = "" if is_json else content[: EXCERPT * 4].decode("utf-8", "replace")
+        start = "" if is_json else content[: PAGE * 4].decode("utf-8", "replace")
+        page = clean(self.redact(start), limit=PAGE, lines=False)
         return Reply(
             status=response.status_code,
             body=body,
-            text=clean(self.redact(excerpt), limit=EXCERPT, lines=False),
+            text=clean(page, limit=EXCERPT, lines=False),
             retry_after_s=_retry_after_s(response.headers),
             is_json=is_json,
             size=len(content),
+            page=page,
         )
 
     def _unsent(self, reason: str) -> NotSentError:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from song_mcp.errors import Charged, UnreadableAnswerError
 from song_mcp.providers import verdict
+from song_mcp.providers.accepted import task_id_in
 from song_mcp.providers.base import Accepted, Account, Submission, account_tag
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
@@ -23,17 +24,19 @@ from song_mcp.providers.replies import (
     DONE,
     ITEMS_CAP,
     as_clips,
+    opened,
     parsed,
     read_clips,
     read_lyrics,
     spoken,
+    to_amount,
     to_message,
     to_object,
     to_text,
     usable_id,
 )
 from song_mcp.providers.transport import Transport
-from song_mcp.providers.verdict import Envelope
+from song_mcp.providers.verdict import Envelope, has_detail
 from song_mcp.songs import (
     SERVICES,
     Clip,
@@ -57,6 +60,7 @@ LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
 MUSIC_MODELS = frozenset(
     {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
 )
+ERROR_KEYS = ("message", "raw_message", "detail")
 BARE_LINKS = ("audio_url", "audio", "url")
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
@@ -169,7 +173,7 @@ class Piapi:
         body = to_object(reply.body)
         task = _task_in(body)
         redaction = Redaction.of(reply.body, self._key, self._http.redact)
-        return _Read(task, redaction, _envelope(body, task, redaction))
+        return _Read(task, redaction, _envelope(reply, task, redaction))
 
 
 @dataclass(frozen=True)
@@ -213,18 +217,35 @@ def _task_in(body: dict[str, Any]) -> dict[str, Any]:
     return body if is_bare else to_object(body.get("data"))
 
 
-def _envelope(body: dict[str, Any], task: dict[str, Any], redaction: Redaction) -> Envelope:
-    message = spoken([body.get("message"), body.get("error")])
-    reason = spoken(task.get("error"))
-    told = [message, reason] if reason not in message else [message]
-    task_id, code = usable_id(task.get("task_id")), to_text(body.get("code"))
+def _envelope(reply: Reply, task: dict[str, Any], redaction: Redaction) -> Envelope:
+    body = to_object(opened(reply.body))
+    message, code = spoken(body), to_text(body.get("code"))
+    is_error = code != "200" if "code" in body else reply.status >= 300  # noqa: PLR2004
+    own_id = usable_id(task.get("task_id"))
+    task_id = own_id or task_id_in(reply.body, reply.sent, is_error=is_error)
     has_form = code.isdecimal() and ("data" in body or bool(message))
+    is_framework = has_detail(reply)
     return Envelope(
         task_id="" if redaction.is_secret(task_id) else task_id,
         code=redaction.code(code),
-        message=redaction.error("; ".join(filter(None, told))),
-        is_service=has_form or bool(task_id),
+        message=redaction.error("; ".join(dict.fromkeys(filter(None, (message, *_why(task)))))),
+        is_service=has_form or is_framework or bool(task_id),
+        is_framework=is_framework,
+        is_unpaid=is_error and _is_unpaid(task),
     )
+
+
+def _why(task: dict[str, Any]) -> list[str]:
+    """Return all that the task's own error says, the reason alone in `raw_message` too (2.6)."""
+    error = task.get("error")
+    told = [error.get(key) for key in ERROR_KEYS] if isinstance(error, dict) else [error]
+    return [spoken(each) for each in told]
+
+
+def _is_unpaid(task: dict[str, Any]) -> bool:
+    """Return whether this task failed and shows no points that were taken."""
+    usage = to_object(to_object(task.get("meta")).get("usage"))
+    return to_text(task.get("status")).casefold() in BROKEN and not to_amount(usage.get("consume"))
 
 
 def _report(task: TaskReply, task_id: str) -> Report:

@@ -5,10 +5,10 @@ accepted is ever called free. An id wins over every status. The code of a known 
 the status that it has, because services send refusals with odd ones. Words do not: an error may
 repeat the user's own. They count only beside a status that accepts nothing, and only if they are
 not in what was sent. What no rule below knows is in doubt. Sources: `docs/providers.md` 2.6, 3.3
-and 4.6.
+and 4.6 to 4.8.
 """
 
-import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from functools import cached_property
 
 from song_mcp.errors import (
     BadKeyError,
+    BlockedError,
     BusyError,
     MisdirectedError,
     NoAnswerError,
@@ -25,20 +26,38 @@ from song_mcp.errors import (
     RefusedError,
     ServiceError,
     StoppedError,
+    TooLargeError,
     UnknownTaskError,
     UnreadableAnswerError,
 )
 from song_mcp.providers import echoes
 from song_mcp.providers.http import DOUBT_ADVICE, Reply
 from song_mcp.providers.redaction import without_named
+from song_mcp.providers.replies import json_in, spoken, to_object, to_text, worded
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.text import quoted
 
 SUCCESS_CODES = frozenset({"", "0", "1", "200", "ok", "success"})
 QUOTA_CODES = frozenset(
     {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
+    | {"insufficient_quota", "insufficient_balance", "token_quota_exhausted"}
 )
-STOPPED_CODES = frozenset({"model_not_found"})
+STOPPED_CODES = frozenset(
+    {"model_not_found", "model_price_error", "paid_upsell"}
+    | {"channel_no_available_key", "channel:no_available_key", "channel:invalid_key"}
+)
+NO_CHANNEL = "get_channel_failed"
+RETRY = "retry"
+"""What the text of NO_CHANNEL has if a channel before was asked (`docs/providers.md` 3.3)."""
+UNSENT_CODES = frozenset(
+    {"read_request_body_failed", "bad_request_body", "build_request_failed", "model_mapping_failed"}
+    | {"get_origin_task_failed", "task_origin_not_exist", "task_not_exist", "channel_not_found"}
+    | {"task_channel_disable", "gen_relay_info_failed", "convert_request_failed"}
+    | {"invalid_api_platform", "sensitive_words_detected", "count_token_failed"}
+    | {"channel:model_mapped_error", "channel:param_override_invalid"}
+    | {"channel:header_override_invalid"}
+)
+"""Where the gateway gives up before it asks its upstream, whatever the status (3.3)."""
 UNKNOWN_TASK_CODES = frozenset({"task_not_exist"})
 PASSED_ON_CODES = frozenset({"fail_to_fetch_task"})
 """The gateway's upstream said no: its status is not about our key."""
@@ -50,14 +69,22 @@ DOUBTFUL_CODES = frozenset(
 """The service lost its own upstream's answer, or something inside broke (code 10000)."""
 DOUBTFUL_WORDS = re.compile(r"time_?d?_?out|internal|duplicate|already")
 """What a code has that may be the second answer to a submission, or one from half-way."""
+DOUBTFUL_TALK = re.compile(
+    r"time[d-]? ?out|unavailable|bad gateway|internal|connection"
+    r"|(?:status|code|http)\D{0,12}5\d\d\b"
+)
+"""What is told of a lost answer by an error without a code of its own, in HTTP 2xx."""
+SAYS_NOTHING = "error"
+"""The code of an error that has none (`docs/providers.md` 3.3, 3.9)."""
 DOUBTFUL_STATUSES = frozenset({408, 409, 425, 499})
 """The statuses below 500 after which a submission may have been accepted all the same."""
 
 QUOTA_TEXTS = (
-    "insufficient credits",
-    "doesn't have enough credits",
-    "quota is not enough",
-    "额度不足",
+    *("insufficient credit", "insufficient balance", "insufficient quota", "insufficient user"),
+    *("doesn't have enough credits", "not enough credits", "credit not enough", "out of credits"),
+    *("quota is not enough", "quota not enough", "exceeded your current quota", "quota exhausted"),
+    *("quota has been exhausted", "quota is used up", "pre-consume quota failed"),
+    *("额度不足", "额度已用", "额度用尽", "额度用完", "额度失败", "余额不足"),
 )
 MAINTENANCE = "service is under maintenance"
 """The whole of what PiAPI says with HTTP 503 of a stopped model (`docs/providers.md` 2.6)."""
@@ -66,7 +93,39 @@ STOPPED_TEXTS = (
     "service stopped",
     "no available channel",
     "无可用渠道",
+    "price not configured",
+    *("unsupported model", "model not found", "model is not available", "model is not supported"),
+    *("model not supported", "模型不存在", "不支持的模型", "模型不可用"),
 )
+GONE = (
+    r"(?:discontinued|deprecated|retired|decommissioned|sunset|removed|shut ?down|taken offline"
+    r"|no longer (?:available|supported|offered))"
+)
+RETIRED = re.compile(
+    r"(?:do not|don't) have access to th(?:is|e) model|(?:switch|upgrade) to (?:suno )?v ?\d"
+    r"|\b(?:models?|versions?|chirp-[\w.-]+|suno-v[\w.-]+|music-[a-z])[\"'`]?"
+    rf"(?: [\w.\"'`/-]+){{0,3}} (?:is|are|was|were|has been|have been)(?: \w+)? {GONE}\b"
+    rf"|\b{GONE} models?\b"
+    r"|(?:模型|版本|chirp-[\w.-]+|suno-v[\w.-]+).{0,20}"
+    r"(?:已下线|已下架|已停用|已停止|已弃用|已淘汰|已关闭|已退役|被下线|不再支持|不再提供|停止服务)"
+)
+"""What services say of a model that exists no more (`docs/providers.md` 4.8)."""
+EDGE_PAGE = re.compile(
+    r"attention required! \| cloudflare|just a moment\.\.\.|sorry, you have been blocked"
+    r"|cf-error-details|_cf_chl_opt|used cloudflare to restrict access|\berror code: 10\d\d"
+)
+"""What only Cloudflare's own pages of a request that it did not pass on have (4.8)."""
+KEY_STATES: Mapping[str, tuple[str, ...]] = {
+    ": it has expired": ("令牌已过期", "token has expired", "token expired", "key has expired"),
+    ": it is disabled": (
+        *("令牌状态不可用", "令牌已被禁用", "令牌已禁用"),
+        *("token is disabled", "token has been disabled", "key is disabled"),
+    ),
+    ": its account is blocked": ("用户已被封禁", "user has been banned", "user is banned"),
+    " from this network": ("ip 不在令牌允许",),
+    " for this model": ("令牌无权访问模型", "token has no access to model"),
+}
+"""What is wrong with a key that is right (`docs/providers.md` 3.3)."""
 PLAN_LIMIT = re.compile(r"active task count \d+ has reached the plan limit")
 UNKNOWN_TASK = re.compile(r"\b(?:no such task|(?:task|record)[ _](?:does )?not[ _](?:found|exist))")
 
@@ -76,11 +135,13 @@ REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
     402: OutOfCreditsError,
     403: BadKeyError,
     404: RefusedError,
+    410: StoppedError,
+    413: TooLargeError,
     422: RefusedError,
 }
 RAW = re.compile(r"[<>{}\[\]]|\"\s*[:,]")
 """What plain words do not have, but web pages and pieces of JSON do."""
-WRAPPED_LEVELS = 3
+WRAPPED_LEVELS = 4
 """How often an error may be wrapped as JSON inside a message."""
 
 
@@ -88,9 +149,11 @@ WRAPPED_LEVELS = 3
 class Envelope:
     """What the rules need to know of a reply, as its adapter read it.
 
-    `task_id` is a usable id or ""; `code` and `message` are the service's own, redacted.
-    `is_service` tells whether the reply has the form of the service's replies at all, and
-    `is_gate` whether it is from the gate, which requests pass before anything takes submissions.
+    `task_id` is the id of a task that was made, or ""; `code` and `message` are the service's own,
+    redacted. `is_service` tells whether the reply has the form of the service's replies at all,
+    `is_gate` whether it is from the gate, which requests pass before anything takes submissions,
+    and `is_framework` whether it is the web framework's own `{"detail": ...}`. `is_unpaid` tells
+    whether the answer refuses with a task that failed and shows no points that were taken.
     """
 
     task_id: str = ""
@@ -98,6 +161,14 @@ class Envelope:
     message: str = ""
     is_service: bool = False
     is_gate: bool = False
+    is_framework: bool = False
+    is_unpaid: bool = False
+
+
+def has_detail(reply: Reply) -> bool:
+    """Return whether a reply is the error of a web framework: `{"detail": ...}` (4.8)."""
+    body = to_object(reply.body)
+    return reply.status >= 400 and "detail" in body and "code" not in body  # noqa: PLR2004
 
 
 def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
@@ -106,9 +177,9 @@ def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
     Raises RefusedError or one of its kind if nothing was charged, and NoAnswerError or
     UnreadableAnswerError if the service may have accepted the submission all the same.
     """
-    if envelope.is_service and envelope.task_id:
-        return envelope.task_id
     case = _Case(reply, envelope)
+    if envelope.task_id and not _unpaid(case):
+        return envelope.task_id
     kind = _first(SUBMISSION_RULES, case) or case.doubt
     raise _error(kind, SUBMISSION_TEXTS, service, reply, envelope)
 
@@ -206,6 +277,10 @@ class _Case:
         told = [*(self.codes & codes), *(text for text in texts if text in self.words)]
         return not self.is_doubtful and any(not self.is_echo(each) for each in told)
 
+    def tells(self, texts: tuple[str, ...]) -> bool:
+        """Return whether the service's own words have one of these texts."""
+        return any(text in self.words and not self.is_echo(text) for text in texts)
+
     def is_echo(self, words: str) -> bool:
         """Return whether these words may be the user's own."""
         return echoes.folded(words) in self._sent
@@ -216,10 +291,28 @@ class _Case:
 
     @property
     def repeats_what_was_sent(self) -> bool:
-        return echoes.repeats(self.words, self.reply.sent)
+        return echoes.repeats(self.words, self._wish)
+
+    @cached_property
+    def _wish(self) -> object:
+        """What was sent, without the names and settings that are not the user's words."""
+        return echoes.wish_in(self.reply.sent)
+
+    @property
+    def tells_of_a_retired_model(self) -> bool:
+        """Whether it says that the model exists no more, and not in words of the user's."""
+        found = RETIRED.finditer(self.words)
+        return any(
+            not self.is_echo(each[0]) and not echoes.repeats(each[0], self._wish) for each in found
+        )
 
 
 Rule = Callable[[_Case], type[ServiceError | NotFoundError] | None]
+
+
+def _unpaid(case: _Case) -> type[ServiceError] | None:
+    """Know PiAPI's refusal for want of money, the one refusal with the id of a task (2.6)."""
+    return OutOfCreditsError if case.envelope.is_unpaid and case.tells(QUOTA_TEXTS) else None
 
 
 def _known_refusal(case: _Case) -> type[ServiceError] | None:
@@ -230,6 +323,8 @@ def _known_refusal(case: _Case) -> type[ServiceError] | None:
         return OutOfCreditsError
     if case.says(STOPPED_CODES, STOPPED_TEXTS) or _is_under_maintenance(case):
         return StoppedError
+    if _is_retired(case) or _has_no_channel(case):
+        return StoppedError
     limits = tuple(PLAN_LIMIT.findall(case.words))
     return PlanLimitError if case.says(frozenset(), limits) else None
 
@@ -238,6 +333,51 @@ def _is_under_maintenance(case: _Case) -> bool:
     """Know the one documented refusal that is a doubtful status and a sentence, and no more."""
     is_all = case.words.strip().rstrip(".!") == MAINTENANCE
     return is_all and case.status == 503 and not case.is_echo(MAINTENANCE)  # noqa: PLR2004
+
+
+def _is_retired(case: _Case) -> bool:
+    """Know a model that exists no more by what is said of it, whatever the status (4.8).
+
+    Beside a doubtful status that must be said in the service's own form, without a word of the
+    user's, and no code may leave a doubt.
+    """
+    if not case.tells_of_a_retired_model:
+        return False
+    is_success = case.is_2xx and not case.is_error_code
+    is_own = case.envelope.is_service and not case.has_doubtful_code
+    return not case.is_doubtful or (is_own and not is_success and not case.repeats_what_was_sent)
+
+
+def _has_no_channel(case: _Case) -> bool:
+    """Know that no channel was left, unless another one was asked before."""
+    is_named = case.envelope.is_service and case.code == NO_CHANNEL
+    return is_named and RETRY not in case.words
+
+
+def _unsent(case: _Case) -> type[ServiceError] | None:
+    """Know by its code that the gateway never asked its upstream."""
+    return RefusedError if case.envelope.is_service and case.code in UNSENT_CODES else None
+
+
+def _too_large(case: _Case) -> type[ServiceError] | None:
+    """HTTP 413 from whomever: what is too large was not taken, and so not passed on."""
+    return TooLargeError if case.status == 413 and not case.has_doubtful_code else None  # noqa: PLR2004
+
+
+def _unprocessable(case: _Case) -> type[ServiceError] | None:
+    """HTTP 422 with JSON of any form: the fields were refused before anything was done."""
+    is_checked = case.reply.status == 422 and case.reply.is_json  # noqa: PLR2004
+    return RefusedError if is_checked and not case.has_doubtful_code else None
+
+
+def _blocked(case: _Case) -> type[ServiceError] | None:
+    """Know Cloudflare's own refusal: the request was not passed on to the service (4.8)."""
+    status = case.reply.status
+    if to_object(case.reply.body).get("cloudflare_error") is True:
+        is_refusal = 400 <= status < 500 and status not in DOUBTFUL_STATUSES  # noqa: PLR2004
+        return BlockedError if is_refusal else None
+    mark = EDGE_PAGE.search(case.reply.page.casefold()) if status == 403 else None  # noqa: PLR2004
+    return BlockedError if mark and not case.is_echo(mark[0]) else None
 
 
 def _redirected(case: _Case) -> type[ServiceError] | None:
@@ -268,6 +408,8 @@ def _refused(case: _Case) -> type[ServiceError] | None:
         return RefusedError if by_status else None
     if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
         return StoppedError  # nothing about the request is wrong: later it may pass
+    if case.is_2xx and case.code == SAYS_NOTHING and DOUBTFUL_TALK.search(case.words):
+        return None
     is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
     return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
 
@@ -275,16 +417,25 @@ def _refused(case: _Case) -> type[ServiceError] | None:
 def _unknown(case: _Case) -> type[NotFoundError] | None:
     """A look at one task that the service does not know (`docs/providers.md` 2.6, 3.3).
 
-    Only the id can be wrong in such a look, so 400 and 404 mean the same.
+    Only the id can be wrong in such a look, so 400, 404 and 410 mean the same. But the gate and a
+    web framework know paths and no tasks: of theirs only the words count.
     """
-    if not case.is_of_one_task or not case.envelope.is_service:
+    envelope = case.envelope
+    if not case.is_of_one_task or not envelope.is_service:
         return None
     is_named = case.codes & UNKNOWN_TASK_CODES or UNKNOWN_TASK.search(case.words)
-    return UnknownTaskError if is_named or case.status in {400, 404} else None
+    is_of_tasks = not (envelope.is_gate or envelope.is_framework)
+    is_missing = is_of_tasks and case.status in {400, 404, 410}
+    return UnknownTaskError if is_named or is_missing else None
 
 
-SUBMISSION_RULES: tuple[Rule, ...] = (_known_refusal, _redirected, _too_many, _refused)
-LOOK_RULES: tuple[Rule, ...] = (_known_refusal, _unknown, _redirected, _too_many, _refused)
+SUBMISSION_RULES: tuple[Rule, ...] = (
+    *(_unpaid, _known_refusal, _too_large, _unsent, _redirected, _too_many),
+    *(_unprocessable, _blocked, _refused),
+)
+LOOK_RULES: tuple[Rule, ...] = (
+    *(_known_refusal, _unknown, _redirected, _too_many, _blocked, _refused),
+)
 
 
 def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFoundError] | None:
@@ -294,36 +445,25 @@ def _first(rules: tuple[Rule, ...], case: _Case) -> type[ServiceError | NotFound
 def _unwrapped(code: str, message: str, depth: int = WRAPPED_LEVELS) -> Iterator[tuple[str, str]]:
     """Yield code and text of an error, and of the errors that its message holds as JSON."""
     yield _code(code), message
-    inner = _object_in(message) if depth else None
+    inner = json_in(message)[1] if depth else None
     if inner is None:
         return
-    for value in (inner, inner.get("error")):
-        if isinstance(value, dict):
-            yield from _unwrapped(_str(value.get("code")), _str(value.get("message")), depth - 1)
+    for value in (inner, to_object(inner).get("error"), to_object(inner).get("detail")):
+        if isinstance(value, dict | list):
+            own = to_text(to_object(value).get("code"))
+            yield from _unwrapped(own, spoken(value), depth - 1)
 
 
 def _code(code: str) -> str:
     return code.strip().casefold().removeprefix("local:")
 
 
-def _object_in(message: str) -> dict[str, object] | None:
-    try:
-        inner = json.loads(message[message.index("{") : message.rindex("}") + 1])
-    except (ValueError, RecursionError):
-        return None
-    return inner if isinstance(inner, dict) else None
-
-
-def _str(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
 # The messages ---------------------------------------------------------------------------------
 
 SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
-    BadKeyError: "{label} does not accept the key{said}. Nothing was charged. Check {key}.",
+    BadKeyError: "{label} does not accept the key{state}{said}. Nothing was charged. Check {key}.",
     OutOfCreditsError: "The account or key at {label} has no credits left{said}. Nothing was "
-    "charged. Top up {shop}, then ask again.",
+    "charged. Top up {shop}, or raise the key's own quota, then ask again.",
     PlanLimitError: "{label} makes no more songs at the same time on this plan{said}. Nothing was "
     "charged. Wait until a running song is done (list_songs shows them), then ask again.",
     BusyError: "{label} is rate-limiting requests{said}. Nothing was charged. Ask again {later}.",
@@ -331,19 +471,23 @@ SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
     "charged. Try another model, or ask again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. Nothing was charged. Check {base_url}.",
+    BlockedError: "Cloudflare, which stands in front of {label}, did not let the request through "
+    "(HTTP {status}). Nothing was charged. Ask again later or from another network.",
+    TooLargeError: "{label} does not take a request of this size{said}. Nothing was charged. "
+    "Shorten the lyrics or the description, then ask again.",
     RefusedError: "{label} refused the request{said}. Nothing was charged. Change the request, "
     "then ask again.",
     NoAnswerError: f"{{label}} failed while it took the request{{said}}. {DOUBT_ADVICE}",
-    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
+    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}{heard}). "
     f"{DOUBT_ADVICE}",
 }
 UNKNOWN_TASK_TEXT = (
     "{label} knows no task {task}{said}. Check the id; tasks of another account cannot be seen."
 )
 LOOK_TEXTS: Mapping[type[Exception], str] = {
-    BadKeyError: "{label} does not accept the key{said}. {unharmed} Check {key}.",
+    BadKeyError: "{label} does not accept the key{state}{said}. {unharmed} Check {key}.",
     OutOfCreditsError: "{label} could not check {subject}: the account or key has no credits "
-    "left{said}. {unharmed} Top up {shop}.",
+    "left{said}. {unharmed} Top up {shop}, or raise the key's own quota.",
     PlanLimitError: "{label} could not check {subject}: the plan's limit is reached{said}. "
     "{unharmed} Ask again later.",
     BusyError: "{label} is rate-limiting requests{said}. {unharmed} Ask again {later}.",
@@ -351,9 +495,12 @@ LOOK_TEXTS: Mapping[type[Exception], str] = {
     "again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. {unharmed} Check {base_url}.",
+    BlockedError: "Cloudflare, which stands in front of {label}, did not let the request through "
+    "(HTTP {status}). {unharmed} Ask again later or from another network.",
+    TooLargeError: "{label} does not take a request of this size{said}. {unharmed}",
     RefusedError: "{label} refused to check {subject}{said}. {unharmed} Ask again later.",
     NoAnswerError: "{label} failed to answer{said}. {unharmed} Ask again later.",
-    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}). "
+    UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}{heard}). "
     "{unharmed} Ask again later, and check {base_url} if this stays.",
     UnknownTaskError: UNKNOWN_TASK_TEXT,
 }
@@ -375,7 +522,9 @@ def _error(
         shop=known.shop,
         status=reply.status,
         said=_said(envelope, reply, [f"HTTP {reply.status}"] * (kind is NoAnswerError)),
+        state=_state(_Case(reply, envelope)),
         what=_what(envelope, reply),
+        heard=f", it said {quoted(words)}" if (words := worded(envelope.message)) else "",
         later=_later(reply.retry_after_s),
         task=quoted(task_id),
         subject="the task" if task_id else "anything",
@@ -390,10 +539,14 @@ def _error(
 
 def _said(envelope: Envelope, reply: Reply, before: list[str]) -> str:
     """Quote the innermost words of the service, or else its code or the start of the body."""
-    texts = [text for _, text in _unwrapped(envelope.code, envelope.message) if text.strip()]
-    words = texts[-1] if texts else envelope.code or _plain_words(reply)
+    words = worded(envelope.message) or envelope.code or _plain_words(reply)
     parts = [*before, f"it said {quoted(words)}"] if words else before
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _state(case: _Case) -> str:
+    """Say what is wrong with a key, if that is told."""
+    return next((state for state, texts in KEY_STATES.items() if case.tells(texts)), "")
 
 
 def _what(envelope: Envelope, reply: Reply) -> str:
@@ -415,7 +568,7 @@ def _plain_words(reply: Reply) -> str:
 
 
 def _later(retry_after_s: float | None) -> str:
-    return "in a minute" if retry_after_s is None else f"in {max(1.0, retry_after_s):.0f} s"
+    return "in a minute" if retry_after_s is None else f"in {max(1, math.ceil(retry_after_s))} s"
 
 
 def _unharmed(task_id: str) -> str:
