@@ -131,7 +131,7 @@ class Service:
     whether the clip's id is enough, without the task that made it. `extends_any_model` tells
     whether clips of models that are not in `models` can be extended as well. `extends` tells
     whether the service extends clips at all. `sings_given_alone` tells whether an extension without
-    lyrics is instrumental.
+    lyrics is instrumental. `clips_a_task` is how many clips a song or an extension has as a rule.
     """
 
     name: ServiceName
@@ -153,6 +153,7 @@ class Service:
     extends_any_model: bool = False
     extends: bool = True
     sings_given_alone: bool = False
+    clips_a_task: int = 2  # `docs/providers.md` 1.5, 3.4
 
     @property
     def default_model(self) -> Model:
@@ -503,6 +504,11 @@ class Lyrics:
     others: tuple["Lyrics", ...] = ()
 
     @property
+    def length(self) -> int:
+        """How many characters all drafts have together."""
+        return sum(len(draft.text) for draft in (self, *self.others))
+
+    @property
     def is_whole(self) -> bool:
         """Whether every draft that the service makes is there; if not, a later look may tell it."""
         return all(draft.text for draft in (self, *self.others))
@@ -517,7 +523,9 @@ class Clip:
     the `remark` on one that has audio all the same. `title` is what the user asked for, else the
     service's own; `service_title` is always the service's. `made_with` is what the service calls
     the model. `file` and `cover` are paths in the library, None if it does not hold them;
-    `save_error` then says why.
+    `save_error` then says why. `earlier_urls` are links that the service gave before, newest first.
+    `is_late` tells that the clip was not known when its task ended, `is_being_saved` that a process
+    tries to save it. `next_try_at` is when the next try is made unasked, None if none is.
     """
 
     clip_id: str
@@ -536,6 +544,10 @@ class Clip:
     cover: Path | None = None
     mime_type: str = ""
     save_error: str = ""
+    earlier_urls: tuple[str, ...] = ()
+    is_late: bool = False
+    is_being_saved: bool = False
+    next_try_at: datetime | None = None
 
     @property
     def public_id(self) -> str:
@@ -603,7 +615,8 @@ class Task:
     just before the task was sent, if the service tells it. `cost_units` is in the gateway's own
     unit. `linked_to` is the task in doubt that this one was submitted again for. `unfollowed_at` is
     when somebody asked to have it polled no more. `followed_by` is the mark of the account at the
-    service that looks at it.
+    service that looks at it. `ended_at` is when this machine learned of the end. `is_unknown` tells
+    that the service, which accepted the task, said the last time that it does not know it.
     """
 
     local_id: str
@@ -630,6 +643,8 @@ class Task:
     linked_to: str = ""
     unfollowed_at: datetime | None = None
     followed_by: str = ""
+    ended_at: datetime | None = None
+    is_unknown: bool = False
 
     @property
     def public_id(self) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from song_mcp.errors import Charged, InvalidRequestError, LimitReachedError
 from song_mcp.journal import Journal, NewTask, SaveClaim
+from song_mcp.journal.values import SavesDue
 from song_mcp.songs import Clip, Report, ServiceStatus, Task
 from tests.manual_clock import START, ManualClock
 
@@ -491,27 +492,87 @@ async def finished(
 
 
 async def saves(
-    journal: Journal, owner: str = "me", local_id: str = "", dead: Sequence[str] = ()
+    journal: Journal,
+    owner: str = "me",
+    local_id: str = "",
+    dead: Sequence[str] = (),
+    due: SavesDue = "planned",
 ) -> list[str]:
-    claim = SaveClaim(local_id, owner, 3, dead, "Ended too often.")
+    claim = SaveClaim(local_id, owner, 3, dead, "Ended too often.", due)
     return [clip.clip_id for _, clip in await journal.claim_saves(claim)]
 
 
-async def test_a_claimed_clip_is_due_again_after_one_and_four_minutes_and_then_never(
+async def failed_try(journal: Journal, local_id: str) -> None:
+    await journal.save_clip(local_id, replace(CLIP, save_error="The link is dead."))
+
+
+async def test_a_try_that_failed_is_followed_by_six_more_within_six_hours_of_the_first(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal)
+    assert await saves(journal) == ["c1"]
+    for due_s in (2.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0):
+        await failed_try(journal, local_id)
+        assert await journal.next_save_s(3) == pytest.approx(due_s - clock.elapsed_s)
+        clock.elapsed_s = due_s - 0.5
+        assert await saves(journal) == []
+        clock.elapsed_s = due_s
+        assert await saves(journal) == ["c1"]
+    await failed_try(journal, local_id)
+    clock.elapsed_s += 30 * DAY_S
+    assert await saves(journal) == [], "seven tries and no more"
+
+
+async def test_what_became_due_while_the_machine_slept_is_tried_once(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal)
+    await saves(journal)
+    await failed_try(journal, local_id)
+    clock.elapsed_s += 2 * HOUR_S
+    assert await saves(journal) == ["c1"]
+    await failed_try(journal, local_id)
+    assert await journal.next_save_s(3) == pytest.approx(4 * HOUR_S)
+
+
+async def test_a_clip_that_somebody_asks_for_is_tried_at_once_but_not_within_20_s_of_the_last_try(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal)
+    await saves(journal)
+    clock.elapsed_s += 30.0
+    assert await saves(journal, "other", due="asked") == [], "it is being tried"
+    await failed_try(journal, local_id)
+    clock.elapsed_s += 19.0
+    assert await saves(journal, due="asked") == [], "the planned one is due at 60 s"
+    clock.elapsed_s += 1.0
+    assert await saves(journal, due="new") == []
+    assert await saves(journal, due="asked") == ["c1"]
+    assert await saves(journal, "other", due="asked") == []
+
+
+async def test_a_try_from_before_the_clock_was_set_back_delays_none(
+    journal: Journal, clock: ManualClock
+) -> None:
+    local_id = await finished(journal)
+    await saves(journal)
+    await failed_try(journal, local_id)
+    clock.jumped_s = -DAY_S
+    assert await saves(journal) == ["c1"]
+
+
+async def test_a_try_whose_end_was_never_written_is_made_again_after_ten_minutes(
     journal: Journal, clock: ManualClock
 ) -> None:
     await finished(journal)
-    assert await saves(journal) == ["c1"]
-    for wait_s in (60.0, 240.0):
-        clock.elapsed_s += wait_s - 1.0
-        assert await saves(journal) == []
-        clock.elapsed_s += 1.0
-        assert await saves(journal) == ["c1"]
-    clock.elapsed_s += DAY_S
-    assert await saves(journal) == [], "three tries and no more"
+    await saves(journal)
+    clock.elapsed_s += 599.0
+    assert await saves(journal, "other") == []
+    clock.elapsed_s += 1.0
+    assert await saves(journal, "other") == ["c1"]
 
 
-async def test_only_finished_clips_with_audio_of_ended_tasks_are_claimed(
+async def test_finished_clips_with_audio_are_claimed_whether_their_task_has_ended_or_not(
     journal: Journal,
 ) -> None:
     clips = [
@@ -523,7 +584,7 @@ async def test_only_finished_clips_with_audio_of_ended_tasks_are_claimed(
     running = await accepted(journal, NEW, "t2")
     early = Clip("early", "completed", audio_url="https://x/d.mp3")
     await journal.record(running, report("processing", "t2", clips=(early,)))
-    assert await saves(journal) == ["good"]
+    assert sorted(await saves(journal)) == ["early", "good"]
 
 
 async def test_the_clips_of_one_task_can_be_claimed_alone(journal: Journal) -> None:
@@ -586,7 +647,7 @@ async def test_a_try_that_failed_is_not_taken_over_from_a_process_that_died_late
     await journal.save_clip(local_id, replace(CLIP, save_error="The link is dead."))
     assert await journal.savers() == []
     assert await saves(journal, "second", dead=["first"]) == []
-    clock.elapsed_s += 60.0
+    clock.elapsed_s += 2.0
     assert await saves(journal, "second", dead=["first"]) == ["c1"]
 
 
@@ -610,7 +671,7 @@ async def test_what_is_saved_has_no_saver_and_is_not_claimed(
     await saves(journal)
     task = (await found(journal, local_id))[0]
     await journal.save_clip(local_id, replace(task.clips[0], file=Path("a.mp3")))
-    clock.elapsed_s += 60.0
+    clock.elapsed_s += 600.0
     assert await saves(journal) == ["c2"]
     await journal.save_clip(local_id, replace(task.clips[1], file=Path("b.mp3")))
     assert await journal.savers() == []

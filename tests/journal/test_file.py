@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from song_mcp.errors import JournalError, UnconfirmedError
-from song_mcp.journal import Journal, News, NewTask, file
+from song_mcp.journal import Journal, News, NewTask, SaveClaim, file
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
+    AFTER_THE_END,
     DRAFTS,
     FIRST,
     FOLLOWERS,
@@ -106,7 +107,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 10, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 11, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -163,6 +164,32 @@ async def test_what_was_made_before_takes_were_told_is_no_other_take(journal: Jo
     assert not first.joined
     assert (await journal.prepare(new, join=True)).task == first.task
     assert await titles(journal) == ["Ended", "Open", "Quay"]
+
+
+async def test_an_older_file_tries_unsaved_clips_as_long_as_it_would_have(journal: Journal) -> None:
+    with made_before(AFTER_THE_END, journal.path) as db:
+        db.executescript(
+            """
+            UPDATE tasks SET ended_at = 1795340060 WHERE local_id = 'local-1';
+            INSERT INTO clips (local_id, clip_id, position, status, audio_url, save_tries,
+                save_after, save_owner, save_error)
+            VALUES
+            ('local-1', 'new', 1, 'completed', 'https://x/1', 0, 0, '', ''),
+            ('local-1', 'tried', 2, 'completed', 'https://x/2', 2, 1795340900, '', 'Gone.'),
+            ('local-1', 'held', 3, 'completed', 'https://x/3', 1, 1795340300, 'dead', ''),
+            ('local-1', 'over', 4, 'completed', 'https://x/4', 5, 1795340100, '', 'Gone.'),
+            ('local-1', 'killer', 5, 'completed', 'https://x/5', 5, 1795340100, '',
+                'song-mcp was ended each time while it was saving this clip.');
+            """
+        )
+    claim = SaveClaim("", "me", 5, ["dead"], "Ended too often.")
+    claimed = [clip.clip_id for _, clip in await journal.claim_saves(claim)]
+    assert claimed == ["new", "tried", "held"]
+    asked = replace(claim, due="asked")
+    assert [clip.clip_id for _, clip in await journal.claim_saves(asked)] == ["over"]
+    (ended,) = (await journal.search("Ended", 9)).tasks
+    assert ended.clip("tried") is not None
+    assert not ended.is_unknown
 
 
 async def test_an_older_file_follows_tasks_with_the_account_that_paid(

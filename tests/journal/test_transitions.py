@@ -114,6 +114,14 @@ def record(status: ServiceStatus) -> Write:
     return write
 
 
+async def lose(journal: Journal, task: Task) -> None:
+    """Have the service say that it does not know the task, two hours after it first said so."""
+    await journal.record_unknown(task.local_id, "Unknown.")
+    with closing(sqlite3.connect(journal.path)) as db, db:
+        db.execute("UPDATE tasks SET unknown_from_s = unknown_from_s - 7200")
+    await journal.record_unknown(task.local_id, "Unknown.")
+
+
 def merge(status: ServiceStatus) -> Write:
     async def write(journal: Journal, task: Task) -> None:
         found = await journal.adopt("piapi", "", told(status, "t2"))
@@ -131,12 +139,14 @@ WRITES = [
     Written("abandon", "abandon", "abandoned", abandon),
     Written("submit_again", "abandon", "abandoned", submit_again),
     *(Written(f"record {each}", "report", each, record(each)) for each in STATED),
+    Written("record_unknown", "lose", "failed", lose),
     *(Written(f"merge {each}", "merge", each, merge(each)) for each in STATED),
 ]
 
 
 def test_every_event_and_each_of_its_targets_is_written_here() -> None:
     written = {(each.event, each.target) for each in WRITES}
+    written.add(("recover", "completed"))  # only a task that was lost: see below
     assert written == {(event, to) for event in TRANSITIONS for to in TRANSITIONS[event].targets}
     assert set(TRANSITIONS) == set(get_args(Event))
 
@@ -164,8 +174,21 @@ def row(journal: Journal, task: Task) -> dict[str, object]:
     return {name: found[name] for name in found.keys() if name != "looked_at"}  # noqa: SIM118 - a row's
 
 
-def test_what_has_ended_at_its_service_or_was_refused_is_never_moved() -> None:
-    sources = {source for each in TRANSITIONS.values() for source in each.sources}
+async def test_what_its_service_had_not_known_is_completed_when_the_service_says_so(
+    journal: Journal,
+) -> None:
+    task = await task_in(journal, "pending")
+    await lose(journal, task)
+    assert (row(journal, task)["status"], row(journal, task)["charged"]) == ("failed", "unknown")
+    await journal.record(task.local_id, told("processing"))
+    assert row(journal, task)["status"] == "failed", "what has ended is never open again"
+    await journal.record(task.local_id, told("completed"))
+    assert row(journal, task)["status"] == "completed"
+
+
+def test_what_has_ended_at_its_service_or_was_refused_is_never_moved_but_what_was_lost() -> None:
+    ways = {event: each for event, each in TRANSITIONS.items() if event != "recover"}
+    sources = {source for each in ways.values() for source in each.sources}
     assert sources == set(get_args(Status)) - set(ENDS)
 
 

@@ -150,17 +150,7 @@ async def test_why_a_clip_is_not_saved_is_told_until_it_is(shop: Shop) -> None:
     (clip,) = (await shop.now(task)).clips
     assert clip.file is not None
     assert clip.save_error == ""
-    assert shop.web.asked_at == [0.0, 60.0], "rounds are made every 20 s, the next try in 60"
-
-
-async def test_a_clip_is_tried_five_times(shop: Shop) -> None:
-    shop.web.error = LibraryError("The link is dead.")
-    await shop.finished("c1")
-    async with shop.rounds():
-        for _ in range(7):
-            shop.clock.elapsed_s += DAY_S
-            await shop.clock.run(20.0)
-    assert len(shop.web.asked_at) == 5
+    assert shop.web.asked_at == [0.0, 20.0], "rounds are made every 20 s"
 
 
 async def test_what_failed_or_is_saved_is_not_tried_because_somebody_asks(shop: Shop) -> None:

@@ -15,6 +15,7 @@ are the points at which a test may end the process.
     transitions  the state machine of a task
     writes       every statement that changes something
     claims       joining, the daily limit, and which process does what is due
+    merging      what a report's clips mean for those known
     rows         reading tasks and clips
     lookup       which clips and tasks a name can mean
     balance      what else was spent since a task's balance was read
@@ -27,7 +28,7 @@ are the points at which a test may end the process.
 """
 
 from song_mcp.journal import failpoints
-from song_mcp.journal.claims import POLLED_FOR_S
+from song_mcp.journal.claims import POLLED_FOR_S, UNKNOWN_FOR_S
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.lookup import LAST
 from song_mcp.journal.store import Journal, unpaid
@@ -50,6 +51,7 @@ from song_mcp.journal.values import (
 __all__ = [
     "LAST",
     "POLLED_FOR_S",
+    "UNKNOWN_FOR_S",
     "Change",
     "Journal",
     "Liveness",

@@ -13,6 +13,7 @@ from typing import cast
 
 from song_mcp.errors import InvalidRequestError, LimitReachedError, UnconfirmedError
 from song_mcp.journal import rows, writes
+from song_mcp.journal.rows import NEVER
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import (
     Looker,
@@ -24,7 +25,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     Spending,
 )
-from song_mcp.songs import Report, Task
+from song_mcp.songs import Clip, Report, Task
 
 DAY_S = 24 * 3600.0
 POLLED_FOR_S = 3600.0
@@ -36,18 +37,29 @@ UNBORN_S = 5.0
 ABSENT_S = 30.0
 """How many seconds a look must be overdue before another account of the service tries to make it.
 A process of the task's own account would have made it by then."""
-FIRST_RETRY_S = 60.0
-"""The seconds from the first try to save a clip to the second one; each later wait is four times as
-long."""
+UNKNOWN_FOR_S = 7200.0
+"""For how many seconds a service must say that it does not know a task, and nothing else, before
+the task counts as failed. It is polled for so much longer meanwhile."""
+RETRIES_S = (2.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0)
+"""How long after the first try to save a clip the next ones are due, in seconds."""
+LONGEST_SAVE_S = 600.0
+"""The seconds after which a try of a living process counts as lost: its end was not written."""
+REST_S = 20.0
+"""The seconds that are left, at least, between two tries or looks that somebody asks for."""
 
 JOINABLE = """
 SELECT * FROM tasks WHERE fingerprint = :fingerprint AND (
     status IN ('submitting', 'pending', 'processing', 'in_doubt')
-    OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since)
+    OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since
+        AND NOT (status = 'failed' AND unknown_from_s IS NOT NULL))
 ) AND (NOT :another_take OR another_take AND told_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))
 ) ORDER BY account = :account DESC, place DESC LIMIT 1
 """
+LOST = (
+    "fingerprint = ? AND status = 'failed' AND unknown_from_s IS NOT NULL AND ended_at > ? "
+    "ORDER BY place DESC LIMIT 1"
+)
 DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY place DESC LIMIT 1"
 UNTOLD_TAKES = """
 WITH asked AS (SELECT value FROM json_each(?))
@@ -61,7 +73,8 @@ PAID_SINCE = (
 POLLED = (
     "status IN ('pending', 'processing') AND task_id != '' AND service = :service "
     "AND unfollowed_at IS NULL "
-    "AND (next_look_at <= created_at + :polled_for OR created_at > :now - :polled_for)"
+    "AND (next_look_at <= created_at + :polled_for OR created_at > :now - :polled_for OR "
+    "unknown_from_s IS NOT NULL AND created_at > :now - :polled_for - :unknown_for)"
 )
 PLANNED = "CASE WHEN next_look_at > :far THEN 0 ELSE next_look_at END"
 DUE_AT = (
@@ -73,14 +86,21 @@ DUE = (
     "ORDER BY followed_by != :account, next_look_at, rowid LIMIT :limit"
 )
 NEXT_LOOK = f"SELECT min({DUE_AT}) FROM tasks WHERE {POLLED}"  # noqa: S608 - constants  # nosec B608
-DUE_SAVES = """
-SELECT clips.local_id, clips.clip_id, clips.save_tries FROM clips
-JOIN tasks ON tasks.local_id = clips.local_id
-WHERE :local_id IN (clips.local_id, '') AND tasks.status IN ('completed', 'failed')
-    AND clips.status = 'completed' AND clips.file = '' AND clips.audio_url != ''
-    AND clips.save_tries < :tries
-    AND (clips.save_after <= :now OR clips.save_owner IN (SELECT value FROM json_each(:dead)))
+UNSAVED = """
+clips.status = 'completed' AND clips.file = '' AND clips.audio_url != ''
+    AND (clips.save_tries < :tries OR clips.clip_id = :clip_id) AND :clip_id IN (clips.clip_id, '')
 """
+DUE_SAVE = """
+:local_id IN (local_id, '') AND (
+    save_owner IN (SELECT value FROM json_each(:dead))
+    OR save_tried = 0
+    OR :due != 'new' AND save_after <= :now
+    OR :due != 'new' AND save_owner = '' AND save_tried > :now
+    OR :due = 'asked' AND save_owner = '' AND save_tried <= :rested
+)
+"""
+DUE_SAVES = f"SELECT local_id, clip_id FROM clips WHERE {UNSAVED} AND {DUE_SAVE}"  # noqa: S608 - constants  # nosec B608
+NEXT_SAVE = f"SELECT min(save_after) FROM clips WHERE {UNSAVED}"  # noqa: S608 - constants  # nosec B608
 UNCONFIRMED = (
     "SELECT kept_as, tasks, clips, partly, unread FROM salvages WHERE confirmed_at IS NULL "
     "ORDER BY made_at LIMIT 1"
@@ -111,7 +131,8 @@ def joined_or_written(
         return Prepared(task, joined=True, is_of_another=is_of_another)
     if new.another_take:
         _check_doubts(db, new)
-    return Prepared(written(db, new, now, daily_limit), joined=False)
+    lost = next(iter(rows.tasks_where(db, LOST, (new.fingerprint, now - DAY_S))), None)
+    return Prepared(written(db, new, now, daily_limit), joined=False, lost=lost)
 
 
 def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int | None) -> Task:
@@ -193,7 +214,7 @@ def check_limit(db: sqlite3.Connection, daily_limit: int | None, now: float) -> 
 def record(
     db: sqlite3.Connection, local_id: str, report: Report | None, stamp: float, account: str = ""
 ) -> Recorded:
-    """Record a report of a task that its service still works on; an ended one stays as it is.
+    """Record a report of a task; of one that has ended only what makes it better.
 
     Without a report only the task is returned. `stamp` is the time of the look, or of the
     submission if its answer holds the report. The `account` that looked ("": the task's own one)
@@ -208,6 +229,19 @@ def record(
     task = rows.task(db, local_id)
     was_open = before["status"] in AT_SERVICE
     return Recorded(task, ended_now=was_open and not task.is_open)
+
+
+def record_unknown(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> Recorded:
+    """Record that the service says that it does not know a task; an ended one stays as it is.
+
+    If it has said so for two hours, the task fails with `error`.
+    """
+    before = rows.task_row(db, local_id)
+    if before["status"] in AT_SERVICE:
+        writes.unknown(db, before, UNKNOWN_FOR_S, error, stamp)
+        writes.looked(db, local_id, stamp)
+    task = rows.task(db, local_id)
+    return Recorded(task, ended_now=before["status"] in AT_SERVICE and not task.is_open)
 
 
 def claim_looks(
@@ -240,21 +274,40 @@ def next_look_at(db: sqlite3.Connection, who: Looker, now: float) -> float | Non
 
 
 def _who_looks(who: Looker, now: float) -> dict[str, object]:
-    times = {"now": now, "polled_for": POLLED_FOR_S, "far": now + FAR_AHEAD_S, "absent": ABSENT_S}
-    return {"service": who.service, "account": who.account, **times}
+    lengths = {"polled_for": POLLED_FOR_S, "unknown_for": UNKNOWN_FOR_S, "absent": ABSENT_S}
+    times = {"now": now, "far": now + FAR_AHEAD_S}
+    return {"service": who.service, "account": who.account, **lengths, **times}
 
 
 def claim_saves(db: sqlite3.Connection, claim: SaveClaim, now: float) -> list[tuple[str, str]]:
     """Return the clips to save now as pairs of a task's id of ours and a clip id.
 
-    Each counts as tried. The next try is planned 1, 4, 16 ... minutes ahead; after `tries` there is
-    none. A clip that a dead process was saving is due at once, if a try is left; otherwise
-    `claim.given_up` is written as the reason why it is not saved.
+    Nobody else is to try them until the end of the try is written, or ten minutes have passed. A
+    clip that a dead process was saving is due at once, unless that was its last of `claim.tries`:
+    then `claim.given_up` is written as the reason why it is not saved.
     """
     writes.give_up_saves(db, claim.dead, claim.tries, claim.given_up)
-    values = {"local_id": claim.local_id, "now": now, "tries": claim.tries}
-    due = db.execute(DUE_SAVES, values | {"dead": json.dumps(claim.dead)}).fetchall()
+    names = {"local_id": claim.local_id, "clip_id": claim.clip_id, "due": claim.due}
+    values = names | {"tries": claim.tries, "dead": json.dumps(claim.dead)}
+    due = db.execute(DUE_SAVES, values | {"now": now, "rested": now - REST_S}).fetchall()
     for row in due:
-        next_at = now + FIRST_RETRY_S * 4 ** row["save_tries"]
-        writes.claim_save(db, row["local_id"], row["clip_id"], claim.owner, next_at)
+        until = now + LONGEST_SAVE_S
+        writes.claim_save(db, row["local_id"], row["clip_id"], claim.owner, until, now)
     return [(row["local_id"], row["clip_id"]) for row in due]
+
+
+def next_save_at(db: sqlite3.Connection, tries: int) -> float | None:
+    """Return the time at which the next try to save a clip is due, or None if none is."""
+    found = db.execute(NEXT_SAVE, {"tries": tries, "clip_id": ""}).fetchone()[0]
+    return None if found is None else float(found)
+
+
+def end_save(db: sqlite3.Connection, local_id: str, clip: Clip, now: float) -> None:
+    """Write the end of a try to save a clip, and when the next one is due, if there is one."""
+    row = db.execute(
+        "SELECT save_from FROM clips WHERE local_id = ? AND clip_id = ?", (local_id, clip.clip_id)
+    ).fetchone()
+    begun_at = float(row["save_from"] or now) if row else now
+    later = (begun_at + each_s for each_s in RETRIES_S if begun_at + each_s > now)
+    next_at = NEVER if clip.is_saved else next(later, NEVER)
+    writes.save_clip(db, local_id, clip, next_at, now)

@@ -15,6 +15,8 @@ from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 
 Values = Sequence[object] | Mapping[str, object]
 
+NEVER = 1e12
+"""The time, in Unix seconds, of a next try that is not to be made."""
 CLIP_COLUMNS = (
     "clip_id",
     "status",
@@ -67,9 +69,6 @@ def tasks_where(db: sqlite3.Connection, where: str, values: Values = ()) -> list
 
 def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
     """Return the task of a row, with its clips in order."""
-    found = db.execute(
-        "SELECT * FROM clips WHERE local_id = ? ORDER BY position, rowid", (row["local_id"],)
-    )
     return Task(
         local_id=row["local_id"],
         service=row["service"],
@@ -83,7 +82,7 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         request=json.loads(row["request"]),
         provider_status=row["provider_status"],
         progress_percent=row["progress_percent"],
-        clips=tuple(_clip(clip) for clip in found),
+        clips=clips(db, row["local_id"]),
         lyrics=lyrics_of(row),
         error=row["error"],
         charged=row["charged"],
@@ -95,6 +94,8 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         linked_to=row["linked_to"],
         unfollowed_at=_time(row["unfollowed_at"]),
         followed_by=row["followed_by"],
+        ended_at=_time(row["ended_at"]),
+        is_unknown=row["unknown_from_s"] is not None,
     )
 
 
@@ -110,12 +111,25 @@ def drafts_of(lyrics: Lyrics | None) -> str:
     return json.dumps([[draft.title, draft.text] for draft in lyrics.others] if lyrics else [])
 
 
+def clips(db: sqlite3.Connection, local_id: str) -> tuple[Clip, ...]:
+    """Return the clips of a task in order."""
+    found = db.execute(
+        "SELECT * FROM clips WHERE local_id = ? ORDER BY position, rowid", (local_id,)
+    )
+    return tuple(_clip(row) for row in found)
+
+
 def _clip(row: sqlite3.Row) -> Clip:
+    is_tried_again = row["save_tried"] and not row["file"] and row["save_after"] < NEVER
     return Clip(
         **{name: row[name] for name in CLIP_COLUMNS},
         tags=tuple(json.loads(row["tags"])),
         file=Path(row["file"]) if row["file"] else None,
         cover=Path(row["cover"]) if row["cover"] else None,
+        earlier_urls=tuple(json.loads(row["earlier_urls"])),
+        is_late=bool(row["is_late"]),
+        is_being_saved=row["save_owner"] != "" and not row["file"],
+        next_try_at=_time(row["save_after"]) if is_tried_again else None,
     )
 
 

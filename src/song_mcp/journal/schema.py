@@ -238,7 +238,35 @@ WHEN (OLD.lyrics_drafts, OLD.cost_units) IS NOT (NEW.lyrics_drafts, NEW.cost_uni
 END
 """
 
+# What can still get better after the end. Of a task: until when no process asks its service once
+# more, and how old it was, in seconds, when its service first said that it does not know it. Of a
+# clip: its earlier links, whether it was not known at the end, and when the first try to save it
+# began and the last one began or ended, both 0 before. `save_tries` now counts only tries since the
+# last that was brought to an end. What was not to be tried any more stays so. And the change feed
+# tells of a clip that has another id.
+AFTER_THE_END = """
+ALTER TABLE tasks ADD COLUMN asked_again_until REAL NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN unknown_from_s REAL;
+ALTER TABLE clips ADD COLUMN earlier_urls TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE clips ADD COLUMN is_late INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE clips ADD COLUMN save_from REAL NOT NULL DEFAULT 0;
+ALTER TABLE clips ADD COLUMN save_tried REAL NOT NULL DEFAULT 0;
+UPDATE clips SET save_after = 1000000000000
+    WHERE file = '' AND save_owner = '' AND save_tries >= 5;
+UPDATE clips SET save_tries = 0
+    WHERE file = '' AND save_owner = '' AND save_error NOT LIKE 'song-mcp was ended each time%';
+UPDATE clips SET save_from = coalesce((
+    SELECT ended_at FROM tasks WHERE tasks.local_id = clips.local_id
+), 1), save_tried = 1 WHERE file = '' AND (save_error != '' OR save_owner != '');
+CREATE TRIGGER clip_renamed AFTER UPDATE OF clip_id ON clips WHEN OLD.clip_id != NEW.clip_id BEGIN
+    DELETE FROM changes WHERE local_id = OLD.local_id AND clip_id IN (OLD.clip_id, NEW.clip_id); \
+    INSERT INTO changes (local_id, clip_id)
+        VALUES (OLD.local_id, OLD.clip_id), (NEW.local_id, NEW.clip_id); \
+END
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
+    AFTER_THE_END,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -309,6 +309,23 @@ class Journal:
 
         return await self._file.write("record", work)
 
+    async def record_unknown(self, local_id: str, error: str) -> Recorded:
+        """Record that the service says that it does not know a task which it accepted.
+
+        If that is all it has said for two hours, the task has failed because of `error`.
+        """
+        stamp = self._stamp()
+        return await self._file.write(
+            "record", lambda db: claims.record_unknown(db, local_id, error, stamp)
+        )
+
+    async def claim_again(self, local_id: str) -> bool:
+        """Return whether an ended task may be looked at now; this process alone is to do it."""
+        now = self._stamp()
+        return await self._file.write(
+            "claim", lambda db: writes.ask_again(db, local_id, claims.REST_S, now)
+        )
+
     async def adopt(self, service: ServiceName, account: str, report: Report) -> Recorded:
         """Record the report of a task that was made elsewhere."""
         stamp = self._stamp()
@@ -360,11 +377,20 @@ class Journal:
 
         return await self._file.write("claim", work)
 
+    async def next_save_s(self, tries: int) -> float | None:
+        """Return the seconds until the next try to save a clip is due, or None if none is."""
+        due = await self._file.read(lambda db: claims.next_save_at(db, tries))
+        return None if due is None else due - self._stamp()
+
     async def save_clip(self, local_id: str, clip: Clip) -> Task:
-        """Write which file holds a clip, or in `save_error` why there is none."""
+        """Write which file holds a clip, or in `save_error` why there is none: the try has ended.
+
+        A failed one is followed by tries 2, 10 and 60 s, 10 min, 1 h and 6 h after the first.
+        """
+        stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> Task:
-            writes.save_clip(db, local_id, clip)
+            claims.end_save(db, local_id, clip, stamp)
             return rows.task(db, local_id)
 
         return await self._file.write("save", work)

@@ -12,7 +12,9 @@ from typing import Literal
 
 from song_mcp.songs import Status
 
-Event = Literal["accept", "reject", "drop", "doubt", "abandon", "report", "merge"]
+Event = Literal[
+    "accept", "reject", "drop", "doubt", "abandon", "report", "merge", "lose", "recover"
+]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Transition:
 
 AT_SERVICE: tuple[Status, ...] = ("pending", "processing")
 """The statuses of a task that its service is still working on."""
+ENDED: tuple[Status, ...] = ("completed", "failed")
+"""The statuses of a task that its service has ended."""
 REPORTED: tuple[Status, ...] = ("pending", "processing", "completed", "failed")
 """The statuses that a service can report."""
 
@@ -41,6 +45,10 @@ TRANSITIONS: Mapping[Event, Transition] = {
     "abandon": Transition(("in_doubt",), ("abandoned",)),
     # The service reported how the task stands.
     "report": Transition(AT_SERVICE, REPORTED),
+    # The service said for two hours that it does not know the task.
+    "lose": Transition(AT_SERVICE, ("failed",)),
+    # The service says now that it completed a task which it had not known for two hours.
+    "recover": Transition(("failed",), ("completed",)),
     # A task that was found at the service is the one in doubt.
     "merge": Transition(("in_doubt",), REPORTED),
 }

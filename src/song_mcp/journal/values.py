@@ -49,12 +49,14 @@ class NewTask:
 class Prepared:
     """A task that is ready to be submitted, or if `joined` an earlier one with an equal request.
 
-    `is_of_another` tells that another account paid for the one that is joined.
+    `is_of_another` tells that another account paid for the one that is joined. `lost` is an earlier
+    one with an equal request that its service accepted and does not know any more.
     """
 
     task: Task
     joined: bool
     is_of_another: bool = False
+    lost: Task | None = None
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,18 @@ class Page:
     total: int
 
 
+SavesDue = Literal["new", "planned", "asked"]
+"""Which clips are to be saved: those never tried, also those whose next try is due by plan, or all
+that were not tried just now. What dead processes were saving is always due."""
+
+
 @dataclass(frozen=True)
 class SaveClaim:
-    """Who claims which clips: those of task `local_id` ("": of all), up to `tries` times each.
+    """Who claims which clips: those `due` of task `local_id` ("": of all).
 
-    `owner` is the process that claims. `dead` are the processes whose claims it takes over.
-    `given_up` is what is said of a clip whose last try was one of theirs.
+    `owner` is the process that claims. `dead` are the processes whose claims it takes over. A clip
+    at which `tries` processes died one after the other is claimed no more; `given_up` is what is
+    said of it. `clip_id` names a single clip ("": all) that is tried in spite of that.
     """
 
     local_id: str
@@ -114,6 +122,8 @@ class SaveClaim:
     tries: int
     dead: Sequence[str] = ()
     given_up: str = ""
+    due: SavesDue = "planned"
+    clip_id: str = ""
 
 
 @dataclass(frozen=True)

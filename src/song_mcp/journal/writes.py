@@ -9,8 +9,9 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 
-from song_mcp.journal.rows import drafts_of, lyrics_of, task_row
-from song_mcp.journal.transitions import TRANSITIONS, Event
+from song_mcp.journal.merging import merged
+from song_mcp.journal.rows import NEVER, clips, drafts_of, lyrics_of, task_row
+from song_mcp.journal.transitions import ENDED, TRANSITIONS, Event
 from song_mcp.journal.values import NewTask
 from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
 
@@ -32,8 +33,11 @@ MERGED = (
     "next_look_at",
     "followed_by",
     "asked",
+    "unknown_from_s",
 )
 """The columns, beside the status, that a task in doubt takes from the one it turns out to be."""
+
+NO_LYRICS = Lyrics("", "")
 
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
@@ -62,6 +66,22 @@ ASK_FOR_ACCOUNT = """
 UPDATE tasks SET asked_for_account = :account
 WHERE local_id = :local_id AND account NOT IN ('', :account) AND asked_for_account != :account
 """
+ASK_AGAIN = """
+UPDATE tasks SET asked_again_until = :until WHERE local_id = :local_id
+    AND status IN ('completed', 'failed')
+    AND (asked_again_until <= :now OR asked_again_until > :until)
+"""
+UNKNOWN = "UPDATE tasks SET unknown_from_s = ? WHERE local_id = ?"
+BETTER_WORDS = """
+UPDATE tasks SET error = ?, provider_status = ?, unknown_from_s = NULL WHERE local_id = ?
+"""
+BETTER_LYRICS = """
+UPDATE tasks SET lyrics_title = ?, lyrics_text = ?, lyrics_drafts = ? WHERE local_id = ?
+"""
+BETTER_MONEY = """
+UPDATE tasks SET charged = ?, cost_usd = coalesce(?, cost_usd), cost_units = coalesce(?, cost_units)
+WHERE local_id = ?
+"""
 UNFOLLOW = """
 UPDATE tasks SET unfollowed_at = ?
 WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pending', 'processing')
@@ -76,30 +96,38 @@ UPDATE tasks SET told_at = ? WHERE ? IN (task_id, local_id) AND another_take AND
 UPSERT_CLIP = """
 INSERT INTO clips (
     local_id, clip_id, position, status, title, service_title, duration_s, audio_url, image_url,
-    video_url, tags, lyrics, error, made_with
+    video_url, tags, lyrics, error, made_with, earlier_urls, is_late
 ) VALUES (
     :local_id, :clip_id, :position, :status, :title, :service_title, :duration_s, :audio_url,
-    :image_url, :video_url, :tags, :lyrics, :error, :made_with
+    :image_url, :video_url, :tags, :lyrics, :error, :made_with, :earlier_urls, :is_late
 ) ON CONFLICT (local_id, clip_id) DO UPDATE SET
     position = excluded.position, status = excluded.status, title = excluded.title,
     service_title = excluded.service_title, duration_s = excluded.duration_s, audio_url =
     excluded.audio_url, image_url = excluded.image_url, video_url = excluded.video_url, tags
     = excluded.tags, lyrics = excluded.lyrics, error = excluded.error, made_with =
-    excluded.made_with
+    excluded.made_with, earlier_urls = excluded.earlier_urls
+"""
+RENAME_CLIP = "UPDATE clips SET clip_id = ? WHERE local_id = ? AND clip_id = ?"
+DROP_CLIP = "DELETE FROM clips WHERE local_id = ? AND clip_id = ?"
+SAVED_AS = """
+SELECT clip_id FROM clips WHERE local_id = :local_id AND (clip_id = :clip_id OR :url != '' AND (
+    audio_url = :url OR :url IN (SELECT value FROM json_each(earlier_urls))
+)) ORDER BY clip_id != :clip_id LIMIT 1
 """
 SAVE_CLIP = """
 UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?, save_owner = '',
-    duration_s = COALESCE(duration_s, ?)
+    save_tries = 0, save_tried = ?, save_after = ?, duration_s = COALESCE(duration_s, ?)
 WHERE local_id = ? AND clip_id = ?
 """
 CONFIRM = "UPDATE salvages SET confirmed_at = coalesce(confirmed_at, ?) WHERE kept_as = ?"
 CLAIM_SAVE = """
-UPDATE clips SET save_tries = save_tries + 1, save_after = ?, save_owner = ?
-WHERE local_id = ? AND clip_id = ?
+UPDATE clips SET save_tries = save_tries + 1, save_owner = :owner, save_after = :until,
+    save_tried = :now, save_from = CASE save_from WHEN 0 THEN :now ELSE save_from END
+WHERE local_id = :local_id AND clip_id = :clip_id
 """
 
 GIVE_UP_SAVES = """
-UPDATE clips SET save_owner = '', save_error = ?
+UPDATE clips SET save_owner = '', save_error = ?, save_after = ?
 WHERE file = '' AND save_tries >= ? AND save_owner IN (SELECT value FROM json_each(?))
 """
 
@@ -173,12 +201,15 @@ def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> 
 
 
 def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float) -> None:
-    """Write what a service reported at `stamp` of a task that it still works on, and its clips.
+    """Write what a service reported at `stamp` of a task, and its clips.
 
     What it does not tell stays as it was, but for the money of a failure: that a task was charged
     when it was accepted says nothing of what was given back.
     """
-    lyrics = told.lyrics or lyrics_of(row) or Lyrics("", "")
+    if row["status"] in ENDED:
+        _report_again(db, row, told)
+        return
+    lyrics = told.lyrics or lyrics_of(row) or NO_LYRICS
     is_failure = told.status == "failed"
     is_told = told.charged != "unknown" or is_failure
     finished_at = told.finished_at.timestamp() if told.finished_at else stamp
@@ -200,9 +231,57 @@ def report(db: sqlite3.Connection, row: sqlite3.Row, told: Report, stamp: float)
         ended_at=stamp if told.is_ended else None,
         model=row["model"] or told.model,
         asked=told.asked or row["asked"],
+        unknown_from_s=None,
     )
     if moved:
         _report_clips(db, row, told)
+
+
+def _report_again(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> None:
+    """Write what is better in a report of a task that has ended than what is known of it.
+
+    It stays ended. What is known of the money never becomes less: what was charged stays charged.
+    """
+    local_id, was_unknown = row["local_id"], row["unknown_from_s"] is not None
+    _report_clips(db, row, told)
+    if not told.is_ended or (told.status != row["status"] and not was_unknown):
+        return
+    if told.status == "completed":
+        move(db, local_id, "recover", "completed")
+    has_result = bool(told.lyrics) or any(clip.status == "completed" for clip in told.clips)
+    if was_unknown or has_result:
+        db.execute(BETTER_WORDS, (told.error, told.provider_status, local_id))
+    if told.lyrics and told.lyrics.length > (lyrics_of(row) or NO_LYRICS).length:
+        words = (told.lyrics.title, told.lyrics.text, drafts_of(told.lyrics))
+        db.execute(BETTER_LYRICS, (*words, local_id))
+    if told.charged == "yes" or (told.charged == "no" and row["charged"] != "yes"):
+        db.execute(BETTER_MONEY, (told.charged, told.cost_usd, told.cost_units, local_id))
+
+
+def unknown(
+    db: sqlite3.Connection, row: sqlite3.Row, least_s: float, error: str, stamp: float
+) -> None:
+    """Write that a service says, at `stamp`, that it does not know a task that it accepted.
+
+    If it has said so for `least_s` seconds, and nothing else, the task has failed because of
+    `error`. Whether it was charged is then not known. Times are those of the task's age.
+    """
+    age_s = stamp - row["created_at"]
+    since_s = min(age_s, age_s if row["unknown_from_s"] is None else row["unknown_from_s"])
+    db.execute(UNKNOWN, (since_s, row["local_id"]))
+    if age_s - since_s >= least_s:
+        ended = {"finished_at": stamp, "ended_at": stamp}
+        move(db, row["local_id"], "lose", "failed", charged="unknown", error=error, **ended)
+
+
+def ask_again(db: sqlite3.Connection, local_id: str, every_s: float, stamp: float) -> bool:
+    """Write that a service is asked once more about an ended task; return whether it may be.
+
+    That was not done in the last `every_s` seconds. A time further ahead is from before the clock
+    was set back.
+    """
+    values = {"local_id": local_id, "until": stamp + every_s, "now": stamp}
+    return db.execute(ASK_AGAIN, values).rowcount == 1
 
 
 def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
@@ -350,9 +429,17 @@ def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:
 
 def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> None:
     """Write the report's clips over those known; the files of saved clips stay as they are."""
-    for position, clip in enumerate(told.clips):
+    local_id, was_ended = row["local_id"], row["status"] in ENDED
+    found = merged(
+        clips(db, local_id), told.clips, told.task_id, was_ended=was_ended, is_ended=told.is_ended
+    )
+    for old, new in found.renamed.items():
+        db.execute(RENAME_CLIP, (new, local_id, old))
+    for clip_id in found.gone:
+        db.execute(DROP_CLIP, (local_id, clip_id))
+    for position, clip in enumerate(found.clips):
         values = {
-            "local_id": row["local_id"],
+            "local_id": local_id,
             "clip_id": clip.clip_id,
             "position": position,
             "status": clip.status,
@@ -366,34 +453,44 @@ def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> Non
             "lyrics": clip.lyrics,
             "error": clip.error,
             "made_with": clip.made_with,
+            "earlier_urls": json.dumps(clip.earlier_urls),
+            "is_late": clip.is_late,
         }
         db.execute(UPSERT_CLIP, values)
 
 
-def save_clip(db: sqlite3.Connection, local_id: str, clip: Clip) -> None:
+def save_clip(
+    db: sqlite3.Connection, local_id: str, clip: Clip, next_at: float, stamp: float
+) -> None:
     """Write which file holds a clip or why none does, and its duration if none was known.
 
-    With that the try has ended: nobody is saving the clip.
+    With that the try has ended, at `stamp`: nobody is saving the clip. The next try is due at
+    `next_at`. If the clip has another id since the try began, its link tells which one it is.
     """
+    names = {"local_id": local_id, "clip_id": clip.clip_id, "url": clip.audio_url}
+    found = db.execute(SAVED_AS, names).fetchone()
     values = (
         str(clip.file or ""),
         str(clip.cover or ""),
         clip.mime_type,
         clip.save_error,
+        stamp,
+        next_at,
         clip.duration_s,
         local_id,
-        clip.clip_id,
+        found["clip_id"] if found else clip.clip_id,
     )
     db.execute(SAVE_CLIP, values)
 
 
 def claim_save(
-    db: sqlite3.Connection, local_id: str, clip_id: str, owner: str, next_at: float
+    db: sqlite3.Connection, local_id: str, clip_id: str, owner: str, until: float, stamp: float
 ) -> None:
-    """Write that `owner` tries to save a clip now, and when the next try is due."""
-    db.execute(CLAIM_SAVE, (next_at, owner, local_id, clip_id))
+    """Write that `owner` tries to save a clip now, and until when nobody else is to try it."""
+    names = {"local_id": local_id, "clip_id": clip_id, "owner": owner}
+    db.execute(CLAIM_SAVE, names | {"until": until, "now": stamp})
 
 
 def give_up_saves(db: sqlite3.Connection, dead: Sequence[str], tries: int, why: str) -> None:
     """Write `why` no file holds the clips that dead processes were saving in their last try."""
-    db.execute(GIVE_UP_SAVES, (why, tries, json.dumps(dead)))
+    db.execute(GIVE_UP_SAVES, (why, NEVER, tries, json.dumps(dead)))
