@@ -2,7 +2,10 @@
 
 import inspect
 import json
+import math
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,9 +89,9 @@ async def test_udio_extensions_are_counted_placed_and_priced(tmp_path: Path) -> 
         )
         assert "3 x extend_song, as udio adds 32 s a call" in text
         assert "cost $0.05. All 3 cost about $0.15." in text
-        assert f"1. this clip, continue_at_seconds {length:g} (its end)" in text
-        assert f"continue_at_seconds about {length + 32:g} (its end)" in text
-        assert f"continue_at_seconds about {length + 64:g} (its end)" in text
+        assert f"1. this clip, continue_at_seconds {down(length):g} (its end)" in text
+        assert f"continue_at_seconds about {down(length + 32):g} (its end)" in text
+        assert f"continue_at_seconds about {down(length + 64):g} (its end)" in text
         assert "> Lamps" in text
         assert song["clips"][0]["clip_id"] in text
         assert text.index("Nothing is paid until I agree") < text.index("Then call extend_song")
@@ -123,6 +126,55 @@ async def test_with_suno_the_plan_goes_by_what_each_call_added(house: House) -> 
     assert "gpt.ge tells no prices" in text
     assert "at most 200 characters" in text
     assert "at most 3000 characters" in text
+
+
+async def test_the_parts_of_a_suno_song_count_together(house: House) -> None:
+    song = await house.song(description="x", model="suno-v5")
+    first, at = song["clips"][0], song["clips"][0]["duration_seconds"]
+    part = await house.ok("extend_song", clip_id=first["clip_id"], lyrics="la")
+    last, added = part["clips"][0], part["clips"][0]["duration_seconds"]
+    asked = {"clip_id": last["clip_id"], "target_seconds": "60"}
+    text = await prompt(house, "extend_to_full_song", **asked)
+    assert f"{60 - at - added:.0f} s are missing" in text
+    assert f"to the {at + added:.0f} s that are there" in text
+    assert f"continues at {down(added):g} s" in text
+    assert "Suno returns is the new part alone" in text
+    assert f"  - {first['clip_id']}, {at:.1f} s\n  - {last['clip_id']}, {added:.1f} s" in text
+    asked["target_seconds"] = f"{at + added - 0.01}"
+    enough = await prompt(house, "extend_to_full_song", **asked)
+    assert "Nothing needs to be extended, and nothing is to be paid" in enough
+    assert "missing" not in enough
+    assert len(house.posts()) == 2
+
+
+async def test_a_song_whose_beginning_is_unknown_is_planned_with_a_note(house: House) -> None:
+    song = await house.song(description="x", model="suno-v5")
+    clip = song["clips"][0]["clip_id"]
+    part = await house.ok("extend_song", clip_id=clip, lyrics="la")
+    async with house.journal() as journal:
+        with closing(sqlite3.connect(journal.path)) as db, db:
+            db.execute("DELETE FROM clips WHERE clip_id = ?", (clip,))
+    last = part["clips"][0]["clip_id"]
+    text = await prompt(house, "extend_to_full_song", clip_id=last, target_seconds="60")
+    assert f"continues clip {clip}, which the journal does not have" in text
+
+
+async def test_the_parts_of_a_udio_song_are_planned_from_its_whole_length(house: House) -> None:
+    song = await house.song(description="x")
+    at = song["clips"][0]["duration_seconds"]
+    part = await house.ok("extend_song", clip_id=song["clips"][0]["clip_id"], description="on")
+    last, added = part["clips"][0], part["clips"][0]["duration_seconds"]
+    asked = {"clip_id": last["clip_id"], "target_seconds": f"{at + added + 40}"}
+    text = await prompt(house, "extend_to_full_song", **asked)
+    assert "2 x extend_song" in text
+    assert f"1. this clip, continue_at_seconds {down(added):g} (its end)" in text
+    assert f"then about {down(at + added + 32):g} s" in text
+    assert "continue_at_seconds about 32 (its end)" in text
+
+
+def down(seconds: float) -> float:
+    """The tenth of a second below."""
+    return math.floor(seconds * 10) / 10
 
 
 async def test_what_others_wrote_of_a_clip_is_quoted(house: House) -> None:

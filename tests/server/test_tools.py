@@ -279,6 +279,28 @@ async def test_a_description_that_the_oldest_relays_refuse_is_paid_with_a_note(
     assert len(house.posts()) == 2
 
 
+async def test_a_part_says_which_clip_it_continues_and_from_where(house: House) -> None:
+    song = await house.ok("generate_song", description="x", model="suno-v5")
+    source = song["clips"][0]
+    assert "continues_clip_id" not in source
+    asked = {"clip_id": source["clip_id"], "lyrics": WORDS, "continue_at_seconds": 0.53}
+    result = await house.call("extend_song", **asked)
+    part = (result.structured_content or {})["clips"][0]
+    assert (part["continues_clip_id"], part["starts_at_seconds"]) == (source["clip_id"], 0.53)
+    said = f"the new part alone: continues clip {source['clip_id']} from 0.5 s on"
+    assert said in text(result)
+    again = (await house.ok("get_task", task_id="last"))["clips"][0]
+    assert again["continues_clip_id"] == source["clip_id"]
+
+
+async def test_an_extension_that_holds_its_source_continues_none(house: House) -> None:
+    song = await house.ok("generate_song", description="x")
+    asked = {"clip_id": song["clips"][0]["clip_id"], "description": "on [[holds-source]]"}
+    longer = await house.ok("extend_song", **asked)
+    assert longer["clips"][0]["duration_seconds"] > 32
+    assert "continues_clip_id" not in longer["clips"][0]
+
+
 async def test_an_unknown_clip_is_taken_as_a_song_of_piapi(house: House) -> None:
     song = await house.ok("generate_song", description="x")
     clip = song["clips"][0]["clip_id"]

@@ -83,7 +83,7 @@ async def task(task_id: str, ctx: Ctx) -> Text:
     with _told():
         found = await _catalog(ctx).task(task_id)
     hint = _once_ended(found) if task_id in {found.public_id, found.local_id} else STALE
-    clips = [_clip_json(item) for item in found.clips]
+    clips = [_clip_json(found, item) for item in found.clips]
     text = _text(_task_json(found) | {"clips": clips, "request": _asked(found)})
     return Text(text, hint)
 
@@ -224,11 +224,11 @@ def _studio(ctx: Ctx) -> Studio:
 
 
 def _clip_text(task: Task, found: Clip) -> str:
-    return _text(_clip_json(found) | {"task": _task_json(task), "request": _asked(task)})
+    return _text(_clip_json(task, found) | {"task": _task_json(task), "request": _asked(task)})
 
 
-def _clip_json(item: Clip) -> dict[str, Any]:
-    known = as_json(clip_result(item, include_lyrics=True))
+def _clip_json(made_by: Task, item: Clip) -> dict[str, Any]:
+    known = as_json(clip_result(made_by, item, include_lyrics=True))
     extra = {"service_title": item.service_title, "made_with": item.made_with}
     extra |= {"cover": str(item.cover or ""), "save_error": item.save_error}
     return known | {key: value for key, value in extra.items() if value}

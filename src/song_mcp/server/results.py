@@ -31,9 +31,10 @@ from song_mcp.songs import (
     Status,
     Task,
     completed,
+    public_clip_id,
     why_not_extended,
 )
-from song_mcp.studio import AccountState, Answer, State, Studio
+from song_mcp.studio import AccountState, Answer, State, Studio, continuation
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
@@ -62,6 +63,10 @@ class ClipResult(BaseModel):
     error: str | None = None
     file: str | None = Field(None, description="Absolute path of the saved audio")
     resource_uri: str | None = None
+    continues_clip_id: str | None = Field(
+        None, description="This clip is the new part alone, heard after that one"
+    )
+    starts_at_seconds: float | None = Field(None, description="In continues_clip_id")
     lyrics: str | None = None
 
 
@@ -146,7 +151,7 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     """Return the result for a task as it stands, with what to call next."""
     task = answer.task
     return _task(
-        task, [clip_result(clip, include_lyrics=include_lyrics) for clip in _shown(task)]
+        task, [clip_result(task, clip, include_lyrics=include_lyrics) for clip in _shown(task)]
     ).model_copy(update={"next_step": _next_step(task), "note": _note(answer) or None})
 
 
@@ -155,8 +160,10 @@ def songs_result(tasks: Sequence[Task], total: int, note: str = "") -> SongsResu
     return SongsResult(tasks=[_listed(task) for task in tasks], total=total, note=note or None)
 
 
-def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
-    """Return the result for a clip."""
+def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
+    """Return the result for a clip of this task."""
+    is_heard = clip.status == "completed"
+    before = continuation(task, clip) if is_heard else None
     return ClipResult(
         clip_id=clip.public_id,
         title=clip.title or None,
@@ -168,7 +175,9 @@ def clip_result(clip: Clip, *, include_lyrics: bool) -> ClipResult:
         tags=list(clip.tags) or None,
         error=None if clip.status == "completed" else clip.error or None,
         file=str(clip.file) if clip.file else None,
-        resource_uri=clip_uri(clip.public_id) if clip.status == "completed" else None,
+        resource_uri=clip_uri(clip.public_id) if is_heard else None,
+        continues_clip_id=public_clip_id(before.source_id) if before else None,
+        starts_at_seconds=before.at_s if before else None,
         lyrics=(clip.lyrics or None) if include_lyrics else None,
     )
 
@@ -204,7 +213,7 @@ def _drafts(lyrics: Lyrics | None) -> list[LyricsResult]:
 def _listed(task: Task) -> TaskResult:
     brief = {"audio_url": None, "image_url": None, "video_url": None, "tags": None}
     clips = [
-        clip_result(clip, include_lyrics=False).model_copy(update=brief if clip.file else {})
+        clip_result(task, clip, include_lyrics=False).model_copy(update=brief if clip.file else {})
         for clip in _shown(task)
     ]
     title = (task.title or task.description)[:TITLE_CHARACTERS] or None
@@ -399,8 +408,18 @@ def _clip_line(clip: ClipResult) -> str:
     length = "" if clip.duration_seconds is None else f", {round(clip.duration_seconds, 1):g} s"
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
     line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
+    line += _before(clip)
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
     return "\n  ".join(part for part in (line, where, lyrics) if part)
+
+
+def _before(clip: ClipResult) -> str:
+    """Say which clip is heard before a part, and until where."""
+    if clip.continues_clip_id is None:
+        return ""
+    at_s = clip.starts_at_seconds
+    place = "" if at_s is None else f" from {round(at_s, 1):g} s on"
+    return f", the new part alone: continues clip {clip.continues_clip_id}{place}"
 
 
 def _word(words: str) -> str:

@@ -146,9 +146,10 @@ async def extend_song(
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Continue a clip: a new, longer clip made by the same service. Costs money like a new song.
+    """Continue a clip with the service that made it. Costs money like a new song.
 
-    udio adds 32 s a call. Give a description or lyrics for the new part.
+    Suno returns the new part alone, from continue_at_seconds on; udio adds 32 s a call. Give a
+    description or lyrics for the new part.
     """
     studio = _studio(ctx)
     model, source, note = await studio.source(clip_id)

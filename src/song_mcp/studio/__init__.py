@@ -24,6 +24,7 @@ nothing else. `compose` joins the parts.
 
 from song_mcp.journal import Change, News, Place
 from song_mcp.studio.catalog import Catalog
+from song_mcp.studio.chains import Chain, continuation
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles, Standing
 from song_mcp.studio.phase import Phase
@@ -41,6 +42,7 @@ __all__ = [
     "Answer",
     "Call",
     "Catalog",
+    "Chain",
     "Change",
     "Feed",
     "Handles",
@@ -56,4 +58,5 @@ __all__ = [
     "Studio",
     "Submitter",
     "calling",
+    "continuation",
 ]
