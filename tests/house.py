@@ -102,6 +102,10 @@ class House:
                 await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
 
+    def hold(self) -> None:
+        """Let songs that are begun from now on go on until `end_all`."""
+        self.sandbox.song_seconds = ENDLESS_S
+
     def end_all(self) -> None:
         """Let all songs that were begun be ready now."""
         self._end_all(least_looks=0)

@@ -115,11 +115,13 @@ async def test_two_names_or_an_unknown_one_are_told(house: House) -> None:
 async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> None:
     for number in range(3):
         await house.ok("generate_song", description=f"for the experience {number}")
+    house.hold()
     first = await house.call("generate_song", description="slow", title="Slow", wait_seconds=0)
     told = extra(first)
     assert (told["title"], told["description"]) == ("Slow", "slow")
     assert told["elapsed_seconds"] >= 0
     assert told["expected_seconds"] > 0
+    house.end_all()
     assert first.structured_content is not None
     done = await house.call("get_task", task_id=first.structured_content["task_id"])
     assert done.structured_content is not None

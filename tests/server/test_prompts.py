@@ -218,17 +218,16 @@ async def test_a_target_that_cannot_be_is_invalid_params(house: House, target: s
     assert caught.value.error.code == INVALID_PARAMS
 
 
-async def test_a_clip_that_is_not_finished_is_not_extended(tmp_path: Path) -> None:
-    async with open_house(tmp_path, song_seconds=60) as house:
-        task = await house.ok("generate_song", description="x", model="suno-v5", wait_seconds=0)
-        clips: list[dict[str, str]] = []
-        while not clips:
-            await house.ok("get_task", task_id=task["task_id"], wait_seconds=0.2)
-            (found,) = (
-                await house.client.read_resource(f"song://tasks/{task['task_id']}")
-            ).contents
-            assert isinstance(found, TextResourceContents)
-            clips = json.loads(found.text)["clips"]
-        with pytest.raises(MCPError, match="only a finished clip") as caught:
-            await prompt(house, "extend_to_full_song", clip_id=clips[0]["clip_id"])
+async def test_a_clip_that_is_not_finished_is_not_extended(house: House) -> None:
+    house.hold()
+    task = await house.ok("generate_song", description="x", model="suno-v5", wait_seconds=0)
+    house.nearly_end_all()
+    clips: list[dict[str, str]] = []
+    while not clips:
+        await house.ok("get_task", task_id=task["task_id"], wait_seconds=0.2)
+        (found,) = (await house.client.read_resource(f"song://tasks/{task['task_id']}")).contents
+        assert isinstance(found, TextResourceContents)
+        clips = json.loads(found.text)["clips"]
+    with pytest.raises(MCPError, match="only a finished clip") as caught:
+        await prompt(house, "extend_to_full_song", clip_id=clips[0]["clip_id"])
     assert caught.value.error.code == INVALID_PARAMS

@@ -80,9 +80,11 @@ async def test_an_extension_of_the_last_song_is_repeated_while_another_song_ends
     house: House,
 ) -> None:
     first = await house.song(description="x")
+    house.hold()
     second = await house.ok("generate_song", description="y", wait_seconds=0)
     asked: dict[str, Any] = {"clip_id": "last", "description": "strings", "wait_seconds": 0}
     longer = await house.ok("extend_song", **asked)
+    house.end_all()
     with anyio.fail_after(HANGS_S):
         async with house.journal() as journal:
             while (task := await journal.find(second["task_id"])) and task.is_open:

@@ -27,7 +27,7 @@ from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
 from tests.eras import LEGACY, MODERN
 from tests.holder import IDENTIFIER, Handle, Holder, Json, ask, begin, end_of
-from tests.house import House, environment, open_house, text
+from tests.house import ENDLESS_S, House, environment, open_house, text
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 from tests.wire.child import started
@@ -205,7 +205,7 @@ async def test_an_older_client_that_declares_the_extension_gets_results_all_the_
     tmp_path: Path,
 ) -> None:
     async with (
-        open_house(tmp_path) as house,
+        open_house(tmp_path, song_seconds=ENDLESS_S) as house,
         house.another_client([advertise(IDENTIFIER)], LEGACY) as older,
     ):
         assert older.client.server_capabilities.extensions is None

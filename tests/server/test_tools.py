@@ -140,6 +140,7 @@ async def test_empty_strings_nulls_and_explicit_defaults_are_no_reason_to_refuse
 
 
 async def test_waiting_zero_seconds_still_gives_the_services_id(house: House) -> None:
+    house.hold()
     task = await house.ok("generate_song", description="x", wait_seconds=0)
     assert task["status"] in {"pending", "processing"}
     assert not task["task_id"].startswith("local-")
