@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,6 +68,7 @@ class CaseService:
         self.posts = 0
         self.looks = 0
         self._script = case.script
+        self._service = case.service
         self._task_id = case.task_id
         self._turns: Counter[str] = Counter()
 
@@ -95,6 +96,13 @@ class CaseService:
                 headers = {key: self._filled(value, asked) for key, value in answer.headers.items()}
                 answer = replace(answer, headers=headers)
                 await _send(stream, answer, asked, self._content(answer, asked))
+
+    def bodies(self) -> Iterator[bytes]:
+        """Yield the body of every answer of the script to paid requests and looks."""
+        look = "/suno/fetch/" if self._service == "gptge" else "/api/v1/task/"
+        asked = Asked("GET", look + self._task_id, {}, {})
+        for answer in [*self._script.submit, *self._script.looks]:
+            yield self._content(answer, asked)
 
     # Which answer ------------------------------------------------------------------------------
 

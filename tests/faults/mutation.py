@@ -1,10 +1,19 @@
-"""Broken and hostile bodies, made from every documented reply: equal seeds make equal bodies."""
+"""Broken and hostile bodies, made from every documented reply and from those of all cases.
+
+Equal seeds make equal bodies.
+"""
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from song_mcp.songs import ServiceName
+from tests.cases.case import own_cases
+from tests.cases.service import CaseService
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 KEY = "sk-canary-key-0123456789abcdef"
@@ -55,11 +64,21 @@ ODD_VALUES: tuple[Any, ...] = (
 BOM = b"\xef\xbb\xbf"
 
 
-def bodies(service: str) -> list[Any]:
-    """Return every documented answer of the service, with secrets echoed in it."""
+def bodies(service: ServiceName) -> list[Any]:
+    """Return every answer of the service that we know, with secrets echoed in it."""
     rows = json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
     files = [r["file"] for r in rows if r["direction"] == "answer" and r["service"] == service]
-    return [_echoing(json.loads((EXAMPLES / name).read_text(encoding="utf-8"))) for name in files]
+    documented = [json.loads((EXAMPLES / name).read_text(encoding="utf-8")) for name in files]
+    return [_echoing(body) for body in [*documented, *_of_cases(service)]]
+
+
+def _of_cases(service: ServiceName) -> Iterator[Any]:
+    """Yield what the services of cases answer, as far as it is JSON."""
+    for case in own_cases():
+        if case.service == service:
+            for content in CaseService(replace(case, task_id=TASK_ID)).bodies():
+                with suppress(ValueError):
+                    yield json.loads(content)
 
 
 def _echoing(value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -75,7 +94,7 @@ def _echoing(value: Any) -> Any:  # noqa: ANN401 - JSON
 class Mutator:
     """Makes one broken body after the other; `seed` decides all of them."""
 
-    def __init__(self, service: str, seed: int) -> None:
+    def __init__(self, service: ServiceName, seed: int) -> None:
         self._dice = random.Random(seed)  # noqa: S311 - a shuffle, not a secret
         self._bodies = bodies(service)
         self._encoded = [json.dumps(body).encode() for body in self._bodies]

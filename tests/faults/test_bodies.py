@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from song_mcp.errors import SongError
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import SongRequest
+from song_mcp.songs import ServiceName, SongRequest
 from tests.faults.checks import forbidden_in, texts_in
 from tests.faults.mutation import CHANNEL_ID, KEY, SECRETS, TASK_ID, USER_ID, Mutator
 from tests.faults.scale import scaled
@@ -106,7 +106,7 @@ async def read(
         count[type(seen).__name__] += 1
 
 
-async def survived(service: str, number: int) -> Counter[str]:
+async def survived(service: ServiceName, number: int) -> Counter[str]:
     """Feed `number` bodies, each to one of the calls in turn and every tenth to all of them."""
     upstream, mutator, count = Upstream(), Mutator(service, SEED), Counter[str]()
     asked = provider(service, upstream)
@@ -124,7 +124,7 @@ async def survived(service: str, number: int) -> Counter[str]:
 @pytest.mark.first
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
 def test_mutated_bodies_raise_only_our_errors_and_bring_nothing_hidden(
-    service: str, capsys: pytest.CaptureFixture[str]
+    service: ServiceName, capsys: pytest.CaptureFixture[str]
 ) -> None:
     number = scaled(200_000)
     count = anyio.run(survived, service, number)
