@@ -363,8 +363,17 @@ async def test_a_text_is_shown_cleaned_shortened_and_without_the_key() -> None:
         ("Tue, 01 Sep 2026 09:00:00 GMT", 0.0),
         ("Tue, 01 Sep 2026 23:00:00 GMT", 120.0),
         ("Tue, 01 Sep 2026 10:00:30 -0000", 30.0),
+        ("7.5", 7.5),
+        ("7.", 7.0),
+        ("0.2", 0.2),
+        ("2026-09-01T10:00:30Z", 30.0),
+        ("2026-09-01T10:00:30", 30.0),
+        ("1m30s", 90.0),
+        ("1788256830", 30.0),
         ("-5", None),
-        ("1.5", None),
+        ("1e3", None),
+        ("7.5.1", None),
+        ("7,5", None),
         ("٣", None),
         ("soon", None),
         ("", None),
@@ -375,6 +384,60 @@ async def test_retry_after_is_read_as_seconds_or_as_a_date(
     value: str, seconds: float | None
 ) -> None:
     headers = {b"retry-after": value.encode(), b"date": b"Tue, 01 Sep 2026 10:00:00 GMT"}
+    answer = await looked(httpx.Response(429, headers=headers, json={}))
+    assert answer.retry_after_s == seconds
+
+
+NOON = 1_788_256_800
+"""10:00 of that day, as a Unix time."""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seconds"),
+    [
+        ("retry-after-ms", "7500", 7.5),
+        ("retry-after-ms", "250.5", 0.2505),
+        ("retry-after-ms", "9999999", 120.0),
+        ("retry-after-ms", "soon", None),
+        ("x-ratelimit-reset", "30", 30.0),
+        ("X-RateLimit-Reset", f"{NOON + 30}", 30.0),
+        ("x-ratelimit-reset", f"{NOON + 30}.25", 30.25),
+        ("x-ratelimit-reset", f"{(NOON + 30) * 1000}", 30.0),
+        ("x-ratelimit-reset", f"{NOON - 30}", 0.0),
+        ("x-ratelimit-reset", f"{NOON + 3600}", 120.0),
+        ("x-rate-limit-reset", "30", 30.0),
+        ("ratelimit-reset", "30", 30.0),
+        ("x-ratelimit-reset-requests", "1m30s", 90.0),
+        ("x-ratelimit-reset-requests", "250ms", 0.25),
+        ("x-ratelimit-reset-tokens", "6m0s", 120.0),
+        ("x-ratelimit-reset-tokens", "7.5s", 7.5),
+        ("x-ratelimit-reset-tokens", "1h", 120.0),
+        ("anthropic-ratelimit-requests-reset", "2026-09-01T10:00:30Z", 30.0),
+        ("x-ratelimit-reset", "never", None),
+        ("x-ratelimit-remaining", "30", None),
+        ("x-ratelimit-limit", "30", None),
+    ],
+)
+async def test_other_headers_that_tell_how_long_to_wait_are_read(
+    name: str, value: str, seconds: float | None
+) -> None:
+    headers = {name: value, "date": "Tue, 01 Sep 2026 10:00:00 GMT"}
+    answer = await looked(httpx.Response(429, headers=headers, json={}))
+    assert answer.retry_after_s == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7", "x-ratelimit-reset": "60"}, 7.0),
+        ({"retry-after-ms": "6500", "retry-after": "7"}, 6.5),
+        ({"retry-after": "soon", "x-ratelimit-reset": "60"}, 60.0),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "9s"}, 9.0),
+    ],
+)
+async def test_of_several_waits_the_one_asked_for_counts_else_the_longest(
+    headers: dict[str, str], seconds: float
+) -> None:
     answer = await looked(httpx.Response(429, headers=headers, json={}))
     assert answer.retry_after_s == seconds
 

@@ -337,6 +337,16 @@ def test_busy_says_how_long_the_service_asked_to_wait() -> None:
     assert "in 30 s" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "told"),
+    [(7.5, "in 8 s"), (7.01, "in 8 s"), (7.0, "in 7 s"), (0.0, "in 1 s"), (0.2, "in 1 s")],
+)
+def test_the_time_to_wait_is_told_in_whole_seconds_rounded_up(asked_s: float, told: str) -> None:
+    assert f"Ask again {told}." in str(refusal(replied(429, retry_after_s=asked_s), said("no")))
+    look = failed_look(replied(429, retry_after_s=asked_s), said("no"))
+    assert f"Ask again {told}." in str(look)
+
+
 def test_a_bad_key_names_the_variable_of_its_service() -> None:
     with pytest.raises(BadKeyError) as caught:
         accepted_id("piapi", replied(401), said("Invalid API key", "401"))
