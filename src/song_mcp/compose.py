@@ -43,7 +43,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
     clock = clock or Clock()
     journal = Journal(settings.journal_path, clock.now)
     providers = _providers(settings)
-    library = _library(settings)
+    library = _library(settings, clock)
     options = Options(
         default_model=settings.default_model,
         default_wait_s=settings.wait_seconds,
@@ -119,9 +119,9 @@ def _providers(settings: Settings) -> dict[ServiceName, Provider]:
     return providers
 
 
-def _library(settings: Settings) -> Library:
+def _library(settings: Settings, clock: Clock) -> Library:
     fetch = partial(download, deadline_s=SAVE_DEADLINE_S, reach=_reach(settings))
-    return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes)
+    return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes, clock=clock)
 
 
 def _reach(settings: Settings) -> Reach:

@@ -185,6 +185,12 @@ def vorbis(tags: bytes, granule: int = 44_100, head: bytes = VORBIS_HEAD) -> byt
     return ogg_page(head, 0, 0, 2) + pages + setup + last
 
 
+def ogg_flac(size: int) -> bytes:
+    """Ogg FLAC with many pages, each of which begins a stream of its own."""
+    page = ogg_page(b"\x7fFLAC", 0, 0, 2)
+    return recordings.ogg_flac()[:79] + page * (size // len(page))
+
+
 # WAV ---------------------------------------------------------------------------------------
 
 
@@ -204,6 +210,56 @@ def wav(*chunks: bytes, told: int | None = None) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", 4 + len(content) if told is None else told, b"WAVE") + (
         content
     )
+
+
+# AIFF --------------------------------------------------------------------------------------
+
+
+def aiff_chunk(kind: bytes, content: bytes = b"", told: int | None = None) -> bytes:
+    return struct.pack(">4sI", kind, len(content) if told is None else told) + content
+
+
+def aiff_format(frames: int = 44_100, rate: bytes = b"\x40\x0e\xac\x44") -> bytes:
+    return aiff_chunk(b"COMM", struct.pack(">HIH", 1, frames, 16) + rate.ljust(10, b"\0"))
+
+
+AIFF_SOUND = aiff_chunk(b"SSND", bytes(88_208))
+
+
+def aiff(*chunks: bytes) -> bytes:
+    content = b"".join(chunks)
+    return struct.pack(">4sI4s", b"FORM", 4 + len(content), b"AIFF") + content
+
+
+# WebM --------------------------------------------------------------------------------------
+
+EBML_HEAD = recordings.element(b"\x1a\x45\xdf\xa3", recordings.element(b"\x42\x82", b"webm"))
+WEBM_SOUND = recordings.webm()[len(EBML_HEAD) + 12 :]
+VOID = recordings.element(b"\xec")
+
+
+def webm(*elements: bytes, sound: bytes = WEBM_SOUND) -> bytes:
+    return EBML_HEAD + recordings.element(b"\x18\x53\x80\x67", *elements, sound)
+
+
+def _nested_elements(size: int) -> bytes:
+    """Descriptions of tracks, each inside the one before, as deep as the size allows."""
+    depth = min(size // 12, 100_000)
+    heads = (
+        b"\x16\x54\xae\x6b" + (1 << 56 | 12 * (depth - level)).to_bytes(8, "big")
+        for level in range(1, depth + 1)
+    )
+    return webm(b"".join(heads))
+
+
+# AAC ---------------------------------------------------------------------------------------
+
+AAC_FRAME = recordings.adts_frame(b"")
+
+
+def aac(size: int) -> bytes:
+    """As many frames as there can be, of a header and nothing else."""
+    return AAC_FRAME * (size // len(AAC_FRAME))
 
 
 # MP3 ---------------------------------------------------------------------------------------
@@ -327,6 +383,46 @@ BULKY: dict[str, Make] = {
     "WAV with an ID3 tag of empty frames": lambda size: wav(
         wav_format(), SAMPLES, chunk(b"id3 ", id3(id3_frame(b"TIT2", b"") * (size // 10)))
     ),
+    "Ogg FLAC of beginnings of streams": ogg_flac,
+    "AIFF of empty chunks before the sound": lambda size: aiff(
+        aiff_format(), aiff_chunk(b"APPL") * (size // 8), AIFF_SOUND
+    ),
+    "AIFF of empty chunks after the sound": lambda size: aiff(
+        aiff_format(), AIFF_SOUND, aiff_chunk(b"APPL") * (size // 8)
+    ),
+    "AIFF of odd chunks": lambda size: aiff(
+        aiff_format(), aiff_chunk(b"APPL", b"x\0", 1) * (size // 10), AIFF_SOUND
+    ),
+    "AIFF of descriptions": lambda size: aiff(aiff_format() * (size // 26), AIFF_SOUND),
+    "AIFF with an ID3 tag of empty frames": lambda size: aiff(
+        aiff_format(),
+        AIFF_SOUND,
+        aiff_chunk(b"ID3 ", id3(id3_frame(b"TIT2", b"") * (size // 10))),
+    ),
+    "AAC of empty frames": aac,
+    "AAC behind empty tags": lambda size: id3(b"") * (size // 10) + aac(9000),
+    "WebM of empty elements": lambda size: webm(VOID * (size // 9)),
+    "WebM of empty elements in a track": lambda size: webm(
+        recordings.element(b"\x16\x54\xae\x6b", recordings.element(b"\xae", VOID * (size // 9)))
+    ),
+    "WebM of tracks": lambda size: webm(
+        recordings.element(b"\x16\x54\xae\x6b", recordings.webm_track(2, b"A_OPUS") * (size // 36))
+    ),
+    "WebM of clusters": lambda size: webm(
+        sound=WEBM_SOUND + recordings.element(b"\x1f\x43\xb6\x75") * (size // 12)
+    ),
+    "WebM of nested elements": _nested_elements,
+    "MP3 behind zeros": lambda size: bytes(min(size, 2**17)) + MP3 * (size // len(MP3)),
+    "MP3 behind the beginnings of frames": lambda size: (
+        (b"\xff\xfb\x90" * (min(size, 2**17) // 3)) + MP3 * (size // len(MP3))
+    ),
+    "MP3 behind fours of frames": lambda size: (
+        (MP3[208 : 208 + 4 * 208] + b"x") * (min(size, 2**17) // 900) + MP3 * (size // len(MP3))
+    ),
+    "junk and tags in turn": lambda size: (b"\r\n" + id3(b"")) * (size // 12),
+    "nothing but zeros": bytes,
+    "nothing but what begins frames": lambda size: b"\xff" * size,
+    "nothing but heads of AAC": lambda size: b"\xff\xf1\x50\x80\0\x3f\xfc" * (size // 7),
     "MP3 with empty frames in its tag": frames(b"TIT2"),
     "MP3 with comments in its tag": frames(b"COMM", b"\x03eng\0x"),
     "MP3 with frames that nobody knows": frames(b"ABCD", b"x"),
@@ -402,6 +498,40 @@ LIARS: dict[str, Callable[[], bytes]] = {
     "WAV with a chunk beyond its end": lambda: wav(
         wav_format(), chunk(b"junk", b"", ENDLESS - 1), SAMPLES
     ),
+    "WAV of 2^31 bytes": lambda: wav(wav_format(), chunk(b"data", bytes(9000), 2**31)),
+    "WAV for long recordings of 2^64 bytes": lambda: (
+        b"RF64\xff\xff\xff\xffWAVE"
+        + chunk(b"ds64", struct.pack("<QQQI", 2**64 - 1, 2**64 - 1, 0, 0))
+        + wav_format()
+        + chunk(b"data", bytes(9000), ENDLESS)
+    ),
+    "AIFF of 2^32 bytes": lambda: aiff(aiff_format(), aiff_chunk(b"SSND", bytes(9000), ENDLESS)),
+    "AIFF of 2^32 frames": lambda: aiff(aiff_format(ENDLESS), AIFF_SOUND),
+    "AIFF at 0 Hz": lambda: aiff(aiff_format(rate=b"\0"), AIFF_SOUND),
+    "AIFF at 2^16383 Hz": lambda: aiff(aiff_format(rate=b"\x7f\xfe\xff"), AIFF_SOUND),
+    "AIFF at 2^-16383 Hz": lambda: aiff(aiff_format(rate=b"\0\1\xff"), AIFF_SOUND),
+    "AIFF of 2^16 channels": lambda: aiff(
+        aiff_chunk(b"COMM", struct.pack(">HIH10x", 2**16 - 1, 0, 2**16 - 1)),
+        aiff_chunk(b"SSND", bytes(9000), 0),
+    ),
+    "AIFF without words in its description": lambda: aiff(aiff_chunk(b"COMM"), AIFF_SOUND),
+    "WebM of an endless length": lambda: webm(
+        recordings.element(
+            b"\x15\x49\xa9\x66", recordings.element(b"\x44\x89", struct.pack(">d", 1e308))
+        )
+    ),
+    "WebM of no number as its length": lambda: webm(
+        recordings.element(
+            b"\x15\x49\xa9\x66",
+            recordings.element(b"\x44\x89", struct.pack(">d", float("nan"))),
+        )
+    ),
+    "WebM with an element of 2^56 bytes": lambda: webm(recordings.element(b"\xec", told=2**56 - 2)),
+    "WebM with a value of 1 MiB": lambda: webm(
+        recordings.element(b"\x15\x49\xa9\x66", recordings.element(b"\x2a\xd7\xb1", b"\xff" * MIB))
+    ),
+    "AAC with a frame beyond its end": lambda: AAC_FRAME * 9 + recordings.adts_frame(b"x" * 90)[:9],
+    "AAC of 2^4 blocks a frame": lambda: (AAC_FRAME[:6] + b"\xff") * 9000,
     "MP3 of 2^32 frames": lambda: xing(ENDLESS, 1000),
     "MP3 of 2^24 frames": lambda: xing(2**24, 1000),
     "MP3 of 2^32 frames, told otherwise": lambda: vbri(ENDLESS),
@@ -511,6 +641,12 @@ HONEST: dict[str, Callable[[], bytes]] = {
     "Opus": lambda: opus(comments(b"A=1", 3)),
     "Vorbis": lambda: vorbis(comments(b"A=1", 3)),
     "M4A": lambda: m4a(ilst(box(b"\xa9nam", box(b"data", bytes(8), b"x")))),
+    "Ogg FLAC": recordings.ogg_flac,
+    "AIFF": lambda: aiff(aiff_format(), AIFF_SOUND),
+    "AAC": recordings.aac,
+    "WebM": recordings.webm,
+    "WAV behind a tag": lambda: id3(bytes(20)) + wav(wav_format(), SAMPLES),
+    "MP3 behind zeros": lambda: bytes(90) + MP3,
 }
 SPOILED_EACH = 3
 LENGTHS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1", b"\x80\0\0\0")

@@ -15,6 +15,7 @@ from song_mcp.errors import LibraryError
 from song_mcp.library import formats
 from song_mcp.library.keys import clip_key
 from song_mcp.library.lengths import measured_s
+from song_mcp.library.mending import mended
 from song_mcp.library.pictures import picture_format
 from song_mcp.library.store import Library
 from song_mcp.library.tags import Tags, tagged
@@ -33,6 +34,13 @@ COPIES, MORE_BYTES = 3, 16 * MIB
 """The most memory that a file may fill: so many copies of it, and so many bytes."""
 LONGEST = "FLAC of titles behind other comments, 4.9 MiB"
 KEPT = {
+    "AIFF of empty chunks after the sound, 1 MiB",
+    "AIFF with an ID3 tag of empty frames, 1 MiB",
+    "AAC of empty frames, 1 MiB",
+    "WebM of clusters, 1 MiB",
+    "MP3 behind the beginnings of frames, 1 MiB",
+    "MP3 behind fours of frames, 1 MiB",
+    "MP3 behind zeros, 64 KiB",
     "FLAC of empty comments, 1 MiB",
     "FLAC of titles behind other comments, 1 MiB",
     "FLAC with a table of places, 1 MiB",
@@ -88,11 +96,12 @@ def handle(file: CraftedFile) -> tuple[bytes, float | None] | None:
     """Do with a file what the library does; returns what it keeps, and how long that plays."""
     if file.kind == "cover":
         return (file.data, None) if picture_format(file.data) else None
+    audio = mended(file.data)
     try:
-        kind = formats.recognise(BytesIO(file.data))
+        kind = formats.recognise(BytesIO(audio))
     except LibraryError:
         return None
-    content = tagged(file.data, kind, TAGS) or file.data
+    content = tagged(audio, kind, TAGS) or audio
     assert clip_key(BytesIO(content), kind) in {"", TAGS.clip_key}
     return content, measured_s(BytesIO(content), kind)
 

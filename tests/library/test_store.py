@@ -16,8 +16,9 @@ import httpx
 import pytest
 from mutagen.mp3 import MP3
 
+from song_mcp.clock import Clock
 from song_mcp.downloads import download
-from song_mcp.errors import LibraryError
+from song_mcp.errors import LibraryError, NotYetError
 from song_mcp.library import formats, tags
 from song_mcp.library.atomic import AtomicFile
 from song_mcp.library.names import file_names, key_of
@@ -26,6 +27,7 @@ from song_mcp.songs import Clip, Task
 from tests import recordings
 from tests.faults.crafted_files import png
 from tests.limits import HANGS_S
+from tests.manual_clock import ManualClock
 
 AUDIO = "https://cdn.example/The%2520Untitled.mp3"
 COVER = "https://images.example/c1"
@@ -38,6 +40,13 @@ KEY = key_of(TASK, CLIP)
 NAME = f"Harbour Lights {KEY[:8]}.mp3"
 LONGER = f"Harbour Lights {KEY[:16]}.mp3"
 PAGE = b"<!DOCTYPE html><title>Expired</title>"
+
+
+class Hurried(Clock):
+    """Pauses take no time; whatever is waited for has as long as it says."""
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.lowlevel.checkpoint()
 
 
 class Web:
@@ -70,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 def library(folder: Path, content: bytes = SONG, cover: bytes | None = None) -> Library:
     covers = {} if cover is None else {COVER: cover}
-    return Library(folder, Web({AUDIO: content, **covers}), cap_bytes=CAP)
+    return Library(folder, Web({AUDIO: content, **covers}), cap_bytes=CAP, clock=Hurried())
 
 
 def names(folder: Path) -> list[str]:
@@ -103,6 +112,11 @@ async def test_a_saved_clip_is_a_tagged_file_with_the_songs_name(folder: Path) -
         (recordings.opus(), ".opus", "audio/ogg"),
         (recordings.vorbis(), ".ogg", "audio/ogg"),
         (recordings.m4a(), ".m4a", "audio/mp4"),
+        (recordings.ogg_flac(), ".oga", "audio/ogg"),
+        (recordings.aac(), ".aac", "audio/aac"),
+        (recordings.aiff(), ".aiff", "audio/aiff"),
+        (recordings.webm(), ".webm", "audio/webm"),
+        (recordings.webm(doc_type=b"matroska"), ".mka", "audio/matroska"),
     ],
 )
 async def test_the_bytes_decide_extension_and_type(
@@ -138,6 +152,121 @@ async def test_a_folder_that_is_a_symlink_of_the_user_is_used(folder: Path, tmp_
     saved = await library(folder).save(TASK, CLIP)
     assert saved.file == folder / NAME
     assert names(real) == [NAME]
+
+
+async def test_what_is_in_front_of_the_audio_is_not_saved(folder: Path) -> None:
+    audio = recordings.aac()
+    saved = await library(folder, bytes(417) + audio).save(TASK, CLIP)
+    assert saved.file.read_bytes() == audio
+    assert saved.duration_s == pytest.approx(1, abs=0.1)
+
+
+# What its host may have in a moment --------------------------------------------------------
+
+
+class Host:
+    """Downloads that end in turn as told; the last end repeats. Remembers when it was asked."""
+
+    def __init__(self, clock: Clock, *ends: bytes | Exception) -> None:
+        self._clock = clock
+        self._ends = ends
+        self.asked_s: list[float] = []
+
+    async def __call__(self, url: str, sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
+        end = self._ends[min(len(self.asked_s), len(self._ends) - 1)]
+        self.asked_s.append(self._clock.monotonic())
+        await anyio.lowlevel.checkpoint()
+        if isinstance(end, Exception):
+            sink(b"half of it")
+            raise end
+        sink(end)
+
+
+LATER = NotYetError("The audio's host said HTTP 403.")
+
+
+async def tried(folder: Path, *ends: bytes | Exception) -> tuple[Host, Saved | str]:
+    """Save a clip whose host ends in turn as told; returns what came of it."""
+    clock = ManualClock()
+    host = Host(clock, *ends)
+    library = Library(folder, host, cap_bytes=CAP, clock=clock)
+    try:
+        return host, await clock.result(library.save(TASK, CLIP))
+    except LibraryError as error:
+        return host, str(error)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        LATER,
+        NotYetError("The connection to the audio's host failed or broke."),
+        b"",
+        PAGE,
+        b'{"status": "processing"}',
+        b"Not ready.",
+        recordings.wav()[:500],
+    ],
+    ids=["refused", "broke", "nothing", "page", "JSON", "text", "cut off"],
+)
+async def test_what_its_host_has_two_seconds_later_is_saved(
+    folder: Path, first: bytes | Exception
+) -> None:
+    host, saved = await tried(folder, first, SONG)
+    assert isinstance(saved, Saved), saved
+    assert saved.file.read_bytes().endswith(SONG)
+    assert host.asked_s == pytest.approx([0, 2], abs=0.1)
+    assert names(folder) == [NAME]
+
+
+async def test_a_save_tries_for_twenty_seconds_and_no_longer(folder: Path) -> None:
+    host, said = await tried(folder, LATER)
+    assert host.asked_s == pytest.approx([0, 2, 5, 10, 18], abs=0.1)
+    assert said == "The audio's host said HTTP 403. It was tried 5 times."
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("asked_to_wait_s", "next_s"), [(8.0, 8), (0.0, 1), (0.4, 1), (1.5, 1.5), (20.0, 20)]
+)
+async def test_the_pause_that_a_host_asks_for_is_kept(
+    folder: Path, asked_to_wait_s: float, next_s: float
+) -> None:
+    host, saved = await tried(folder, NotYetError("Busy.", asked_to_wait_s), SONG)
+    assert isinstance(saved, Saved), saved
+    assert host.asked_s == pytest.approx([0, next_s], abs=0.1)
+
+
+async def test_a_host_that_asks_for_a_longer_pause_is_left_for_later(folder: Path) -> None:
+    host, said = await tried(folder, NotYetError("It asks to wait 60 s.", 60.0), SONG)
+    assert (said, len(host.asked_s)) == ("It asks to wait 60 s. It was tried once.", 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"#EXTM3U\n", recordings.PNG, recordings.m4a(handler=b"vide"), LibraryError("Too large.")],
+    ids=["list", "picture", "video", "refused"],
+)
+async def test_what_will_not_become_audio_is_not_tried_again(
+    folder: Path, content: bytes | Exception
+) -> None:
+    host, said = await tried(folder, content, SONG)
+    assert isinstance(said, str)
+    assert len(host.asked_s) == 1
+
+
+async def test_a_song_waits_for_its_picture_for_twenty_seconds_and_no_longer(folder: Path) -> None:
+    clock = ManualClock()
+
+    async def fetch(url: str, sink: Callable[[bytes], None], **_: int) -> None:
+        sink(SONG if url == AUDIO else recordings.PNG)
+        if url == COVER:
+            await anyio.sleep_forever()
+
+    catalog = Library(folder, fetch, cap_bytes=CAP, clock=clock)
+    saved = await clock.result(catalog.save(TASK, COVERED))
+    assert (saved.cover, clock.monotonic()) == (None, 20)
+    assert names(folder) == [NAME]
 
 
 # Once, and never over another --------------------------------------------------------------

@@ -109,7 +109,7 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     web, journal = Web(clock), Disk(tmp_path / "j.sqlite3", clock.now)
     liveness = Liveness(tmp_path / "processes")
     async with anyio.create_task_group() as work:
-        library = Library(tmp_path / "music", web, cap_bytes=1_000_000)
+        library = Library(tmp_path / "music", web, cap_bytes=1_000_000, clock=clock)
         saver = Saver(journal, library, liveness, clock, work)
         yield Shop(journal, clock, web, saver, liveness, work)
         work.cancel_scope.cancel()

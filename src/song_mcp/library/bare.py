@@ -27,14 +27,16 @@ FROM_START = 1
 A tagger moves the sound, and mutagen corrects that place in the first fragment alone.
 """
 STREAM_INFO_BYTES = 34
+SOUND_CHUNKS = {b"FVER", b"COMM", b"SSND"}
+"""The chunks of an AIFF file that are needed to play it."""
 
 
 def bare(content: bytes, kind: Format) -> bytes:
-    """Return an MP3, FLAC or M4A file, which was recognised as that, without its metadata.
+    """Return an MP3, FLAC, M4A or AIFF file, which was recognised as that, without its metadata.
 
     Raises ValueError if a tagger cannot be shown the rest: it is broken, or of too many parts.
     """
-    cut = {formats.MP3: _mp3, formats.FLAC: _flac, formats.M4A: _m4a}
+    cut = {formats.MP3: _mp3, formats.FLAC: _flac, formats.M4A: _m4a, formats.AIFF: _aiff}
     return cut[kind](content)
 
 
@@ -51,6 +53,21 @@ def _flac(content: bytes) -> bytes:
         raise ValueError("this FLAC file does not describe its sound")
     head = bytes([formats.STREAM_INFO | 0x80]) + STREAM_INFO_BYTES.to_bytes(3, "big")
     return b"fLaC" + head + info + content[end:]
+
+
+# AIFF --------------------------------------------------------------------------------------
+
+
+def _aiff(content: bytes) -> bytes:
+    """Return the chunks that describe the sound, and the sound."""
+    kept = [content[8:12]]
+    for kind, start, length in formats.wav_chunks(BytesIO(content), ">"):
+        if kind in SOUND_CHUNKS:
+            kept.append(content[start - HEAD : start + length] + bytes(length % 2))
+    if len(kept) > len(SOUND_CHUNKS) + 1:
+        raise ValueError("this AIFF file describes its sound twice")
+    whole = b"".join(kept)
+    return b"FORM" + len(whole).to_bytes(4, "big") + whole
 
 
 # M4A ---------------------------------------------------------------------------------------

@@ -28,7 +28,12 @@ COMMENT_BLOCK = 4
 
 def clip_key(file: BinaryIO, kind: Format) -> str:
     """Return the `clip_key` that the file was tagged with, "" if it has none."""
-    find = {formats.MP3: _mp3_keys, formats.FLAC: _flac_keys, formats.M4A: _m4a_keys}.get(kind)
+    find = {
+        formats.MP3: _mp3_keys,
+        formats.FLAC: _flac_keys,
+        formats.M4A: _m4a_keys,
+        formats.AIFF: _aiff_keys,
+    }.get(kind)
     try:
         key = next(find(file), b"") if find else b""
         return key.decode("ascii") if len(key) <= KEY_BYTES else ""
@@ -36,12 +41,13 @@ def clip_key(file: BinaryIO, kind: Format) -> str:
         return ""
 
 
-def _mp3_keys(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what the frames of ID3 2.4 for identifiers have of ours."""
-    start = bytes_at(file, 0, 10)
+def _mp3_keys(file: BinaryIO, offset: int = 0) -> Iterator[bytes]:
+    """Yield what the frames of ID3 2.4 for identifiers have of ours; the tag is at `offset`."""
+    start = bytes_at(file, offset, 10)
     if start[:6] != b"ID3\x04\0\0":
         return
-    offset, end = 10, 10 + syncsafe(start[6:])
+    offset += 10
+    end = offset + syncsafe(start[6:])
     for _ in range(PARTS_LIMIT):
         head = bytes_at(file, offset, 10)
         if len(head) < 10 or offset >= end:
@@ -53,6 +59,12 @@ def _mp3_keys(file: BinaryIO) -> Iterator[bytes]:
             if owner == OWNER.encode():
                 yield key
         offset += 10 + size
+
+
+def _aiff_keys(file: BinaryIO) -> Iterator[bytes]:
+    for kind, start, _ in islice(formats.wav_chunks(file, ">"), PARTS_LIMIT):
+        if kind == b"ID3 ":
+            yield from _mp3_keys(file, start)
 
 
 def _flac_keys(file: BinaryIO) -> Iterator[bytes]:

@@ -4,12 +4,13 @@ A file may say anything, up to 2^36 seconds. A length beyond what its bytes can 
 of any clip, is none: an extension that is paid for starts at the end of a clip.
 """
 
+import math
 import struct
 from collections.abc import Callable
 from io import SEEK_END
 from typing import BinaryIO
 
-from song_mcp.library import formats
+from song_mcp.library import adts, ebml, formats
 from song_mcp.library.boxes import Walk, movie
 from song_mcp.library.formats import Format, bytes_at
 from song_mcp.library.tags import mutagen, unreadable
@@ -67,15 +68,44 @@ def _wav_s(file: BinaryIO, size: int) -> float:
             bytes_a_second = rate * frame_bytes
         elif kind == b"data" and bytes_a_second:
             there = size - start
-            played = there if told in formats.UNKNOWN_SIZES else min(told, there)
+            played = there if formats.is_placeholder(told) else min(told, there)
             return played / bytes_a_second
     raise ValueError("no samples")
+
+
+def _aiff_s(file: BinaryIO, _: int) -> float:
+    """Read the number of frames and how many a second there are: a number of 80 bits."""
+    for kind, start, _ in formats.wav_chunks(file, ">"):
+        if kind == b"COMM":
+            frames, exponent, fraction = struct.unpack(">IxxHQ", bytes_at(file, start + 2, 16))
+            return float(frames / math.ldexp(fraction, exponent - 16_383 - 63))
+    raise ValueError("no description")
+
+
+def _aac_s(file: BinaryIO, size: int) -> float:
+    start = formats.mp3_start(file)
+    content = bytes_at(file, 0, size)
+    blocks, _ = adts.counted(content, start)
+    return blocks * adts.BLOCK_SAMPLES / adts.rate(content[start : start + adts.HEAD])
+
+
+def _webm_s(file: BinaryIO, _: int) -> float:
+    length_s = ebml.film(file).length_s
+    if length_s is None:
+        raise ValueError("no length")
+    return length_s
 
 
 def _flac_s(file: BinaryIO, _: int) -> float:
     packed = int.from_bytes(bytes_at(file, 18, 8), "big")
     rate, samples = packed >> 44, packed & (1 << 36) - 1
     return samples / rate
+
+
+def _ogg_flac_s(file: BinaryIO, size: int) -> float:
+    """Read the rate where the first packet has it: in a block like that of a FLAC file."""
+    rate = int.from_bytes(bytes_at(file, 55, 3), "big") >> 4
+    return _ogg_samples(file, size) / rate
 
 
 def _vorbis_s(file: BinaryIO, size: int) -> float:
@@ -115,5 +145,10 @@ MEASURES: dict[Format, Callable[[BinaryIO, int], float]] = {
     formats.FLAC: _flac_s,
     formats.VORBIS: _vorbis_s,
     formats.OPUS: _opus_s,
+    formats.OGG_FLAC: _ogg_flac_s,
+    formats.AAC: _aac_s,
+    formats.AIFF: _aiff_s,
+    formats.WEBM: _webm_s,
+    formats.MATROSKA: _webm_s,
     formats.M4A: _m4a_s,
 }

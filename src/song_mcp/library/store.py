@@ -13,22 +13,32 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import SEEK_END, BytesIO
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
-from song_mcp.errors import LibraryError, SongError
+from song_mcp.clock import Clock
+from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
 from song_mcp.library.atomic import AtomicFile, content_of, explained, pinned
 from song_mcp.library.keys import clip_key
 from song_mcp.library.lengths import measured_s
+from song_mcp.library.mending import mended
 from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, tagged
 from song_mcp.songs import Clip, Task
 
 COVER_CAP_BYTES = 5 * 2**20
+COVER_S = 20.0
+"""How long, in seconds, a song waits for its picture."""
+PAUSES_S = (2.0, 3.0, 5.0, 8.0)
+"""The pauses between the tries of one save, in seconds, unless the host asks for others."""
+SHORTEST_PAUSE_S = 1.0
+RETRIES_S = 20.0
+"""How long after the first try of a save another may begin, in seconds."""
 PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -71,19 +81,24 @@ class Library:
     """Saves clips to `folder` and reads them back; at most `cap_bytes` are fetched for a clip.
 
     The folder is made when the first clip is saved. Its real path is found once, here: a symlink
-    that is put into that path later is not followed when a file is written.
+    that is put into that path later is not followed when a file is written. `clock` measures the
+    pauses between tries to fetch a clip.
     """
 
-    def __init__(self, folder: Path, download: Download, *, cap_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, download: Download, *, cap_bytes: int, clock: Clock | None = None
+    ) -> None:
         self.folder = folder
         self._pinned = pinned(folder)
         self._download = download
         self._cap_bytes = cap_bytes
+        self._clock = clock or Clock()
 
     async def save(self, task: Task, clip: Clip) -> Saved:
         """Return the clip's file; it is downloaded if the library does not have it yet.
 
-        Raises LibraryError if that fails; then the library has no file of the clip.
+        What its host may have in a moment is tried again, for some 20 s. Raises LibraryError if it
+        is not saved; then the library has no file of the clip.
         """
         known = await run_sync(self._find, task, clip)
         if known:
@@ -94,7 +109,7 @@ class Library:
         file = AtomicFile(self._pinned)
         try:
             await run_sync(file.open)
-            await self._download(clip.audio_url, file.write, cap_bytes=self._cap_bytes)
+            await self._fetch_audio(clip.audio_url, file)
             cover = await self._fetch_cover(clip)
             return await run_sync(self._place, file, task, clip, cover)
         finally:
@@ -131,16 +146,33 @@ class Library:
             return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
         return None
 
+    async def _fetch_audio(self, url: str, file: AtomicFile) -> None:
+        """Fetch audio and check it, again and again while it may come within the time of a save."""
+        began, paused_s = self._clock.monotonic(), 0.0
+        for tries in count(1):
+            try:
+                return await self._fetch_once(url, file)
+            except NotYetError as error:
+                pause_s = _pause_s(error, tries)
+                spent_s = max(paused_s, self._clock.monotonic() - began)
+                if spent_s + pause_s > RETRIES_S:
+                    raise _given_up(error, tries) from None
+            await self._clock.sleep(pause_s)
+            paused_s += pause_s
+            await run_sync(file.rewrite, b"")
+        return None
+
+    async def _fetch_once(self, url: str, file: AtomicFile) -> None:
+        await self._download(url, file.write, cap_bytes=self._cap_bytes)
+        await run_sync(_check, file)
+
     async def _fetch_cover(self, clip: Clip) -> bytes:
         """Return the picture's bytes, none if there is no picture or it cannot be fetched."""
         if not clip.image_url:
             return b""
-        picture = bytearray()
-        try:
-            await self._download(clip.image_url, picture.extend, cap_bytes=COVER_CAP_BYTES)
-        except SongError:
-            return b""
-        return bytes(picture)
+        picture = _Picture(partial(self._download, clip.image_url, cap_bytes=COVER_CAP_BYTES))
+        is_there = await self._clock.wait(picture, COVER_S)
+        return bytes(picture.content) if is_there else b""
 
     def _place(self, file: AtomicFile, task: Task, clip: Clip, cover: bytes) -> Saved:
         """Tag the downloaded audio, and place it and its cover under their final names."""
@@ -186,6 +218,45 @@ class Library:
             msg = f"The file of clip {clip.public_id} has {total} bytes: nothing is at {offset}."
             raise LibraryError(f"{msg} Give an offset of 0 to {total - 1}.")
         return Part(content, total, kind.mime_type)
+
+
+# Fetching ----------------------------------------------------------------------------------
+
+
+class _Picture:
+    """A cover to be fetched; a clock can wait for it."""
+
+    def __init__(self, fetch: Callable[[Callable[[bytes], None]], Awaitable[object]]) -> None:
+        self._fetch = fetch
+        self.content = bytearray()
+
+    async def wait(self) -> None:
+        """Fetch it; what fails leaves nothing."""
+        try:
+            await self._fetch(self.content.extend)
+        except SongError:
+            self.content.clear()
+
+
+def _check(file: AtomicFile) -> None:
+    """Raise LibraryError unless the file is audio; leave it as players want it."""
+    content = file.content()
+    audio = mended(content)
+    formats.recognise(BytesIO(audio))
+    if audio is not content:
+        file.rewrite(audio)
+
+
+def _pause_s(error: NotYetError, tries: int) -> float:
+    """Return how many seconds to wait after so many tries, or as many as the host asks for."""
+    if error.retry_after_s is not None:
+        return max(error.retry_after_s, SHORTEST_PAUSE_S)
+    return PAUSES_S[min(tries, len(PAUSES_S)) - 1]
+
+
+def _given_up(error: NotYetError, tries: int) -> NotYetError:
+    times = "once" if tries == 1 else f"{tries} times"
+    return NotYetError(f"{error} It was tried {times}.", error.retry_after_s)
 
 
 # Files -------------------------------------------------------------------------------------

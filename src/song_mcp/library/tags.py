@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from types import ModuleType
+from typing import Any
 
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, pictures
@@ -70,7 +71,12 @@ class Tags:
 
 def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
     """Return `content` with `tags`, or None if such files are not tagged or tagging failed."""
-    write = {formats.MP3: _tag_mp3, formats.FLAC: _tag_flac, formats.M4A: _tag_m4a}.get(kind)
+    write = {
+        formats.MP3: _tag_mp3,
+        formats.FLAC: _tag_flac,
+        formats.M4A: _tag_m4a,
+        formats.AIFF: _tag_aiff,
+    }.get(kind)
     if write is None:
         return None
     try:
@@ -111,8 +117,25 @@ def unreadable() -> tuple[type[Exception], ...]:
 
 
 def _tag_mp3(file: BytesIO, tags: Tags) -> BytesIO:
+    written = mutagen("id3").ID3()
+    _fill(written, tags)
+    written.save(file)
+    return file
+
+
+def _tag_aiff(file: BytesIO, tags: Tags) -> BytesIO:
+    """Put the same tag that an MP3 has into a chunk of its own, behind the sound."""
+    written = mutagen("aiff").AIFF(file)
+    written.add_tags()
+    _fill(written.tags, tags)
+    file.seek(0)
+    written.save(file)
+    return file
+
+
+def _fill(written: Any, tags: Tags) -> None:  # noqa: ANN401 - a tag of mutagen, which has no types
+    """Put our tags into one of ID3."""
     id3 = mutagen("id3")
-    written = id3.ID3()
     for name, text in _texts(tags, "TIT2", "TPE1", "TALB", "USLT", "COMM").items():
         more = {"lang": UNKNOWN_LANGUAGE, "desc": ""} if name in {"USLT", "COMM"} else {}
         written.add(getattr(id3, name)(encoding=UTF_8, text=text, **more))
@@ -121,8 +144,6 @@ def _tag_mp3(file: BytesIO, tags: Tags) -> BytesIO:
         data, kind = tags.picture
         picture = id3.APIC(encoding=UTF_8, mime=kind.mime_type, type=FRONT_COVER, data=data)
         written.add(picture)
-    written.save(file)
-    return file
 
 
 # FLAC --------------------------------------------------------------------------------------
