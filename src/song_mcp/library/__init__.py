@@ -4,16 +4,16 @@ What it promises: a file with a final name is whole, was recognised as audio by 
 replaced nothing. What is unfinished has a hidden name, and is removed when the attempt ends (after
 a day, if the process was killed). A clip that is saved twice, even by two servers at once, is one
 file. A file name is made of letters and digits of the title and of a key that stands for the clip;
-nothing of a URL or a header gets into it.
+nothing of a URL or a header gets into it. Parts of a song are joined as they are, or not at all.
 
 What others use: `Library`, and `Part` as one of its results; `short_id`, `digest`, `ID_LENGTHS`
 and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or writes the files.
 
-Another engine, such as an object store, has to offer what `Library` offers: `save`, `read`, `part`,
-`cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned are
-written into the journal, and are in the `Clip` that is passed in later. Others show them and never
-open them. The name at the end of `file` must end with the short id, because people ask for a clip
-by it.
+Another engine, such as an object store, has to offer what `Library` offers: `save`, `join`, `read`,
+`part`, `cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned
+are written into the journal, and are in the `Clip` that is passed in later. Others show them and
+never open them. The name at the end of `file` must end with the short id, because people ask for a
+clip by it.
 """
 
 from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id

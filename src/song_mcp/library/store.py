@@ -8,7 +8,7 @@ the key. Files of formats that are not tagged are told apart by their bytes.
 
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
 from song_mcp.library.atomic import AtomicFile, content_of, explained, pinned
+from song_mcp.library.joining import Piece, joined
 from song_mcp.library.keys import clip_key
 from song_mcp.library.lengths import measured_s
 from song_mcp.library.mending import mended
@@ -40,6 +41,8 @@ SHORTEST_PAUSE_S = 1.0
 RETRIES_S = 20.0
 """How long after the first try of a save another may begin, in seconds."""
 PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
+Extent = tuple[Clip, float | None]
+"""A clip, and up to how many seconds of it, None for all."""
 
 
 class Download(Protocol):
@@ -119,6 +122,14 @@ class Library:
             finally:
                 file.discard()  # does nothing, unless the event loop cancelled even that
 
+    async def join(self, task: Task, whole: Clip, parts: Sequence[Extent]) -> Saved:
+        """Return the file of a `whole`, which is joined of its parts' files if there is none yet.
+
+        `whole` is like a clip that the `task` made, with an id of its own. Nothing is fetched.
+        Raises LibraryError, which says why, if the parts cannot be joined.
+        """
+        return await run_sync(self._joined, task, whole, parts)
+
     async def read(self, clip: Clip) -> bytes:
         """Return the bytes of the clip's file.
 
@@ -165,6 +176,33 @@ class Library:
     async def _fetch_once(self, url: str, file: AtomicFile) -> None:
         await self._download(url, file.write, cap_bytes=self._cap_bytes)
         await run_sync(_check, file)
+
+    def _joined(self, task: Task, whole: Clip, parts: Sequence[Extent]) -> Saved:
+        known = self._find(task, whole)
+        if known:
+            return known
+        content = joined(list(self._pieces(parts)))
+        covers = (_picture(clip.cover) for clip, _ in parts if clip.cover)
+        cover, _ = next(filter(None, covers), (b"", ""))
+        file = AtomicFile(self._pinned)
+        try:
+            file.open()
+            file.write(content)
+            return self._place(file, task, whole, cover)
+        finally:
+            file.discard()
+
+    def _pieces(self, parts: Sequence[Extent]) -> Iterator[Piece]:
+        """Yield the parts with the bytes of their files, if those are not too many together."""
+        left = self._cap_bytes
+        for clip, until_s in parts:
+            content = self._read(clip, 0, left + 1).content
+            left -= len(content)
+            if left < 0:
+                most = f"{self._cap_bytes} bytes (SONG_MCP_CLIP_BYTES)"
+                raise LibraryError(f"The parts have more than {most} together, so they stay apart.")
+            name = clip.file.name if clip.file else ""
+            yield Piece(f"{name!r} (clip {clip.public_id})", content, until_s)
 
     async def _fetch_cover(self, clip: Clip) -> bytes:
         """Return the picture's bytes, none if there is no picture or it cannot be fetched."""
