@@ -128,10 +128,69 @@ async def test_what_could_not_be_saved_says_so_and_keeps_its_link(
     await chat.call("generate_song", description="elegy for a dead link [[media-404]]")
     trouble = chat.player.locator(".trouble")
     await expect(trouble).to_have_count(2, timeout=WITHIN_MS)
-    await expect(trouble.first).to_contain_text("is not in the library")
+    await expect(trouble.first).to_contain_text("is not in the library", timeout=WITHIN_MS)
     await expect(chat.player.get_by_role("button", name="Copy the link")).to_have_count(2)
     await expect(chat.player.get_by_role("button", name="Show the file")).to_have_count(0)
     await pictured(chat, pictures, "expired")
+
+
+async def test_a_song_that_arrives_late_is_played_without_reloading(
+    chat: Chat, pictures: Path
+) -> None:
+    task = await ended(chat, "generate_song", description="nocturne of the late train")
+    late = [clip | {"file": None} for clip in task["clips"]]
+    notes = [f"Clip {clip['clip_id']} is not in the library: it comes later." for clip in late]
+    looks: list[str] = []
+
+    async def early(name: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
+        if name == "get_task":
+            looks.append(name)
+        if len(looks) > 2:
+            return None
+        if name == "read_clip":
+            return {"content": [{"type": "text", "text": "It comes later."}], "isError": True}
+        shown = task | {"clips": late, "note": " ".join(notes)}
+        return {"content": [], "structuredContent": shown}
+
+    chat.answers = early
+    await chat.open(context={"styles": {"variables": FONT}})
+    await chat.tell("result", await early("play_song", {}))
+    await expect(chat.player.locator(".trouble").first).to_contain_text("It comes later")
+    await pictured(chat, pictures, "late")
+    await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
+    await expect(chat.player.locator(".trouble:not([hidden])")).to_have_count(0)
+    await chat.player.get_by_role("button", name="Play").first.click()
+    await expect(chat.player.get_by_role("button", name="Pause")).to_be_visible()
+    assert len(looks) == 3
+
+
+async def test_a_task_that_ended_without_a_clip_is_looked_at_until_there_is_one(chat: Chat) -> None:
+    task = await ended(chat, "generate_song", description="waltz for the patient")
+    empty = {"content": [], "structuredContent": task | {"clips": []}}
+    await chat.open()
+    await chat.tell("result", empty)
+    await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
+
+
+async def test_a_part_says_that_it_is_one(chat: Chat, pictures: Path) -> None:
+    song = await ended(chat, "generate_song", description="ferry song", model="suno-v5")
+    asked = {"clip_id": song["clips"][0]["clip_id"], "lyrics": "la", "continue_at_seconds": 9}
+    part = await ended(chat, "extend_song", **asked)
+    await shown(chat, task_id=part["task_id"])
+    said = "The new part alone, which follows 0:09 of the clip before"
+    await expect(chat.player.locator(".part").first).to_have_text(said)
+    await pictured(chat, pictures, "part")
+
+
+async def test_what_cannot_be_extended_has_no_button_for_it(chat: Chat) -> None:
+    task = await ended(chat, "generate_song", description="march of two minds")
+    ids = [clip["clip_id"] for clip in task["clips"]]
+    extra = {"extendable": ids[1:], "lyrics": {}, "covers": []}
+    await chat.open()
+    told = {"content": [], "structuredContent": task, "_meta": {"song-mcp/player": extra}}
+    await chat.tell("result", told)
+    await expect(chat.player.get_by_role("button", name="Another take")).to_have_count(2)
+    await expect(chat.player.get_by_role("button", name="Extend from end")).to_have_count(1)
 
 
 async def test_a_file_that_has_gone_says_so_and_comes_back(chat: Chat, pictures: Path) -> None:

@@ -39,6 +39,15 @@ def extra(result: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client 
     return told
 
 
+async def test_the_page_is_told_which_clips_can_be_extended(house: House) -> None:
+    asked = {"description": "x [[two-clips-one-error]]", "model": "suno-v5"}
+    result = await house.call("generate_song", **asked)
+    assert result.structured_content is not None
+    good, broken = result.structured_content["clips"]
+    assert (good["status"], broken["status"]) == ("completed", "failed")
+    assert extra(result)["extendable"] == [good["clip_id"]]
+
+
 # What opens it -----------------------------------------------------------------------------------
 
 

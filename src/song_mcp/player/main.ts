@@ -3,15 +3,17 @@
 
 import "./quiet.ts";
 import { announce, h, setText, show } from "./dom.ts";
-import { follow } from "./follow.ts";
+import { follow, REST_MS } from "./follow.ts";
 import { Host, type Listener, type Seen } from "./host.ts";
-import { type Clip, type Extra, type Task, extraIn, finished, isBeingSaved, isOpen, isUnsaved, text } from "./song.ts";
+import { type Clip, type Extra, type Task, extraIn, finished, isBeingSaved, isLate, isOpen, isUnsaved, text } from "./song.ts";
 import { ending, failedTake, Head, Making, message, written } from "./stages.ts";
 import { silence, Take } from "./take.ts";
 import { CANNOT_ASK, chip, doing, GAVE_UP, money, stopped, takeName } from "./words.ts";
 
 const TICK_MS = 1_000;
 const SAVING_LOOKS = 8; // how many times an ended task is looked at until its files are saved
+const LATE_LOOKS = 20; // how many times more if audio is missing, which may come later
+const LONGEST_LATE_REST_MS = 20_000; // the server asks a service no more often about an ended task
 
 class Player implements Listener {
   private readonly host = new Host();
@@ -28,6 +30,7 @@ class Player implements Listener {
   private seenAt = 0;
   private isFollowing = false;
   private looksLeft = SAVING_LOOKS;
+  private lateLooks = 0;
   private view = "";
 
   async run(root: HTMLElement): Promise<void> {
@@ -78,7 +81,7 @@ class Player implements Listener {
 
   // What is seen of the task ----------------------------------------------------------------
 
-  private saw(seen: Seen): boolean {
+  private saw(seen: Seen): number | undefined {
     const before = this.task;
     this.task = seen.task as Task;
     this.extra = this.merged(seen.extra);
@@ -87,9 +90,9 @@ class Player implements Listener {
     this.tellHead();
     this.render(this.task);
     if (before && before.status !== this.task.status) announce(`${chip(this.task)}.`);
-    const goesOn = this.goesOn(this.task);
-    if (goesOn && !this.isFollowing) this.follow(this.task.id);
-    return goesOn;
+    const rest = this.rest(this.task);
+    if (rest !== undefined && !this.isFollowing) this.follow(this.task.id, rest);
+    return rest;
   }
 
   /** The known facts with this result's; what it does not say stays as it was. */
@@ -102,19 +105,25 @@ class Player implements Listener {
       elapsed: extra.elapsed,
       focus: extra.focus || before.focus || text(this.args.clip_id),
       covers: extra.covers ?? before.covers,
+      extendable: extra.extendable ?? before.extendable,
       lyrics: extra.lyrics ?? before.lyrics,
     };
   }
 
-  private goesOn(task: Task): boolean {
-    if (isOpen(task)) return true;
+  /** How long to rest before the next look, in ms; undefined if nothing more will come. */
+  private rest(task: Task): number | undefined {
+    if (isOpen(task)) return REST_MS;
     const lacksLyrics = task.status === "completed" && !this.extra.lyrics && !task.clips.some((clip) => clip.lyrics);
-    if (!isBeingSaved(task) && !(lacksLyrics && this.looksLeft === SAVING_LOOKS)) return false;
-    this.looksLeft -= 1;
-    return this.looksLeft >= 0;
+    if (isBeingSaved(task) || (lacksLyrics && this.looksLeft === SAVING_LOOKS)) {
+      this.looksLeft -= 1;
+      if (this.looksLeft >= 0) return REST_MS;
+    }
+    if (!isLate(task) || this.lateLooks >= LATE_LOOKS) return undefined;
+    this.lateLooks += 1;
+    return Math.min(REST_MS * 2 ** (this.lateLooks - 1), LONGEST_LATE_REST_MS);
   }
 
-  private follow(taskId: string): void {
+  private follow(taskId: string, rest: number): void {
     this.isFollowing = true;
     const follower = {
       saw: (seen: Seen) => this.saw(seen),
@@ -124,7 +133,7 @@ class Player implements Listener {
         announce(told);
       },
     };
-    void follow(this.host, taskId, follower, this.life.signal).finally(() => (this.isFollowing = false));
+    void follow(this.host, taskId, rest, follower, this.life.signal).finally(() => (this.isFollowing = false));
   }
 
   // What is shown ----------------------------------------------------------------------------
@@ -162,8 +171,9 @@ class Player implements Listener {
     this.view = key;
     for (const clip of clips) {
       const card = this.cards.get(clip.id);
-      card?.update(clip, this.extra.lyrics?.[clip.id], this.title());
-      const { covers } = this.extra;
+      const { covers, extendable } = this.extra;
+      const canExtend = extendable ? extendable.includes(clip.id) : true;
+      card?.update(clip, this.extra.lyrics?.[clip.id], this.title(), canExtend);
       if (card && clip.file && (covers ? covers.includes(clip.id) : clip.picture)) void card.paint();
     }
     const failed = task.status === "failed" ? `${task.error} ${money(task)}.` : "";

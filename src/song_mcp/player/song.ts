@@ -12,6 +12,9 @@ export interface Clip {
   readonly error: string;
   readonly file: string;
   readonly lyrics: string;
+  /** The clip that is heard before this one, which is the new part alone; "" if there is none. */
+  readonly continues: string;
+  readonly startsAt: number | undefined;
 }
 
 export interface Task {
@@ -38,6 +41,7 @@ export interface Extra {
   readonly elapsed: number | undefined;
   readonly focus: string;
   readonly covers: readonly string[] | undefined;
+  readonly extendable: readonly string[] | undefined;
   readonly lyrics: Readonly<Record<string, string>> | undefined;
 }
 
@@ -76,6 +80,8 @@ function clip(of: unknown): Clip {
     error: text(from.error),
     file: text(from.file),
     lyrics: text(from.lyrics),
+    continues: text(from.continues_clip_id),
+    startsAt: number(from.starts_at_seconds),
   };
 }
 
@@ -112,6 +118,7 @@ export function extraIn(meta: unknown): Extra {
     elapsed: number(from.elapsed_seconds),
     focus: text(from.focus),
     covers: from.covers === undefined ? undefined : texts(from.covers),
+    extendable: from.extendable === undefined ? undefined : texts(from.extendable),
     lyrics: lyrics && Object.fromEntries(Object.entries(lyrics).map(([id, of]) => [id, text(of)])),
   };
 }
@@ -124,9 +131,16 @@ export function finished(task: Task): Clip[] {
   return task.clips.filter((each) => each.status === "completed");
 }
 
-/** Whether the server says that it could not save a clip. */
+/** Whether the server says that it could not save a clip, or that there is nothing to save yet. */
 export function isUnsaved(task: Task, clip: Clip): boolean {
-  return task.note.includes(`Clip ${clip.id} is not in the library`);
+  return ["not in the library", "finished, but"].some((how) => task.note.includes(`Clip ${clip.id} is ${how}`));
+}
+
+/** Whether a task ended without all of its audio, which may come later. */
+export function isLate(task: Task): boolean {
+  const makesAudio = task.kind === "song" || task.kind === "extension";
+  if (task.status !== "completed" || !makesAudio) return false;
+  return task.clips.length === 0 || finished(task).some((each) => !each.file);
 }
 
 /** Whether a finished clip is still on its way into the library. */

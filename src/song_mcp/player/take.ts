@@ -7,7 +7,7 @@ import { copyRow, suggestion } from "./actions.ts";
 import { type Clip, type Task, isPlain } from "./song.ts";
 import { dataUrl, shapeOf, whole } from "./sound.ts";
 import { Wave } from "./wave.ts";
-import { anotherTake, clock, extendFrom, takeName } from "./words.ts";
+import { anotherTake, clock, extendFrom, partOf, takeName } from "./words.ts";
 
 export interface Place {
   readonly number: number;
@@ -43,6 +43,7 @@ export class Take {
   private readonly take = h("span");
   private readonly asked = h("span", { class: "asked" }, "asked for");
   private readonly tags = h("p", { class: "tags" });
+  private readonly part = h("p", { class: "part", hidden: true });
   private readonly actions = h("div", { class: "actions" });
   private readonly tools = h("div", { class: "tools" });
   private readonly panels = h("div", { class: "panels" });
@@ -56,6 +57,7 @@ export class Take {
   private state: "idle" | "loading" | "ready" | "broken" = "idle";
   private wantsToPlay = false;
   private hasCover = false;
+  private canExtend = true;
   private extendLabel = h("span");
 
   constructor(
@@ -76,7 +78,7 @@ export class Take {
     );
     this.element = this.laidOut();
     this.listen();
-    this.update(clip, undefined, "");
+    this.update(clip, undefined, "", true);
     this.move(place);
     this.sight.observe(this.element);
     signal.addEventListener("abort", () => this.dispose(), { once: true });
@@ -94,9 +96,13 @@ export class Take {
   }
 
   /** Take new facts about the clip; `songTitle` is shown above it already. */
-  update(clip: Clip, lyrics: string | undefined, songTitle: string): void {
+  update(clip: Clip, lyrics: string | undefined, songTitle: string, canExtend: boolean): void {
     const wasSaved = Boolean(this.clip.file);
+    const isSame = canExtend === this.canExtend;
     this.clip = clip;
+    this.canExtend = canExtend;
+    setText(this.part, partOf(clip));
+    show(this.part, Boolean(clip.continues));
     const take = takeName(this.place.number, this.place.of);
     const isTold = clip.title === songTitle && Boolean(take);
     setText(this.title, isTold ? take : clip.title || "Untitled");
@@ -107,8 +113,8 @@ export class Take {
     setText(this.lyrics, words);
     show(this.lyricsBox, Boolean(words));
     if (this.state !== "ready") this.setLength(clip.seconds ?? 0);
+    if (!isSame || (!wasSaved && clip.file)) this.makeActions();
     if (!wasSaved && clip.file) {
-      this.makeActions();
       if (this.state === "broken") void this.load();
     }
   }
@@ -151,7 +157,7 @@ export class Take {
     return h(
       "article",
       { class: "take", on: { keydown: (event) => this.press(event as KeyboardEvent) } },
-      h("div", { class: "top" }, this.art, h("div", { class: "naming" }, badge, this.title, this.tags), this.tools),
+      h("div", { class: "top" }, this.art, h("div", { class: "naming" }, badge, this.title, this.tags, this.part), this.tools),
       h("div", { class: "deck" }, this.button, this.wave.element),
       h("div", { class: "times" }, this.time, this.length),
       this.trouble,
@@ -179,7 +185,7 @@ export class Take {
       h("button", { class: "action tool", type: "button", "aria-label": spoken, title: spoken, on: { click: act } }, icon(picture));
     const file = tool("file", `Show the file of ${named}`, () => this.panel("File", clip.file));
     const link = tool("link", `Copy the link to ${named}`, () => this.panel("Link", clip.link, true));
-    this.actions.replaceChildren(...(plain ? [extend, again] : []));
+    this.actions.replaceChildren(...(plain && this.canExtend ? [extend] : []), ...(plain ? [again] : []));
     this.tools.replaceChildren(...(clip.file ? [file] : []), ...(clip.link ? [link] : []));
     this.tellExtend();
   }

@@ -78,6 +78,13 @@ export function price(task: Task): string {
   return task.cost === undefined ? "charged" : `$${task.cost}`;
 }
 
+/** What is to be said of a clip that is not heard from the beginning of its song. */
+export function partOf(clip: Clip): string {
+  if (!clip.continues) return "";
+  const place = clip.startsAt === undefined ? "the clip before" : `${clock(clip.startsAt)} of the clip before`;
+  return `The new part alone, which follows ${place}`;
+}
+
 export function takeName(number: number, of: number): string {
   return of > 1 ? `Take ${number}` : "";
 }

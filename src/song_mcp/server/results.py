@@ -325,6 +325,9 @@ async def task_answer(
 async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     """Return what the page needs to know of a task; seconds are counted from when it was made."""
     known: dict[str, Any] = {"title": task.title, "description": task.description, "focus": focus}
+    known["extendable"] = [
+        clip.public_id for clip in task.clips if not why_not_extended(task, clip)
+    ]
     if task.is_open:
         with suppress(JournalError):  # the task, which may be paid, is told in any case
             known["expected_seconds"] = await studio.catalog.expected_s(task)
