@@ -9,6 +9,7 @@ import pytest
 
 from song_mcp.errors import (
     BadKeyError,
+    BlockedError,
     BusyError,
     InvalidRequestError,
     NoAnswerError,
@@ -17,6 +18,7 @@ from song_mcp.errors import (
     RefusedError,
     ServiceError,
     StoppedError,
+    TooLargeError,
     UnknownTaskError,
     UnreadableAnswerError,
 )
@@ -246,6 +248,34 @@ def gate(message: str, code: object = "", kind: str = "new_api_error") -> dict[s
         (500, gate("x", "new_api_panic"), NoAnswerError),
         (500, gate("no") | {"data": "why"}, NoAnswerError),
         (500, gate("no") | {"code": "x", "message": "m"}, NoAnswerError),
+        (500, gate("lost", kind="upstream_error"), NoAnswerError),
+        (400, gate("bad tags", kind="upstream_error"), RefusedError),
+        (500, gate("x", "bad_response_status_code"), NoAnswerError),
+        (401, gate("该令牌额度已用尽 (request id: 1)"), OutOfCreditsError),
+        (403, gate("该令牌额度已用尽", "pre_consume_token_quota_failed"), OutOfCreditsError),
+        (403, {"code": "pre_consume_failed", "message": "预扣费额度失败"}, OutOfCreditsError),
+        (413, {"code": "read_request_body_failed", "message": "x", "data": None}, TooLargeError),
+        (500, {"code": "build_request_failed", "message": "x", "data": None}, RefusedError),
+        (500, {"code": "get_origin_task_failed", "message": "x", "data": None}, RefusedError),
+        (500, {"code": "model_price_error", "message": "x", "data": None}, StoppedError),
+        (503, gate("模型已下线，请更换模型", "model_offline"), StoppedError),
+        (422, {"detail": [{"loc": ["body", "prompt"], "msg": "required"}]}, RefusedError),
+        (400, {"detail": "Title is too long"}, RefusedError),
+        (401, {"detail": "Not authenticated"}, BadKeyError),
+        (500, {"detail": "Not authenticated"}, NoAnswerError),
+        (200, {"detail": "Not authenticated"}, UnreadableAnswerError),
+        (422, {"errors": {"prompt": ["required"]}}, RefusedError),
+        (403, {"cloudflare_error": True, "detail": "x", "status": 403}, BlockedError),
+        (522, {"cloudflare_error": True, "detail": "x", "status": 522}, NoAnswerError),
+        (200, {"success": False, "error": {"code": "bad", "message": "empty"}}, RefusedError),
+        (200, {"success": False, "message": "empty"}, RefusedError),
+        (200, {"success": False, "error": {"code": "timeout", "message": "x"}}, NoAnswerError),
+        (200, {"success": False, "error": "status code: 502"}, NoAnswerError),
+        (500, {"success": False, "error": {"code": "api_error", "message": "x"}}, NoAnswerError),
+        (403, {"success": False, "error": {"code": "used_up", "message": "x"}}, OutOfCreditsError),
+        (200, {"success": True, "trace_id": "t"}, UnreadableAnswerError),
+        (200, {"error_code": 1002, "error_msg": "status code: 503"}, UnreadableAnswerError),
+        (400, {"error_code": 1002, "error_msg": "x"}, UnreadableAnswerError),
         (400, {"code": "invalid_request", "data": None}, RefusedError),
         (400, {"code": "invalid_request"}, UnreadableAnswerError),
         (403, {"code": 403, "message": "Forbidden"}, UnreadableAnswerError),
@@ -261,6 +291,26 @@ async def test_what_no_task_comes_of_is_sorted(
     with pytest.raises(ServiceError) as caught:
         await submitted(httpx.Response(status, json=content))
     assert type(caught.value) is kind
+
+
+async def test_an_error_that_is_null_is_none() -> None:
+    accepted = {"success": True, "task_id": "short", "error": None}
+    assert await submitted(httpx.Response(200, json=accepted)) == "short"
+
+
+async def test_cloudflares_page_is_known_far_into_it_and_shown_nowhere() -> None:
+    page = f"<!DOCTYPE html>{'<!-- old browsers -->' * 60}<title>Just a moment...</title>"
+    with pytest.raises(BlockedError) as caught:
+        await submitted(httpx.Response(403, html=page))
+    assert "moment" not in str(caught.value)
+    with pytest.raises(UnreadableAnswerError, match="a web page"):
+        await submitted(httpx.Response(403, html="<html><h1>403 Forbidden</h1>nginx</html>"))
+
+
+async def test_words_beyond_the_start_of_a_page_prove_nothing() -> None:
+    page = f"<!DOCTYPE html>{'<script></script>' * 60} insufficient credits, 额度不足"
+    with pytest.raises(UnreadableAnswerError):
+        await submitted(httpx.Response(404, html=page))
 
 
 async def test_the_web_page_of_an_unknown_path_leaves_a_doubt() -> None:

@@ -1,5 +1,6 @@
-"""The money rules, row by row; sources: docs/providers.md 2.6 and 3.3."""
+"""The money rules, row by row; sources: docs/providers.md 2.6, 3.3 and 4.6 to 4.8."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from song_mcp.errors import (
     BadKeyError,
+    BlockedError,
     BusyError,
     MisdirectedError,
     NoAnswerError,
@@ -15,6 +17,7 @@ from song_mcp.errors import (
     RefusedError,
     SongError,
     StoppedError,
+    TooLargeError,
     UnknownTaskError,
     UnreadableAnswerError,
 )
@@ -70,6 +73,11 @@ REFUSED_BY_CODE = [
     ("", "quota_not_enough", OutOfCreditsError),
     ("", "insufficient_user_quota", OutOfCreditsError),
     ("", "pre_consume_token_quota_failed", OutOfCreditsError),
+    ("", "insufficient_quota", OutOfCreditsError),
+    ("", "model_price_error", StoppedError),
+    ("", "channel_no_available_key", StoppedError),
+    ("", "channel:no_available_key", StoppedError),
+    ("no channel", "get_channel_failed", StoppedError),
     ("saturated", "local:quota_not_enough", OutOfCreditsError),
     ("saturated", "Quota_Not_Enough ", OutOfCreditsError),
 ]
@@ -87,6 +95,37 @@ REFUSED_BY_WORDS = [
     ('upstream: {"error":{"code":"insufficient_user_quota"}}', "x", OutOfCreditsError),
     ('{"message":"{\\"code\\":\\"local:quota_not_enough\\"}"}', "x", OutOfCreditsError),
     ("active task count 2 has reached the plan limit", "429", PlanLimitError),
+    ("该令牌额度已用尽 (request id: 1)", "no", OutOfCreditsError),
+    ("预扣费额度失败, 用户剩余额度: ＄0.01", "pre_consume_failed", OutOfCreditsError),
+    ("insufficient user quota", "no", OutOfCreditsError),
+    ("You exceeded your current quota, please check your plan", "no", OutOfCreditsError),
+    ("账户余额不足", "no", OutOfCreditsError),
+    ("pre-consume quota failed, user quota: 0.05", "no", OutOfCreditsError),
+    ("Unsupported model chirp-v2", "no", StoppedError),
+    ("Model fixed price not configured", "no", StoppedError),
+]
+RETIRED = [
+    "You don't have access to this model. Please switch to v6!",
+    "You don\u2019t have access to this model",
+    "please switch to v6",
+    "please upgrade to Suno V6",
+    "The music-u model has been discontinued",
+    "model chirp-v4 is deprecated and will be removed",
+    "chirp-v3-5 is no longer available",
+    "This model was retired",
+    "the version is no longer supported",
+    "You asked for a deprecated model",
+    "该模型已下线，请更换模型",
+    "模型 chirp-v4 已下架",
+    "chirp-v3-5 不再支持",
+]
+NOT_RETIRED = [
+    "the upstream account has been removed",
+    "the connection was shut down",
+    "the worker of this model failed",
+    "model is overloaded, try later",
+    "用户已停用",
+    "model error",
 ]
 
 
@@ -152,6 +191,267 @@ def test_maintenance_beside_other_words_or_another_doubtful_status_leaves_a_doub
     assert type(refusal(replied(503), said(f"your prompt: {told}", "503"))) is NoAnswerError
     assert type(refusal(replied(502), said(told, "502"))) is NoAnswerError
     assert type(refusal(sending(replied(503), told), said(told, "503"))) is NoAnswerError
+
+
+@pytest.mark.parametrize("status", ODD_STATUSES)
+@pytest.mark.parametrize("message", RETIRED)
+def test_a_model_that_exists_no_more_is_stopped_whatever_the_status(
+    status: int, message: str
+) -> None:
+    for code in ("error", "fail_to_fetch_task", "model_offline", "400"):
+        error = refusal(replied(status), said(message, code))
+        assert type(error) is StoppedError
+        assert error.charged == "no"
+    wrapped = json.dumps({"error": {"message": message, "code": "paid"}})
+    assert type(refusal(replied(status), said(f"status: {wrapped}", "x"))) is StoppedError
+
+
+@pytest.mark.parametrize("message", NOT_RETIRED)
+def test_other_words_beside_a_doubtful_status_retire_no_model(message: str) -> None:
+    assert type(refusal(replied(500), said(message, "error"))) is NoAnswerError
+
+
+@pytest.mark.parametrize("message", RETIRED)
+def test_words_of_a_retired_model_prove_nothing_where_they_can_be_an_echo(message: str) -> None:
+    assert type(refusal(sending(replied(500), message), said(message, "x"))) is NoAnswerError
+    part = sending(replied(500), f"my song: {message}")
+    assert type(refusal(part, said(f"failed on {message}", "x"))) is NoAnswerError
+    beside = sending(replied(500), "a slow harbour waltz")
+    assert type(refusal(beside, said(f"{message} (slow harbour waltz)", "x"))) is NoAnswerError
+
+
+@pytest.mark.parametrize("message", RETIRED)
+def test_words_of_a_retired_model_prove_nothing_beside_success_doubt_or_a_page(
+    message: str,
+) -> None:
+    assert type(refusal(replied(200), said(message, "success"))) is UnreadableAnswerError
+    assert type(refusal(replied(200), Envelope(message=message))) is UnreadableAnswerError
+    assert type(refusal(replied(500), Envelope(message=message))) is UnreadableAnswerError
+    for code in ("do_request_failed", "upstream_timeout", "internal_error"):
+        assert type(refusal(replied(500), said(message, code))) is NoAnswerError
+    assert type(refusal(html(502, message), Envelope())) is UnreadableAnswerError
+
+
+def test_the_name_of_the_model_that_was_asked_for_is_no_echo() -> None:
+    sent = {"mv": "chirp-v4", "prompt": "waltz", "model": "music-u", "config": {"mode": "public"}}
+    reply = replace(replied(500), sent=sent)
+    assert type(refusal(reply, said("chirp-v4 is no longer available", "x"))) is StoppedError
+    assert type(refusal(reply, said("The music-u model was retired", "x"))) is StoppedError
+    assert refusal(reply, gate("no public price for chirp-v4")).charged == "no"
+
+
+@pytest.mark.parametrize("status", ODD_STATUSES)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "build_request_failed",
+        "get_origin_task_failed",
+        "task_not_exist",
+        "Local:build_request_failed",
+    ],
+)
+def test_a_code_from_before_the_upstream_is_asked_refuses_whatever_the_status(
+    status: int, code: str
+) -> None:
+    error = refusal(replied(status), said("x", code))
+    assert type(error) is RefusedError
+    assert error.charged == "no"
+    wrapped = json.dumps({"code": code, "message": "x"})
+    inner = refusal(replied(500), said(wrapped, "fail_to_fetch_task"))
+    assert type(inner) is NoAnswerError  # it is the upstream's, which may have been asked twice
+    assert type(refusal(replied(500), Envelope(code=code, message="x"))) is UnreadableAnswerError
+
+
+def test_no_channel_after_another_one_was_asked_leaves_a_doubt() -> None:
+    assert type(refusal(replied(500), said("（retry）", "get_channel_failed"))) is NoAnswerError
+
+
+@pytest.mark.parametrize("reply", [replied(413), html(413), html(413, ""), html(413, "too large")])
+@pytest.mark.parametrize("envelope", [Envelope(), said("too large", "x")])
+def test_what_is_too_large_was_not_passed_on(reply: Reply, envelope: Envelope) -> None:
+    error = refusal(reply, envelope)
+    assert type(error) is TooLargeError
+    assert error.charged == "no"
+    assert "Shorten the lyrics" in str(error)
+
+
+def test_what_is_too_large_for_an_upstream_that_was_lost_leaves_a_doubt() -> None:
+    assert type(refusal(replied(413), said("x", "do_request_failed"))) is NoAnswerError
+
+
+def test_422_with_json_of_any_form_refuses() -> None:
+    assert type(refusal(replied(422), Envelope(message="no title"))) is RefusedError
+    assert 'it said "no title"' in str(refusal(replied(422), Envelope(message="no title")))
+    assert type(refusal(replied(422), said("x", "gateway_timeout"))) is NoAnswerError
+    assert type(refusal(html(422), Envelope())) is UnreadableAnswerError
+
+
+BLOCK_PAGES = [
+    "<!DOCTYPE html> <title>Attention Required! | Cloudflare</title>",
+    f"<!DOCTYPE html> {'<!-- old browsers --> ' * 50} <title>Just a moment...</title>",
+    "<html><h1>Sorry, you have been blocked</h1>",
+    "error code: 1020",
+    "<div id='cf-error-details'>",
+]
+
+
+def edge(status: int, page: str) -> Reply:
+    return replace(html(status, page[:300]), page=page)
+
+
+@pytest.mark.parametrize("page", BLOCK_PAGES)
+def test_cloudflares_own_page_of_403_was_not_passed_on(page: str) -> None:
+    error = refusal(edge(403, page), Envelope())
+    assert type(error) is BlockedError
+    assert error.charged == "no"
+    assert "Cloudflare, which stands in front of gpt.ge" in str(error)
+    assert type(failed_look(edge(403, page), Envelope())) is BlockedError
+    for status in (200, 400, 404, 500, 503, 520, 522, 524, 530):
+        assert refusal(edge(status, page), Envelope()).charged == "unknown"
+
+
+def test_a_page_that_repeats_the_wish_is_not_cloudflares() -> None:
+    reply = replace(edge(403, "<h1>Just a moment...</h1>"), sent={"title": "Just a moment..."})
+    assert type(refusal(reply, Envelope())) is UnreadableAnswerError
+
+
+def cloudflare(status: int, *, is_told: object = True) -> Reply:
+    body = {"cloudflare_error": is_told, "error_code": 1020, "status": status, "detail": "no"}
+    return replace(replied(status), body=body)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_cloudflares_json_of_a_refusal_was_not_passed_on(status: int) -> None:
+    told = Envelope(message="no", is_service=True, is_framework=True)
+    assert type(refusal(cloudflare(status), told)) is BlockedError
+
+
+@pytest.mark.parametrize("status", [200, 408, 409, 499, 500, 502, 520, 521, 524, 530])
+def test_cloudflares_json_of_anything_else_leaves_a_doubt(status: int) -> None:
+    assert refusal(cloudflare(status), Envelope(message="no")).charged == "unknown"
+
+
+def test_json_that_only_names_cloudflare_leaves_a_doubt() -> None:
+    assert refusal(cloudflare(403, is_told="true"), Envelope()).charged == "unknown"
+
+
+def framework(message: str) -> Envelope:
+    return Envelope(message=message, is_service=True, is_framework=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, RefusedError),
+        (401, BadKeyError),
+        (402, OutOfCreditsError),
+        (404, RefusedError),
+        (422, RefusedError),
+        (429, BusyError),
+        (408, NoAnswerError),
+        (500, NoAnswerError),
+        (503, NoAnswerError),
+    ],
+)
+def test_a_web_frameworks_error_refuses_by_its_status(status: int, kind: type[SongError]) -> None:
+    error = refusal(replied(status), framework("prompt: field required"))
+    assert type(error) is kind
+    if kind is not BusyError:
+        assert 'it said "prompt: field required"' in str(error)
+
+
+def test_only_the_words_of_a_web_framework_or_the_gate_can_say_that_a_task_is_unknown() -> None:
+    assert type(failed_look(replied(404), framework("Not Found"))) is RefusedError
+    assert type(failed_look(replied(404), gate("Invalid URL"))) is RefusedError
+    assert type(failed_look(replied(404), framework("Task not found"))) is UnknownTaskError
+    assert type(failed_look(replied(410), said("gone", "410"))) is UnknownTaskError
+
+
+def failed_at_once(message: str, *, is_unpaid: bool = True) -> Envelope:
+    return Envelope(TASK, "500", message, is_service=True, is_unpaid=is_unpaid)
+
+
+NO_MONEY = "failed to freeze account point quota: account point quota not enough"
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_task_that_failed_at_once_for_want_of_money_was_refused(status: int) -> None:
+    error = refusal(replied(status), failed_at_once(f"failed; {NO_MONEY}"))
+    assert type(error) is OutOfCreditsError
+    assert error.charged == "no"
+    assert "account point quota not enough" in str(error)
+
+
+def test_a_task_that_failed_at_once_for_any_other_reason_was_made() -> None:
+    reply = replied(500)
+    assert accepted_id("piapi", reply, failed_at_once("failed to do request")) == TASK
+    assert accepted_id("piapi", reply, failed_at_once(NO_MONEY, is_unpaid=False)) == TASK
+    echo = sending(reply, "my account point quota not enough")
+    assert accepted_id("piapi", echo, failed_at_once("account point quota not enough")) == TASK
+
+
+def test_a_price_that_could_not_be_set_aside_is_known_without_a_task_too() -> None:
+    told = said(NO_MONEY, "500")
+    assert type(refusal(replied(500), told)) is OutOfCreditsError
+    assert type(refusal(sending(replied(500), NO_MONEY), told)) is NoAnswerError
+    assert type(refusal(replied(500), said(NO_MONEY, "10000"))) is NoAnswerError
+    assert type(refusal(replied(200), said(NO_MONEY, "success"))) is UnreadableAnswerError
+    assert type(refusal(replied(500), Envelope(message=NO_MONEY))) is UnreadableAnswerError
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("该令牌已过期 (request id: 1)", "key: it has expired (it said"),
+        ("The token has expired", "key: it has expired (it said"),
+        ("该令牌状态不可用", "key: it is disabled (it said"),
+        ("用户已被封禁", "key: its account is blocked (it said"),
+        ("您的 IP 不在令牌允许访问的列表中", "key from this network (it said"),
+        ("该令牌无权访问模型 suno_music", "key for this model (it said"),
+        ("无效的令牌", "key (it said"),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_told(message: str, told: str) -> None:
+    assert told in str(refusal(replied(401), said(message, "")))
+    assert told in str(failed_look(replied(401), said(message, "")))
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_key_that_is_used_up_is_not_called_a_wrong_one(status: int) -> None:
+    text = str(refusal(replied(status), gate("该令牌额度已用尽 (request id: 1)")))
+    assert "no credits left" in text
+    assert "raise the key's own quota" in text
+
+
+def flag(message: str, code: str = "error") -> Envelope:
+    return Envelope(code=code, message=message, is_service=True, is_flag=True)
+
+
+def test_a_flag_that_says_no_refuses_unless_its_words_leave_a_doubt() -> None:
+    assert type(refusal(replied(200), flag("the prompt is empty"))) is RefusedError
+    assert type(refusal(replied(400), flag("status code: 503"))) is RefusedError
+    for words in (
+        "status code: 503",
+        "upstream timed out",
+        "Service Unavailable",
+        "Internal error",
+    ):
+        assert type(refusal(replied(200), flag(words))) is NoAnswerError
+        assert type(refusal(replied(200), flag(words, "x"))) is NoAnswerError
+    assert type(refusal(replied(500), flag("the prompt is empty"))) is NoAnswerError
+
+
+@pytest.mark.parametrize("code", ["read_response_body_failed", "bad_response", "empty_response"])
+def test_a_code_of_an_upstream_that_was_asked_leaves_a_doubt(code: str) -> None:
+    told = Envelope(code=code, message="x", is_service=True, is_gate=True)
+    assert type(refusal(replied(500), told)) is NoAnswerError
+
+
+def test_words_are_told_in_every_doubt() -> None:
+    told = refusal(replied(200), Envelope(message='status 503: {"detail": "Service Unavailable"}'))
+    assert '(HTTP 200, it said "Service Unavailable")' in str(told)
+    assert '(HTTP 500, it said "no")' in str(refusal(replied(500), Envelope(message="no")))
+    assert "(HTTP 500)." in str(refusal(replied(500), Envelope()))
 
 
 def gate(message: str) -> Envelope:

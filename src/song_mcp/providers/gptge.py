@@ -225,9 +225,17 @@ def _envelope(reply: Reply, redaction: Redaction) -> Envelope:
         code=redaction.code(code),
         message=redaction.error(said or spoken(body)),
         is_service=has_form or has_flag or is_framework or bool(said),
-        is_gate=bool(said) and not (has_form or has_flag) and body.get("data") is None,
+        is_gate=bool(said) and not (has_form or has_flag) and _is_of_gate(reply, body),
         is_framework=is_framework,
+        is_flag=has_flag,
     )
+
+
+def _is_of_gate(reply: Reply, body: Mapping[str, object]) -> bool:
+    """Return whether an error in the gate's form can be the gate's: it makes and asks nothing."""
+    kind = to_text(to_object(body.get("error")).get("type")).casefold()
+    is_of_upstream = reply.status >= 500 and "upstream" in kind  # noqa: PLR2004
+    return body.get("data") is None and not is_of_upstream
 
 
 def _code(body: Mapping[str, object]) -> str:
@@ -239,7 +247,8 @@ def _is_error(reply: Reply, body: Mapping[str, object], code: str) -> bool:
     """Return whether an answer reports an error; one without a code does by its status."""
     if "code" in body or code:
         return code.casefold() not in SUCCESS_CODES
-    return reply.status >= 300 or bool({"error", "error_code", "error_msg"} & body.keys())  # noqa: PLR2004
+    is_told = any(body.get(key) for key in ("error", "error_code", "error_msg"))
+    return is_told or reply.status >= 300  # noqa: PLR2004 - HTTP's own numbers
 
 
 def _either(name: str, other: str, default: Any) -> Any:  # noqa: ANN401 - pydantic's own type

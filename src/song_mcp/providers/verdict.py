@@ -40,7 +40,7 @@ from song_mcp.text import quoted
 SUCCESS_CODES = frozenset({"", "0", "1", "200", "ok", "success"})
 QUOTA_CODES = frozenset(
     {"quota_not_enough", "insufficient_user_quota", "pre_consume_token_quota_failed"}
-    | {"insufficient_quota", "insufficient_balance", "token_quota_exhausted"}
+    | {"insufficient_quota", "insufficient_balance", "token_quota_exhausted", "used_up"}
 )
 STOPPED_CODES = frozenset(
     {"model_not_found", "model_price_error", "paid_upsell"}
@@ -65,6 +65,8 @@ CRASHED = "panic"
 """Our own code for a gateway that crashed half-way through a request."""
 DOUBTFUL_CODES = frozenset(
     {"do_request_failed", "unmarshal_response_body_failed", "10000", CRASHED}
+    | {"read_response_body_failed", "copy_response_body_failed", "bad_response_status_code"}
+    | {"bad_response", "bad_response_body", "empty_response"}
 )
 """The service lost its own upstream's answer, or something inside broke (code 10000)."""
 DOUBTFUL_WORDS = re.compile(r"time_?d?_?out|internal|duplicate|already")
@@ -73,7 +75,7 @@ DOUBTFUL_TALK = re.compile(
     r"time[d-]? ?out|unavailable|bad gateway|internal|connection"
     r"|(?:status|code|http)\D{0,12}5\d\d\b"
 )
-"""What is told of a lost answer by an error without a code of its own, in HTTP 2xx."""
+"""What is told of a lost answer by an error that only a flag reports, in HTTP 2xx."""
 SAYS_NOTHING = "error"
 """The code of an error that has none (`docs/providers.md` 3.3, 3.9)."""
 DOUBTFUL_STATUSES = frozenset({408, 409, 425, 499})
@@ -86,6 +88,8 @@ QUOTA_TEXTS = (
     *("quota has been exhausted", "quota is used up", "pre-consume quota failed"),
     *("额度不足", "额度已用", "额度用尽", "额度用完", "额度失败", "余额不足"),
 )
+NOT_FROZEN = re.compile(r"failed to freeze [\w ]{0,40}(?:quota|credit|point)")
+"""What PiAPI says if it could not set the price aside, before anything begins (2.6)."""
 MAINTENANCE = "service is under maintenance"
 """The whole of what PiAPI says with HTTP 503 of a stopped model (`docs/providers.md` 2.6)."""
 STOPPED_TEXTS = (
@@ -152,8 +156,9 @@ class Envelope:
     `task_id` is the id of a task that was made, or ""; `code` and `message` are the service's own,
     redacted. `is_service` tells whether the reply has the form of the service's replies at all,
     `is_gate` whether it is from the gate, which requests pass before anything takes submissions,
-    and `is_framework` whether it is the web framework's own `{"detail": ...}`. `is_unpaid` tells
-    whether the answer refuses with a task that failed and shows no points that were taken.
+    `is_framework` whether it is the web framework's own `{"detail": ...}`, and `is_flag` whether it
+    reports an error by `{"success": false}`. `is_unpaid` tells whether the answer refuses with a
+    task that failed and shows no points that were taken.
     """
 
     task_id: str = ""
@@ -162,6 +167,7 @@ class Envelope:
     is_service: bool = False
     is_gate: bool = False
     is_framework: bool = False
+    is_flag: bool = False
     is_unpaid: bool = False
 
 
@@ -267,8 +273,9 @@ class _Case:
     def is_doubtful(self) -> bool:
         """Whether the submission may have been accepted, whatever the words say."""
         is_success = self.is_2xx and not self.is_error_code
+        is_gate = self.envelope.is_gate and not self.repeats_what_was_sent
         is_status = self.status >= 500 or self.status in DOUBTFUL_STATUSES  # noqa: PLR2004
-        return is_success or is_status or self.has_doubtful_code
+        return is_success or (is_status and not is_gate) or self.has_doubtful_code
 
     def says(self, codes: frozenset[str], texts: tuple[str, ...]) -> bool:
         """Return whether the service's code is one of these, or its words prove the same."""
@@ -289,7 +296,7 @@ class _Case:
     def _sent(self) -> str:
         return echoes.letters_of(self.reply.sent)
 
-    @property
+    @cached_property
     def repeats_what_was_sent(self) -> bool:
         return echoes.repeats(self.words, self._wish)
 
@@ -311,8 +318,16 @@ Rule = Callable[[_Case], type[ServiceError | NotFoundError] | None]
 
 
 def _unpaid(case: _Case) -> type[ServiceError] | None:
-    """Know PiAPI's refusal for want of money, the one refusal with the id of a task (2.6)."""
-    return OutOfCreditsError if case.envelope.is_unpaid and case.tells(QUOTA_TEXTS) else None
+    """Know PiAPI's refusal for want of money, the one refusal with the id of a task (2.6).
+
+    If it names no task, it is known by the words for a price that could not be set aside.
+    """
+    envelope = case.envelope
+    if envelope.task_id:
+        return OutOfCreditsError if envelope.is_unpaid and case.tells(QUOTA_TEXTS) else None
+    is_own = envelope.is_service and case.is_error_code and not case.has_doubtful_code
+    is_told = is_own and NOT_FROZEN.search(case.words) and case.tells(QUOTA_TEXTS)
+    return OutOfCreditsError if is_told and not case.repeats_what_was_sent else None
 
 
 def _known_refusal(case: _Case) -> type[ServiceError] | None:
@@ -408,7 +423,8 @@ def _refused(case: _Case) -> type[ServiceError] | None:
         return RefusedError if by_status else None
     if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
         return StoppedError  # nothing about the request is wrong: later it may pass
-    if case.is_2xx and case.code == SAYS_NOTHING and DOUBTFUL_TALK.search(case.words):
+    is_vague = case.envelope.is_flag or case.code == SAYS_NOTHING
+    if case.is_2xx and is_vague and DOUBTFUL_TALK.search(case.words):
         return None
     is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
     return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
