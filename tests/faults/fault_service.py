@@ -3,8 +3,11 @@
 A request's description (or topic) has a marker of its own and its fate, as in "song-7-12 ends", so
 that each accepted submission is known by its request. A task with the fate `ends` or `fails` ends
 at the first look, one with `later` when the service says so, one with `open` never, and `refused`
-is refused. What was accepted is charged; only gpt.ge gives it back, for tasks that fail. Keys that
-are equal up to a "+" are of one account, and nobody sees a task of another account.
+is refused. What was accepted is charged; only gpt.ge gives it back, for tasks that fail and say so.
+Keys that are equal up to a "+" are of one account, and nobody sees a task of another account.
+
+With `is_odd`, songs are told in the forms of the whole family (`dialects`), every second one that
+ends has its link only at a later look, and every third link is refused at first.
 """
 
 import io
@@ -15,22 +18,37 @@ import struct
 import wave
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests.faults import dialects
 from tests.faults.canaries import PIAPI_KEY
 
 Json = dict[str, Any]
 
 TASKS = "/api/v1/task"
+HISTORY = "/api/open/tasks/histories"
+LARGEST_PAGE = 100
+REFUND = "refunded"
+"""A word of the reasons of tasks whose price gpt.ge gives back."""
+REFUSED: Sequence[tuple[int, bytes]] = (
+    (403, b""),
+    (404, b""),
+    (503, b""),
+    (202, b""),
+    (200, b""),
+    (200, b'{"detail": "processing"}'),
+)
+"""How hosts refuse a link that works later."""
 MARKER = re.compile(r"song-[a-z0-9]+-[a-z0-9-]+")
 LATE_S = 0.4
 """How long, in seconds, a late answer is held back at most."""
@@ -122,6 +140,9 @@ class Song:
     is_udio: bool
     account: str
     created_at: datetime
+    number: int
+    asked: Json
+    """What was sent, as PiAPI repeats it in a task's input."""
 
     @property
     def fate(self) -> str:
@@ -130,12 +151,13 @@ class Song:
 
 @dataclass(frozen=True)
 class Incoming:
-    """One HTTP request."""
+    """One HTTP request; `query` is what stands behind the path."""
 
     method: str
     path: str
     body: Json
     key: str = ""
+    query: str = ""
 
     @property
     def account(self) -> str:
@@ -176,8 +198,9 @@ def marker_in(text: str) -> str:
 class FaultService:
     """Records what arrived, what was accepted, and the faults on the way."""
 
-    def __init__(self, faults: Faults = no_faults) -> None:
+    def __init__(self, faults: Faults = no_faults, *, is_odd: bool = False) -> None:
         self.base_url = ""
+        self.is_odd = is_odd
         self.accepted: defaultdict[str, list[str]] = defaultdict(list)
         self.songs: dict[str, Song] = {}
         self.submissions: Counter[str] = Counter()
@@ -190,6 +213,13 @@ class FaultService:
         self.is_later = False
         """Whether songs with the fate `later` are finished."""
         self.balance_looks = 0
+        self.history_looks = 0
+        self.ends_shown: Counter[str] = Counter()
+        """How often the end of each song was shown."""
+        self.fetched: Counter[str] = Counter()
+        """How often each link was asked for."""
+        self.refused_links = 0
+        self.late_links = 0
         self.held: list[anyio.Event] = []
         """What the next looks at a balance wait for, one each."""
         self._choose = faults
@@ -219,7 +249,7 @@ class FaultService:
     def gives_back(self, task_id: str) -> bool:
         """Tell whether this task is charged only until it fails."""
         song = self.songs[task_id]
-        return song.fate == "fails" and not song.is_udio
+        return song.fate == "fails" and not song.is_udio and REFUND in self._reason(song)
 
     # What arrives ----------------------------------------------------------------------------
 
@@ -250,7 +280,7 @@ class FaultService:
 
     async def _looked_at(self, stream: SocketStream, incoming: Incoming) -> None:
         if incoming.path.startswith("/audio/"):
-            await send_bytes(stream, 200, AUDIO)
+            await self._send_audio(stream, incoming.path)
             return
         if incoming.path == "/account/info":
             await self._be_held()
@@ -258,6 +288,16 @@ class FaultService:
         fault = self._choose("", self._looks)
         self.faults_of_looks += fault is not None
         await _send(stream, self._seen(incoming), fault)
+
+    async def _send_audio(self, stream: SocketStream, path: str) -> None:
+        self.fetched[path] += 1
+        song = self.songs[path.rpartition("/")[2]]
+        if self.is_odd and song.number % 3 == 0 and self.fetched[path] == 1:
+            self.refused_links += 1
+            status, content = dialects.chosen(REFUSED, song.number // 3)
+            await send_bytes(stream, status, content)
+        else:
+            await send_bytes(stream, 200, AUDIO)
 
     async def _be_late(self) -> None:
         with anyio.move_on_after(LATE_S):
@@ -283,7 +323,11 @@ class FaultService:
         song = self._accept(incoming)
         if incoming.is_udio:
             return {"code": 200, "message": "success", "data": self._udio(song, "pending")}
-        return {"code": "success", "message": "", "data": song.task_id}
+        accepted: Json = self._form(dialects.ACCEPTED, song)(song.task_id)
+        return accepted
+
+    def _form(self, forms: Sequence[Any], song: Song) -> Any:  # noqa: ANN401 - as `chosen`
+        return dialects.chosen(forms, song.number if self.is_odd else dialects.PLAIN)
 
     def _accept(self, incoming: Incoming) -> Song:
         song = Song(
@@ -293,6 +337,8 @@ class FaultService:
             is_udio=incoming.is_udio,
             account=incoming.account,
             created_at=datetime.now(UTC) + self.clock_ahead,
+            number=len(self.songs),
+            asked=incoming.body.get("input", incoming.body),
         )
         self.charged_usd[song.account] += SONG_USD
         self.songs[song.task_id] = song
@@ -300,22 +346,56 @@ class FaultService:
         return song
 
     def _seen(self, incoming: Incoming) -> Json:
+        if incoming.path.startswith("/suno/"):
+            return self._seen_at_gptge(incoming)
         if incoming.path == "/account/info":
             left_usd = FUNDED_USD - self.charged_usd[incoming.account]
             return {"code": 200, "message": "success", "data": {"equivalent_in_usd": left_usd}}
+        if incoming.path == HISTORY:
+            return self._history(incoming)
+        song = self._song(incoming.path.rpartition("/")[2], incoming.account)
+        if song is None:
+            return {"code": 404, "message": "task not found", "data": None}
+        status = {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing")
+        return {"code": 200, "message": "success", "data": self._udio(song, status)}
+
+    def _seen_at_gptge(self, incoming: Incoming) -> Json:
         if incoming.path == "/suno/fetch":
             seen = [self._song(key, incoming.account) for key in incoming.body["ids"]]
             known = [self._suno(song) for song in seen if song is not None]
             return {"code": "success", "message": "", "data": known}
         song = self._song(incoming.path.rpartition("/")[2], incoming.account)
-        if incoming.path.startswith("/suno/"):
-            if song is None:
-                return {"code": "task_not_exist", "message": "task_not_exist", "data": None}
-            return {"code": "success", "message": "", "data": self._suno(song)}
         if song is None:
-            return {"code": 404, "message": "task not found", "data": None}
-        status = {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing")
-        return {"code": 200, "message": "success", "data": self._udio(song, status)}
+            return {"code": "task_not_exist", "message": "task_not_exist", "data": None}
+        return {"code": "success", "message": "", "data": self._suno(song)}
+
+    def _history(self, incoming: Incoming) -> Json:
+        """List the songs of an account that were made in the time that is asked for."""
+        self.history_looks += 1
+        asked = {name: int(text) for name, text in parse_qsl(incoming.query) if text.isdigit()}
+        first, last = asked.get("start_time", 0), asked.get("end_time", 2**40)
+        made = [
+            song
+            for song in reversed(self.songs.values())
+            if song.is_udio
+            and song.account == incoming.account
+            and first <= song.created_at.timestamp() <= last
+        ]
+        page, size = asked.get("page", 1), min(asked.get("page_size", 10), LARGEST_PAGE)
+        told = [self._past(song) for song in made[(page - 1) * size : page * size]]
+        data = {"data": told, "page": page, "size": size, "total": len(made)}
+        return {"code": 200, "message": "success", "data": data}
+
+    def _past(self, song: Song) -> Json:
+        return {
+            "id": song.number,
+            "action": "generate_lyrics" if song.makes_lyrics else "generate_music",
+            "created_at": song.created_at.isoformat(),
+            "detail": {"model": "music-u", "task_id": song.task_id, "workflow_type": ""},
+            "status": {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing"),
+            "task_id": song.task_id,
+            "task_model": "music-u",
+        }
 
     def _song(self, task_id: str, account: str) -> Song | None:
         song = self.songs.get(task_id)
@@ -335,8 +415,8 @@ class FaultService:
             "model": "music-u",
             "task_type": "generate_lyrics" if song.makes_lyrics else "generate_music",
             "status": status,
-            "input": {"gpt_description_prompt": song.text},
-            "output": output,
+            "input": song.asked,
+            "output": self._form(dialects.OUTPUTS, song)(output),
             "meta": {
                 "created_at": song.created_at.isoformat(),
                 "usage": {"type": "point", "frozen": points, "consume": points * has_ended},
@@ -344,22 +424,35 @@ class FaultService:
         }
 
     def _suno(self, song: Song) -> Json:
-        status = {"ends": "SUCCESS", "fails": "FAILURE"}.get(self._fate(song), "IN_PROGRESS")
-        data: object = None
-        if status == "SUCCESS":
-            data = {"text": "Trams at noon"} if song.makes_lyrics else [self._clip(song)]
+        fate = self._fate(song)
+        words = {"ends": dialects.SUCCEEDED, "fails": dialects.FAILED}.get(fate, dialects.WORKS)
+        data: object = self._form(dialects.RUNNING, song)
+        if fate == "ends":
+            made = {"text": "Trams at noon"}
+            data = (
+                made if song.makes_lyrics else self._form(dialects.CLIPS, song)([self._clip(song)])
+            )
         return {
             "task_id": song.task_id,
             "action": "LYRICS" if song.makes_lyrics else "MUSIC",
-            "status": status,
-            "fail_reason": "it came to nothing" if status == "FAILURE" else "",
+            "status": self._form(words, song),
+            "fail_reason": self._reason(song) if fate == "fails" else "",
             "submit_time": int(song.created_at.timestamp()),
             "data": data,
         }
 
+    def _reason(self, song: Song) -> str:
+        return str(self._form((f"it came to nothing, {REFUND}", "it came to nothing"), song))
+
     def _clip(self, song: Song) -> Json:
+        """Return the one clip of a song; its link may come with a later look alone."""
+        self.ends_shown[song.task_id] += 1
         url = f"{self.base_url}/audio/{song.task_id}"
-        return {"id": f"clip-{song.task_id}", "title": "A clip", "audio_url": url}
+        if self.is_odd and song.number % 2 and self.ends_shown[song.task_id] == 1:
+            self.late_links += 1
+            url = ""
+        clip = {"id": f"clip-{song.task_id}", "title": "A clip", "audio_url": url}
+        return clip if not self.is_odd or url else clip | {"status": "streaming"}
 
 
 Service = TypeVar("Service", bound=FaultService)
@@ -370,11 +463,12 @@ Service = TypeVar("Service", bound=FaultService)
 async def _read(stream: SocketStream) -> Incoming:
     buffered = BufferedByteReceiveStream(stream)
     head = (await buffered.receive_until(b"\r\n\r\n", LONGEST)).decode("latin-1")
-    method, path, _ = head.split("\r\n", 1)[0].split(" ")
+    method, target, _ = head.split("\r\n", 1)[0].split(" ")
+    path, _, query = target.partition("?")
     length = re.search(r"(?im)^content-length: *(\d+)", head)
     content = await buffered.receive_exactly(int(length[1])) if length else b"{}"
     key = re.search(r"(?im)^(?:x-api-key|authorization): *(?:bearer )?(\S+)", head)
-    return Incoming(method, path, json.loads(content), key[1] if key else "")
+    return Incoming(method, path, json.loads(content), key[1] if key else "", query)
 
 
 async def _send(stream: SocketStream, answer: Json, fault: Fault | None, text: str = "") -> None:

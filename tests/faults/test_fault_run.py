@@ -284,7 +284,7 @@ class Run:
 @pytest.mark.first
 async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> None:
     with nursery() as forks:
-        async with serving(FaultService(faults)) as service:
+        async with serving(FaultService(faults, is_odd=True)) as service:
             home = Home(tmp_path / "home", service.base_url, forks)
             run = Run(service, home)
             await run.all()
