@@ -221,6 +221,21 @@ def too_many_parts(limit: int) -> str:
     return f"The song has more than {limit} parts."
 
 
+def no_whole(gap: str) -> str:
+    """Say that a song cannot be joined, because it is not known what comes first."""
+    return f"{gap} So the whole song cannot be joined; each clip can be played by itself."
+
+
+def part_not_saved(task: Task, clip: Clip) -> str:
+    """Say that a song cannot be joined yet, because a part of it is not in the library."""
+    if clip.status == "failed":
+        return f"Clip {clip.public_id} has failed, so there is nothing to be joined."
+    return (
+        f"Clip {clip.public_id} is not saved yet, so the whole song cannot be joined: call "
+        f"get_task with task_id {task.public_id}, then join it."
+    )
+
+
 def no_cover(clip: Clip) -> str:
     """Say that the library has no picture of a clip."""
     return f"The library has no cover of clip {clip.public_id}."

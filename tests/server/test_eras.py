@@ -33,6 +33,7 @@ TOOLS: Mapping[str, Callable[[Made], Json]] = {
     "extend_song": lambda made: {"clip_id": clip_of(made), "description": "strings"},
     "play_song": lambda made: {"clip_id": clip_of(made)},
     "read_clip": lambda made: {"clip_id": clip_of(made), "part": "cover"},
+    "join_song": lambda made: {"clip_id": clip_of(made)},
     "generate_lyrics": lambda _: {"topic": "the harbour at night"},
     "get_task": lambda made: {"task_id": made.song["task_id"], "include_lyrics": True},
     "fetch_suno_task": lambda made: {"task_id": made.suno["task_id"]},
@@ -43,6 +44,7 @@ TOOLS: Mapping[str, Callable[[Made], Json]] = {
 TEMPLATES: Mapping[str, Callable[[Made], str]] = {
     "song://clips/{clip_id}": lambda made: f"song://clips/{clip_of(made)}",
     "song://clips/{clip_id}/audio": lambda made: f"song://clips/{clip_of(made)}/audio",
+    "song://clips/{clip_id}/whole": lambda made: f"song://clips/{clip_of(made)}/whole",
     "song://clips/{clip_id}/cover": lambda made: f"song://clips/{clip_of(made)}/cover",
     "song://tasks/{task_id}": lambda made: f"song://tasks/{made.song['task_id']}",
 }

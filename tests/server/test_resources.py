@@ -109,6 +109,7 @@ async def test_templates_are_listed(house: House) -> None:
     assert {template.uri_template for template in templates} == {
         "song://clips/{clip_id}",
         "song://clips/{clip_id}/audio",
+        "song://clips/{clip_id}/whole",
         "song://clips/{clip_id}/cover",
         "song://tasks/{task_id}",
     }

@@ -94,7 +94,8 @@ async def read_clip(
     clip_id: Annotated[str, Field(description="A clip")],
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET, description="In bytes")] = 0,
     part: Annotated[
-        str, Field(description="Which file", json_schema_extra={"enum": ["audio", "cover"]})
+        str,
+        Field(description="Which file", json_schema_extra={"enum": ["audio", "cover", "whole"]}),
     ] = "audio",
 ) -> Annotated[CallToolResult, ChunkResult]:
     """For the player alone."""
@@ -102,11 +103,12 @@ async def read_clip(
     if part == "cover":
         picture, mime_type = await catalog.cover(clip_id)
         content, total = picture[offset : offset + CHUNK_BYTES], len(picture)
-    elif part == "audio":
-        piece = await catalog.part(clip_id, offset, CHUNK_BYTES)
+    elif part in {"audio", "whole"}:
+        read = catalog.part if part == "audio" else catalog.whole_part
+        piece = await read(clip_id, offset, CHUNK_BYTES)
         content, total, mime_type = piece.content, piece.total_bytes, piece.mime_type
     else:
-        raise InvalidRequestError("part must be audio or cover.")
+        raise InvalidRequestError("part must be audio, cover or whole.")
     end = offset + len(content)
     result = ChunkResult(
         content=b64encode(content).decode(),

@@ -17,6 +17,7 @@ import math
 from binascii import Error as NotBase64
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from mcp.server.caching import CacheHint
@@ -45,6 +46,7 @@ Read = Callable[[str], Awaitable[tuple[bytes, str]]]
 
 CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
+WHOLE_TEMPLATE = "song://clips/{clip_id}/whole"
 COVER_TEMPLATE = "song://clips/{clip_id}/cover"
 TASK_TEMPLATE = "song://tasks/{task_id}"
 PAGE_SIZE = 50
@@ -78,6 +80,16 @@ async def clip_cover(clip_id: str, ctx: Ctx) -> Blob:
     return await _media(ctx, clip_id, "cover", _catalog(ctx).cover)
 
 
+async def clip_whole(clip_id: str, ctx: Ctx) -> Blob:
+    """The song that ends with a clip: the clips that it continues and itself, as one file."""
+    with _told():
+        whole = await _catalog(ctx).whole(clip_id)
+        content = await _catalog(ctx).whole_audio(whole)
+        _check_size(ctx, "whole song", content, whole.clip.file)
+    is_named = whole.chain.parts[-1].clip.public_id == clip_id
+    return Blob(content, whole.clip.mime_type, MEDIA if is_named else STALE)
+
+
 async def task(task_id: str, ctx: Ctx) -> Text:
     """A task by its id or as last, with the lyrics of its clips and what was asked for."""
     with _told():
@@ -91,6 +103,7 @@ async def task(task_id: str, ctx: Ctx) -> Text:
 TEMPLATES = (
     (CLIP_TEMPLATE, clip, "Clip", "application/json", FOR_BOTH),
     (AUDIO_TEMPLATE, clip_audio, "Audio of a clip", "audio/mpeg", FOR_PEOPLE),
+    (WHOLE_TEMPLATE, clip_whole, "Whole song that ends with a clip", "audio/mpeg", FOR_PEOPLE),
     (COVER_TEMPLATE, clip_cover, "Cover of a clip", "image/jpeg", FOR_PEOPLE),
     (TASK_TEMPLATE, task, "Task", "application/json", FOR_BOTH),
 )
@@ -191,11 +204,14 @@ async def _media(ctx: Ctx, clip_id: str, what: str, read: Read) -> Blob:
     with _told():
         content, mime_type = await read(clip_id)
         _, found = await _catalog(ctx).clip(clip_id)
-        if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
-            file = found.file if what == "audio" else found.cover
-            text = f"The {what} has {len(content)} bytes, too many for a resource."
-            raise LibraryError(f"{text} The file is {file}.")
+        _check_size(ctx, what, content, found.file if what == "audio" else found.cover)
     return Blob(content, mime_type, MEDIA if found.public_id == clip_id else STALE)
+
+
+def _check_size(ctx: Ctx, what: str, content: bytes, file: Path | None) -> None:
+    if len(content) > _studio(ctx).blob_cap_bytes:  # some clients die above 10 MiB of base64
+        text = f"The {what} has {len(content)} bytes, too many for a resource."
+        raise LibraryError(f"{text} The file is {file}.")
 
 
 def _once_ended(task: Task) -> CacheHint:

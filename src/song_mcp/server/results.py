@@ -34,7 +34,7 @@ from song_mcp.songs import (
     public_clip_id,
     why_not_extended,
 )
-from song_mcp.studio import AccountState, Answer, State, Studio, continuation
+from song_mcp.studio import AccountState, Answer, State, Studio, Whole, continuation
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
@@ -134,6 +134,27 @@ class SongsResult(BaseModel):
     note: str | None = None
 
 
+class PartResult(BaseModel):
+    """What a joined song has of one clip."""
+
+    clip_id: str
+    until_seconds: float | None = Field(None, description="Left out: all of the clip")
+    file: str | None = Field(None, description="The clip's own file")
+
+
+class WholeResult(BaseModel):
+    """A song whose clips were joined into one file."""
+
+    clip_id: str = Field(description="The clip that it ends with")
+    title: str | None = None
+    duration_seconds: float | None = None
+    file: str = Field(description="Absolute path of the whole song")
+    mime_type: str
+    resource_uri: str
+    parts: list[PartResult] = Field(description="In the order in which they play")
+    note: str | None = None
+
+
 Structured = dict[str, Any]
 
 
@@ -179,6 +200,27 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         continues_clip_id=public_clip_id(before.source_id) if before else None,
         starts_at_seconds=before.at_s if before else None,
         lyrics=(clip.lyrics or None) if include_lyrics else None,
+    )
+
+
+def whole_result(whole: Whole) -> WholeResult:
+    """Return the result for a song that was joined, or that is one clip."""
+    *_, last = whole.chain.parts
+    is_joined = len(whole.chain.parts) > 1
+    return WholeResult(
+        clip_id=last.clip.public_id,
+        title=whole.clip.title or None,
+        duration_seconds=whole.clip.duration_s,
+        file=str(whole.clip.file),
+        mime_type=whole.clip.mime_type,
+        resource_uri=f"{clip_uri(last.clip.public_id)}/{'whole' if is_joined else 'audio'}",
+        parts=[
+            PartResult(
+                clip_id=part.clip.public_id, until_seconds=part.until_s, file=str(part.clip.file)
+            )
+            for part in whole.chain.parts
+        ],
+        note=None if is_joined else "The clip is the whole song, so nothing was joined.",
     )
 
 
@@ -360,6 +402,18 @@ def songs_text(result: SongsResult) -> str:
     return "\n".join([*lines, result.note] if result.note else lines)
 
 
+def whole_text(result: WholeResult) -> str:
+    """Return where the whole song is, and a line for each of its parts."""
+    length = _length(result.duration_seconds)
+    lines = [f"Whole song {_title(result.title or '')}{length}: {result.file}"]
+    for part in result.parts:
+        until = (
+            "" if part.until_seconds is None else f", the first {round(part.until_seconds, 1):g} s"
+        )
+        lines.append(f"- clip {part.clip_id}{until}")
+    return "\n".join([*lines, result.note] if result.note else lines)
+
+
 def state_text(result: StateResult) -> str:
     """Return the state of money and settings, a line for each fact."""
     lines = [_account_line(account) for account in result.accounts]
@@ -408,12 +462,16 @@ def _money(result: TaskResult) -> str:
 
 
 def _clip_line(clip: ClipResult) -> str:
-    length = "" if clip.duration_seconds is None else f", {round(clip.duration_seconds, 1):g} s"
+    length = _length(clip.duration_seconds)
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
     line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
     line += _before(clip)
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
     return "\n  ".join(part for part in (line, where, lyrics) if part)
+
+
+def _length(seconds: float | None) -> str:
+    return "" if seconds is None else f", {round(seconds, 1):g} s"
 
 
 def _before(clip: ClipResult) -> str:

@@ -20,12 +20,15 @@ from song_mcp.server.results import (
     SongsResult,
     StateResult,
     TaskResult,
+    WholeResult,
     as_json,
     songs_result,
     songs_text,
     state_result,
     state_text,
     task_answer,
+    whole_result,
+    whole_text,
 )
 from song_mcp.server.tasks_extension import begun_result, wants_handle
 from song_mcp.songs import (
@@ -206,6 +209,17 @@ async def fetch_suno_task(
     return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
 
 
+async def join_song(
+    ctx: Ctx,
+    clip_id: Annotated[
+        str, Field(description="The last clip of the song: an id, short id, exact title, or last")
+    ],
+) -> Annotated[CallToolResult, WholeResult]:
+    """Join an extended song, all clips that clip_id continues and itself, into one file; free."""
+    result = whole_result(await _studio(ctx).catalog.whole(clip_id))
+    return text_result(whole_text(result), as_json(result))
+
+
 async def list_songs(
     ctx: Ctx,
     query: Annotated[str, Field(description="Words in title, description, lyrics or id")] = "",
@@ -288,6 +302,7 @@ TOOLS = (
     ToolEntry(extend_song, PAID, "Extend a song", player.OPENS),
     ToolEntry(get_task, READS, "Look at a task"),
     ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
+    ToolEntry(join_song, READS_HERE, "Join a song"),
     ToolEntry(generate_lyrics, PAID, "Write lyrics"),
     ToolEntry(list_songs, READS_HERE, "List songs"),
     ToolEntry(player.play_song, READS, "Play a song", player.OPENS),

@@ -24,7 +24,7 @@ nothing else. `compose` joins the parts.
 
 from song_mcp.journal import Change, News, Place
 from song_mcp.studio.catalog import Catalog
-from song_mcp.studio.chains import Chain, continuation
+from song_mcp.studio.chains import Chain, Whole, continuation
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles, Standing
 from song_mcp.studio.phase import Phase
@@ -57,6 +57,7 @@ __all__ = [
     "State",
     "Studio",
     "Submitter",
+    "Whole",
     "calling",
     "continuation",
 ]

@@ -1,17 +1,25 @@
-"""The catalog: finds clips and tasks by whatever a person calls them, and reads audio and covers.
+"""The catalog: finds clips and tasks by whatever a person calls them, reads and joins their audio.
 
 Nothing here asks a service or costs anything. A name means one clip or is refused, so what is paid
 for is never guessed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import anyio
 
 from song_mcp import messages
-from song_mcp.errors import InvalidRequestError, NotFoundError, UnknownClipError, UnknownTaskError
+from song_mcp.errors import (
+    InvalidRequestError,
+    LibraryError,
+    NotFoundError,
+    UnknownClipError,
+    UnknownTaskError,
+)
 from song_mcp.journal import LAST, Journal, Offer, Pair, Place
 from song_mcp.library import Library, Part
 from song_mcp.songs import Clip, Task
-from song_mcp.studio.chains import LONGEST, Chain, chain_of
+from song_mcp.studio.chains import LONGEST, Chain, Whole, chain_of, whole_clip
 from song_mcp.studio.saver import Saver
 from song_mcp.text import clean
 
@@ -46,6 +54,7 @@ class Catalog:
         self._journal = journal
         self._library = library
         self._saver = saver
+        self._joining = anyio.Lock()
 
     # Finding ---------------------------------------------------------------------------
 
@@ -139,9 +148,7 @@ class Catalog:
         No other bytes of the file are read. Raises as `audio` does, and LibraryError if the file
         ends before `offset`.
         """
-        if offset < 0 or size < 1:
-            msg = f"A part starts at 0 or later and has a byte or more, not {size} at {offset}."
-            raise InvalidRequestError(msg)
+        _check_part(offset, size)
         return await self._library.part(await self._saved(name), offset, size)
 
     async def cover(self, name: str) -> tuple[bytes, str]:
@@ -155,6 +162,48 @@ class Catalog:
             raise NotFoundError(messages.no_cover(clip))
         return picture
 
+    # Joining ---------------------------------------------------------------------------
+
+    async def whole(self, name: str) -> Whole:
+        """Return the song that ends with the clip called `name`, its parts joined into one file.
+
+        The file is made once, and nothing is fetched for it. A song of one clip is that clip.
+        Raises as `find` does, or LibraryError if parts are not known, not saved or cannot be
+        joined.
+        """
+        chain = await self.chain(name)
+        if chain.gap:
+            raise LibraryError(messages.no_whole(chain.gap))
+        for part in chain.parts:
+            if not part.clip.is_saved:
+                raise LibraryError(messages.part_not_saved(part.task, part.clip))
+        last = chain.parts[-1]
+        if len(chain.parts) == 1:
+            return Whole(chain, last.clip)
+        return Whole(chain, await self._joined(last.task, chain))
+
+    async def _joined(self, task: Task, chain: Chain) -> Clip:
+        song = whole_clip(chain)
+        parts = [(part.clip, part.until_s) for part in chain.parts]
+        async with self._joining:  # one after the other: it takes memory and time of the processor
+            saved = await self._library.join(task, song, parts)
+        return replace(
+            song,
+            file=saved.file,
+            cover=saved.cover,
+            mime_type=saved.mime_type,
+            duration_s=saved.duration_s or song.duration_s,
+        )
+
+    async def whole_audio(self, whole: Whole) -> bytes:
+        """Return all bytes of a joined song; raises LibraryError if its file is gone."""
+        return await self._library.read(whole.clip)
+
+    async def whole_part(self, name: str, offset: int, size: int) -> Part:
+        """Return some bytes of a joined song as `part` does; raises as `part` and `whole` do."""
+        _check_part(offset, size)
+        return await self._library.part((await self.whole(name)).clip, offset, size)
+
     async def _saved(self, name: str) -> Clip:
         """Return the clip when it is no longer being saved; one without a file is tried once."""
         task, clip = await self.clip(name)
@@ -163,3 +212,9 @@ class Catalog:
         await self._saver.save_now(task, clip)
         _, clip = await self.clip(clip.clip_id)
         return clip
+
+
+def _check_part(offset: int, size: int) -> None:
+    if offset < 0 or size < 1:
+        msg = f"A part starts at 0 or later and has a byte or more, not {size} at {offset}."
+        raise InvalidRequestError(msg)

@@ -58,6 +58,14 @@ class Chain:
         return sum(known) if len(known) == len(lengths) else None
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A song of which all parts are known, and `clip`: like a clip of its own, with its file."""
+
+    chain: Chain
+    clip: Clip
+
+
 def continuation(task: Task, clip: Clip) -> Continuation | None:
     """Return what a clip of this task continues, None if the clip can be heard by itself.
 
@@ -99,4 +107,21 @@ def chain_of(lineage: Sequence[Pair]) -> Chain:
     source_id = task.source.clip_id if task.source else ""
     return Chain(
         tuple(parts), messages.unknown_source(clip, source_id, in_circle=source_id in known)
+    )
+
+
+def whole_clip(chain: Chain) -> Clip:
+    """Return what a joined song is called and has, as a clip without a file yet.
+
+    No clip of a service has its id: those are printable. It has the title of its first part.
+    """
+    titles = (part.clip.title or part.task.title for part in chain.parts)
+    title = next(filter(None, titles), "")
+    lyrics = dict.fromkeys(part.clip.lyrics for part in chain.parts if part.clip.lyrics)
+    return Clip(
+        f"{chain.parts[-1].clip.clip_id}\0whole",
+        "completed",
+        title=f"{title} (whole)".strip(),
+        duration_s=chain.length_s,
+        lyrics="\n\n".join(lyrics),
     )
