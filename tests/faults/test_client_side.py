@@ -103,6 +103,7 @@ async def good_arguments(child: Child) -> dict[str, Json]:
         "get_task": looked,
         "fetch_suno_task": looked,
         "play_song": {},
+        "join_song": {"clip_id": task["clips"][0]["clip_id"]},
         "read_clip": {"clip_id": task["clips"][0]["clip_id"]},
         "generate_lyrics": {"topic": "new", "wait_seconds": 0},
         "list_songs": {},

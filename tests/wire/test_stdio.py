@@ -116,12 +116,13 @@ async def test_the_server_says_who_it_is(house: House, era: str) -> None:
     assert "list_songs" in (house.client.instructions or "")
 
 
-async def test_ten_tools_are_listed(house: House) -> None:
+async def test_eleven_tools_are_listed(house: House) -> None:
     assert [tool.name for tool in (await house.client.list_tools()).tools] == [
         "generate_song",
         "extend_song",
         "get_task",
         "fetch_suno_task",
+        "join_song",
         "generate_lyrics",
         "list_songs",
         "play_song",

@@ -80,6 +80,7 @@ Somebody still has to row
 - A line mostly takes two bars, about 5 s at 100 bpm: two verses and two choruses fill two minutes.
   The songs of udio on record lasted 131 s. More comes with `extend_song`: for udio 32 s a call.
 - An extension gets the lyrics of the new part alone. Suno sings nothing in it that is not given.
+  `join_song` makes one file of a song's parts, free.
 - `generate_lyrics` has lyrics written by the service, for money; writing them here is free.
 
 ## Limits

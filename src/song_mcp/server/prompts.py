@@ -70,7 +70,8 @@ for a step. continue_at_seconds is the duration_seconds of the clip that is cont
 4. Where it answers before the end, call get_task with its task_id until the clips are there. Ask \
 me which take to go on with before the next step.
 5. Stop when the target is reached, or when I say so; a step that failed is not repeated without \
-asking me."""
+asking me.
+6. At the end call join_song with the last clip_id: it makes one file of all parts, for free."""
 
 OPEN_PLAN = """\
 Plan: {music} does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
@@ -85,7 +86,8 @@ were asked for.{note}
 {clip}
 
 Nothing needs to be extended, and nothing is to be paid: do not call extend_song. Tell me so, with \
-the length of each part. For a longer song I give a target_seconds above {length_s:.0f}."""
+the length of each part; join_song with clip_id {clip_id} makes one file of them, free. For a \
+longer song I give a target_seconds above {length_s:.0f}."""
 
 
 async def compose_song(

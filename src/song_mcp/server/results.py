@@ -339,7 +339,10 @@ def _next_step(task: Task) -> str | None:
         which = "one of these texts" if len(_drafts(task.lyrics)) > 1 else "this text"
         return f"generate_song with {which} as lyrics."
     can_go_on = any(not why_not_extended(task, clip) for clip in task.clips)
-    return "extend_song with a clip_id continues a clip." if can_go_on else None
+    steps = ["extend_song with a clip_id continues a clip."] if can_go_on else []
+    if any(continuation(task, clip) for clip in completed(task.clips)):
+        steps.append("join_song with a clip_id makes one file of all parts; free.")
+    return " ".join(steps) or None
 
 
 # The answer to a call about one task ------------------------------------------------------------
