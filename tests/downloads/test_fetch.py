@@ -353,11 +353,19 @@ async def test_each_request_that_is_made_again_may_lead_only_where_the_first_may
 
 
 @pytest.mark.parametrize(
-    ("value", "waits_s"), [("2", 2.0), ("1.5", 1.5), ("soon", None), ("", None)]
+    ("value", "waits_s"),
+    [
+        ("2", 2.0),
+        ("1.5", 1.5),
+        ("Thu, 26 Nov 2026 10:00:07 GMT", 7.0),
+        ("soon", None),
+        ("", None),
+    ],
 )
 async def test_how_long_a_host_asks_to_wait_is_kept(value: str, waits_s: float | None) -> None:
+    headers = {"retry-after": value, "date": "Thu, 26 Nov 2026 10:00:00 GMT"}
     with pytest.raises(NotYetError, match="HTTP 503") as caught:
-        await fetched(lambda _: httpx.Response(503, headers={"retry-after": value}))
+        await fetched(lambda _: httpx.Response(503, headers=headers))
     assert caught.value.retry_after_s == waits_s
 
 

@@ -103,6 +103,7 @@ def test_audio_without_its_last_bytes_is_refused(name: str) -> None:
         (b"%PDF-1.7" + bytes(30), "is a PDF document"),
         (b"#EXTM3U\n#EXT-X-VERSION:3\nhttps://x/1.ts\n", "is a playlist"),
         (b"\xef\xbb\xbf#EXTM3U\n", "is a playlist"),
+        (b"https://x/1.mp3\r\nhttps://x/2.mp3\r\n", "is a playlist"),
         (b"[playlist]\nFile1=https://x/1.mp3\n", "is a playlist"),
         (b"<?xml version='1.0'?><playlist version='1'>", "is a playlist"),
         (b"<?xml version='1.0'?>\n<MPD xmlns='x'>", "is a playlist"),

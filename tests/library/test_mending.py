@@ -119,7 +119,17 @@ def played(content: bytes) -> int:
 
 @pytest.mark.parametrize(
     "told",
-    [0, 1 << 30, 2_000_000_000, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFF - 36],
+    [
+        0,
+        1 << 28,
+        1 << 30,
+        2_000_000_000,
+        0x7FFFFFFF,
+        0x7FFFF000,
+        0x80000000,
+        0xFFFFFFFF,
+        0xFFFFFFFF - 36,
+    ],
 )
 def test_a_wav_that_was_streamed_is_saved_with_true_lengths(told: int) -> None:
     content = mended(wav_told(told, told))

@@ -21,6 +21,7 @@ from song_mcp.downloads.addresses import Origins, check_host, is_under
 from song_mcp.downloads.unpacking import PACKINGS, Unpacker, packing_of
 from song_mcp.errors import LibraryError, NotYetError
 from song_mcp.providers.transport import Transport, as_sent, new_request
+from song_mcp.providers.waits import retry_after_s
 from song_mcp.text import clean
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ STALLS_S = 30.0
 PIECES_LIMIT = 1_000
 """The most pieces that audio is taken in: hosts that give pieces give about a MiB at once."""
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
-SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?")
 BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/131.0.0.0 Safari/537.36",
@@ -325,14 +325,9 @@ def _version(response: "httpx.Response") -> str:
 
 def _refusal(response: "httpx.Response") -> NotYetError:
     """Return the error for an answer that has no audio."""
-    status, wait_s = response.status_code, _retry_after_s(response)
+    status, wait_s = response.status_code, retry_after_s(response.headers)
     said = f"The audio's host said HTTP {status}"
     said += f": {WHY[status]}." if status in WHY else f"{REFUSED}." if status in REFUSALS else "."
     if wait_s is not None:
         said += f" It asks to wait {wait_s:.0f} s."
     return NotYetError(said, wait_s)
-
-
-def _retry_after_s(response: "httpx.Response") -> float | None:
-    value = response.headers.get("retry-after", "").strip()
-    return float(value) if SECONDS.fullmatch(value) else None

@@ -189,7 +189,7 @@ def _unknown(start: bytes) -> LibraryError:
 
 UNKNOWN_SIZES = {0, 0xFFFFFFFF}
 """What a WAV writer that streams puts in place of the length."""
-PLACEHOLDER = 2**29
+PLACEHOLDER = 2**28
 """A length from this on is one too: such writers put many numbers there. No clip has as much."""
 CHUNKS_LIMIT = 10_000
 """The most chunks read in one file; a song has some ten."""

@@ -31,9 +31,13 @@ SIGNS: tuple[tuple[str, dict[int, bytes]], ...] = (
 )
 """What has these bytes at these places. Recognisers from elsewhere know more, but not these: what
 is a film or a list to one of them is audio to another, and none looks behind junk."""
-LISTS = (b"#extm3u", b"[playlist]", b"[reference]", b"<asx", b"<mpd", b"<smil")
+LISTS = (
+    *(b"#extm3u", b"[playlist]", b"[reference]", b"<asx", b"<mpd", b"<smil"),
+    *(b"http://", b"https://"),
+)
 LIST_MARKS = (b"<playlist", b"<mpd", b"<smil")
-"""What lists of pieces or songs begin with, and what some have behind a head of XML."""
+"""What lists of pieces or songs begin with, and what some have behind a head of XML. The simplest
+of them are only links."""
 WORDS = ("message", "msg", "error", "detail", "status", "code")
 """The fields in which hosts say what is the matter, in the order in which they are asked for."""
 
