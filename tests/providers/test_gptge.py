@@ -1,6 +1,7 @@
 """gpt.ge both ways; sources: docs/providers.md 3 and 5.2."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -781,3 +782,116 @@ async def test_a_failed_look_at_several_is_a_service_error(
         await gptge(answer).fetch_many([TASK])
     assert type(caught.value) is kind
     assert caught.value.charged == "no"
+
+
+# A relay without the look at several --------------------------------------------------------------
+
+
+class Relay(httpx.AsyncBaseTransport):
+    """Answers looks at single tasks, and each look at several with `batch`."""
+
+    def __init__(self, batch: httpx.Response, alone: Callable[[str], httpx.Response]) -> None:
+        self.batches = 0
+        self.asked: list[str] = []
+        self.batch = batch
+        self.alone = alone
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.batches += 1
+            return httpx.Response(
+                self.batch.status_code, headers=self.batch.headers, content=self.batch.content
+            )
+        task_id = request.url.path.rpartition("/")[2]
+        self.asked.append(task_id)
+        return self.alone(task_id)
+
+
+def known(task_id: str) -> httpx.Response:
+    return enveloped(task(task_id=task_id))
+
+
+IDS = [f"t{number}" for number in range(12)]
+WITHOUT_BATCH = [
+    httpx.Response(404, text="404 page not found"),
+    httpx.Response(404, json={"detail": "Not Found"}),
+    httpx.Response(404, json={"code": "task_not_exist", "message": "", "data": None}),
+    httpx.Response(405, json={"detail": "Method Not Allowed"}),
+    httpx.Response(200, html="<!doctype html><title>V-API</title>"),
+    httpx.Response(404, json=gate("Invalid URL (POST /suno/fetch)")),
+    httpx.Response(503, json=gate("分组 default 下模型 suno_fetch 无可用渠道", "model_not_found")),
+    httpx.Response(400, json=gate("invalid request")),
+    httpx.Response(501, json=gate("API not implemented", "api_not_implemented")),
+]
+
+
+@pytest.mark.parametrize("batch", WITHOUT_BATCH)
+async def test_a_relay_without_the_look_at_several_is_asked_one_by_one_for_an_hour(
+    batch: httpx.Response,
+) -> None:
+    relay, hour = Relay(batch, known), [5_000.0]
+    provider = Gptge(KEY, "https://api.gpt.ge", relay, now=lambda: hour[0])
+    assert sorted(await provider.fetch_many(IDS)) == sorted(IDS)
+    assert (relay.batches, sorted(relay.asked)) == (1, sorted(IDS))
+    hour[0] += 3_599
+    await provider.fetch_many(IDS[:2])
+    assert (relay.batches, relay.asked[12:]) == (1, IDS[:2])
+    hour[0] += 1
+    await provider.fetch_many(IDS[:2])
+    assert relay.batches == 2
+
+
+@pytest.mark.parametrize(
+    ("batch", "kind"),
+    [
+        (httpx.Response(502, html="<html>Bad gateway"), UnreadableAnswerError),
+        (httpx.Response(403, html="<html>Forbidden"), UnreadableAnswerError),
+        (httpx.Response(200, content=b'{"code": "succ'), UnreadableAnswerError),
+        (httpx.Response(500, json={"code": "get_tasks_failed", "message": "x"}), NoAnswerError),
+        (httpx.Response(500, json=gate("Panic detected", kind="new_api_panic")), NoAnswerError),
+        (httpx.Response(401, json=gate("无效的令牌")), BadKeyError),
+        (httpx.Response(403, json=gate("用户已被封禁")), BadKeyError),
+        (httpx.Response(429, json=gate("too many")), BusyError),
+    ],
+)
+async def test_a_look_at_several_that_fails_otherwise_is_made_again_next_time(
+    batch: httpx.Response, kind: type[ServiceError]
+) -> None:
+    relay = Relay(batch, known)
+    provider = Gptge(KEY, "https://api.gpt.ge", relay)
+    for batches in (1, 2):
+        with pytest.raises(kind):
+            await provider.fetch_many(IDS)
+        assert (relay.batches, relay.asked) == (batches, [])
+
+
+async def alone(answers: Callable[[str], httpx.Response]) -> tuple[Relay, set[str]]:
+    relay = Relay(WITHOUT_BATCH[0], answers)
+    return relay, set(await Gptge(KEY, "https://api.gpt.ge", relay).fetch_many(IDS))
+
+
+async def test_one_by_one_a_task_that_is_unknown_or_cannot_be_read_is_left_out() -> None:
+    def answers(task_id: str) -> httpx.Response:
+        if task_id == "t3":
+            return httpx.Response(400, json={"code": "task_not_exist", "message": "", "data": None})
+        return httpx.Response(200, html="<html>") if task_id == "t5" else known(task_id)
+
+    relay, found = await alone(answers)
+    assert found == set(IDS) - {"t3", "t5"}
+    assert sorted(relay.asked) == sorted(IDS)
+
+
+async def test_one_by_one_looks_end_when_they_only_fail() -> None:
+    relay = Relay(WITHOUT_BATCH[0], lambda _: httpx.Response(502, html="<html>"))
+    with pytest.raises(UnreadableAnswerError):
+        await Gptge(KEY, "https://api.gpt.ge", relay).fetch_many(IDS)
+    assert len(relay.asked) < len(IDS)
+
+
+async def test_one_by_one_looks_end_when_they_are_too_many() -> None:
+    def answers(task_id: str) -> httpx.Response:
+        return known(task_id) if task_id == "t0" else httpx.Response(429, json=gate("slow down"))
+
+    relay, found = await alone(answers)
+    assert found == {"t0"}
+    assert len(relay.asked) < len(IDS)

@@ -4,15 +4,25 @@ Task ids are opaque: they are quoted in paths and never taken apart. Only the ta
 decides whether it has ended. Whatever a reply looks like, reading it raises only our own errors.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 from pydantic import AliasChoices, Field
 
-from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
+from song_mcp.errors import (
+    BusyError,
+    InvalidRequestError,
+    ServiceError,
+    UnknownTaskError,
+    UnreadableAnswerError,
+)
 from song_mcp.providers import verdict
 from song_mcp.providers.accepted import NAMES_OF_TASKS, task_id_in
 from song_mcp.providers.base import Accepted, Submission, account_tag
@@ -67,22 +77,37 @@ TASK_KEYS = frozenset(
     {"task_id", "taskId", "action", "progress", "fail_reason", "failReason", "submit_time"}
 )
 """What tells a task from the bare lyrics or clip of a Suno-API (`docs/providers.md` 3.4, 3.5)."""
+ALONE_S = 3_600.0
+"""For how long, in seconds, a relay without the call of 3.6 is asked for each task by itself."""
+LOOKS_AT_ONCE, MOST_FAILURES = 8, 3
+"""How many of these looks are made at once, and how many more may fail than are answered."""
+NO_SUCH_CALL = frozenset({404, 405, 501})
+KEY_STATUSES = frozenset({401, 402, 403, 408, 429})
+"""What a gate refuses whatever is called, or for now."""
 FORM = frozenset({"data", "message", "result", *NAMES_OF_TASKS})
 """What an answer of the task layer has beside its code (`docs/providers.md` 3.3, 3.9)."""
 
 
 class Gptge:
-    """gpt.ge behind the account of `key`."""
+    """gpt.ge behind the account of `key`; `now` tells the seconds of a clock that is never set."""
 
     service: ServiceName = SERVICE.name
 
     def __init__(
-        self, key: str, base_url: str, transport: Transport | None = None, *, proxy: str = ""
+        self,
+        key: str,
+        base_url: str,
+        transport: Transport | None = None,
+        *,
+        proxy: str = "",
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
+        self._now = now
+        self._alone_until = -math.inf
 
     def prepare(self, request: Request) -> Submission:
         """Translate a request (`docs/providers.md` 3.1, 3.2, 3.5); sends nothing.
@@ -127,16 +152,49 @@ class Gptge:
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
 
-        Tasks that gpt.ge leaves out, and single ones that cannot be read, are not returned. Raises
+        Tasks that gpt.ge leaves out, and single ones that cannot be read, are not returned. A relay
+        without this call is asked for each task by itself, for an hour without trying again. Raises
         a ServiceError if the look as a whole failed.
         """
         if not task_ids:
             return {}
+        if self._now() < self._alone_until:
+            return await self._one_by_one(task_ids)
         reply = await self._http.post_read("/suno/fetch", {"ids": list(task_ids)})
-        return await unhurried(partial(self._looked_at_many, reply, task_ids), reply.size)
+        reports = await unhurried(partial(self._looked_at_many, reply, task_ids), reply.size)
+        if reports is not None:
+            return reports
+        self._alone_until = self._now() + ALONE_S
+        return await self._one_by_one(task_ids)
 
-    def _looked_at_many(self, reply: Reply, task_ids: Sequence[str]) -> Mapping[str, Report]:
+    async def _one_by_one(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
+        """Look at each task by itself, and stop if looks mostly fail or are too many."""
+        limit, failures = anyio.CapacityLimiter(LOOKS_AT_ONCE), list[ServiceError]()
+        reports: dict[str, Report] = {}
+
+        async def look(task_id: str) -> None:
+            async with limit:
+                is_busy = any(isinstance(each, BusyError) for each in failures)
+                if is_busy or len(failures) >= len(reports) + MOST_FAILURES:
+                    return
+                try:
+                    with suppress(UnknownTaskError):
+                        reports[task_id] = await self.fetch(task_id)
+                except ServiceError as error:
+                    failures.append(error)
+
+        async with anyio.create_task_group() as group:
+            for task_id in task_ids:
+                group.start_soon(look, task_id)
+        if failures and not reports:
+            raise failures[0]
+        return reports
+
+    def _looked_at_many(self, reply: Reply, task_ids: Sequence[str]) -> Mapping[str, Report] | None:
+        """Return what the reply says of the tasks, or None if the relay lacks this look."""
         read = self._read(reply)
+        if _has_no_batch(reply, read):
+            return None
         verdict.check_look(self.service, reply, read.envelope)
         tasks = [read.data] if isinstance(read.data, dict) else read.data or []
         if not isinstance(tasks, list):
@@ -282,6 +340,16 @@ def _gate_code(gate: Mapping[str, object]) -> str:
     words = [to_text(gate.get(key)) for key in ("type", "code", "message")] + [spoken(gate)]
     is_crash = any(CRASHED in text.casefold() for text in words)
     return CRASHED if is_crash else to_text(gate.get("code")) or "error"
+
+
+def _has_no_batch(reply: Reply, read: _Read) -> bool:
+    """Return whether a relay lacks the look at several tasks (3.6): a page, or its gate's error."""
+    if reply.status in NO_SUCH_CALL:
+        return True
+    is_page = not reply.is_json and reply.text.startswith("<") and reply.status < 400  # noqa: PLR2004
+    is_crash = read.envelope.code == CRASHED
+    is_gate = read.envelope.is_gate and not is_crash and reply.status not in KEY_STATUSES
+    return is_page or is_gate
 
 
 def _one(data: object, task_id: str) -> object:
