@@ -20,7 +20,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -40,15 +40,6 @@ HISTORY = "/api/open/tasks/histories"
 LARGEST_PAGE = 100
 REFUND = "refunded"
 """A word of the reasons of tasks whose price gpt.ge gives back."""
-REFUSED: Sequence[tuple[int, bytes]] = (
-    (403, b""),
-    (404, b""),
-    (503, b""),
-    (202, b""),
-    (200, b""),
-    (200, b'{"detail": "processing"}'),
-)
-"""How hosts refuse a link that works later."""
 MARKER = re.compile(r"song-[a-z0-9]+-[a-z0-9-]+")
 LATE_S = 0.4
 """How long, in seconds, a late answer is held back at most."""
@@ -131,6 +122,29 @@ AUDIO = tiny_audio()
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What a host answers in the place of a song: nothing at all, if it `is_dropped`."""
+
+    status: int = 200
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_cut: bool = False
+    is_dropped: bool = False
+
+
+REFUSALS = (
+    Refusal(403),
+    Refusal(404, b"<html>no such object</html>"),
+    Refusal(503, headers={"Retry-After": "1"}),
+    Refusal(202),
+    Refusal(200),
+    Refusal(200, b'{"detail": "processing"}', JSON_HEAD),
+    Refusal(200, AUDIO, is_cut=True),
+    Refusal(is_dropped=True),
+)
+
+
+@dataclass(frozen=True)
 class Song:
     """One accepted submission."""
 
@@ -198,9 +212,13 @@ def marker_in(text: str) -> str:
 class FaultService:
     """Records what arrived, what was accepted, and the faults on the way."""
 
-    def __init__(self, faults: Faults = no_faults, *, is_odd: bool = False) -> None:
+    def __init__(
+        self, faults: Faults = no_faults, *, is_odd: bool = False, refusals: int = 0
+    ) -> None:
         self.base_url = ""
         self.is_odd = is_odd
+        self.refusals = refusals
+        """How often every link is refused before it works."""
         self.accepted: defaultdict[str, list[str]] = defaultdict(list)
         self.songs: dict[str, Song] = {}
         self.submissions: Counter[str] = Counter()
@@ -290,14 +308,19 @@ class FaultService:
         await _send(stream, self._seen(incoming), fault)
 
     async def _send_audio(self, stream: SocketStream, path: str) -> None:
+        before = self.fetched[path]
         self.fetched[path] += 1
+        self._tell()
         song = self.songs[path.rpartition("/")[2]]
-        if self.is_odd and song.number % 3 == 0 and self.fetched[path] == 1:
-            self.refused_links += 1
-            status, content = dialects.chosen(REFUSED, song.number // 3)
-            await send_bytes(stream, status, content)
-        else:
+        if before >= max(self.refusals, int(self.is_odd and song.number % 3 == 0)):
             await send_bytes(stream, 200, AUDIO)
+            return
+        self.refused_links += 1
+        refusal = REFUSALS[(song.number + before) % len(REFUSALS)]
+        if not refusal.is_dropped:
+            await send_bytes(
+                stream, refusal.status, refusal.content, refusal.headers, cut=refusal.is_cut
+            )
 
     async def _be_late(self) -> None:
         with anyio.move_on_after(LATE_S):

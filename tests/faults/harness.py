@@ -249,6 +249,7 @@ class Home:
     key_ends: str = ""
     """What is behind both keys: NEW_KEY is another one of the same account."""
     clock_ahead_s: float = 0.0
+    clock_speed: float = 1.0
 
     @property
     def journal(self) -> Path:
@@ -298,7 +299,7 @@ class Nursery:
             "folder": str(home.folder),
             "environment": home.environment,
             "arguments": arguments,
-            "clock_ahead_s": home.clock_ahead_s,
+            "clock": [home.clock_ahead_s, home.clock_speed],
         }
         pairs = [socket.socketpair() for _ in range(3)]
         with home.log.open("ab") as log:
@@ -350,6 +351,13 @@ def rows_in(journal: Path) -> list[Row]:
     with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
         db.row_factory = sqlite3.Row
         return [dict(row) for row in db.execute("SELECT * FROM tasks ORDER BY rowid")]
+
+
+def clips_in(journal: Path) -> list[Row]:
+    """The clips in a journal, read without our code."""
+    with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT * FROM clips ORDER BY rowid")]
 
 
 def integrity_of(journal: Path) -> str:

@@ -6,7 +6,7 @@ the fork server and a server waits for its end and reports the exit status.
 
 A server may be told to die: with the arguments POINT NTH ARMED it ends itself by SIGKILL when it
 reaches the failure point POINT for the NTH time since the file ARMED exists. And it may be told
-that its clock is ahead.
+that its clock is ahead, or fast.
 """
 
 import json
@@ -33,23 +33,25 @@ from song_mcp.settings import Settings
 from tests.harvest import log_everything
 
 LONGEST = 2**16
+REAL = [0.0, 1.0]
+"""How many seconds the real clock is ahead, and how fast it is."""
 
 
 class AheadClock(Clock):
-    """The clock of a machine that is ahead by so many seconds."""
+    """A clock that is ahead by so many seconds, and so many times as fast as the real one."""
 
-    def __init__(self, ahead_s: float) -> None:
-        super().__init__()
+    def __init__(self, ahead_s: float, speed: float) -> None:
+        super().__init__(speed)
         self._ahead = timedelta(seconds=ahead_s)
 
     def now(self) -> datetime:
         return super().now() + self._ahead
 
 
-def main_ahead(ahead_s: float) -> int:
-    """Serve as `main` does, but with a clock that is ahead, and without minding signals."""
+def main_ahead(clock: Clock) -> int:
+    """Serve as `main` does, but with this clock, and without minding signals."""
     settings = Settings.read()
-    anyio.run(stdio.serve, build_server(lambda: open_studio(settings, AheadClock(ahead_s))))
+    anyio.run(stdio.serve, build_server(lambda: open_studio(settings, clock)))
     return 0
 
 
@@ -82,8 +84,8 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
         failpoints.hook = Death(*order["arguments"]).reached
     status = 1
     try:
-        ahead_s = order["clock_ahead_s"]
-        status = main_ahead(ahead_s) if ahead_s else main([])
+        clock = order["clock"]
+        status = main_ahead(AheadClock(*clock)) if clock != REAL else main([])
     except BaseException:
         traceback.print_exc()
         raise
