@@ -17,7 +17,7 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, SongError
 from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.http import BODY_CAP_BYTES, LARGE_BYTES, VALUES_CAP, Reply, _decoded
+from song_mcp.providers.http import BODY_CAP_BYTES, LARGE_BYTES, VALUES_CAP, Reply, decoded
 from song_mcp.providers.piapi import Piapi
 from song_mcp.providers.redaction import SECRETS_CAP
 from song_mcp.songs import SongRequest
@@ -89,7 +89,7 @@ async def test_the_loop_goes_on_while_a_large_answer_is_read(service: str) -> No
 
 def look(answer: CraftedAnswer) -> None:
     """Read an answer to a look, from its bytes on."""
-    is_json, body = _decoded(answer.body)
+    is_json, body = decoded(answer.body)
     reply = Reply(answer.status, body, "", None, is_json)
     with suppress(SongError):
         adapter(answer)._looked_at(reply, TASK_ID)  # noqa: SLF001 - without the thread
@@ -126,15 +126,15 @@ def test_no_answer_takes_more_work_than_its_size_allows() -> None:
 
 
 def test_a_body_of_too_many_values_is_not_read() -> None:
-    assert _decoded(b"[" + b"1," * VALUES_CAP + b"1]") == (False, None)
-    is_json, _ = _decoded(b"[" + b"1," * (VALUES_CAP - 2) + b"1]")
+    assert decoded(b"[" + b"1," * VALUES_CAP + b"1]") == (False, None)
+    is_json, _ = decoded(b"[" + b"1," * (VALUES_CAP - 2) + b"1]")
     assert is_json
 
 
 def test_a_number_of_too_many_digits_is_not_known() -> None:
-    assert _decoded(b'{"a": ' + b"9" * 400 + b"}") == (True, {"a": int("9" * 400)})
-    assert _decoded(b'{"a": ' + b"9" * 401 + b"}") == (True, {"a": None})
-    assert _decoded(b'{"a": ' + b"9" * 4301 + b"}") == (False, None)
+    assert decoded(b'{"a": ' + b"9" * 400 + b"}") == (True, {"a": int("9" * 400)})
+    assert decoded(b'{"a": ' + b"9" * 401 + b"}") == (True, {"a": None})
+    assert decoded(b'{"a": ' + b"9" * 4301 + b"}") == (False, None)
 
 
 FLOOD = [{"secret": f"hush-hush-{number:04}"} for number in range(SECRETS_CAP + 1)]

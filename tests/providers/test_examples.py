@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -97,6 +97,14 @@ def udio(status: str, clips: tuple[str, ...] = (), error: str = "") -> Seen:
     return Seen(status, clips, charged="yes", model="udio", error=error)
 
 
+def suno(status: str, clips: tuple[str, ...]) -> Seen:
+    return Seen(status, clips, model="suno-v5")
+
+
+SHAPES = (
+    *("camel_case", "clips_inside", "clips_by_id", "suno_data", "response_inside"),
+    *("data_as_text", "clip_id", "listed_twice", "streaming", "with_remark", "plugin"),
+)
 REPORTS: Mapping[str, Seen] = {
     "piapi/answers/processing.json": udio("processing"),
     "piapi/answers/processing_songs_listed.json": udio("processing", ("processing", "processing")),
@@ -136,18 +144,39 @@ REPORTS: Mapping[str, Seen] = {
         "completed", ("completed",), model="chirp-v3"
     ),
     "gptge/answers/completed_extra_fields.json": Seen(
-        "completed", ("completed",), model="chirp-v3"
+        "completed", ("completed",), model="chirp-v3", charged="yes"
     ),
     "gptge/answers/completed_lyrics.json": Seen(
         "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
     ),
     "gptge/answers/failed.json": Seen("failed", ("failed",), charged="no", error="time out"),
-    "gptge/answers/failed_gateway_text.json": Seen(
-        "failed", charged="no", error="获取渠道信息失败"
-    ),
+    "gptge/answers/failed_gateway_text.json": Seen("failed", error="获取渠道信息失败"),
     "gptge/answers/failed_one_clip_complete.json": Seen(
         "failed", ("failed", "completed"), charged="no", model="chirp-v3", error="flagged"
     ),
+    **dict.fromkeys(
+        (
+            *(f"gptge/answers/completed_{shape}.json" for shape in SHAPES),
+            "gptge/answers/completed_link_closed.json",
+        ),
+        suno("completed", TWO),
+    ),
+    "gptge/answers/completed_quota.json": replace(suno("completed", TWO), charged="yes"),
+    "gptge/answers/completed_items.json": Seen("completed", TWO),
+    "gptge/answers/running_plugin.json": Seen("pending"),
+    "gptge/answers/running_clips_complete.json": suno("processing", TWO),
+    "gptge/answers/failed_fail.json": Seen("failed", error="task failed"),
+    "gptge/answers/failed_sensitive_word.json": Seen(
+        "failed", error="The lyrics have a word that is not allowed."
+    ),
+    "gptge/answers/failed_flag.json": Seen("failed", error="fetch failed"),
+    "gptge/answers/failed_without_refund.json": Seen("failed", error="任务超时"),
+    "gptge/answers/failed_timed_out.json": Seen("failed", charged="no", error="任务超时"),
+    "gptge/answers/completed_two_drafts.json": Seen(
+        "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
+    ),
+    "piapi/answers/completed_output_as_text.json": udio("completed", TWO),
+    "piapi/answers/failed_without_usage.json": Seen("failed", model="udio", error="blocked"),
     "gptge/answers/raw_clips.json": Seen("completed", ("completed",), model="chirp-v3"),
     "gptge/answers/raw_lyrics.json": Seen(
         "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
@@ -255,7 +284,7 @@ async def test_an_answered_look_is_reported(file: str) -> None:
 async def test_only_completed_clips_have_audio_and_links_stay_as_they_came(file: str) -> None:
     text = (EXAMPLES / file).read_text(encoding="utf-8")
     for clip in (await played(file)).clips:
-        assert bool(clip.audio_url) == (clip.status == "completed")
+        assert bool(clip.audio_url) == (clip.status == "completed" and not clip.is_withheld)
         assert clip.audio_url in text
 
 

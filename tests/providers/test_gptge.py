@@ -523,15 +523,45 @@ async def test_a_clip_without_a_status_is_as_final_as_its_task() -> None:
     assert (await clip("SUCCESS", status="")).status == "completed"
 
 
-@pytest.mark.parametrize("fields", [{"status": "streaming"}, {"audio_url": ""}])
-async def test_a_clip_that_is_not_final_at_the_end_failed(fields: dict[str, Any]) -> None:
-    made = await clip("SUCCESS", **fields)
+@pytest.mark.parametrize("word", ["complete", "streaming", "ready", "error", ""])
+async def test_a_clip_without_a_link_at_the_end_failed(word: str) -> None:
+    made = await clip("SUCCESS", status=word, audio_url="")
     assert (made.status, made.audio_url) == ("failed", "")
     assert made.error == "The service delivered no finished audio for this clip."
 
 
+@pytest.mark.parametrize("of_task", ["SUCCESS", "FAILURE"])
+@pytest.mark.parametrize("word", ["complete", "streaming", "ready", "queued", "error", "", "歌"])
+async def test_at_the_end_of_its_task_each_link_counts(of_task: str, word: str) -> None:
+    made = await clip(of_task, status=word)
+    assert (made.status, made.audio_url, made.error) == ("completed", AUDIO, "")
+
+
+@pytest.mark.parametrize("word", ["complete", "streaming", "error", ""])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"error_message": "shortened to the model's limit"},
+        {"error_type": "shortened to the model's limit"},
+        {"error_type": "none", "error_message": "shortened to the model's limit"},
+    ],
+)
+async def test_words_beside_a_link_are_a_remark(word: str, metadata: dict[str, Any]) -> None:
+    made = await clip("SUCCESS", status=word, metadata=metadata)
+    assert (made.status, made.audio_url) == ("completed", AUDIO)
+    assert made.remark == "shortened to the model's limit"
+
+
+@pytest.mark.parametrize("words", ["none", "None", "no error", "No errors.", "null", "ok", "0"])
+async def test_words_that_say_that_nothing_is_wrong_are_no_error(words: str) -> None:
+    metadata = {"error_type": "none", "error_message": words}
+    assert (await clip("SUCCESS", metadata=metadata)).error == ""
+    assert (await clip("IN_PROGRESS", metadata=metadata)).status == "completed"
+
+
 async def test_one_bad_clip_fails_alone() -> None:
-    bad = clip_of(id="clip-2", status="error", metadata={"error_message": "flagged"})
+    words = {"error_message": "flagged"}
+    bad = clip_of(id="clip-2", status="error", audio_url="", metadata=words)
     made = await report(data=[clip_of(), bad])
     assert (made.status, made.error) == ("completed", "")
     assert [(c.status, c.error) for c in made.clips] == [("completed", ""), ("failed", "flagged")]
@@ -576,7 +606,7 @@ async def test_each_field_of_a_task_tells_that_it_is_one(key: str) -> None:
 
 
 async def test_a_clip_of_a_failed_task_is_not_on_its_way() -> None:
-    made = await report(status="FAILURE", data=[clip_of(status="streaming")])
+    made = await report(status="FAILURE", data=[clip_of(status="streaming", audio_url="")])
     assert [each.status for each in made.clips] == ["failed"]
 
 
@@ -654,18 +684,71 @@ async def test_completed_lyrics_without_words_say_so() -> None:
 # Failure, money, time --------------------------------------------------------------------------
 
 
+FLAGGED = [clip_of(status="error", audio_url="", metadata={"error_message": "flagged"})]
+
+
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
         ({"fail_reason": "time out"}, "time out"),
-        ({"fail_reason": "", "data": [clip_of(metadata={"error_message": "flagged"})]}, "flagged"),
-        ({"fail_reason": "", "data": None}, "gpt.ge gave no reason."),
-        ({"fail_reason": "获取渠道信息失败，渠道ID：7"}, "获取渠道信息失败，渠道ID：[id]"),
+        ({"fail_reason": "time out", "data": None}, "time out"),
+        ({"fail_reason": "flagged", "data": FLAGGED}, "flagged"),
+        ({"fail_reason": "", "data": FLAGGED}, "flagged"),
+        ({"data": None, "fail_reason": "failed; quota returned"}, "failed; quota returned"),
+        ({"data": None, "fail_reason": "渠道异常，已退款"}, "渠道异常，已退款"),
+        ({"data": None, "fail_reason": "已自动退还额度"}, "已自动退还额度"),
+        ({"data": None, "fail_reason": "Refunded."}, "Refunded."),
+        ({"data": None, "fail_reason": "任务超时（60分钟）"}, "任务超时（60分钟）"),
     ],
 )
-async def test_a_failure_is_free_and_says_why(fields: dict[str, Any], error: str) -> None:
+async def test_a_failure_that_is_known_to_be_given_back_is_free(
+    fields: dict[str, Any], error: str
+) -> None:
     made = await report(status="FAILURE", **fields)
     assert (made.error, made.charged) == (error, "no")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "",
+        "because of the words",
+        "获取渠道信息失败，请联系管理员，渠道ID：7",
+        "Failed to get channel info, channel ID: 7",
+        "任务超时（旧系统遗留任务，不进行退款，请联系管理员）",
+        "任务超时，未退款",
+        "task timeout",
+        "timed out after 60 minutes, no refund",
+        "not refunded",
+        "This was not refunded.",
+        "It wasn't refunded",
+        "will be refunded",
+        "may be refunded if you ask",
+        "联系管理员退款",
+        "credits returned? ask support, they might be",
+        "time out, time out",
+        "no luck; quota returned",
+    ],
+)
+@pytest.mark.parametrize("data", [None, [], [clip_of(status="streaming", audio_url="")]], ids=repr)
+async def test_whether_any_other_failure_was_given_back_is_not_known(
+    reason: str, data: object
+) -> None:
+    assert (await report(status="FAILURE", fail_reason=reason, data=data)).charged == "unknown"
+
+
+async def test_a_reason_that_is_not_the_upstreams_is_not_made_so_by_its_clips() -> None:
+    made = await report(status="FAILURE", fail_reason="channel lost", data=FLAGGED)
+    assert (made.error, made.charged) == ("channel lost", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("quota", "units"), [(50_000, 0.1), ("500000", 1.0), (0, None), (None, None), (-5, None)]
+)
+async def test_a_quota_is_told_in_the_gateways_own_unit(quota: object, units: float | None) -> None:
+    made = await report(quota=quota)
+    assert (made.cost_units, made.cost_usd) == (units, None)
+    assert made.charged == ("yes" if units else "unknown")
 
 
 async def test_a_fail_reason_before_the_failure_is_none() -> None:
@@ -758,10 +841,11 @@ async def test_a_single_task_in_place_of_a_list_is_read() -> None:
 
 
 async def test_a_task_that_cannot_be_read_spoils_no_other() -> None:
-    assert set(await several([task(status=None), task(task_id=OTHER)], TASK, OTHER)) == {OTHER}
+    unread = task(status=None, data=None)
+    assert set(await several([unread, task(task_id=OTHER)], TASK, OTHER)) == {OTHER}
 
 
-@pytest.mark.parametrize("data", ["x", 7, [task(status=None)]])
+@pytest.mark.parametrize("data", ["x", 7, [task(status=None, data=None)]])
 async def test_an_answer_of_which_nothing_can_be_read_is_an_error(data: object) -> None:
     with pytest.raises(UnreadableAnswerError):
         await several(data, TASK)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -490,7 +491,16 @@ async def test_while_a_task_runs_its_songs_are_previews(status: str, finished: o
     assert (made.status, made.audio_url, made.error) == ("processing", "", "")
 
 
-@pytest.mark.parametrize("fields", [{"finished": False}, {"song_path": ""}, {"song_path": None}])
+@pytest.mark.parametrize("fields", [{"finished": False}, {"finished": True}, {"finished": None}])
+@pytest.mark.parametrize("status", ["completed", "failed"])
+async def test_at_the_end_of_its_task_each_link_counts(
+    fields: dict[str, object], status: str
+) -> None:
+    made = await clip(fields, status=status)
+    assert (made.status, made.audio_url) == ("completed", AUDIO)
+
+
+@pytest.mark.parametrize("fields", [{"song_path": ""}, {"song_path": None}])
 @pytest.mark.parametrize("status", ["completed", "failed"])
 async def test_a_song_without_audio_in_an_ended_task_failed(
     fields: dict[str, object], status: str
@@ -509,12 +519,15 @@ async def test_a_song_without_audio_in_an_ended_task_failed(
         ({"error_code": 5001}, "5001"),
     ],
 )
-@pytest.mark.parametrize("status", ["processing", "completed"])
-async def test_a_song_with_an_error_failed(
-    fields: dict[str, object], error: str, status: str
+async def test_a_song_with_an_error_failed_unless_it_ends_with_a_link(
+    fields: dict[str, object], error: str
 ) -> None:
-    made = await clip(fields, status=status)
+    made = await clip(fields, status="processing")
     assert (made.status, made.error, made.audio_url) == ("failed", error, "")
+    made = await clip(fields | {"song_path": ""}, status="completed")
+    assert (made.status, made.error, made.audio_url) == ("failed", error, "")
+    made = await clip(fields, status="completed")
+    assert (made.status, made.remark, made.audio_url) == ("completed", error, AUDIO)
 
 
 @pytest.mark.parametrize("code", [0, "0", "", None, False], ids=repr)
@@ -523,7 +536,8 @@ async def test_an_error_code_of_nothing_is_no_error(code: object) -> None:
 
 
 async def test_one_bad_song_leaves_the_other() -> None:
-    made = await report(output={"songs": [song(), song(id="song-2", error_type="moderation")]})
+    bad = song(id="song-2", error_type="moderation", song_path="")
+    made = await report(output={"songs": [song(), bad]})
     assert [c.status for c in made.clips] == ["completed", "failed"]
     assert (made.status, made.error) == ("completed", "")
 
@@ -559,9 +573,15 @@ async def test_a_bare_link_is_a_clip_with_the_tasks_id(output: object) -> None:
 
 
 async def test_clips_without_ids_get_ones_of_their_own() -> None:
-    made = await report(output=[AUDIO, AUDIO, song(id="a"), song(id="a"), song(id="two words")])
+    others = [song(id="two words", song_path=f"{AUDIO}?{number}") for number in (1, 2)]
+    made = await report(output=[f"{AUDIO}?0", song(id="a"), *others])
     ids = [c.clip_id for c in made.clips]
-    assert ids == [TASK, f"{TASK}-2", "a", "a-4", f"{TASK}-5"]
+    assert ids == [TASK, "a", f"{TASK}-3", f"{TASK}-4"]
+
+
+async def test_a_song_listed_twice_is_one_clip() -> None:
+    made = await report(output=[song(id="a"), AUDIO, song(id="a"), song(id="b"), AUDIO])
+    assert [c.clip_id for c in made.clips] == ["a", "b"]
 
 
 async def test_an_empty_entry_of_the_map_is_a_clip_of_which_nothing_is_known() -> None:
@@ -622,9 +642,11 @@ async def test_texts_are_cleaned_and_capped() -> None:
     [
         "ftp://a.example/x.mp3",
         "javascript:alert(1)",
-        "https://a.example/a b.mp3",
-        "https://a.example/é.mp3",
-        "https://a.example/\n.mp3",
+        "https://a.example/\x1b.mp3",
+        "https:// /b.mp3",
+        "https:///b.mp3",
+        "https://\ud800.example/b.mp3",
+        "https://a.example/\ud800.mp3",
         "https://a.example/" + "x" * 4000,
         7,
         {"url": AUDIO},
@@ -684,7 +706,8 @@ async def test_tags_are_a_list_or_a_text_with_commas(value: object, tags: tuple[
 )
 async def test_lyrics_are_found_in_every_shape_of_output(output: object) -> None:
     made = await report(task_type="generate_lyrics", output=output)
-    assert made.lyrics == Lyrics("", "La la")
+    assert made.lyrics is not None
+    assert replace(made.lyrics, others=()) == Lyrics("", "La la")
     assert (made.kind, made.clips, made.error) == ("lyrics", (), "")
 
 
@@ -757,9 +780,9 @@ async def test_an_error_beside_a_running_or_completed_task_is_none() -> None:
         ("processing", {"frozen": 500000, "consume": 0}, None, "yes", 0.05),
         ("pending", {"frozen": 0, "consume": 0}, None, "unknown", None),
         ("failed", {"frozen": 500000, "consume": 0}, None, "no", 0.0),
-        ("failed", {"frozen": 0, "consume": 0}, ["Restored frozen points"], "unknown", 0.0),
+        ("failed", {"frozen": 0, "consume": 0}, ["Restored frozen points"], "unknown", None),
         ("failed", {}, ["restored frozen points"], "unknown", None),
-        ("failed", {"frozen": 0, "consume": 0}, None, "unknown", 0.0),
+        ("failed", {"frozen": 0, "consume": 0}, None, "unknown", None),
         ("failed", {"frozen": 500000, "consume": 500000}, None, "yes", 0.05),
         ("failed", {}, None, "unknown", None),
         ("completed", {}, None, "unknown", None),

@@ -238,7 +238,7 @@ class ServiceHttp:
             content = await _read(response)
         finally:
             await response.aclose()
-        is_json, body = await unhurried(partial(_decoded, content), len(content))
+        is_json, body = await unhurried(partial(decoded, content), len(content))
         start = "" if is_json else content[: PAGE * 4].decode("utf-8", "replace")
         page = clean(self.redact(start), limit=PAGE, lines=False)
         return Reply(
@@ -358,7 +358,7 @@ PACKINGS: Mapping[str, Callable[[], _Unpacker]] = {
 }
 
 
-def _decoded(content: bytes) -> tuple[bool, object]:
+def decoded(content: bytes) -> tuple[bool, object]:
     """Return whether this is JSON, and its value; NaN, Infinity and endless nesting are not.
 
     Nor are endless numbers, and what may have far too many values: nothing else runs while JSON is

@@ -7,7 +7,7 @@ stored. Whatever a reply looks like, reading it raises only our own errors.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -20,14 +20,9 @@ from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
-    BROKEN,
-    DONE,
     ITEMS_CAP,
-    as_clips,
     opened,
     parsed,
-    read_clips,
-    read_lyrics,
     spoken,
     to_amount,
     to_message,
@@ -35,6 +30,7 @@ from song_mcp.providers.replies import (
     to_text,
     usable_id,
 )
+from song_mcp.providers.shapes import as_clips, read_clips, read_lyrics, standing, unpacked
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope, has_detail
 from song_mcp.songs import (
@@ -61,7 +57,6 @@ MUSIC_MODELS = frozenset(
     {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
 )
 ERROR_KEYS = ("message", "raw_message", "detail")
-BARE_LINKS = ("audio_url", "audio", "url")
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
 
@@ -107,6 +102,8 @@ class Piapi:
         report = None
         with suppress(UnreadableAnswerError):
             report = read.report(task_id)
+        if report is not None and report.status == "failed":
+            report = replace(report, charged="unknown", cost_usd=None)  # 1.5: not settled yet
         return Accepted(task_id, report)
 
     async def fetch(self, task_id: str) -> Report:
@@ -136,7 +133,7 @@ class Piapi:
     def _account(self, reply: Reply) -> Account:
         read = self._read(reply)
         verdict.check_look(self.service, reply, read.envelope)
-        found = parsed(AccountReply, to_object(reply.body).get("data"), label=LABEL)
+        found = parsed(AccountReply, to_object(unpacked(reply.body)).get("data"), label=LABEL)
         limit = found.max_concurrent_task_count
         plan = read.redaction.song_text(found.plan)
         return Account(plan, found.balance_usd, None if limit is None else int(limit))
@@ -170,9 +167,10 @@ class Piapi:
         return fields
 
     def _read(self, reply: Reply) -> "_Read":
-        body = to_object(reply.body)
+        whole = unpacked(reply.body)
+        body = to_object(whole)
         task = _task_in(body)
-        redaction = Redaction.of(reply.body, self._key, self._http.redact)
+        redaction = Redaction.of(whole, self._key, self._http.redact)
         return _Read(task, redaction, _envelope(reply, task, redaction))
 
 
@@ -214,7 +212,9 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 def _task_in(body: dict[str, Any]) -> dict[str, Any]:
     """Return the task of a reply, which may have no envelope; {} if there is no task."""
     is_bare = "data" not in body and "task_id" in body and "status" in body
-    return body if is_bare else to_object(body.get("data"))
+    data = body if is_bare else body.get("data")
+    is_list = isinstance(data, list) and len(data) == 1
+    return to_object(data[0] if is_list and isinstance(data, list) else data)
 
 
 def _envelope(reply: Reply, task: dict[str, Any], redaction: Redaction) -> Envelope:
@@ -245,13 +245,13 @@ def _why(task: dict[str, Any]) -> list[str]:
 def _is_unpaid(task: dict[str, Any]) -> bool:
     """Return whether this task failed and shows no points that were taken."""
     usage = to_object(to_object(task.get("meta")).get("usage"))
-    return to_text(task.get("status")).casefold() in BROKEN and not to_amount(usage.get("consume"))
+    return standing(to_text(task.get("status"))) == "failed" and not to_amount(usage.get("consume"))
 
 
 def _report(task: TaskReply, task_id: str) -> Report:
-    status = _status(task.status)
+    status = standing(task.status)
     has_ended = status in {"completed", "failed"}
-    clips = as_clips(read_clips(_clips_in(task.output)), task_id, has_ended=has_ended)
+    clips = as_clips(read_clips(task.output), task_id, has_ended=has_ended)
     kind = _kind(task, clips)
     clips = clips if kind in {"song", "extension"} else ()
     lyrics = read_lyrics(task.output) if kind == "lyrics" else None
@@ -270,24 +270,6 @@ def _report(task: TaskReply, task_id: str) -> Report:
         finished_at=task.meta.ended_at or task.meta.completed_at,
         asked=task.input.asked,
     )
-
-
-def _status(word: str) -> ServiceStatus:
-    """Return the status in our words; an unknown word is no end (`docs/providers.md` 1.3)."""
-    folded = word.casefold()
-    if folded in DONE:
-        return "completed"
-    if folded in BROKEN:
-        return "failed"
-    return "pending" if folded == "pending" else "processing"
-
-
-def _clips_in(output: object) -> object:
-    """Return what holds the clips: `songs`, then `clips`, then one bare link."""
-    if isinstance(output, dict):
-        bare = [output] if any(output.get(key) for key in BARE_LINKS) else None
-        return output.get("songs") or output.get("clips") or bare
-    return [output] if isinstance(output, str) else output
 
 
 def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
@@ -362,6 +344,5 @@ def _cost_usd(task: TaskReply, status: ServiceStatus) -> float | None:
     if usage.consume:
         return usage.consume / POINTS_PER_USD
     if status == "failed":
-        is_free = usage.consume == 0 or _charged(task, status) == "no"
-        return 0.0 if is_free else None
+        return 0.0 if _charged(task, status) == "no" else None
     return usage.frozen / POINTS_PER_USD if usage.frozen else None

@@ -1,9 +1,10 @@
-"""Reading what services send: lenient field types, and the clip and lyrics that both share.
+"""Values that services send, and lenient field types for them.
 
 An optional field of a wrong type, or with an impossible value, counts as not known; the rest is
 still read. Only what a reply cannot do without is required: if it is missing, an
-UnreadableAnswerError names the field. Text is cleaned here. A link is kept exactly as it was sent,
-or dropped. Sources: `docs/providers.md` 2.4, 2.9, 3.4 and 5.
+UnreadableAnswerError names the field. Text is cleaned here. Of a link, what belongs in no address
+is quoted or taken away, and all else stays as it was sent. Sources: `docs/providers.md` 2.4, 3.4,
+3.10 and 5.
 """
 
 import json
@@ -11,16 +12,15 @@ import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers.redaction import without_named
-from song_mcp.songs import LONGEST_CLIP_S, TITLE_LIMIT, Clip, Lyrics, checked_id
+from song_mcp.songs import LONGEST_CLIP_S, TITLE_LIMIT, checked_id
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000
@@ -44,11 +44,15 @@ YEARS = range(2000, 2101)
 
 MARKUP = re.compile(r"[\[\]<>`\"]")
 
-SEEN_URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
-BROKEN_OUT = re.compile(r"[<>\"`\\]|!\[|\]\(")
+ADDRESS = re.compile(r"(https?://)([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+CLOSED = re.compile(r"(?:https?:)?//[^/?#]+(?:/[^?#]*)?/api/forbidden/?(?:[?#].*)?", re.IGNORECASE)
+"""What Suno gives in place of a link that it closed (`docs/providers.md` 3.10)."""
+BROKEN_OUT = re.compile(r"[<>\"`\\\x00-\x1f\x7f]|!\[|\]\(")
 """What no plain address has, but Markdown or HTML inside one, which a client could render."""
-DONE = frozenset({"complete", "completed", "success", "succeeded", "finished"})
-BROKEN = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
+LINE_ENDS = re.compile(r"[\t\r\n]+")
+AROUND = " \t\r\n\f\v\u00a0\u200b\u2060\u3000\ufeff"
+"""What stands around a link by mistake, and shows nothing."""
+PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 SPOKEN_KEYS = (
     *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
     *("fail_reason", "failReason", "error", "raw_message", "description"),
@@ -65,9 +69,6 @@ JSON_TRIES = 8
 """At how many braces of a text JSON is looked for."""
 JSON_CAP = 200_000
 """How long a text may be that is read as JSON."""
-CLIP_KEYS = ("id", "song_path", "audio_url", "audio", "url")
-LYRICS_KEYS = ("lyrics", "lyric", "text", "lyrics_candidates")
-NO_AUDIO = "The service delivered no finished audio for this clip."
 
 
 # Values ----------------------------------------------------------------------------------------
@@ -156,10 +157,41 @@ def _unix(number: float) -> datetime:
 
 
 def to_url(value: object) -> str:
-    """Return a link exactly as it was sent, or "" if it is no http(s) address in plain ASCII."""
-    url = value if isinstance(value, str) else ""
-    is_link = len(url) <= URL_CAP and SEEN_URL.fullmatch(url) and not BROKEN_OUT.search(url)
-    return url if is_link else ""
+    """Return a link as it was sent, but for what no address has; "" if it is no http(s) address.
+
+    Blanks and characters beyond ASCII are quoted, line ends and what stands around it are taken
+    away. One without a scheme (`//host`) is https. A link that Suno closed is none.
+    """
+    url = _trimmed(value) if value else ""
+    found = ADDRESS.fullmatch(f"https:{url}" if url.startswith("//") else url)
+    if found is None or BROKEN_OUT.search(url) or CLOSED.fullmatch(url):
+        return ""
+    scheme, host, rest = found.groups()
+    try:
+        link = scheme + _ascii_host(host) + quote(rest, safe=PRINTED)
+    except UnicodeError:
+        return ""
+    return link if len(link) <= URL_CAP else ""
+
+
+def is_closed(value: object) -> bool:
+    """Return whether this stands in place of a link to audio that Suno withholds."""
+    return CLOSED.fullmatch(_trimmed(value)) is not None
+
+
+def _trimmed(value: object) -> str:
+    url = value.strip(AROUND) if isinstance(value, str) and len(value) <= URL_CAP else ""
+    return LINE_ENDS.sub("", url).replace("\\/", "/")
+
+
+def _ascii_host(host: str) -> str:
+    """Return a host's name as networks know it; raises UnicodeError if it can be no host's."""
+    name, colon, port = host.partition(":")
+    if host.isascii() and name and " " not in host:
+        return host
+    if not name or {" ", "@"} & set(host) or not port.isascii():
+        raise UnicodeError
+    return name.encode("idna").decode() + colon + port
 
 
 def to_object(value: object) -> dict[str, Any]:
@@ -234,13 +266,14 @@ def worded(text: str, depth: int = NESTING) -> str:
     return worded(spoken(inner), depth - 1) or before.rstrip(" :,-").translate(NO_BRACES).strip()
 
 
-def _line(limit: int) -> Callable[[object], str]:
+def to_line(limit: int) -> Callable[[object], str]:
+    """Return what reads a text as one line of at most `limit` characters."""
     return lambda value: clean(to_text(value), limit=limit, lines=False)
 
 
 Text = Annotated[str, BeforeValidator(to_text)]
-Word = Annotated[str, BeforeValidator(_line(TAG_CAP))]
-Title = Annotated[str, BeforeValidator(_line(TITLE_LIMIT))]
+Word = Annotated[str, BeforeValidator(to_line(TAG_CAP))]
+Title = Annotated[str, BeforeValidator(to_line(TITLE_LIMIT))]
 Message = Annotated[str, BeforeValidator(to_message)]
 Verse = Annotated[str, BeforeValidator(lambda value: clean(to_text(value), limit=LYRICS_CAP))]
 Url = Annotated[str, BeforeValidator(to_url)]
@@ -292,140 +325,3 @@ def unreadable(label: str, field: str) -> UnreadableAnswerError:
     return UnreadableAnswerError(
         f"{text} Looking cost and changed nothing: ask again later.", charged="no"
     )
-
-
-# Clips -----------------------------------------------------------------------------------------
-
-
-class _Metadata(Lenient):
-    tags: Tags = ()
-    prompt: Verse = ""
-    duration: Seconds = None
-    error_message: Message = ""
-    error_type: Message = ""
-    history: Any = None
-    task: Word = ""
-    gpt_description_prompt: Verse = ""
-
-    @property
-    def asked(self) -> str:
-        return self.gpt_description_prompt or self.prompt
-
-
-class ClipReply(Lenient):
-    """A clip as Udio (`song_path`, `finished`) or Suno (`audio_url`, `status`) describes it."""
-
-    id: Text = ""
-    title: Title = ""
-    status: Word = ""
-    finished: Flag = None
-    song_path: Url = ""
-    audio_url: Url = ""
-    audio: Url = ""
-    url: Url = ""
-    image_path: Url = ""
-    image_url: Url = ""
-    image_large_url: Url = ""
-    video_url: Url = ""
-    duration: Seconds = None
-    tags: Tags = ()
-    lyrics: Verse = ""
-    error_message: Message = ""
-    error_detail: Message = ""
-    error_type: Message = ""
-    error_code: Message = ""
-    model_name: Word = ""
-    major_model_version: Word = ""
-    metadata: Annotated[_Metadata, AsObject] = _Metadata()
-
-    @property
-    def error(self) -> str:
-        """What the service says went wrong with this clip, the most specific first."""
-        meta = self.metadata
-        told = (self.error_message, self.error_detail, meta.error_message)
-        return next(filter(None, (*told, self.error_type, meta.error_type, self.error_code)), "")
-
-    @property
-    def is_extension(self) -> bool:
-        """Whether Suno made this clip from another one (a history is part of its metadata)."""
-        return bool(self.metadata.history) or self.metadata.task.casefold() == "extend"
-
-    def is_done(self, *, has_ended: bool) -> bool:
-        """Whether the audio is final: by the clip's own status, else with the task's end.
-
-        Songs of a running task still change, whatever `finished` says (`docs/providers.md` 1.3).
-        """
-        if self.status:
-            return self.status.casefold() in DONE
-        return has_ended and self.finished is not False
-
-    def as_clip(self, clip_id: str, *, has_ended: bool) -> Clip:
-        """Return the clip in our words; `has_ended` tells whether its task has."""
-        audio_url = self.song_path or self.audio_url or self.audio or self.url
-        clip = Clip(
-            clip_id=clip_id,
-            title=self.title,
-            service_title=self.title,
-            duration_s=self.duration if self.duration is not None else self.metadata.duration,
-            image_url=self.image_path or self.image_url or self.image_large_url,
-            video_url=self.video_url,
-            tags=self.tags or self.metadata.tags,
-            lyrics=self.lyrics or self.metadata.prompt,
-            made_with=self.model_name,
-        )
-        if self.error or self.status.casefold() in BROKEN:
-            return replace(clip, status="failed", error=self.error or NO_AUDIO)
-        if audio_url and self.is_done(has_ended=has_ended):
-            return replace(clip, status="completed", audio_url=audio_url)
-        return replace(clip, status="failed", error=NO_AUDIO) if has_ended else clip
-
-
-NOTHING_KNOWN = ClipReply()
-
-
-def read_clips(value: object) -> list[tuple[str, ClipReply]]:
-    """Return the clips of a list, of a map, or `value` itself as one, each with its key or "".
-
-    A text in a list is a bare link; an entry of a map may be empty (`docs/providers.md` 2.9).
-    """
-    if isinstance(value, dict) and any(isinstance(value.get(key), str) for key in CLIP_KEYS):
-        value = [value]
-    if isinstance(value, dict):
-        entries = [(key, item or {}) for key, item in islice(value.items(), ITEMS_CAP)]
-    elif isinstance(value, list):
-        entries = [("", {"url": item} if to_url(item) else item) for item in value[:ITEMS_CAP]]
-    else:
-        entries = []
-    known = [(key, item) for key, item in entries if isinstance(item, dict)]
-    return [(key, ClipReply.model_validate(item)) for key, item in known[:CLIPS_CAP]]
-
-
-def as_clips(
-    found: list[tuple[str, ClipReply]], task_id: str, *, has_ended: bool
-) -> tuple[Clip, ...]:
-    """Return the clips in our words, each with an id of its own.
-
-    A clip without an id gets its key as its id, or else the task's id, with its number from the
-    second clip on. A clip of which nothing is known counts as processing, even if the task ended.
-    """
-    clips: dict[str, Clip] = {}
-    for number, (key, reply) in enumerate(found, start=1):
-        clip_id = usable_id(reply.id) or usable_id(key) or task_id
-        if clip_id in clips or (clip_id == task_id and number > 1):
-            clip_id = f"{clip_id}-{number}"
-        is_blank = reply == NOTHING_KNOWN
-        clips[clip_id] = reply.as_clip(clip_id, has_ended=has_ended and not is_blank)
-    return tuple(clips.values())
-
-
-def read_lyrics(value: object, depth: int = NESTING) -> Lyrics | None:
-    """Return the first lyrics in a text, a list or an object (`docs/providers.md` 2.7, 3.5)."""
-    if isinstance(value, list) and depth:
-        return next(filter(None, (read_lyrics(item, depth - 1) for item in value[:WIDTH])), None)
-    if isinstance(value, dict) and depth:
-        found = (read_lyrics(value.get(key), depth - 1) for key in LYRICS_KEYS)
-        lyrics = next(filter(None, found), None)
-        title = clean(to_text(value.get("title")), limit=TITLE_LIMIT, lines=False)
-        return replace(lyrics, title=lyrics.title or title) if lyrics else None
-    text = clean(value, limit=LYRICS_CAP) if isinstance(value, str) else ""
-    return Lyrics("", text) if text else None
