@@ -19,6 +19,7 @@ from song_mcp.providers import Provider
 from song_mcp.settings import LOOPBACK_NAMES, Settings
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
+    Caretaker,
     Catalog,
     Feed,
     Handles,
@@ -72,8 +73,10 @@ async def running(
     """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
     liveness = Liveness(journal.path.parent / "processes")
     async with anyio.create_task_group() as work:
-        saver = Saver(journal, library, liveness, clock, work)
+        feed = Feed(journal, clock)
+        saver = Saver(journal, library, liveness, clock, work, feed.wake)
         poller = Poller(providers, journal, clock, saver)
+        caretaker = Caretaker(journal, poller, saver, clock, work)
         submitter = Submitter(
             journal=journal,
             liveness=liveness,
@@ -83,7 +86,6 @@ async def running(
             daily_limit=options.daily_limit,
         )
         recovery = Recovery(journal, liveness, clock, submitter)
-        feed = Feed(journal, clock)
         studio = Studio(
             options=options,
             providers=providers,
@@ -93,11 +95,12 @@ async def running(
             submitter=submitter,
             poller=poller,
             saver=saver,
+            caretaker=caretaker,
             feed=feed,
             catalog=Catalog(journal, library, saver),
             handles=Handles(journal, clock, work, providers, poller, feed),
         )
-        for part in (saver, recovery, feed, poller):
+        for part in (caretaker, recovery, feed, poller):
             work.start_soon(part.run)
         try:
             yield studio

@@ -56,9 +56,60 @@ SAVING_GIVEN_UP = (
     "more. play_song tries once more, and so does reading its audio as a resource. Until its link "
     "expires, the clip can be downloaded from there too."
 )
+SAVING_MISTAKE = "song-mcp made a mistake while it saved this clip; its log says which."
 NO_LONGER_POLLED = (
     "It has been running for over an hour and is no longer polled; get_task checks it once."
 )
+
+
+def unknown_for_hours(task: Task) -> str:
+    """Say that a service accepted a task and has said for two hours that it does not know it."""
+    service = SERVICES[task.service]
+    return (
+        f"{service.label} accepted this task, but has said for two hours that it does not know it. "
+        f"Whether it was charged cannot be told from here: look at the bill {service.shop}. "
+        "get_task asks once more; the same request again is a new payment."
+    )
+
+
+def paid_anew(lost: Task) -> str:
+    """Say that a new payment is made though an equal task was accepted, and why."""
+    label = SERVICES[lost.service].label
+    return (
+        f"This is a new payment: {lost.public_id}, an equal request, was accepted before, but "
+        f"{label} does not know it any more. It may have been charged too."
+    )
+
+
+def asking_again_failed(task: Task, error: Exception) -> str:
+    """Say that a service was asked for what is missing of an ended task, and why it did not say."""
+    return f"Asking {SERVICES[task.service].label} for what is missing failed: {error}"
+
+
+def not_answered(task: Task) -> str:
+    """Say that a service has not answered within the call."""
+    return f"{SERVICES[task.service].label} has not answered yet; look again in a moment."
+
+
+def incomplete(task: Task) -> str:
+    """Say that an ended task has fewer clips than usual; "" for any other."""
+    usual, made = SERVICES[task.service].clips_a_task, len(task.clips)
+    if task.status != "completed" or task.kind not in {"song", "extension"} or made >= usual:
+        return ""
+    return f"It has {made} of the usual {usual} clips so far; get_task asks for more, free."
+
+
+def unsaved(clip: Clip) -> str:
+    """Say why the library does not have a clip that was tried, and what happens next."""
+    said = f"Clip {clip.public_id} is not in the library: {clip.save_error}"
+    if clip.save_error == SAVING_GIVEN_UP:
+        return said
+    if clip.is_being_saved:
+        return f"{said} It is being tried again now; get_task waits for that."
+    now = "get_task asks for a fresh link and tries at once, but not within 20 s of the last try."
+    if clip.next_try_at is None:
+        return f"{said} It is not tried by itself any more; {now}"
+    return f"{said} It is tried again by itself at {clip.next_try_at:%H:%M:%S} UTC; {now}"
 
 
 def joined_elsewhere(task: Task) -> str:

@@ -131,7 +131,8 @@ class Service:
     whether the clip's id is enough, without the task that made it. `extends_any_model` tells
     whether clips of models that are not in `models` can be extended as well. `extends` tells
     whether the service extends clips at all. `sings_given_alone` tells whether an extension without
-    lyrics is instrumental. `clips_a_task` is how many clips a song or an extension has as a rule.
+    lyrics is instrumental. `clips_a_task` is how many clips a song or an extension has as a rule,
+    `drafts_a_task` how many drafts lyrics have.
     """
 
     name: ServiceName
@@ -154,6 +155,7 @@ class Service:
     extends: bool = True
     sings_given_alone: bool = False
     clips_a_task: int = 2  # `docs/providers.md` 1.5, 3.4
+    drafts_a_task: int = 1
 
     @property
     def default_model(self) -> Model:
@@ -220,6 +222,7 @@ SERVICES: Mapping[ServiceName, Service] = {
             extends_from_zero=False,
             extends_any_model=True,
             sings_given_alone=True,
+            drafts_a_task=2,  # `docs/providers.md` 3.5
         ),
     )
 }
@@ -502,6 +505,11 @@ class Lyrics:
     title: str
     text: str
     others: tuple["Lyrics", ...] = ()
+
+    @property
+    def drafts(self) -> int:
+        """How many drafts have a text."""
+        return sum(bool(draft.text) for draft in (self, *self.others))
 
     @property
     def length(self) -> int:

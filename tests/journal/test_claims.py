@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from song_mcp.errors import Charged, InvalidRequestError, LimitReachedError
-from song_mcp.journal import Journal, NewTask, SaveClaim
-from song_mcp.journal.values import SavesDue
+from song_mcp.journal import Journal, NewTask, SaveClaim, SavesDue
 from song_mcp.songs import Clip, Report, ServiceStatus, Task
 from tests.manual_clock import START, ManualClock
 

@@ -9,13 +9,16 @@ import anyio
 import anyio.abc
 import pytest
 
-from song_mcp.errors import JournalError, LibraryError
+from song_mcp.errors import JournalError, LibraryError, NotYetError
 from song_mcp.journal import Journal, Liveness, NewTask, SaveClaim
 from song_mcp.library import Library
+from song_mcp.messages import SAVING_MISTAKE
 from song_mcp.songs import Clip, Report, Task
+from song_mcp.studio.caretaker import Caretaker
+from song_mcp.studio.poller import Poller
 from song_mcp.studio.saver import SAVE_TRIES, SAVES_AT_ONCE, Saver
 from tests import recordings
-from tests.manual_clock import ManualClock
+from tests.manual_clock import START, ManualClock
 from tests.memory_services import spare_the_disk
 
 SONG = recordings.mp3(2)
@@ -31,12 +34,16 @@ class Web:
     clock: ManualClock
     error: Exception | None = None
     held: anyio.Event | None = None
+    dead: set[str] = field(default_factory=set)
+    is_patient: bool = False
+    asked: list[str] = field(default_factory=list)
     asked_at: list[float] = field(default_factory=list)
     under_way: int = 0
     most: int = 0
 
     async def __call__(self, url: str, sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
         self.asked_at.append(self.clock.monotonic())
+        self.asked.append(url)
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
@@ -44,15 +51,24 @@ class Web:
                 await self.held.wait()
             if self.error is not None:
                 raise self.error
+            if url in self.dead:
+                raise (NotYetError if self.is_patient else LibraryError)("The link is dead.")
         finally:
             self.under_way -= 1
         sink(PICTURE if url.endswith(".png") else SONG)
 
 
 class Disk(Journal):
-    """A journal that cannot be read for savers so many times."""
+    """A journal that cannot be read for savers so many times, or written after a try."""
 
     failures = 0
+    unwritable = 0
+
+    async def save_clip(self, local_id: str, clip: Clip) -> Task:
+        self.unwritable -= 1
+        if self.unwritable >= 0:
+            raise JournalError("The disk is full.")
+        return await super().save_clip(local_id, clip)
 
     async def savers(self) -> list[str]:
         self.failures -= 1
@@ -94,9 +110,11 @@ class Shop:
 
     @asynccontextmanager
     async def rounds(self) -> AsyncIterator[None]:
-        """Have the saver make its rounds."""
+        """Have the caretaker make its rounds; no service can be asked for a link."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self.saver.run)
+            poller = Poller({}, self.journal, self.clock, self.saver)
+            caretaker = Caretaker(self.journal, poller, self.saver, self.clock, group)
+            group.start_soon(caretaker.run)
             await self.quiet()
             yield
             group.cancel_scope.cancel()
@@ -150,7 +168,107 @@ async def test_why_a_clip_is_not_saved_is_told_until_it_is(shop: Shop) -> None:
     (clip,) = (await shop.now(task)).clips
     assert clip.file is not None
     assert clip.save_error == ""
-    assert shop.web.asked_at == [0.0, 20.0], "rounds are made every 20 s"
+    assert shop.web.asked_at == [0.0, 2.0]
+
+
+async def test_a_clip_that_fails_is_tried_seven_times_at_the_times_that_are_told(
+    shop: Shop,
+) -> None:
+    shop.web.error = LibraryError("The link is dead.")
+    task = await shop.finished("c1")
+    await shop.saver.save_due(task)
+    told: list[float | None] = []
+    async with shop.rounds():
+        for seconds in (1.0, 5.0, 30.0, 300.0, 1800.0, 7200.0, 36_000.0):
+            await shop.clock.run(seconds - shop.clock.elapsed_s)
+            next_at = (await shop.now(task)).clips[0].next_try_at
+            told.append((next_at - START).total_seconds() if next_at else None)
+    assert shop.web.asked_at == [0.0, 2.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0]
+    assert told == [2.0, 10.0, 60.0, 600.0, 3600.0, 21_600.0, None]
+
+
+async def test_what_was_due_while_the_machine_slept_is_tried_at_once_and_once(shop: Shop) -> None:
+    shop.web.error = LibraryError("The link is dead.")
+    await shop.saver.save_due(await shop.finished("c1"))
+    async with shop.rounds():
+        await shop.clock.run(1.0)
+        shop.clock.elapsed_s += 2 * 3600.0
+        await shop.clock.run(60.0)
+    assert len(shop.web.asked_at) == 2
+
+
+async def test_an_earlier_link_that_works_is_used_when_the_newest_does_not(shop: Shop) -> None:
+    task = await shop.finished("c1")
+    newer = replace(task.clips[0], audio_url="https://x/newer")
+    ended = Report("t-c1", "completed", "completed", clips=(newer,))
+    await shop.journal.record(task.local_id, ended)
+    shop.web.dead.add("https://x/newer")
+    task = await shop.now(task)
+    await shop.saver.save_due(task)
+    await shop.quiet()
+    (clip,) = (await shop.now(task)).clips
+    assert clip.is_saved
+    assert clip.audio_url == "https://x/newer"
+
+
+async def test_a_fresh_link_is_asked_for_while_a_try_waits_for_its_host(shop: Shop) -> None:
+    shop.web.error = NotYetError("HTTP 404.")
+    task = await shop.finished("c1")
+    asked_at: list[float] = []
+
+    async def ask(_: Task) -> None:
+        asked_at.append(shop.clock.monotonic())
+        if len(asked_at) == 2:
+            shop.web.error = None
+            fresh = replace(task.clips[0], audio_url="https://x/fresh")
+            ended = Report("t-c1", "completed", "completed", clips=(fresh,))
+            await shop.journal.record(task.local_id, ended)
+
+    shop.saver.ask = ask
+    await shop.saver.save_due(task)
+    await shop.clock.run(60.0)
+    assert (await shop.now(task)).clips[0].is_saved
+    assert asked_at == [2.0, 10.0]
+    assert shop.web.asked == ["https://x/c1"] * 3 + ["https://x/fresh"]
+
+
+async def test_a_link_that_somebody_else_brings_is_tried_at_once(shop: Shop) -> None:
+    shop.web.dead.add("https://x/c1")
+    shop.web.is_patient = True
+    task = await shop.finished("c1")
+    await shop.saver.save_due(task)
+    await shop.clock.run(3.0)
+    fresh = replace(task, clips=(replace(task.clips[0], audio_url="https://x/fresh"),))
+    shop.saver.renew(fresh)
+    await shop.quiet()
+    assert (await shop.now(task)).clips[0].is_saved
+    assert shop.web.asked_at == [0.0, 2.0, 3.0]
+
+
+async def test_links_that_are_all_dead_are_tried_a_few_times_and_then_left(shop: Shop) -> None:
+    shop.web.error = NotYetError("HTTP 404.")
+    task = await shop.finished("c1")
+    newer = replace(task.clips[0], audio_url="https://x/newer")
+    ended = Report("t-c1", "completed", "completed", clips=(newer,))
+    await shop.journal.record(task.local_id, ended)
+    await shop.saver.save_due(await shop.now(task))
+    await shop.clock.run(60.0)
+    assert shop.web.asked[:2] == ["https://x/newer", "https://x/c1"]
+    assert len(shop.web.asked) <= 6
+    (clip,) = (await shop.now(task)).clips
+    assert "HTTP 404" in clip.save_error
+    assert (clip.audio_url, clip.is_being_saved) == ("https://x/newer", False)
+
+
+async def test_the_outcome_is_written_when_the_disk_has_room_again(shop: Shop) -> None:
+    task = await shop.finished("c1")
+    shop.journal.unwritable = 2
+    await shop.saver.save_due(task)
+    await shop.clock.run(5.0)
+    assert not (await shop.now(task)).clips[0].is_saved
+    await shop.clock.run(1.0)
+    assert (await shop.now(task)).clips[0].is_saved
+    assert len(shop.web.asked_at) == 1
 
 
 async def test_what_failed_or_is_saved_is_not_tried_because_somebody_asks(shop: Shop) -> None:
@@ -193,6 +311,9 @@ async def test_tries_of_killed_processes_count_and_then_the_clip_says_how_to_get
     assert shop.web.asked_at == []
     (clip,) = (await shop.now(task)).clips
     assert "play_song" in clip.save_error
+    await shop.saver.start_claimed("asked", task.local_id)
+    await shop.quiet()
+    assert shop.web.asked_at == [], "a mere look does not try it"
     await shop.clock.result(shop.saver.save_now(task, clip))
     (clip,) = (await shop.now(task)).clips
     assert clip.is_saved
@@ -229,9 +350,12 @@ async def test_a_mistake_of_our_own_ends_neither_the_saver_nor_those_who_wait(
     shop.web.error = KeyError("of ours")
     task = await shop.finished("c1")
     await shop.clock.result(shop.saver.save_now(task, task.clips[0]))
+    (clip,) = (await shop.now(task)).clips
+    assert clip.save_error == SAVING_MISTAKE
     shop.web.error = None
+    shop.clock.elapsed_s += 20.0
     await shop.clock.result(shop.saver.save_now(task, task.clips[0]))
-    assert (await shop.now(task)).has_nothing_to_save
+    assert (await shop.now(task)).clips[0].is_saved
 
 
 async def test_a_round_that_fails_is_followed_by_the_next(shop: Shop) -> None:
@@ -273,15 +397,43 @@ async def test_who_waits_for_a_clip_that_is_being_saved_starts_no_second_try(sho
     assert len(shop.web.asked_at) == 1
 
 
-async def test_who_asks_for_a_clip_that_failed_has_it_tried_at_once(shop: Shop) -> None:
+async def test_who_asks_for_a_clip_that_failed_has_it_tried_but_not_within_20_s(
+    shop: Shop,
+) -> None:
     shop.web.error = LibraryError("The link is dead.")
     task = await shop.finished("c1")
     await shop.clock.result(shop.saver.save_now(task, task.clips[0]))
     shop.web.error = None
     failed = await shop.now(task)
+    for _ in range(50):
+        await shop.clock.result(shop.saver.save_now(failed, failed.clips[0]))
+    assert shop.web.asked_at == [0.0]
+    shop.clock.elapsed_s += 20.0
     await shop.clock.result(shop.saver.save_now(failed, failed.clips[0]))
     assert (await shop.now(task)).clips[0].file is not None
-    assert shop.web.asked_at == [0.0, 0.0]
+    assert shop.web.asked_at == [0.0, 20.0]
+
+
+async def test_who_waits_for_a_clip_that_another_process_saves_waits_for_that(
+    shop: Shop, tmp_path: Path
+) -> None:
+    other = Liveness(tmp_path / "processes")
+    other.enter()
+    task, ends = await shop.finished("c1"), list[str]()
+    await shop.journal.claim_saves(SaveClaim(task.local_id, other.token, 5))
+
+    async def wait() -> None:
+        await shop.saver.save_now(task, task.clips[0])
+        ends.append("saved")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await shop.clock.run(30.0)
+        ends.append("written")
+        await shop.journal.save_clip(task.local_id, replace(task.clips[0], file=tmp_path / "a.mp3"))
+        await shop.clock.run(1.0)
+    assert (ends, shop.web.asked_at) == (["written", "saved"], [])
+    other.leave()
 
 
 async def test_what_is_saved_or_has_no_audio_is_not_tried(shop: Shop) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from song_mcp.songs import Clip
 
-EARLIER_LINKS = 3
+EARLIER_LINKS = 2
 """How many earlier links of a clip are kept, beside the newest."""
 KEPT = (
     "service_title", "duration_s", "image_url", "video_url", "tags", "lyrics", "made_with",

@@ -105,8 +105,10 @@ INSERT INTO clips (
     service_title = excluded.service_title, duration_s = excluded.duration_s, audio_url =
     excluded.audio_url, image_url = excluded.image_url, video_url = excluded.video_url, tags
     = excluded.tags, lyrics = excluded.lyrics, error = excluded.error, made_with =
-    excluded.made_with, earlier_urls = excluded.earlier_urls
+    excluded.made_with, earlier_urls = excluded.earlier_urls, save_tried = CASE
+        WHEN audio_url = excluded.audio_url THEN save_tried ELSE min(save_tried, 1) END
 """
+# A link that is new was not tried yet, so nobody has to rest before that.
 RENAME_CLIP = "UPDATE clips SET clip_id = ? WHERE local_id = ? AND clip_id = ?"
 DROP_CLIP = "DELETE FROM clips WHERE local_id = ? AND clip_id = ?"
 SAVED_AS = """

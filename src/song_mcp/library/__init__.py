@@ -6,8 +6,9 @@ a day, if the process was killed). A clip that is saved twice, even by two serve
 file. A file name is made of letters and digits of the title and of a key that stands for the clip;
 nothing of a URL or a header gets into it. Parts of a song are joined as they are, or not at all.
 
-What others use: `Library`, and `Part` as one of its results; `short_id`, `digest`, `ID_LENGTHS`
-and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or writes the files.
+What others use: `Library`, and `Part` and `Saved` as results of it; `short_id`, `digest`,
+`ID_LENGTHS` and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or writes
+the files.
 
 Another engine, such as an object store, has to offer what `Library` offers: `save`, `join`, `read`,
 `part`, `cover`, and the `folder` that people are shown. The `file` and `cover` that `save` returned
@@ -17,13 +18,14 @@ clip by it.
 """
 
 from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id
-from song_mcp.library.store import Library, Part
+from song_mcp.library.store import Library, Part, Saved
 
 __all__ = [
     "AUDIO_EXTENSIONS",
     "ID_LENGTHS",
     "Library",
     "Part",
+    "Saved",
     "digest",
     "short_id",
 ]

@@ -41,6 +41,8 @@ SHORTEST_PAUSE_S = 1.0
 RETRIES_S = 20.0
 """How long after the first try of a save another may begin, in seconds."""
 PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
+NextLink = Callable[[float], Awaitable[str]]
+"""Returns the link to try next, after so many seconds at most."""
 Extent = tuple[Clip, float | None]
 """A clip, and up to how many seconds of it, None for all."""
 
@@ -97,11 +99,12 @@ class Library:
         self._cap_bytes = cap_bytes
         self._clock = clock or Clock()
 
-    async def save(self, task: Task, clip: Clip) -> Saved:
+    async def save(self, task: Task, clip: Clip, next_link: NextLink | None = None) -> Saved:
         """Return the clip's file; it is downloaded if the library does not have it yet.
 
-        What its host may have in a moment is tried again, for some 20 s. Raises LibraryError if it
-        is not saved; then the library has no file of the clip.
+        What its host may have in a moment is tried again, for some 20 s, from the same link or from
+        what `next_link` returns. Raises LibraryError if it is not saved; then the library has no
+        file of the clip.
         """
         known = await run_sync(self._find, task, clip)
         if known:
@@ -112,7 +115,7 @@ class Library:
         file = AtomicFile(self._pinned)
         try:
             await run_sync(file.open)
-            await self._fetch_audio(clip.audio_url, file)
+            await self._fetch_audio(clip.audio_url, file, next_link)
             cover = await self._fetch_cover(clip)
             return await run_sync(self._place, file, task, clip, cover)
         finally:
@@ -157,7 +160,7 @@ class Library:
             return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
         return None
 
-    async def _fetch_audio(self, url: str, file: AtomicFile) -> None:
+    async def _fetch_audio(self, url: str, file: AtomicFile, next_link: NextLink | None) -> None:
         """Fetch audio and check it, again and again while it may come within the time of a save."""
         began, paused_s = self._clock.monotonic(), 0.0
         for tries in count(1):
@@ -168,7 +171,10 @@ class Library:
                 spent_s = max(paused_s, self._clock.monotonic() - began)
                 if spent_s + pause_s > RETRIES_S:
                     raise _given_up(error, tries) from None
-            await self._clock.sleep(pause_s)
+            if next_link is None:
+                await self._clock.sleep(pause_s)
+            else:
+                url = await next_link(pause_s)
             paused_s += pause_s
             await run_sync(file.rewrite, b"")
         return None

@@ -124,4 +124,5 @@ async def read_clip(
 async def _looked_up(ctx: Ctx, task_id: str) -> Answer:
     patience = Patience(0.0, ctx, lambda task: f"{task.public_id} is {task.status}")
     studio = ctx.request_context.lifespan_context
-    return await studio.look_up(task_id, asked_by("get_task").name, patience)
+    service = asked_by("get_task").name
+    return await studio.look_up(task_id, service, patience, is_insisted=True)

@@ -34,7 +34,7 @@ from song_mcp.songs import (
     public_clip_id,
     why_not_extended,
 )
-from song_mcp.studio import AccountState, Answer, State, Studio, Whole, continuation
+from song_mcp.studio import AccountState, Answer, State, Studio, Whole, continuation, unsaved
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
@@ -283,7 +283,7 @@ def _clip_note(clip: Clip) -> str:
     if clip.is_withheld:
         told += [f"Clip {clip.public_id} is {WITHHELD}."]
     elif clip.save_error and not clip.is_saved:
-        told += [f"Clip {clip.public_id} is not in the library: {clip.save_error}"]
+        told += [unsaved(clip)]
     return " ".join(told)
 
 

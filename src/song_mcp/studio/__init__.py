@@ -10,6 +10,7 @@ nothing else. `compose` joins the parts.
     poller     asks the services about open tasks
     breaker    when a service is not asked for a while (a circuit breaker)
     saver      saves finished clips into the library
+    caretaker  has what is missing of ended tasks asked for and saved
     recovery   finds submissions that no process makes any more
     reconcile  what can be found out about a submission whose answer was lost
     catalog    finds clips and tasks by name, and reads audio and covers
@@ -23,6 +24,8 @@ nothing else. `compose` joins the parts.
 """
 
 from song_mcp.journal import Change, News, Place
+from song_mcp.messages import unsaved
+from song_mcp.studio.caretaker import Caretaker
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.chains import Chain, Whole, continuation
 from song_mcp.studio.feed import Feed
@@ -41,6 +44,7 @@ __all__ = [
     "Action",
     "Answer",
     "Call",
+    "Caretaker",
     "Catalog",
     "Chain",
     "Change",
@@ -60,4 +64,5 @@ __all__ = [
     "Whole",
     "calling",
     "continuation",
+    "unsaved",
 ]

@@ -2,8 +2,13 @@
 
 A look that is due is claimed in the journal before it is made. So exactly one of all processes on
 one journal makes it, and if that process dies another one makes the next look. At most one look at
-a task is under way in this process, however many calls want it. A failed look never changes a task.
-The report of every other look is in the journal before anyone is told.
+a task is under way in this process, however many calls want it. A failed look never changes a task,
+but for one: if its service has said for two hours, and nothing else, that it does not know a task
+which it accepted, the task has failed. The report of every other look is in the journal before
+anyone is told.
+
+A task that has ended is polled no more. If something of it is missing, `look_again` asks once more,
+which all processes together do at most every 20 s.
 
 A task is looked at with the key that its service has now. If that is not the key that paid, a look
 that is long overdue may show whether it is another key of the same account: then the task is
@@ -23,8 +28,9 @@ from collections.abc import Mapping, Sequence
 import anyio
 from anyio.abc import TaskGroup
 
+from song_mcp import messages
 from song_mcp.clock import Clock
-from song_mcp.errors import BusyError, NotFoundError, ServiceError, SongError
+from song_mcp.errors import BusyError, NotFoundError, ServiceError, SongError, UnknownTaskError
 from song_mcp.journal import Journal, Recorded
 from song_mcp.providers import Batching, Provider
 from song_mcp.songs import SERVICES, Report, ServiceName, Task
@@ -45,6 +51,9 @@ SLACK_S = 1.0
 """Looks that are due within so many seconds are made in the same batch."""
 LOOKS_EVERY_S = 5.0
 """How often, in seconds, at least, the journal is read for looks that are due."""
+LEFT_OUT_S = 60.0
+"""The seconds since the last answer about a task after which, if a batch does not have it, it is
+asked about by itself."""
 SOONEST_S = 0.02
 """The shortest pause, in seconds, before a look that is due now."""
 
@@ -95,11 +104,15 @@ class Poller:
             await anyio.sleep_forever()
 
     async def recorded(self, recorded: Recorded) -> None:
-        """Save a task that has just ended, or poll one that is open."""
-        if recorded.ended_now:
-            await self._saver.save_due(recorded.task)
-        elif recorded.task.is_open:
+        """Save what is finished of a task, and poll it if it is open."""
+        await self._save(recorded)
+        if recorded.task.is_open:
             self.wake(recorded.task.service)
+
+    async def _save(self, recorded: Recorded) -> None:
+        """Save what is finished of a task, whether it has ended or not."""
+        if recorded.ended_now or not recorded.task.has_nothing_to_save:
+            await self._saver.save_due(recorded.task)
 
     def wake(self, service: ServiceName) -> None:
         """Have the service's loop read now which looks are due, instead of later."""
@@ -123,6 +136,25 @@ class Poller:
         await flight.landed.wait()
         if flight.error is not None:
             raise flight.error
+
+    async def look_again(self, task: Task, *, is_planned: bool = False) -> None:
+        """Look once more at a task that has ended, unless some process did so in the last 20 s.
+
+        A look that `is_planned` is made in any case. Whatever is better is in the journal
+        afterwards. Raises as `look` does; a service without a key is not asked.
+        """
+        if self._work is None or task.service not in self._providers:
+            return
+        is_ours = await self._journal.claim_again(task.local_id) or is_planned
+        flight = self._flights.get(task.local_id)
+        if flight is None and is_ours:
+            self._breakers[task.service].check()
+            flight = self._takeoff(task)
+            self._work.start_soon(self._look_at_one, task)
+        if flight is not None:
+            await flight.landed.wait()
+            if flight.error is not None:
+                raise flight.error
 
     # Polling ---------------------------------------------------------------------------
 
@@ -184,9 +216,7 @@ class Poller:
         """Fetch and record; whatever happens, calls that wait for the flight are told."""
         error: SongError | None = None
         try:
-            report = await self._providers[task.service].fetch(task.task_id)
-            self._succeeded(task.service)
-            await self._record(task.service, {task.local_id: report})
+            await self._fetch(task)
         except SongError as failure:
             error = (
                 failure
@@ -198,9 +228,30 @@ class Poller:
         finally:
             self._land(task, error)
 
+    async def _fetch(self, task: Task) -> None:
+        """Fetch and record; raises what the service's `fetch` raised.
+
+        That the service does not know an open task is recorded too. If it has said so for long
+        enough, that ends the task, and nothing is raised.
+        """
+        try:
+            report = await self._providers[task.service].fetch(task.task_id)
+        except UnknownTaskError:
+            if self._is_of_another(task) or not task.is_open:
+                raise
+            why = messages.unknown_for_hours(task)
+            recorded = await self._journal.record_unknown(task.local_id, why)
+            if not recorded.ended_now:
+                raise
+            self._succeeded(task.service)
+        else:
+            self._succeeded(task.service)
+            await self._record(task.service, {task.local_id: report})
+
     async def _look_at_many(self, provider: Batching, tasks: Sequence[Task]) -> None:
         service, by_id = tasks[0].service, {task.task_id: task for task in tasks}
         error: SongError | None = None
+        reports: Mapping[str, Report] = {}
         try:
             reports = await provider.fetch_many(list(by_id))
             self._succeeded(service)
@@ -213,6 +264,17 @@ class Poller:
         finally:
             for task in tasks:
                 self._land(task, error)
+        if error is None:
+            await self._look_at_left_out([task for task in tasks if task.task_id not in reports])
+
+    async def _look_at_left_out(self, tasks: Sequence[Task]) -> None:
+        """Ask about each task by itself that a batch has left out for a while: is it known?"""
+        for task in tasks:
+            seen_at = task.looked_at or task.created_at
+            is_due = (self._clock.now() - seen_at).total_seconds() >= LEFT_OUT_S
+            if is_due and task.local_id not in self._flights:
+                self._takeoff(task)
+                await self._look_at_one(task)
 
     def _succeeded(self, service: ServiceName) -> None:
         """End the service's pause, and make at once the looks that waited for its end."""
@@ -233,8 +295,7 @@ class Poller:
     async def _record(self, service: ServiceName, reports: Mapping[str, Report]) -> None:
         account = self._providers[service].account_tag
         for recorded in await self._journal.record_all(reports, account):
-            if recorded.ended_now:
-                await self._saver.save_due(recorded.task)
+            await self._save(recorded)
 
     def _says_nothing(self, task: Task, error: SongError) -> bool:
         """Tell whether a failed look says nothing about the service: the task may not be ours.

@@ -41,6 +41,7 @@ from song_mcp.songs import (
     why_not_extended,
 )
 from song_mcp.studio import reconcile
+from song_mcp.studio.caretaker import Caretaker, is_incomplete
 from song_mcp.studio.catalog import NAME_LIMIT, Catalog
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles
@@ -58,6 +59,10 @@ logger = logging.getLogger(__name__)
 SUBMIT_GRACE_S = 5.0
 """How long, in seconds, even a call that does not wait gives the service to accept or refuse a
 submission."""
+PLAY_GRACE_S = 5.0
+"""How long, in seconds, a call that shows a clip to be played waits while it is being saved."""
+LATE_FOR_S = 3600.0
+"""For how many seconds after its end a task is said to have fewer clips than usual."""
 QUERY_LIMIT = 200
 """The most characters of what is searched for."""
 PROGRESS_S = 4.0
@@ -92,6 +97,7 @@ class Studio:
         submitter: Submitter,
         poller: Poller,
         saver: Saver,
+        caretaker: Caretaker,
         feed: Feed,
         catalog: Catalog,
         handles: Handles,
@@ -111,6 +117,7 @@ class Studio:
         self._submitter = submitter
         self._poller = poller
         self._saver = saver
+        self._caretaker = caretaker
         self._takes = Takes()
 
     # Choosing --------------------------------------------------------------------------
@@ -177,7 +184,9 @@ class Studio:
         status tells what happens afterwards.
         """
         begun = await self.begin(request, another_take=another_take)
-        return Answer(await self._wait(begun.task, wait), begun.note)
+        if begun.task.is_open:
+            return Answer(await self._wait(begun.task, wait), begun.note)
+        return await self._looked(begun.task, wait, begun.note)
 
     async def begin(self, request: Request, *, another_take: bool) -> Answer:
         """Begin to submit a request, as `submit` does; return its task without waiting."""
@@ -288,22 +297,54 @@ class Studio:
 
     # Looking up ------------------------------------------------------------------------
 
-    async def look_up(self, task_id: str, service: ServiceName, wait: Wait) -> Answer:
+    async def look_up(
+        self, task_id: str, service: ServiceName, wait: Wait, *, is_insisted: bool = False
+    ) -> Answer:
         """Return a task as it stands; wait for its end as long as `wait` says.
 
         `task_id` is any name of a task that the catalog takes. If the journal does not know it,
-        `service` is asked for it. An ended task is answered from the journal. If the look at an
-        open one fails, the answer is what was last known, with a note. For a task that the journal
-        does not know, UnknownTaskError is raised, or what the service's `fetch` raised.
+        `service` is asked for it. An ended task is answered from the journal; if something of it is
+        missing, its service is asked once more, and clips that are not saved are tried once more,
+        at most every 20 s. If it `is_insisted` on that, so are clips that were given up. If a look
+        fails, the answer is what was last known, with a note. For a task that the journal does not
+        know, UnknownTaskError is raised, or what the service's `fetch` raised.
         """
         task = await self.catalog.known_task(task_id)
         if task is None:
             task = await self._look_elsewhere(task_id, service)
-        note = await self._look_now(task)
+        return await self._looked(task, wait, is_insisted=is_insisted)
+
+    async def _looked(
+        self, task: Task, wait: Wait, note: str = "", *, is_insisted: bool = False
+    ) -> Answer:
+        """Look at a task and have it saved, as `look_up` does, and wait for that."""
+        start = self._clock.monotonic()
+        told = await (self._look_now(task) if task.is_open else self._look_again(task, wait))
         self._poller.wake(task.service)
-        await self._saver.save_due(task)
-        task = await self._wait(task, wait)
-        return Answer(task, " ".join(filter(None, (note, self._not_polled(task)))))
+        task = await self._as_written(task)
+        await self._caretaker.try_now(task, is_insisted=is_insisted)
+        least_s = PLAY_GRACE_S if is_insisted and not task.is_open else 0.0
+        task = await self._wait(task, wait, start, least_s)
+        notes = (note, told, self._not_polled(task), self._incomplete(task))
+        return Answer(task, " ".join(filter(None, notes)))
+
+    async def _look_again(self, task: Task, wait: Wait) -> str:
+        """Ask for what is missing of an ended task, if it is; return a note if that failed.
+
+        A call that does not wait gives the service a moment all the same.
+        """
+        if not is_incomplete(task) or task.service not in self._providers:
+            return ""
+        look = _Look(self._poller, task)
+        if not await self._clock.wait(look, max(wait.seconds, SUBMIT_GRACE_S)):
+            return messages.not_answered(task)
+        return messages.asking_again_failed(task, look.error) if look.error else ""
+
+    def _incomplete(self, task: Task) -> str:
+        """Return the sentence on a task that ended a short time ago without all of its clips."""
+        now = self._clock.now()
+        is_new = task.ended_at is not None and (now - task.ended_at).total_seconds() < LATE_FOR_S
+        return messages.incomplete(task) if is_new else ""
 
     def _not_polled(self, task: Task) -> str:
         """Return the sentence on an open task that is not polled; "" for any other."""
@@ -355,12 +396,15 @@ class Studio:
 
     # Waiting ---------------------------------------------------------------------------
 
-    async def _wait(self, task: Task, wait: Wait) -> Task:
+    async def _wait(
+        self, task: Task, wait: Wait, start: float | None = None, least_s: float = 0.0
+    ) -> Task:
         """Return the task when it has ended and its audio is saved, or when the wait is over.
 
-        It is read at each change, and before each report of progress in case a change was missed.
+        The wait began at `start`, or begins now, and lasts `least_s` seconds at least. The task is
+        read at each change, and before each report of progress in case a change was missed.
         """
-        start = self._clock.monotonic()
+        start = self._clock.monotonic() if start is None else start
         tell_at_s = 0.0
         with self.feed.waiting(task.local_id) as waiter:
             while True:
@@ -368,7 +412,7 @@ class Studio:
                 task = await self._as_written(task)
                 elapsed = self._clock.monotonic() - start
                 grace_s = SUBMIT_GRACE_S if task.status == "submitting" else 0.0
-                patience_s = max(wait.seconds, grace_s)
+                patience_s = max(wait.seconds, grace_s, least_s)
                 if self._is_settled(task) or elapsed >= patience_s:
                     return task
                 if elapsed >= tell_at_s:
@@ -389,17 +433,34 @@ class Studio:
         """Tell whether waiting is useless: the task ended and is saved, or is polled no more."""
         if task.is_open:
             return task.unfollowed_at is not None and task.status != "submitting"
-        return task.has_nothing_to_save
+        return task.has_nothing_to_save and not any(clip.is_being_saved for clip in task.clips)
 
     async def settled(self) -> None:
         """Return when no submission is in flight."""
         await self._submitter.settled()
 
 
+class _Look:
+    """A look at an ended task that a call waits for; `error` is why it failed."""
+
+    def __init__(self, poller: Poller, task: Task) -> None:
+        self._poller = poller
+        self._task = task
+        self.error: SongError | None = None
+
+    async def wait(self) -> None:
+        """Look, and keep the error."""
+        try:
+            await self._poller.look_again(self._task)
+        except SongError as error:
+            self.error = error
+
+
 def _note(request: Request, prepared: Prepared, *, another_take: bool) -> str:
     """Return what the person should know about a task that was begun or joined."""
     if not prepared.joined:
-        return messages.remarks(request)
+        anew = messages.paid_anew(prepared.lost) if prepared.lost else ""
+        return " ".join(filter(None, (anew, messages.remarks(request))))
     joined = messages.JOINED_TAKE if another_take else messages.JOINED
     other = messages.joined_elsewhere(prepared.task) if prepared.is_of_another else ""
     return " ".join(filter(None, (other, joined)))
