@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Locator, expect
 
 from song_mcp.sandbox.state import Sandbox
-from tests.browser.chat import Chat
+from tests.browser.chat import Chat, Json
 from tests.limits import HANGS_S
 
 PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
@@ -334,3 +334,85 @@ async def test_on_a_narrow_screen_nothing_sticks_out(chat: Chat, pictures: Path)
         "all => all.map(card => card.getBoundingClientRect().left)"
     )
     assert tops[0] == tops[1]
+
+
+# Parts -------------------------------------------------------------------------------------------
+
+
+async def part_of_a_song(chat: Chat, description: str) -> dict[str, Any]:
+    """Make a Suno song, extend it at 5 s, and show the extension; returns its first clip."""
+    song = await make(chat, description, model="suno-v5")
+    first = await chat.call(
+        "extend_song",
+        clip_id=song["clips"][0]["clip_id"],
+        description="with brass",
+        continue_at_seconds=5,
+    )
+    await ready(chat)
+    task_id = first["structuredContent"]["task_id"]
+    task = (await chat.answer("get_task", {"task_id": task_id}))["structuredContent"]
+    clip: dict[str, Any] = task["clips"][0]
+    return clip
+
+
+async def test_a_part_is_heard_as_the_whole_song_and_alone_again(
+    chat: Chat, sandbox: Sandbox
+) -> None:
+    await part_of_a_song(chat, "to be joined")
+    paid = len(sandbox.accepted)
+    audio = chat.player.locator("audio").first
+    note = chat.player.locator(".part").first
+    await expect(note).to_contain_text("The new part alone")
+    assert (await audio.evaluate(DECODED))[0] == pytest.approx(4.0, abs=0.1)
+    await button(chat, "Whole song").click()
+    await expect(button(chat, "This part alone")).to_be_focused()
+    await ready(chat)
+    await expect(note).to_contain_text("The whole song")
+    assert (await audio.evaluate(DECODED))[0] == pytest.approx(9.0, abs=0.1)
+    await button(chat, "Play take 1").click()
+    assert await audio.evaluate(HEARD)
+    assert ("read_clip", "whole") in {(name, given.get("part")) for name, given in chat.calls}
+    await button(chat, "Show the file of take 1").click()
+    assert " whole " in await chat.player.get_by_role("textbox").input_value()
+    await button(chat, "This part alone").click()
+    await ready(chat)
+    assert (await audio.evaluate(DECODED))[0] == pytest.approx(4.0, abs=0.1)
+    assert len(sandbox.accepted) == paid
+
+
+async def test_a_place_in_the_whole_song_is_extended_where_it_is_in_the_part(chat: Chat) -> None:
+    clip = await part_of_a_song(chat, "to be joined and extended")
+    await button(chat, "Whole song").click()
+    await ready(chat)
+    wave = chat.player.get_by_role("slider").first
+    await wave.focus()
+    await chat.page.keyboard.press("ArrowRight")
+    await expect(button(chat, "Extend from end")).to_be_visible()
+    box = await wave.bounding_box()
+    assert box is not None
+    await wave.click(position={"x": box["width"] * 7 / 9, "y": box["height"] / 2})
+    await button(chat, "Extend from 0:02").click()
+    await expect(chat.player.locator(".said")).to_contain_text("The assistant takes it from here")
+    assert f"Extend clip {clip['clip_id']} from 0:02 on" in chat.said[0]
+
+
+async def test_a_song_that_cannot_be_joined_says_why_and_plays_its_part(chat: Chat) -> None:
+    async def refused(name: str, arguments: Json) -> Json | None:
+        if arguments.get("part") != "whole":
+            return None
+        text = "Clip a is MP3, and clip b is WAV. So they cannot be joined."
+        return {"content": [{"type": "text", "text": text}], "isError": True}
+
+    await part_of_a_song(chat, "not to be joined")
+    chat.answers = refused
+    await button(chat, "Whole song").click()
+    trouble = chat.player.locator(".trouble").first
+    await expect(trouble).to_contain_text("So they cannot be joined")
+    await button(chat, "This part alone").click()
+    await ready(chat)
+    await expect(trouble).to_be_hidden()
+
+
+async def test_a_song_of_one_clip_offers_nothing_to_be_joined(chat: Chat) -> None:
+    await make(chat, "alone", model="suno-v5")
+    await expect(chat.player.get_by_role("button", name="Whole song")).to_have_count(0)

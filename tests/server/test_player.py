@@ -184,10 +184,10 @@ async def test_only_clips_can_be_read_and_only_what_they_have(house: House) -> N
         task["clips"][0]["audio_url"],
     ):
         assert "no clip" in await house.error("read_clip", clip_id=name)
-    assert "audio or cover" in await house.error("read_clip", clip_id=clip, part="all")
+    assert "audio, cover or whole" in await house.error("read_clip", clip_id=clip, part="all")
     assert "nothing is at" in await house.error("read_clip", clip_id=clip, offset=10**9)
     for offset in (-1, 2**40 + 1, 2**63, 10**400):
-        for part in ("audio", "cover"):
+        for part in ("audio", "cover", "whole"):
             told = await house.error("read_clip", clip_id=clip, offset=offset, part=part)
             assert told.startswith("offset: ")
 

@@ -1,8 +1,20 @@
 // What can be done beside playing. Nothing here costs money: a wish goes to the conversation as a
 // sentence. What the host does not let the page do, the person can do.
 
-import { announce, h, icon, setText } from "./dom.ts";
+import { announce, h, type Icon, icon, setText } from "./dom.ts";
 import type { Host } from "./host.ts";
+
+/** A button with a picture; `spoken` is said instead of the label if that says too little. */
+export function action(label: Node | string, picture: Icon, spoken: string, act: () => void): HTMLButtonElement {
+  const props = { class: "action", type: "button", "aria-label": spoken || undefined, on: { click: act } };
+  return h("button", props, icon(picture), label);
+}
+
+/** A button that is a picture alone. */
+export function tool(picture: Icon, spoken: string, act: () => void): HTMLButtonElement {
+  const props = { class: "action tool", type: "button", "aria-label": spoken, title: spoken, on: { click: act } };
+  return h("button", props, icon(picture));
+}
 
 /** A line of text that can be copied; if copying is forbidden it is left selected. */
 export function copyRow(label: string, content: string, atOnce = false): HTMLElement {

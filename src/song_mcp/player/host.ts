@@ -17,7 +17,12 @@ export interface Chunk {
   readonly next: number | undefined;
   readonly total: number;
   readonly type: string;
+  /** Where a joined song is; "" for what a result tells anyway. */
+  readonly file: string;
 }
+
+/** What of a clip is read: its own audio, its picture, or the song that ends with it. */
+export type Part = "audio" | "cover" | "whole";
 
 /** The server refused: asking again brings the same answer. */
 export class Refusal extends Error {}
@@ -89,8 +94,8 @@ export class Host {
     return seen;
   }
 
-  /** Read a piece of a clip's audio or cover from the library; free. */
-  async read(clipId: string, offset: number, part: "audio" | "cover"): Promise<Chunk> {
+  /** Read a piece of a clip's audio or cover, or of the whole song, from the library; free. */
+  async read(clipId: string, offset: number, part: Part): Promise<Chunk> {
     const result = await this.call("read_clip", { clip_id: clipId, offset, part });
     const from = values(result.structuredContent);
     const total = number(from.total_bytes);
@@ -102,6 +107,7 @@ export class Host {
       next: number(from.next_offset),
       total,
       type: text(from.mime_type),
+      file: text(from.file),
     };
   }
 

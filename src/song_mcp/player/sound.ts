@@ -1,7 +1,7 @@
 // A clip's bytes and its waveform. Everything comes from the library, in chunks, through the host.
 // Nothing is fetched, and a clip too large for the page is refused.
 
-import { type Host, Refusal } from "./host.ts";
+import { type Host, type Part, Refusal } from "./host.ts";
 import { pause } from "./follow.ts";
 import { size } from "./words.ts";
 
@@ -10,17 +10,32 @@ const FIRST_REST_MS = 500;
 export const MOST_BYTES = 48 * 1024 * 1024;
 const LOW_RATES = [8_000, 22_050, 44_100]; // the lowest one that this browser can decode to is used
 
-/** The bytes of a clip's audio or cover; `progress` is called with the part loaded so far, 0 to 1. */
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Load one take after the other, in the order in which they were asked for. */
+export function inTurn<T>(load: () => Promise<T>): Promise<T> {
+  const mine = queue.then(load);
+  queue = mine.catch(() => undefined);
+  return mine;
+}
+
+export interface Loaded {
+  readonly blob: Blob;
+  readonly file: string;
+}
+
+/** The bytes of a part; `progress` is called with how much of it is loaded so far, 0 to 1. */
 export async function whole(
   host: Host,
   clipId: string,
-  part: "audio" | "cover",
+  part: Part,
   signal: AbortSignal,
   progress: (done: number) => void = () => undefined,
-): Promise<Blob> {
+): Promise<Loaded> {
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let offset: number | undefined = 0;
   let type = "";
+  let file = "";
   let expected: number | undefined;
   while (offset !== undefined) {
     const chunk = await patiently(() => host.read(clipId, offset as number, part), signal);
@@ -37,10 +52,12 @@ export async function whole(
     }
     pieces.push(piece);
     type = chunk.type;
+    file = chunk.file;
     offset = chunk.next;
     progress((offset ?? chunk.total) / Math.max(1, chunk.total));
   }
-  return new Blob(pieces, { type: /^[\w.+/-]+$/.test(type) ? type : "application/octet-stream" });
+  const kind = /^[\w.+/-]+$/.test(type) ? type : "application/octet-stream";
+  return { blob: new Blob(pieces, { type: kind }), file };
 }
 
 async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {

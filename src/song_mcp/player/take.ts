@@ -1,13 +1,13 @@
 // One take: its cover, sound, lyrics and what can be done with it. At most one take on the page plays,
 // and a take that cannot be played says why.
 
-import { announce, h, type Icon, icon, setText, show } from "./dom.ts";
-import { type Host, Refusal } from "./host.ts";
-import { copyRow, suggestion } from "./actions.ts";
+import { announce, h, icon, setText, show } from "./dom.ts";
+import { type Host, type Part, Refusal } from "./host.ts";
+import { action, copyRow, suggestion, tool } from "./actions.ts";
 import { type Clip, type Task, isPlain } from "./song.ts";
-import { dataUrl, shapeOf, whole } from "./sound.ts";
+import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
 import { Wave } from "./wave.ts";
-import { anotherTake, clock, extendFrom, partOf, takeName } from "./words.ts";
+import { anotherTake, clock, extendFrom, partOf, takeName, WHOLE } from "./words.ts";
 
 export interface Place {
   readonly number: number;
@@ -17,14 +17,6 @@ export interface Place {
 }
 
 let playing: Take | undefined;
-let queue: Promise<unknown> = Promise.resolve();
-
-/** Load one take after the other, in the order in which they were asked for. */
-function inTurn<T>(load: () => Promise<T>): Promise<T> {
-  const mine = queue.then(load);
-  queue = mine.catch(() => undefined);
-  return mine;
-}
 
 export function silence(): void {
   playing?.pause();
@@ -59,6 +51,9 @@ export class Take {
   private hasCover = false;
   private canExtend = true;
   private extendLabel = h("span");
+  private readonly joinLabel = h("span");
+  private plays: Part = "audio";
+  private wholeFile = "";
 
   constructor(
     private readonly host: Host,
@@ -101,8 +96,7 @@ export class Take {
     const isSame = canExtend === this.canExtend;
     this.clip = clip;
     this.canExtend = canExtend;
-    setText(this.part, partOf(clip));
-    show(this.part, Boolean(clip.continues));
+    this.tellPart();
     const take = takeName(this.place.number, this.place.of);
     const isTold = clip.title === songTitle && Boolean(take);
     setText(this.title, isTold ? take : clip.title || "Untitled");
@@ -114,9 +108,7 @@ export class Take {
     show(this.lyricsBox, Boolean(words));
     if (this.state !== "ready") this.setLength(clip.seconds ?? 0);
     if (!isSame || (!wasSaved && clip.file)) this.makeActions();
-    if (!wasSaved && clip.file) {
-      if (this.state === "broken") void this.load();
-    }
+    if (!wasSaved && clip.file && this.state === "broken") void this.load();
   }
 
   /** Show the cover; call this once it is known that there is one. */
@@ -125,7 +117,7 @@ export class Take {
     this.hasCover = true;
     try {
       const picture = await whole(this.host, this.clip.id, "cover", this.signal);
-      const image = h("img", { alt: "", src: await dataUrl(picture) });
+      const image = h("img", { alt: "", src: await dataUrl(picture.blob) });
       await image.decode();
       this.art.replaceChildren(image);
     } catch {
@@ -171,21 +163,22 @@ export class Take {
   private makeActions(): void {
     const { clip, task } = this;
     const named = this.spokenName();
-    const action = (label: Node | string, picture: Icon, spoken: string, act: () => void) =>
-      h("button", { class: "action", type: "button", "aria-label": spoken, on: { click: act } }, icon(picture), label);
     const plain = isPlain(clip.id) && isPlain(task.id);
     const extend = action(this.extendLabel, "extend", "", () => this.extend());
-    extend.removeAttribute("aria-label");
     extend.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
     const again = action("Another take", "again", `Another take of ${named}`, () =>
       this.suggest(anotherTake(task)),
     );
     again.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
-    const tool = (picture: Icon, spoken: string, act: () => void) =>
-      h("button", { class: "action tool", type: "button", "aria-label": spoken, title: spoken, on: { click: act } }, icon(picture));
-    const file = tool("file", `Show the file of ${named}`, () => this.panel("File", clip.file));
+    const join = action(this.joinLabel, "join", "", () => void this.change());
+    const path = () => (this.plays === "whole" && this.wholeFile) || this.clip.file;
+    const file = tool("file", `Show the file of ${named}`, () => this.panel("File", path()));
     const link = tool("link", `Copy the link to ${named}`, () => this.panel("Link", clip.link, true));
-    this.actions.replaceChildren(...(plain && this.canExtend ? [extend] : []), ...(plain ? [again] : []));
+    this.actions.replaceChildren(
+      ...(clip.continues && clip.file ? [join] : []),
+      ...(plain && this.canExtend ? [extend] : []),
+      ...(plain ? [again] : []),
+    );
     this.tools.replaceChildren(...(clip.file ? [file] : []), ...(clip.link ? [link] : []));
     this.tellExtend();
   }
@@ -195,7 +188,8 @@ export class Take {
   /** Where an extension would start: the playhead, or the end if it was not moved. */
   private extendAt(): number {
     const length = Math.floor((this.clip.seconds ?? this.seconds) * 10) / 10;
-    const at = Math.round(this.audio.currentTime * 10) / 10;
+    const before = this.plays === "whole" ? this.seconds - (this.clip.seconds ?? this.seconds) : 0;
+    const at = Math.round((this.audio.currentTime - before) * 10) / 10;
     return at >= 1 && at < length ? at : length;
   }
 
@@ -211,6 +205,25 @@ export class Take {
 
   private suggest(sentence: string): void {
     this.panels.replaceChildren(suggestion(this.host, sentence, this.panels));
+  }
+
+  /** Play the whole song in place of this part, or this part again. */
+  private async change(): Promise<void> {
+    await this.loading;
+    this.pause();
+    this.plays = this.plays === "whole" ? "audio" : "whole";
+    this.state = "idle";
+    this.audio.removeAttribute("src");
+    this.panels.replaceChildren();
+    this.tellPart();
+    await this.load();
+  }
+
+  private tellPart(): void {
+    const isWhole = this.plays === "whole";
+    setText(this.joinLabel, isWhole ? "This part alone" : "Whole song");
+    setText(this.part, isWhole ? WHOLE : partOf(this.clip));
+    show(this.part, Boolean(this.clip.continues));
   }
 
   private panel(label: string, content: string, copies = false): void {
@@ -333,14 +346,15 @@ export class Take {
   private async fetched(): Promise<void> {
     try {
       this.element.setAttribute("aria-busy", "true");
-      const sound = await whole(this.host, this.clip.id, "audio", this.signal, (part) => {
+      const loaded = await whole(this.host, this.clip.id, this.plays, this.signal, (part) => {
         this.wave.arriving(part);
         setText(this.time, `Loading ${Math.round(part * 100)} %`);
       });
-      this.audio.src = await dataUrl(sound);
+      this.audio.src = await dataUrl(loaded.blob);
       this.state = "ready";
+      this.wholeFile = loaded.file;
       this.moved();
-      await this.draw(sound);
+      await this.draw(loaded.blob);
     } catch (error) {
       if (!this.signal.aborted) this.fail(error instanceof Refusal ? error.message : "");
     } finally {

@@ -78,6 +78,8 @@ export function price(task: Task): string {
   return task.cost === undefined ? "charged" : `$${task.cost}`;
 }
 
+export const WHOLE = "The whole song: this part and what comes before it";
+
 /** What is to be said of a clip that is not heard from the beginning of its song. */
 export function partOf(clip: Clip): string {
   if (!clip.continues) return "";

@@ -42,13 +42,14 @@ after the submission, and takes a moment."""
 
 
 class ChunkResult(BaseModel):
-    """Some bytes of a clip's audio or cover."""
+    """Some bytes of a clip's audio or cover, or of a whole song."""
 
     content: str = Field(description="In base64")
     offset: int
     next_offset: int | None = Field(None, description="Left out at the end")
     total_bytes: int
     mime_type: str
+    file: str | None = Field(None, description="Of a whole song: absolute path")
 
 
 def meta(ui: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -100,13 +101,19 @@ async def read_clip(
 ) -> Annotated[CallToolResult, ChunkResult]:
     """For the player alone."""
     catalog = ctx.request_context.lifespan_context.catalog
+    file = None
     if part == "cover":
         picture, mime_type = await catalog.cover(clip_id)
         content, total = picture[offset : offset + CHUNK_BYTES], len(picture)
     elif part in {"audio", "whole"}:
-        read = catalog.part if part == "audio" else catalog.whole_part
-        piece = await read(clip_id, offset, CHUNK_BYTES)
+        whole = await catalog.whole(clip_id) if part == "whole" else None
+        piece = await (
+            catalog.whole_part(whole, offset, CHUNK_BYTES)
+            if whole
+            else catalog.part(clip_id, offset, CHUNK_BYTES)
+        )
         content, total, mime_type = piece.content, piece.total_bytes, piece.mime_type
+        file = str(whole.clip.file) if whole else None
     else:
         raise InvalidRequestError("part must be audio, cover or whole.")
     end = offset + len(content)
@@ -116,6 +123,7 @@ async def read_clip(
         next_offset=end if end < total else None,
         total_bytes=total,
         mime_type=mime_type,
+        file=file,
     )
     text = f"Bytes {offset} to {end} of {total} of the {part}."
     return text_result(text, as_json(result))

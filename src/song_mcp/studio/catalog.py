@@ -199,10 +199,10 @@ class Catalog:
         """Return all bytes of a joined song; raises LibraryError if its file is gone."""
         return await self._library.read(whole.clip)
 
-    async def whole_part(self, name: str, offset: int, size: int) -> Part:
-        """Return some bytes of a joined song as `part` does; raises as `part` and `whole` do."""
+    async def whole_part(self, whole: Whole, offset: int, size: int) -> Part:
+        """Return some bytes of a joined song as `part` does; raises as `part` does."""
         _check_part(offset, size)
-        return await self._library.part((await self.whole(name)).clip, offset, size)
+        return await self._library.part(whole.clip, offset, size)
 
     async def _saved(self, name: str) -> Clip:
         """Return the clip when it is no longer being saved; one without a file is tried once."""
