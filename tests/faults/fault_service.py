@@ -30,7 +30,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.faults import dialects
+from tests.faults import dialects, refusals
 from tests.faults.canaries import PIAPI_KEY
 
 Json = dict[str, Any]
@@ -75,11 +75,18 @@ class Fault(StrEnum):
     BUSY = "429"
     ECHO_BEFORE = "5xx with the prompt before accepting"
     ECHO_AFTER = "5xx with the prompt after accepting"
+    REFUSED = "refused before accepting"
+    DOUBT_BEFORE = "a doubtful no before accepting"
+    DOUBT_AFTER = "a doubtful no after accepting"
 
 
 BEFORE = frozenset(
     {Fault.DROP_BEFORE, Fault.RESET_BEFORE, Fault.BROKEN_BEFORE, Fault.BUSY, Fault.ECHO_BEFORE}
+    | {Fault.REFUSED, Fault.DOUBT_BEFORE}
 )
+OF_SUBMISSIONS = frozenset({Fault.BUSY, Fault.REFUSED})
+"""What only a submission meets."""
+DOUBTFUL = frozenset({Fault.DOUBT_BEFORE, Fault.DOUBT_AFTER})
 ECHOES = frozenset({Fault.ECHO_BEFORE, Fault.ECHO_AFTER})
 DROPS = frozenset({Fault.DROP_BEFORE, Fault.DROP_AFTER})
 RESETS = frozenset({Fault.RESET_BEFORE, Fault.RESET_AFTER})
@@ -96,6 +103,10 @@ BLUES = (
     "service stopped at midnight",
     "no available channel tonight",
     "active task count 3 has reached the plan limit",
+    "this model has been discontinued, switch to v6",
+    "我的模型已下线",
+    "account credit not enough",
+    "just a moment... 该令牌额度已用尽",
 )
 """Descriptions that a service could refuse with, if they were its own words."""
 
@@ -294,6 +305,10 @@ class FaultService:
             self._tell()
         if fault is Fault.LATE:
             await self._be_late()
+        if fault is Fault.REFUSED:
+            kinds = refusals.REFUSALS_OF_PIAPI if incoming.is_udio else refusals.REFUSALS
+            await send_bytes(stream, *refusals.chosen(kinds, incoming.text))
+            return
         await _send(stream, answer, fault, incoming.text)
 
     async def _looked_at(self, stream: SocketStream, incoming: Incoming) -> None:
@@ -504,6 +519,8 @@ async def _send(stream: SocketStream, answer: Json, fault: Fault | None, text: s
     status, content = (200, b"")
     if fault in ECHOES:
         status, content = _echo(text)
+    elif fault in DOUBTFUL:
+        status, content = refusals.chosen(refusals.DOUBTS, text)
     elif fault in REPLACED:
         status, content = REPLACED[fault]
     content = content or json.dumps(answer).encode()

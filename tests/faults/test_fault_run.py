@@ -24,7 +24,7 @@ import pytest
 from filelock import FileLock
 
 from tests.faults.claims import Claims
-from tests.faults.fault_service import BLUES, Fault, FaultService, serving
+from tests.faults.fault_service import BLUES, OF_SUBMISSIONS, Fault, FaultService, serving
 from tests.faults.harness import (
     NEW_KEY,
     OTHER_ACCOUNT,
@@ -60,7 +60,7 @@ def faults(marker: str, number: int) -> Fault | None:
     dice = random.Random(f"{SEED} {marker} {number}")  # noqa: S311 - no secret
     if dice.random() >= (0.4 if marker else 0.05):
         return None
-    return dice.choice([fault for fault in Fault if marker or fault is not Fault.BUSY])
+    return dice.choice([fault for fault in Fault if marker or fault not in OF_SUBMISSIONS])
 
 
 def ways_to_pay(home: Home) -> tuple[Home, ...]:
