@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import stat
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -267,6 +268,21 @@ async def test_a_song_waits_for_its_picture_for_twenty_seconds_and_no_longer(fol
     saved = await clock.result(catalog.save(TASK, COVERED))
     assert (saved.cover, clock.monotonic()) == (None, 20)
     assert names(folder) == [NAME]
+
+
+async def test_many_songs_at_once_take_the_memory_of_two(folder: Path) -> None:
+    content = recordings.wav(20)
+    catalog = library(folder, content)
+    tracemalloc.start()
+    try:
+        async with anyio.create_task_group() as group:
+            for number in range(12):
+                group.start_soon(catalog.save, TASK, replace(CLIP, clip_id=f"c{number}"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(names(folder)) == 12
+    assert peak < 6 * len(content)
 
 
 # Once, and never over another --------------------------------------------------------------

@@ -330,18 +330,30 @@ async def test_who_saves_is_seen_to_live(shop: Shop, tmp_path: Path) -> None:
     shop.web.held.set()
 
 
-async def test_four_clips_are_saved_at_a_time_and_all_in_the_end(shop: Shop) -> None:
-    assert SAVES_AT_ONCE == 4
+async def test_sixteen_clips_are_saved_at_a_time_and_all_in_the_end(shop: Shop) -> None:
+    assert SAVES_AT_ONCE == 16
     shop.web.held = anyio.Event()
-    task = await shop.finished(*"abcdef")
+    task = await shop.finished(*"abcdefghijklmnopqr")
     await shop.saver.save_due(task)
     await shop.quiet()
-    assert shop.web.under_way == 4
+    assert shop.web.under_way == 16
     shop.web.held.set()
     await shop.quiet()
-    assert shop.web.most == 4
+    assert shop.web.most == 16
     assert (await shop.now(task)).has_nothing_to_save
-    assert len(shop.web.asked_at) == 6
+    assert len(shop.web.asked_at) == 18
+
+
+async def test_hosts_that_are_silent_hold_up_no_other_song(shop: Shop) -> None:
+    shop.web.held = anyio.Event()
+    await shop.saver.save_due(await shop.finished(*"abcdefgh"))
+    await shop.quiet()
+    shop.web.held = None
+    other = await shop.finished("z")
+    await shop.saver.save_due(other)
+    await shop.quiet()
+    assert (await shop.now(other)).has_nothing_to_save
+    assert shop.web.under_way == 8
 
 
 async def test_a_mistake_of_our_own_ends_neither_the_saver_nor_those_who_wait(

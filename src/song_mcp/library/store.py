@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from anyio import CancelScope
+from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 
 from song_mcp.clock import Clock
@@ -38,6 +38,8 @@ COVER_S = 20.0
 PAUSES_S = (2.0, 3.0, 5.0, 8.0)
 """The pauses between the tries of one save, in seconds, unless the host asks for others."""
 SHORTEST_PAUSE_S = 1.0
+FILES_AT_ONCE = 2
+"""How many files are checked, mended or tagged at the same time: each is in memory, with copies."""
 RETRIES_S = 20.0
 """How long after the first try of a save another may begin, in seconds."""
 PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
@@ -98,6 +100,7 @@ class Library:
         self._download = download
         self._cap_bytes = cap_bytes
         self._clock = clock or Clock()
+        self._at_work = CapacityLimiter(FILES_AT_ONCE)
 
     async def save(self, task: Task, clip: Clip, next_link: NextLink | None = None) -> Saved:
         """Return the clip's file; it is downloaded if the library does not have it yet.
@@ -117,7 +120,8 @@ class Library:
             await run_sync(file.open)
             await self._fetch_audio(clip.audio_url, file, next_link)
             cover = await self._fetch_cover(clip)
-            return await run_sync(self._place, file, task, clip, cover)
+            async with self._at_work:
+                return await run_sync(self._place, file, task, clip, cover)
         finally:
             try:
                 with CancelScope(shield=True):
@@ -131,7 +135,8 @@ class Library:
         `whole` is like a clip that the `task` made, with an id of its own. Nothing is fetched.
         Raises LibraryError, which says why, if the parts cannot be joined.
         """
-        return await run_sync(self._joined, task, whole, parts)
+        async with self._at_work:
+            return await run_sync(self._joined, task, whole, parts)
 
     async def read(self, clip: Clip) -> bytes:
         """Return the bytes of the clip's file.
@@ -181,7 +186,8 @@ class Library:
 
     async def _fetch_once(self, url: str, file: AtomicFile) -> None:
         await self._download(url, file.write, cap_bytes=self._cap_bytes)
-        await run_sync(_check, file)
+        async with self._at_work:
+            await run_sync(_check, file)
 
     def _joined(self, task: Task, whole: Clip, parts: Sequence[Extent]) -> Saved:
         known = self._find(task, whole)

@@ -26,8 +26,11 @@ logger = logging.getLogger(__name__)
 
 SAVE_TRIES = 5
 """At how many tries one after the other processes may die until a clip is given up."""
-SAVES_AT_ONCE = 4
-"""How many clips are saved at the same time: each takes a connection and open files."""
+SAVES_AT_ONCE = 16
+"""How many clips are saved at the same time: each takes a connection and open files.
+
+They are many, so that some hosts that are slow or silent hold up no other song.
+"""
 LOOKS_EVERY_S = 1.0
 """How often, in seconds, the journal is read for the end of another process's try."""
 WRITTEN_AGAIN_S = (1.0, 5.0, 30.0, 120.0)
