@@ -39,7 +39,8 @@ Json = dict[str, Any]
 SPEED = 10.0
 ENDLESS_S = 3600.0
 """Songs end when a test says so (`House.end_all`), not before a client listens."""
-QUICK = Rules(clip_seconds=1.0, extension_seconds=0.5, hold_seconds=150.0)
+QUICK = Rules(clip_seconds=1.0, extension_seconds=0.5, hold_seconds=150.0, has_history=False)
+"""Without a history, so that a doubt stays one until a test settles it."""
 
 
 class FastClock(Clock):

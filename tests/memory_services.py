@@ -7,6 +7,8 @@ import json
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from typing import Any, Literal
 from uuid import UUID
@@ -48,6 +50,8 @@ class Made:
     asked: str
     ends_at_s: float
     fails: bool = False
+    body: dict[str, Any] = field(default_factory=dict)
+    made_at: float = 0.0
 
 
 @dataclass
@@ -55,12 +59,17 @@ class MemoryServices:
     """Both services on one clock; `faults` holds what the next paid POSTs meet, in order.
 
     `song_s` is how long a song takes, `latency_s` an answer; `look_fault` is what looks meet.
+    PiAPI's history meets `history_fault`, and shows what was made `history_lag_s` ago and before.
+    The services' clock is `ahead_s` ahead.
     """
 
     clock: Clock
     song_s: float = 100.0
     latency_s: float = 0.0
     look_fault: Fault = "none"
+    history_fault: Fault = "none"
+    history_lag_s: float = 0.0
+    ahead_s: float = 0.0
     retry_after: str = ""
     faults: deque[Fault] = field(default_factory=deque)
     made: dict[str, Made] = field(default_factory=dict)
@@ -70,6 +79,7 @@ class MemoryServices:
     asked_ids: list[list[str]] = field(default_factory=list)
     under_way: Counter[str] = field(default_factory=Counter)
     most_at_once: Counter[str] = field(default_factory=Counter)
+    listed_at_s: list[float] = field(default_factory=list)
 
     def providers(self, new: str = "") -> dict[ServiceName, Provider]:
         """Return the real adapters of one process, which talk to these services.
@@ -83,11 +93,24 @@ class MemoryServices:
             "gptge": Gptge(GPTGE_KEY + new, "https://api.gpt.ge", gptge),
         }
 
-    def accept(self, service: ServiceName, asked: str = "", song_s: float | None = None) -> Made:
+    @property
+    def now(self) -> datetime:
+        """The time by the services' clock."""
+        return self.clock.now() + timedelta(seconds=self.ahead_s)
+
+    def accept(
+        self,
+        service: ServiceName,
+        asked: str = "",
+        song_s: float | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Made:
         """Accept a submission."""
         task_id = str(UUID(int=len(self.made) + 1, version=4))
         ends_at_s = self.clock.monotonic() + (self.song_s if song_s is None else song_s)
-        made = self.made[task_id] = Made(task_id, service, asked, ends_at_s)
+        made = Made(task_id, service, asked, ends_at_s, body=body or {})
+        made.made_at = self.now.timestamp()
+        self.made[task_id] = made
         return made
 
     def accepted(self, asked: str) -> list[Made]:
@@ -97,6 +120,8 @@ class MemoryServices:
     async def _handle(self, service: ServiceName, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/account/info":
             return _enveloped("piapi", {"equivalent_in_usd": 10.0})
+        if request.url.path == "/api/open/tasks/histories":
+            return await self._listed(request)
         if request.url.path in PAID_PATHS and request.method == "POST":
             return await self._submitted(service, json.loads(request.content))
         return await self._looked(service, request)
@@ -113,7 +138,7 @@ class MemoryServices:
         if fault == "lost before it was taken":
             raise httpx.ReadError("reset")
         if fault in {"none", "lost after it was taken", "half an answer", "hangs"}:
-            made = self.accept(service, asked)
+            made = self.accept(service, asked, body=body)
             return await self._answered_late(service, made, fault)
         return self._refusal(service, fault)
 
@@ -136,6 +161,25 @@ class MemoryServices:
         code: object = status if service == "piapi" else "invalid_request"
         body = {"code": code, "data": None, "message": fault}
         return httpx.Response(status, json=body, headers=headers)
+
+    # The history -------------------------------------------------------------------------
+
+    async def _listed(self, request: httpx.Request) -> httpx.Response:
+        self.listed_at_s.append(self.clock.monotonic())
+        if self.history_fault == "hangs":
+            await self.clock.sleep(FOREVER_S)
+        if self.history_fault != "none":
+            return self._refusal("piapi", self.history_fault)
+        first, last = (float(request.url.params[key]) for key in ("start_time", "end_time"))
+        last = min(last, self.now.timestamp() - self.history_lag_s)
+        entries = [
+            {"task_id": made.task_id, "task_model": "music-u", "created_at": made.made_at}
+            for made in self.made.values()
+            if made.service == "piapi" and first <= made.made_at <= last
+        ]
+        answer = _enveloped("piapi", {"data": entries, "total": len(entries)})
+        answer.headers["Date"] = format_datetime(self.now, usegmt=True)
+        return answer
 
     # Looks -------------------------------------------------------------------------------
 
@@ -184,7 +228,9 @@ class MemoryServices:
             "model": "music-u",
             "task_type": "generate_music",
             "status": words[self._status(made)],
+            "input": made.body.get("input", {}),
             "output": {"songs": None},
+            "meta": {"created_at": datetime.fromtimestamp(made.made_at, UTC).isoformat()},
         }
 
 

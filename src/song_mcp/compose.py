@@ -27,6 +27,7 @@ from song_mcp.studio import (
     Poller,
     Recovery,
     Saver,
+    Settler,
     Studio,
     Submitter,
 )
@@ -100,7 +101,8 @@ async def running(
             catalog=Catalog(journal, library, saver),
             handles=Handles(journal, clock, work, providers, poller, feed),
         )
-        for part in (caretaker, recovery, feed, poller):
+        settler = Settler(providers, journal, clock, poller, feed)
+        for part in (caretaker, recovery, feed, poller, settler):
             work.start_soon(part.run)
         try:
             yield studio

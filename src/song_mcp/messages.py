@@ -50,6 +50,10 @@ NO_HANDLE = (
     "There is no task with this taskId: give the local-... id that a paid call returned. "
     "list_songs shows every task; get_task takes a service's own ids."
 )
+SEARCHING = (
+    "The answer to its submission was lost. The service's history is asked about it first; do not "
+    "repeat the request."
+)
 SAVING = "It is made; its audio is being saved."
 SAVING_GIVEN_UP = (
     "song-mcp was ended each time while it was saving this clip, so it does not try by itself any "
@@ -341,7 +345,71 @@ def plan_full(error: Exception, running: Sequence[Task]) -> str:
 
 def in_doubt(task: Task, why: str) -> str:
     """Say when a submission was sent, and why nobody knows whether it was accepted."""
-    return f"Sent at {task.created_at:%H:%M} UTC. {why}"
+    return f"Sent at {task.created_at:%H:%M} UTC. {why} {searched_for(task.service)}"
+
+
+def searched_for(service: ServiceName) -> str:
+    """Say how a doubt at this service may settle itself."""
+    label = SERVICES[service].label
+    if not SERVICES[service].has_history:
+        return f"{label} has no history that song-mcp can ask about it."
+    return (
+        f"song-mcp asks {label}'s history about it after 10 s, 60 s and 10 min, which pays "
+        "nothing; get_task shows what was found."
+    )
+
+
+def found(task: Task) -> str:
+    """Say that a submission whose answer was lost was found, and what that means for the money."""
+    return (
+        f"The answer to its submission was lost, but {SERVICES[task.service].label}'s history "
+        "shows this task with exactly what was sent: it was accepted once, and nothing was sent "
+        "again."
+    )
+
+
+def not_found(service: ServiceName) -> str:
+    """Say that a history shows nothing long after a submission was lost."""
+    return (
+        f"{SERVICES[service].label}'s history does not show it: it was very probably not sent, "
+        "not charged. It stays in doubt for the user to close: resolve_task abandon pays nothing, "
+        "submit_again pays."
+    )
+
+
+def not_found_yet(service: ServiceName) -> str:
+    """Say that a history shows nothing, but that it may still."""
+    return f"{SERVICES[service].label}'s history does not show it so far, but such lists may lag."
+
+
+def history_silent(service: ServiceName) -> str:
+    """Say that nothing follows from what a history answered, if it answered."""
+    return f"{SERVICES[service].label}'s history tells nothing about it now."
+
+
+def found_several(service: ServiceName, ids: str) -> str:
+    """Say that more than one task may be the one in doubt."""
+    return (
+        f"{SERVICES[service].label}'s history shows more than one task that asked for exactly the "
+        f"same then; {ids} may be this one. get_task with an id shows it."
+    )
+
+
+def found_possibly(service: ServiceName, ids: str) -> str:
+    """Say which tasks may be the one in doubt, if none of them certainly is."""
+    return (
+        f"{SERVICES[service].label}'s history shows {ids}, which may be this one: its time, or "
+        "what it asked for, cannot be compared wholly. get_task with the id shows it."
+    )
+
+
+def found_for_rivals(service: ServiceName, ids: str) -> str:
+    """Say that a task was found of which it is not known which of several submissions made it."""
+    return (
+        f"{SERVICES[service].label}'s history shows {ids}, which asked for exactly the same, but "
+        "another submission of the same request is in doubt or under way: whose it is, is not "
+        "known."
+    )
 
 
 def other_account(task: Task) -> str:

@@ -133,6 +133,8 @@ class Service:
     whether the service extends clips at all. `sings_given_alone` tells whether an extension without
     lyrics is instrumental. `clips_a_task` is how many clips a song or an extension has as a rule,
     `drafts_a_task` how many drafts lyrics have.
+
+    `has_history` tells whether the service can be asked what was made, which settles doubts.
     """
 
     name: ServiceName
@@ -156,6 +158,7 @@ class Service:
     sings_given_alone: bool = False
     clips_a_task: int = 2  # `docs/providers.md` 1.5, 3.4
     drafts_a_task: int = 1
+    has_history: bool = False
 
     @property
     def default_model(self) -> Model:
@@ -197,6 +200,7 @@ SERVICES: Mapping[ServiceName, Service] = {
             models_called="udio",
             options=(Option("service_mode", "PIAPI_SERVICE_MODE", ("public", "private")),),
             elsewhere_tool="get_task",
+            has_history=True,
             song_usd=0.05,  # `docs/providers.md` 1.5
             extends_any_clip=True,
         ),
@@ -625,6 +629,9 @@ class Task:
     when somebody asked to have it polled no more. `followed_by` is the mark of the account at the
     service that looks at it. `ended_at` is when this machine learned of the end. `is_unknown` tells
     that the service, which accepted the task, said the last time that it does not know it.
+
+    `lost_at` is when it came into doubt, `searches` how often its service's history was searched
+    for it since, and `found_at` when it was found there.
     """
 
     local_id: str
@@ -653,6 +660,9 @@ class Task:
     followed_by: str = ""
     ended_at: datetime | None = None
     is_unknown: bool = False
+    lost_at: datetime | None = None
+    searches: int = 0
+    found_at: datetime | None = None
 
     @property
     def public_id(self) -> str:

@@ -29,6 +29,7 @@ from song_mcp.journal.schema import (
     PLACES,
     PROMISES,
     SALVAGES,
+    SEARCHES,
     TAKES,
     UNFOLLOWED,
 )
@@ -107,7 +108,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 11, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 12, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -293,6 +294,28 @@ async def test_the_version_before_drafts_keeps_its_rows_and_lyrics(journal: Jour
     assert ended is not None
     assert (ended.lyrics, ended.cost_units) == (Lyrics("Quay", "Lamps"), None)
     assert await titles(journal) == ["Ended", "Open"]
+    assert await write(journal, "New")
+
+
+async def test_a_doubt_of_an_older_version_is_searched_for_once(journal: Journal) -> None:
+    with made_before(SEARCHES, journal.path) as db:
+        db.execute(
+            "UPDATE tasks SET status = 'in_doubt', error = 'Lost.', account = 'a', task_id = '', "
+            """wire = '{"path": "/p", "body": {"x": 1}}' WHERE local_id = 'local-2'"""
+        )
+    doubt = await journal.claim_search("gptge", "a")
+    assert doubt is not None
+    assert (doubt.task.local_id, doubt.task.lost_at, doubt.wire["body"]) == (
+        "local-2",
+        None,
+        {"x": 1},
+    )
+    assert doubt.sent_at == doubt.task.created_at
+    await journal.end_search("local-2", "Nothing.", is_answered=True)
+    searched = await journal.find("local-2")
+    assert searched is not None
+    assert searched.error == "Lost. Nothing."
+    assert await journal.next_search_s("gptge", "a") is None
     assert await write(journal, "New")
 
 

@@ -122,6 +122,10 @@ async def lose(journal: Journal, task: Task) -> None:
     await journal.record_unknown(task.local_id, "Unknown.")
 
 
+async def find(journal: Journal, task: Task) -> None:
+    await journal.found(task.local_id, told("pending", "t2"))
+
+
 def merge(status: ServiceStatus) -> Write:
     async def write(journal: Journal, task: Task) -> None:
         found = await journal.adopt("piapi", "", told(status, "t2"))
@@ -138,6 +142,7 @@ WRITES = [
     Written("drop", "drop", "rejected", drop),
     Written("abandon", "abandon", "abandoned", abandon),
     Written("submit_again", "abandon", "abandoned", submit_again),
+    Written("find", "find", "pending", find),
     *(Written(f"record {each}", "report", each, record(each)) for each in STATED),
     Written("record_unknown", "lose", "failed", lose),
     *(Written(f"merge {each}", "merge", each, merge(each)) for each in STATED),

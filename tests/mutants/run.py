@@ -47,6 +47,9 @@ SAVER = "tests/studio/test_saver.py"
 RECOVERY = "tests/studio/test_recovery.py"
 POLLER = "tests/studio/test_poller.py"
 VERDICT = "tests/providers/test_verdict.py"
+SETTLER = "tests/studio/test_settler.py"
+HISTORY = "tests/studio/test_history.py"
+PAST = "tests/providers/test_piapi_history.py"
 PIAPI = "tests/providers/test_piapi.py"
 GPTGE = "tests/providers/test_gptge.py"
 PROXY = "tests/providers/test_proxy.py"
@@ -57,7 +60,9 @@ STUDIO = ("tests/server/test_promises.py",)
 
 TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/submitter.py": ((ONE_POST,), (SUBMITTER,), STUDIO),
-    "studio/reconcile.py": ((RECONCILE, BALANCE), STUDIO),
+    "studio/reconcile.py": ((RECONCILE, BALANCE), (SETTLER,), STUDIO),
+    "studio/settler.py": ((SETTLER,),),
+    "studio/history.py": ((HISTORY,), (SETTLER,)),
     "studio/saver.py": ((SAVER,), STUDIO),
     "studio/recovery.py": ((RECOVERY,), STUDIO),
     "studio/poller.py": ((POLLER,), STUDIO),
@@ -69,6 +74,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
             ONE_POST,
             RECONCILE,
             BALANCE,
+            SETTLER,
         ),
         (*STUDIO, "tests/server/test_completion.py", "tests/server/test_paging.py"),
     ),
@@ -76,15 +82,16 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "journal/transitions.py": ((WRITES, "tests/journal/test_transitions.py"),),
     "journal/writes.py": (
         (WRITES, "tests/journal/test_transitions.py", CLAIMS, STORE),
-        (ONE_POST, RECONCILE),
+        (ONE_POST, RECONCILE, SETTLER),
         STUDIO,
     ),
-    "journal/claims.py": ((CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST)),
+    "journal/claims.py": ((CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST), (SETTLER,)),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
     "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, ECHOES)),
     "providers/echoes.py": (("tests/providers/test_echoes.py",), (ECHOES, VERDICT)),
-    "providers/piapi.py": ((PIAPI,), (EXAMPLES, VERDICT, PROXY)),
+    "providers/piapi_history.py": ((PAST,), (EXAMPLES,)),
+    "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, VERDICT, PROXY)),
     "providers/gptge.py": ((GPTGE,), (EXAMPLES, VERDICT, PROXY)),
 }
 """What is mutated, and the tests that cover it: one group after the other, the quickest first."""

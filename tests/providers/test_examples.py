@@ -199,6 +199,8 @@ BATCHES: Mapping[str, set[str]] = {
 }
 ACCOUNTS = {"piapi/answers/account.json": Account("developer", 12.3, 2)}
 UNUSED = {"piapi/answers/active_tasks.json"}
+LISTS = {"piapi/answers/history.json"}
+"""Read by the tests of the history."""
 REFUSALS: Mapping[str, type[SongError]] = {
     "piapi/refusals/lyrics_too_long.json": RefusedError,
     "piapi/refusals/negative_tags_too_long.json": RefusedError,
@@ -261,7 +263,7 @@ REFUSALS: Mapping[str, type[SongError]] = {
 
 
 def test_every_answer_is_expected_in_one_table() -> None:
-    tables = [REPORTS, ACCEPTED, BATCHES, ACCOUNTS, REFUSALS, UNUSED]
+    tables = [REPORTS, ACCEPTED, BATCHES, ACCOUNTS, REFUSALS, UNUSED, LISTS]
     assert sorted(file for table in tables for file in table) == sorted(ANSWERS)
 
 

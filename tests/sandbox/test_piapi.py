@@ -1,4 +1,5 @@
 import re
+from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
@@ -208,7 +209,12 @@ async def test_half_a_surrogate_pair_does_no_harm(http: httpx.AsyncClient) -> No
 async def test_a_missing_or_bad_key_is_refused_everywhere(
     http: httpx.AsyncClient, key: str
 ) -> None:
-    for path in ("/api/v1/task/x", "/account/info", "/account/active_tasks"):
+    for path in (
+        "/api/v1/task/x",
+        "/account/info",
+        "/account/active_tasks",
+        "/api/open/tasks/histories",
+    ):
         response = await http.get(path, headers={"x-api-key": key})
         assert response.status_code == 401
         assert response.json() == example("piapi/refusals/bad_key")
@@ -295,3 +301,65 @@ async def test_past_the_bound_the_oldest_task_and_its_files_are_forgotten(
     await create(http, udio())
     assert (await http.get(f"/api/v1/task/{oldest['task_id']}")).status_code == 404
     assert (await http.get(oldest["output"]["songs"][0]["song_path"])).status_code == 404
+
+
+# Past tasks ---------------------------------------------------------------------------------
+
+
+async def past(http: httpx.AsyncClient, **asked: object) -> Json:
+    response = await http.get("/api/open/tasks/histories", params=asked)  # type: ignore[arg-type]  # numbers
+    assert response.status_code == 200, response.text
+    return dict(response.json()["data"])
+
+
+async def test_the_history_has_the_documented_shape_and_no_words_of_the_request(
+    http: httpx.AsyncClient, clock: Clock
+) -> None:
+    task_id = await create(http, udio("a quay at night"))
+    response = await http.get("/api/open/tasks/histories")
+    assert differences(response.json(), example("piapi/answers/history")) == []
+    (entry,) = response.json()["data"]["data"]
+    assert (entry["task_id"], entry["task_model"], entry["status"]) == (
+        task_id,
+        "music-u",
+        "pending",
+    )
+    assert "quay" not in response.text
+    assert parsedate_to_datetime(response.headers["Date"]).timestamp() == int(clock.now)
+
+
+async def test_the_history_is_cut_by_time_and_into_pages_newest_first(
+    http: httpx.AsyncClient, clock: Clock
+) -> None:
+    ids = []
+    for _ in range(12):
+        ids.append(await create(http, udio()))
+        clock.advance(10)
+    page = await past(http)
+    assert [entry["task_id"] for entry in page["data"]] == ids[::-1][:10]
+    assert (page["page"], page["size"], page["total"]) == (1, 10, 12)
+    page = await past(http, page=2, page_size=100)
+    assert (page["data"], page["size"]) == ([], 100)
+    begun = int(clock.now) - 120
+    page = await past(http, start_time=begun + 10, end_time=begun + 31, page_size=500)
+    assert [entry["task_id"] for entry in page["data"]] == ids[3:0:-1]
+
+
+async def test_what_is_no_number_is_refused(http: httpx.AsyncClient) -> None:
+    response = await http.get("/api/open/tasks/histories?page=x")
+    assert (response.status_code, response.json()["message"]) == (400, "page must be a number")
+
+
+async def test_a_history_may_lag_or_fail_as_often_as_its_marker_says(
+    http: httpx.AsyncClient,
+) -> None:
+    await create(http, udio("[[history-lags:2]]"))
+    assert [len((await past(http))["data"]) for _ in range(3)] == [0, 0, 1]
+    await create(http, udio("[[history-fails]]"))
+    assert (await http.get("/api/open/tasks/histories")).status_code == 500
+    assert len((await past(http))["data"]) == 2
+
+
+@pytest.mark.parametrize("rules", [Rules(has_history=False)])
+async def test_a_sandbox_may_have_no_history(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/open/tasks/histories")).status_code == 404

@@ -110,7 +110,7 @@ async def sell(till: Till, shop: Shop, *answers: Accepted | Exception) -> None:
 
 
 async def said(till: Till, shop: Shop, task: Task) -> str:
-    checked, words = await reconcile.check(till.journal, shop, task)
+    checked, words = await reconcile.check(till.journal, shop, task, till.clock.now)
     assert checked == await till.task(task.local_id), "a balance settles nothing"
     assert (CHARGED in words) + (NOT_CHARGED in words) + (NO_HINT in words) == 1
     return words

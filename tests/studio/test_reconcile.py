@@ -41,7 +41,7 @@ class Desk:
         await self.journal.adopt("piapi", account, report)
 
     async def check(self, task: Task, teller: Teller | None = None) -> tuple[Task, str]:
-        return await reconcile.check(self.journal, teller, task)
+        return await reconcile.check(self.journal, teller, task, self.clock.now)
 
     async def is_joined(self, task: Task) -> bool:
         after, _ = await self.check(task)

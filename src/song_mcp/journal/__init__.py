@@ -28,12 +28,13 @@ are the points at which a test may end the process.
 """
 
 from song_mcp.journal import failpoints
-from song_mcp.journal.claims import POLLED_FOR_S, UNKNOWN_FOR_S
+from song_mcp.journal.claims import POLLED_FOR_S, SEARCHES, UNKNOWN_FOR_S
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.lookup import LAST
 from song_mcp.journal.store import Journal, unpaid
 from song_mcp.journal.values import (
     Change,
+    Doubt,
     News,
     NewTask,
     Offer,
@@ -52,8 +53,10 @@ from song_mcp.journal.values import (
 __all__ = [
     "LAST",
     "POLLED_FOR_S",
+    "SEARCHES",
     "UNKNOWN_FOR_S",
     "Change",
+    "Doubt",
     "Journal",
     "Liveness",
     "NewTask",

@@ -16,6 +16,7 @@ from song_mcp.journal import rows, writes
 from song_mcp.journal.rows import NEVER
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import (
+    Doubt,
     Looker,
     NewTask,
     Pace,
@@ -25,7 +26,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     Spending,
 )
-from song_mcp.songs import Clip, Report, Task
+from song_mcp.songs import Clip, Report, ServiceName, Task
 
 DAY_S = 24 * 3600.0
 POLLED_FOR_S = 3600.0
@@ -46,6 +47,13 @@ LONGEST_SAVE_S = 600.0
 """The seconds after which a try of a living process counts as lost: its end was not written."""
 REST_S = 20.0
 """The seconds that are left, at least, between two tries or looks that somebody asks for."""
+SEARCH_GAPS_S = (50.0, 540.0, 600.0)
+"""The seconds from the first search for a submission in doubt to the second, and so on: the first
+is made 10 s after the loss, so these are made 60 s and 10 min after it. The last repeats."""
+SEARCHES = len(SEARCH_GAPS_S)
+"""How many searches for a submission in doubt are planned."""
+SEARCHED_FOR_S = DAY_S
+"""For how many seconds after the loss a search that told nothing is repeated by itself."""
 
 JOINABLE = """
 SELECT * FROM tasks WHERE fingerprint = :fingerprint AND (
@@ -101,6 +109,15 @@ DUE_SAVE = """
 """
 DUE_SAVES = f"SELECT local_id, clip_id FROM clips WHERE {UNSAVED} AND {DUE_SAVE}"  # noqa: S608 - constants  # nosec B608
 NEXT_SAVE = f"SELECT min(save_after) FROM clips WHERE {UNSAVED}"  # noqa: S608 - constants  # nosec B608
+SEARCHED = "status = 'in_doubt' AND service = :service AND account = :account AND wire != ''"
+SEARCH_AT = "CASE WHEN search_at > :far THEN 0 ELSE search_at END"
+DUE_SEARCHES = f"{SEARCHED} AND {SEARCH_AT} <= :now ORDER BY search_at, rowid LIMIT 1"
+NEXT_SEARCH = f"SELECT min({SEARCH_AT}) FROM tasks WHERE {SEARCHED}"  # noqa: S608 - constants  # nosec B608
+RIVALS = (
+    "SELECT count(*) FROM tasks WHERE status IN ('submitting', 'in_doubt') "
+    "AND local_id != :local_id "
+    "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
+)
 UNCONFIRMED = (
     "SELECT kept_as, tasks, clips, partly, unread FROM salvages WHERE confirmed_at IS NULL "
     "ORDER BY made_at LIMIT 1"
@@ -277,6 +294,76 @@ def _who_looks(who: Looker, now: float) -> dict[str, object]:
     lengths = {"polled_for": POLLED_FOR_S, "unknown_for": UNKNOWN_FOR_S, "absent": ABSENT_S}
     times = {"now": now, "far": now + FAR_AHEAD_S}
     return {"service": who.service, "account": who.account, **lengths, **times}
+
+
+def claim_search(db: sqlite3.Connection, who: Looker, now: float) -> Doubt | None:
+    """Return a submission in doubt that `who` is to search for now, with its next search planned.
+
+    No other process claims the same search. The next one is planned in any case, as this one may
+    never end; `end_search` takes it back.
+    """
+    found = db.execute(f"SELECT * FROM tasks WHERE {DUE_SEARCHES}", _who_searches(who, now))  # noqa: S608 - a constant  # nosec B608
+    row = found.fetchone()
+    if row is None:
+        return None
+    gap_s = SEARCH_GAPS_S[min(row["searches"], SEARCHES - 1)]
+    writes.plan_search(db, row["local_id"], now + gap_s)
+    return rows.to_doubt(db, row)
+
+
+def next_search_at(db: sqlite3.Connection, who: Looker, now: float) -> float | None:
+    """Return the time at which the next search of `who` is due, or None if none is."""
+    found = db.execute(NEXT_SEARCH, _who_searches(who, now)).fetchone()[0]
+    return None if found is None else float(found)
+
+
+def end_search(
+    db: sqlite3.Connection, local_id: str, told: str, now: float, *, is_answered: bool
+) -> None:
+    """Write what a search told of a task in doubt; the last one that is answered is the last."""
+    row = rows.task_row(db, local_id)
+    writes.searched(db, local_id, told)
+    is_last = row["searches"] + 1 >= SEARCHES
+    is_old = not 0 <= now - (row["lost_at"] or 0.0) < SEARCHED_FOR_S
+    if is_last and (is_answered or is_old):
+        writes.plan_search(db, local_id, None)
+
+
+def found(db: sqlite3.Connection, local_id: str, report: Report, stamp: float) -> Recorded | None:
+    """Write that a task in doubt is the one that the service's history shows.
+
+    Returns None, and writes nothing, if it is not in doubt any more, if the journal knows that task
+    as another one of ours, or if another submission of the same request may be it.
+    """
+    row = rows.task_row(db, local_id)
+    known = rows.find_row(db, report.task_id, row["service"])
+    is_ours = known is not None and known["wire"] != ""
+    if row["status"] != "in_doubt" or is_ours or has_rivals(db, local_id):
+        return None
+    if known is not None:
+        writes.merge(db, local_id, known["local_id"])
+        return Recorded(rows.task(db, local_id), ended_now=False)
+    writes.find(db, local_id, report.task_id, stamp)
+    return record(db, local_id, report, stamp)
+
+
+def has_rivals(db: sqlite3.Connection, local_id: str) -> bool:
+    """Tell whether another submission of the same request is in flight or in doubt."""
+    return bool(db.execute(RIVALS, {"local_id": local_id}).fetchone()[0])
+
+
+def unknown_ids(db: sqlite3.Connection, service: ServiceName, task_ids: Sequence[str]) -> list[str]:
+    """Return those of a service's ids that no task has which was submitted here."""
+    ours = (
+        "SELECT value FROM json_each(?) WHERE value NOT IN "
+        "(SELECT task_id FROM tasks WHERE service = ? AND wire != '')"
+    )
+    return [row[0] for row in db.execute(ours, (json.dumps(task_ids), service))]
+
+
+def _who_searches(who: Looker, now: float) -> dict[str, object]:
+    times = {"now": now, "far": now + SEARCH_GAPS_S[-1]}
+    return {"service": who.service, "account": who.account, **times}
 
 
 def claim_saves(db: sqlite3.Connection, claim: SaveClaim, now: float) -> list[tuple[str, str]]:

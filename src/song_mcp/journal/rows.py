@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from song_mcp.errors import JournalError
+from song_mcp.journal.values import Doubt
 from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 
 Values = Sequence[object] | Mapping[str, object]
@@ -96,6 +97,9 @@ def to_task(db: sqlite3.Connection, row: sqlite3.Row) -> Task:
         followed_by=row["followed_by"],
         ended_at=_time(row["ended_at"]),
         is_unknown=row["unknown_from_s"] is not None,
+        lost_at=_time(row["lost_at"]),
+        searches=row["searches"],
+        found_at=_time(row["found_at"]),
     )
 
 
@@ -117,6 +121,16 @@ def clips(db: sqlite3.Connection, local_id: str) -> tuple[Clip, ...]:
         "SELECT * FROM clips WHERE local_id = ? ORDER BY position, rowid", (local_id,)
     )
     return tuple(_clip(row) for row in found)
+
+
+def to_doubt(db: sqlite3.Connection, row: sqlite3.Row) -> Doubt | None:
+    """Return what is known of a submission in doubt, None if it is none or cannot be searched."""
+    wire = json.loads(row["wire"] or "{}")
+    if row["status"] != "in_doubt" or not {"path", "body"} <= wire.keys():
+        return None
+    task = to_task(db, row)
+    sent_at = _time(row["sent_at"]) or task.created_at
+    return Doubt(task, row["account"], wire, sent_at)
 
 
 def _clip(row: sqlite3.Row) -> Clip:

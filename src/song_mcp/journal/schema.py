@@ -265,8 +265,21 @@ CREATE TRIGGER clip_renamed AFTER UPDATE OF clip_id ON clips WHEN OLD.clip_id !=
 END
 """
 
+# Of a submission in doubt: when its answer was lost, when the service's history is next asked about
+# it (NULL: no more by itself), how many such searches have ended, and what was said of the doubt
+# before them. Of one that was found in the history: when. A doubt of an earlier version is searched
+# for once, as it is old.
+SEARCHES = """
+ALTER TABLE tasks ADD COLUMN lost_at REAL;
+ALTER TABLE tasks ADD COLUMN search_at REAL;
+ALTER TABLE tasks ADD COLUMN searches INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN doubted TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN found_at REAL;
+UPDATE tasks SET search_at = 0, searches = 2, doubted = error WHERE status = 'in_doubt'
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
-    AFTER_THE_END,
+    AFTER_THE_END, SEARCHES,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

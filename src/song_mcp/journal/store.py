@@ -21,6 +21,7 @@ from song_mcp.journal import balance, changes, claims, lookup, rows, search, wri
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.values import (
     Again,
+    Doubt,
     Looker,
     Meaning,
     News,
@@ -49,10 +50,6 @@ MATCHES = (
     "service = :service AND kind = :kind AND asked = :asked AND asked != '' AND wire = '' "
     "AND account = (SELECT account FROM tasks WHERE local_id = :local_id) "
     "AND created_at BETWEEN :sent - 60 AND :sent + 600 ORDER BY created_at LIMIT 2"
-)
-RIVALS = (
-    "SELECT count(*) FROM tasks WHERE status = 'in_doubt' AND local_id != :local_id "
-    "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
 )
 NOT_KEPT = (
     "The journal does not have what was sent for this task: an earlier version of song-mcp made "
@@ -171,7 +168,7 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Task:
             writes.insert_new(db, local_id, new, stamp)
-            writes.doubt(db, local_id, error)
+            writes.doubt(db, local_id, error, stamp)
             return rows.task(db, local_id)
 
         return await self._file.write("doubt", work)
@@ -242,9 +239,8 @@ class Journal:
         return await self._file.read(lambda db: rows.tasks_where(db, MATCHES, values))
 
     async def has_rivals(self, task: Task) -> bool:
-        """Tell whether another task in doubt asked for exactly the same."""
-        values = {"local_id": task.local_id}
-        return await self._file.read(lambda db: bool(db.execute(RIVALS, values).fetchone()[0]))
+        """Tell whether another submission of the same request is in flight or in doubt."""
+        return await self._file.read(lambda db: claims.has_rivals(db, task.local_id))
 
     async def merge(self, doubtful: Task, found: Task) -> Task:
         """Write that `found`, fetched by its id, is the task in doubt."""
@@ -254,6 +250,49 @@ class Journal:
             return rows.task(db, doubtful.local_id)
 
         return await self._file.write("settle", work)
+
+    # Searching for a submission in doubt ---------------------------------------------------
+
+    async def claim_search(self, service: ServiceName, account: str) -> Doubt | None:
+        """Return a submission in doubt to search for now; this process alone is to do it."""
+        now, who = self._stamp(), Looker(service, account)
+        return await self._file.write("claim", lambda db: claims.claim_search(db, who, now))
+
+    async def next_search_s(self, service: ServiceName, account: str) -> float | None:
+        """Return the seconds until the account's next search is due, or None if none is."""
+        now, who = self._stamp(), Looker(service, account)
+        due = await self._file.read(lambda db: claims.next_search_at(db, who, now))
+        return None if due is None else due - now
+
+    async def doubt_of(self, local_id: str) -> Doubt | None:
+        """Return what one needs to search for a task, None if it is not in doubt or not known."""
+        return await self._file.read(lambda db: rows.to_doubt(db, rows.task_row(db, local_id)))
+
+    async def unknown_ids(self, service: ServiceName, task_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of a service's ids that no task has which was submitted here."""
+        return await self._file.read(lambda db: claims.unknown_ids(db, service, task_ids))
+
+    async def found(self, local_id: str, report: Report) -> Recorded | None:
+        """Write that the task of this report, which the history shows, is the one in doubt.
+
+        Returns None, and writes nothing, if it may be another one; see `claims.found`.
+        """
+        stamp = self._stamp()
+        return await self._file.write(
+            "settle", lambda db: claims.found(db, local_id, report, stamp)
+        )
+
+    async def end_search(self, local_id: str, told: str, *, is_answered: bool) -> None:
+        """Write what a planned search told of a task in doubt, "" for nothing new.
+
+        If the service gave no answer from which anything follows, the last search is repeated.
+        """
+        now = self._stamp()
+
+        def work(db: sqlite3.Connection) -> None:
+            claims.end_search(db, local_id, told, now, is_answered=is_answered)
+
+        await self._file.write("settle", work)
 
     async def spending(self) -> Spending:
         """Return what was spent in the last 24 hours."""

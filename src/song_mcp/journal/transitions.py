@@ -13,7 +13,7 @@ from typing import Literal
 from song_mcp.songs import Status
 
 Event = Literal[
-    "accept", "reject", "drop", "doubt", "abandon", "report", "merge", "lose", "recover"
+    "accept", "reject", "drop", "doubt", "abandon", "report", "merge", "lose", "recover", "find"
 ]
 
 
@@ -51,4 +51,6 @@ TRANSITIONS: Mapping[Event, Transition] = {
     "recover": Transition(("failed",), ("completed",)),
     # A task that was found at the service is the one in doubt.
     "merge": Transition(("in_doubt",), REPORTED),
+    # The service's history shows that it accepted the submission.
+    "find": Transition(("in_doubt",), ("pending",)),
 }

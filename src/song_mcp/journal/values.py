@@ -5,6 +5,7 @@ They do not depend on SQLite: another engine would take and return the same ones
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from song_mcp.songs import Clip, Kind, ServiceName, Task
@@ -93,6 +94,16 @@ class Submitting:
     local_id: str
     owner: str
     created_at: float
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A submission in doubt, as one searches for it: what was sent, when, and by which account."""
+
+    task: Task
+    account: str
+    wire: Mapping[str, Any]
+    sent_at: datetime
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from song_mcp.journal.transitions import ENDED, TRANSITIONS, Event
 from song_mcp.journal.values import NewTask
 from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
 
+FIRST_SEARCH_S = 10.0
+"""How many seconds after the loss the history is first asked about a submission in doubt."""
 MERGED = (
     "task_id",
     "provider_status",
@@ -85,6 +87,11 @@ WHERE local_id = ?
 UNFOLLOW = """
 UPDATE tasks SET unfollowed_at = ?
 WHERE local_id = ? AND unfollowed_at IS NULL AND status IN ('submitting', 'pending', 'processing')
+"""
+SEARCHED = """
+UPDATE tasks SET searches = searches + 1,
+    error = CASE WHEN :told = '' THEN error ELSE trim(doubted || ' ' || :told) END
+WHERE local_id = :local_id AND status = 'in_doubt'
 """
 DELIVER = """
 UPDATE tasks SET delivered_at = ? WHERE ? IN (task_id, local_id)
@@ -176,9 +183,12 @@ def reject(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> N
     move(db, local_id, "reject", "rejected", charged="no", error=error, finished_at=stamp)
 
 
-def doubt(db: sqlite3.Connection, local_id: str, error: str) -> None:
-    """Write that nobody knows whether the service accepted the submission."""
-    move(db, local_id, "doubt", "in_doubt", charged="unknown", error=error)
+def doubt(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
+    """Write that nobody knows since `stamp` whether the service accepted the submission."""
+    move(
+        db, local_id, "doubt", "in_doubt", charged="unknown", error=error, doubted=error,
+        lost_at=stamp, search_at=stamp + FIRST_SEARCH_S, searches=0,
+    )  # fmt: skip
 
 
 def orphan(
@@ -193,7 +203,7 @@ def orphan(
     if row["sent_at"] is None and row["owner"]:
         move(db, local_id, "drop", "rejected", charged="no", error=unsent_error, finished_at=stamp)
     else:
-        doubt(db, local_id, doubt_error)
+        doubt(db, local_id, doubt_error, stamp)
 
 
 def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
@@ -295,6 +305,14 @@ def merge(db: sqlite3.Connection, doubtful: str, found: str) -> None:
         db.execute("DELETE FROM tasks WHERE local_id = ?", (found,))
 
 
+def find(db: sqlite3.Connection, local_id: str, task_id: str, stamp: float) -> bool:
+    """Write that a task in doubt was found as `task_id`; return whether it was still in doubt."""
+    return move(
+        db, local_id, "find", "pending",
+        task_id=task_id, charged="yes", error="", found_at=stamp, search_at=None,
+    )  # fmt: skip
+
+
 # A task's other columns ---------------------------------------------------------------------
 
 
@@ -360,6 +378,16 @@ def begin(
 ) -> bool:
     """Write that `owner` sends the task at `stamp`; return whether it is still its to send."""
     return db.execute(BEGIN, (stamp, balance_usd, local_id, owner)).rowcount == 1
+
+
+def plan_search(db: sqlite3.Connection, local_id: str, stamp: float | None) -> None:
+    """Write when the history is next asked about a task in doubt, None for no more."""
+    db.execute("UPDATE tasks SET search_at = ? WHERE local_id = ?", (stamp, local_id))
+
+
+def searched(db: sqlite3.Connection, local_id: str, told: str) -> None:
+    """Write that a search for a task in doubt has ended, and what it told, "" for nothing new."""
+    db.execute(SEARCHED, {"local_id": local_id, "told": told})
 
 
 def ask_for_account(db: sqlite3.Connection, local_id: str, account: str) -> bool:

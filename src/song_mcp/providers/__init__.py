@@ -11,6 +11,28 @@ imported by its name in `songs.SERVICES`, if there is a key for it: a new servic
 and a row there.
 """
 
-from song_mcp.providers.base import Accepted, Account, Batching, Provider, Submission
+from song_mcp.providers.base import (
+    Accepted,
+    Account,
+    Batching,
+    History,
+    Likeness,
+    Past,
+    Provider,
+    Remembering,
+    Submission,
+)
 
-__all__ = ["Accepted", "Account", "Batching", "Provider", "Submission", "transport", "waits"]
+__all__ = [
+    "Accepted",
+    "Account",
+    "Batching",
+    "History",
+    "Likeness",
+    "Past",
+    "Provider",
+    "Remembering",
+    "Submission",
+    "transport",
+    "waits",
+]

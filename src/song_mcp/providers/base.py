@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from datetime import datetime
+from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from song_mcp.songs import Report, Request, ServiceName
@@ -56,6 +57,33 @@ class Account:
     plan: str = ""
     balance_usd: float | None = None
     max_concurrent: int | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """A task in a service's history, and when it was made by the service's own clock."""
+
+    task_id: str
+    made_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Tasks of our model that the account made in some time, in the service's order.
+
+    `is_whole` tells whether no task of that time can be missing, and `now` is the time by the
+    service's clock, None if it does not tell it. `is_empty` tells that the service showed nothing
+    at all, which may mean that it keeps no history.
+    """
+
+    tasks: tuple[Past, ...]
+    is_whole: bool
+    is_empty: bool = False
+    now: datetime | None = None
+
+
+Likeness = Literal["same", "other", "unclear"]
+"""Whether a task was made by a submission: by exactly this one, by another, or not known."""
 
 
 def account_tag(service: ServiceName, base_url: str, key: str) -> str:
@@ -118,3 +146,14 @@ class Batching(Provider, Protocol):
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks at once; those that the service leaves out are not returned."""
+
+
+@runtime_checkable
+class Remembering(Provider, Protocol):
+    """A service with a history, in which a submission can be found whose answer was lost."""
+
+    async def history(self, since: datetime, until: datetime) -> History:
+        """List what was made between two times by the service's clock."""
+
+    async def compare(self, task_id: str, submission: Submission) -> tuple[Likeness, Report]:
+        """Look at a task, and tell whether this submission made it; raises as `fetch` does."""

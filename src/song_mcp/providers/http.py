@@ -20,6 +20,7 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -34,7 +35,7 @@ from song_mcp.providers.transport import (
     new_request,
     service_transport,
 )
-from song_mcp.providers.waits import retry_after_s
+from song_mcp.providers.waits import http_date, retry_after_s
 from song_mcp.songs import Service
 from song_mcp.text import clean
 
@@ -95,7 +96,8 @@ class Reply:
 
     `text` is the cleaned start of what is not JSON, and `page` more of it, which is shown nowhere.
     `retry_after_s` is 0 to 120 or None. `sent` is the body that this answers, whose words it may
-    repeat; it is empty for a GET. `size` is that of the reply's body in bytes.
+    repeat; it is empty for a GET. `size` is that of the reply's body in bytes. `date` is the
+    time by the service's clock, if it tells it.
     """
 
     status: int
@@ -106,6 +108,7 @@ class Reply:
     sent: Json = field(default_factory=dict, compare=False)
     size: int = field(default=0, compare=False)
     page: str = field(default="", compare=False)
+    date: datetime | None = field(default=None, compare=False)
 
 
 async def unhurried(work: Callable[[], T], size: int) -> T:
@@ -249,6 +252,7 @@ class ServiceHttp:
             is_json=is_json,
             size=len(content),
             page=page,
+            date=http_date(response.headers.get("date", "")),
         )
 
     def _unsent(self, reason: str) -> NotSentError:

@@ -8,14 +8,23 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from song_mcp.errors import Charged, UnreadableAnswerError
-from song_mcp.providers import verdict
+from song_mcp.providers import piapi_history, verdict
 from song_mcp.providers.accepted import task_id_in
-from song_mcp.providers.base import Accepted, Account, Submission, account_tag
+from song_mcp.providers.base import (
+    Accepted,
+    Account,
+    History,
+    Likeness,
+    Past,
+    Submission,
+    account_tag,
+)
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
 from song_mcp.providers.redaction import Redaction
@@ -28,6 +37,7 @@ from song_mcp.providers.replies import (
     to_message,
     to_object,
     to_text,
+    unreadable,
     usable_id,
 )
 from song_mcp.providers.shapes import as_clips, read_clips, read_lyrics, standing, unpacked
@@ -125,6 +135,44 @@ class Piapi:
             raise verdict.unknown_task(self.service, task_id)
         return read.report(task_id)
 
+    async def history(self, since: datetime, until: datetime) -> History:
+        """List what was made between two times by PiAPI's clock (`docs/providers.md` 2.10).
+
+        A long list is read up to `piapi_history.MOST_PAGES` pages. Raises a ServiceError if one of
+        them cannot be read.
+        """
+        tasks: dict[str, Past] = {}
+        seen: set[str] = set()
+        is_whole, is_readable, now = False, True, None
+        for number in range(1, piapi_history.MOST_PAGES + 1):
+            reply = await self._http.get(_page_path(number, since, until))
+            page = await unhurried(partial(self._page, reply), reply.size)
+            is_new, seen, now = bool(page.ids - seen), seen | page.ids, reply.date or now
+            tasks |= {task.task_id: task for task in page.tasks}
+            is_readable = is_readable and page.is_readable
+            is_whole = not page.ids if page.total is None else len(seen) >= page.total
+            if is_whole or not is_new:
+                break
+        return History(tuple(tasks.values()), is_whole and is_readable, not seen, now)
+
+    def _page(self, reply: Reply) -> piapi_history.Page:
+        verdict.check_look(self.service, reply, self._read(reply).envelope)
+        page = piapi_history.read_page(to_object(reply.body).get("data"), UDIO.sent_as)
+        if page is None:
+            raise unreadable(LABEL, "data.data")
+        return page
+
+    async def compare(self, task_id: str, submission: Submission) -> tuple[Likeness, Report]:
+        """Look at a task, and tell whether this submission made it; raises as `fetch` does."""
+        reply = await self._http.get(f"{TASKS}/{quote(task_id, safe='')}")
+        return await unhurried(partial(self._compared, reply, task_id, submission), reply.size)
+
+    def _compared(
+        self, reply: Reply, task_id: str, submission: Submission
+    ) -> tuple[Likeness, Report]:
+        report = self._looked_at(reply, task_id)
+        return piapi_history.likeness(submission.body, self._read(reply).task), report
+
     async def account(self) -> Account:
         """Look at what is left on the account (`docs/providers.md` 2.8); raises a ServiceError."""
         reply = await self._http.get("/account/info")
@@ -188,6 +236,17 @@ class _Read:
 
 
 # Requests --------------------------------------------------------------------------------------
+
+
+def _page_path(number: int, since: datetime, until: datetime) -> str:
+    asked = {
+        "page": number,
+        "page_size": piapi_history.PAGE_SIZE,
+        "model": UDIO.sent_as,
+        "start_time": int(since.timestamp()),
+        "end_time": int(until.timestamp()) + 1,
+    }
+    return f"{piapi_history.PATH}?{urlencode(asked)}"
 
 
 def _lyrics_type(request: SongRequest) -> str:

@@ -25,7 +25,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
     `Retry-After` wins over what tells when a limit is lifted; of several limits the longest counts.
     """
-    now = _http_date(headers.get("date", "")) or datetime.now(UTC)
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
     asked_s = [
         _milliseconds(headers.get("retry-after-ms", "")),
         _wait_s(headers.get("retry-after", ""), now),
@@ -47,7 +47,7 @@ def _wait_s(value: str, now: datetime) -> float | None:
         return _from_now_s(float(value), now)
     if DURATION.fullmatch(value):
         return sum(float(number) * UNITS_S[unit] for number, unit in PIECE.findall(value))
-    until = _http_date(value) or _iso_date(value)
+    until = http_date(value) or _iso_date(value)
     return None if until is None else (until - now).total_seconds()
 
 
@@ -66,7 +66,8 @@ def _iso_date(value: str) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """Return the time that a header tells as HTTP does, None if it is none."""
     try:
         moment = parsedate_to_datetime(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -28,6 +28,7 @@ _Handler = Callable[[Request], Awaitable[Response]]
 _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("POST", "/api/v1/task", "piapi", piapi.create),
     ("GET", "/api/v1/task/{task_id}", "piapi", piapi.look),
+    ("GET", "/api/open/tasks/histories", "piapi", piapi.histories),
     ("GET", "/account/info", "piapi", piapi.account),
     ("GET", "/account/active_tasks", "piapi", piapi.active_tasks),
     ("POST", "/suno/submit/music", "gptge", gptge.submit_music),

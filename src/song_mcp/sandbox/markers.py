@@ -14,7 +14,7 @@ first one without a number. `docs/sandbox.md` lists all of them.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -92,6 +92,9 @@ class Row:
     """The answer to every batch with the task, at a service without batches."""
     media: Callable[[Response, Serving], Response] | None = None
     """From the answer with a file to what is sent."""
+    listed: Literal["hidden", "failing"] | None = None
+    """Whether the first lists of the task's time, one or as many as the argument says, leave it out
+    or fail."""
     choices: tuple[str, ...] = ()
     """The arguments that are allowed beside numbers."""
 
@@ -194,6 +197,14 @@ def batched(table: Table, found: list[Json], tasks: Iterable[Task]) -> list[Json
         for batch, argument in parts(table, task.marks, lambda row: row.batch):
             shown = None if shown is None else batch(shown, task, argument)
     return shown or None
+
+
+def listed(table: Table, task: Task) -> str:
+    """Return "hidden" or "failing" if that is what the task does to the history now, else ""."""
+    for how, argument in parts(table, task.marks, lambda row: row.listed):
+        if task.listings <= int(float(argument or 1)):
+            return how
+    return ""
 
 
 def served(table: Table, answer: Response, task: Task, serving: Serving) -> Response:

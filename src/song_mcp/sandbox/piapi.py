@@ -1,10 +1,11 @@
-"""PiAPI's endpoints: create a task, look at it, and look at the account.
+"""PiAPI's endpoints: create a task, look at it, list past ones, and look at the account.
 
 A submission is checked completely before anything is accepted or frozen. What is accepted is in the
 catalog before the answer leaves, whatever then happens to the answer.
 """
 
 from collections.abc import Callable
+from email.utils import formatdate
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -20,6 +21,8 @@ from song_mcp.sandbox.wire import EscapedJSON, read_json
 
 _MOST_LYRICS = 1000
 _MOST_NEGATIVE_TAGS = 100
+_PAGE_SIZE, _MOST_LISTED = 10, 100
+_ENDLESS = 2**53
 _STOPPED_MODELS = frozenset({"suno", "music-s"})
 _LYRICS_TYPES = ("generate", "user", "instrumental")
 _TEXTS = (
@@ -249,3 +252,34 @@ async def active_tasks(request: Request) -> Response:
     sandbox = _authorise(request)
     now = sandbox.clock()
     return JSONResponse(piapi_answers.active_tasks([task.stage(now) for task in sandbox.active()]))
+
+
+async def histories(request: Request) -> Response:
+    """Answer `GET /api/open/tasks/histories`: newest first, and with the sandbox's own time."""
+    sandbox = _authorise(request)
+    if not sandbox.rules.has_history:
+        return refused(404, "not found")
+    asked = _numbers(request, page=1, page_size=_PAGE_SIZE, start_time=0, end_time=_ENDLESS)
+    first, size = asked["start_time"], max(1, min(asked["page_size"], _MOST_LISTED))
+    tasks = [task for task in sandbox.piapi if first <= task.submitted_at <= asked["end_time"]]
+    for task in tasks:
+        task.listings += 1
+    states = [markers.listed(MARKERS, task) for task in tasks]
+    if "failing" in states:
+        return refused(500, "internal error")
+    shown = [task for task, state in zip(tasks, states, strict=True) if state != "hidden"][::-1]
+    begin, now = (max(1, asked["page"]) - 1) * size, sandbox.clock()
+    entries = [
+        piapi_answers.history_entry(task, task.stage(now), begin + number)
+        for number, task in enumerate(shown[begin : begin + size], 1)
+    ]
+    page = piapi_answers.history(entries, asked["page"], size, len(shown))
+    return JSONResponse(page, headers={"Date": formatdate(now, usegmt=True)})
+
+
+def _numbers(request: Request, **defaults: int) -> dict[str, int]:
+    """Return the query's whole numbers; one that is none is refused."""
+    given = {name: request.query_params.get(name, str(value)) for name, value in defaults.items()}
+    if wrong := [name for name, value in given.items() if not value.isdecimal()]:
+        raise RefusalError(refused(400, f"{wrong[0]} must be a number"))
+    return {name: int(value) for name, value in given.items()}

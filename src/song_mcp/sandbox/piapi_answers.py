@@ -170,6 +170,32 @@ def active_tasks(stages: list[Stage]) -> Json:
     return envelope({MODEL: counts})
 
 
+def history(entries: list[Json], page: int, size: int, total: int) -> Json:
+    """Wrap a page of past tasks."""
+    return envelope({"data": entries, "page": page, "size": size, "total": total})
+
+
+def history_entry(task: Task, stage: Stage, number: int) -> Json:
+    """Show a past task as the history does: without what was asked for."""
+    failed = stage is Stage.ENDED and task.fails
+    return {
+        "id": number,
+        "account_id": 4242,
+        "api_key_id": 4343,
+        "action": task.body["task_type"],
+        "created_at": _go_time(task.submitted_at),
+        "updated_at": _go_time(task.ended_at or task.submitted_at),
+        "detail": {"model": MODEL, "task_id": task.id, "workflow_type": ""},
+        "fixed": False,
+        "service_mode": (task.body.get("config") or {}).get("service_mode", ""),
+        "status": "failed" if failed else _STATUS[stage],
+        "task_id": task.id,
+        "task_model": MODEL,
+        "usage": 0 if failed else task.points,
+        "usage_type": "point",
+    }
+
+
 def plan_limit(active: int) -> Response:
     """Refuse for too many tasks at once."""
     return refused(429, f"active task count {active} has reached the plan limit")
@@ -379,6 +405,8 @@ _OWN: Table = {
     "plan-limit": Row(refuse=lambda argument: plan_limit(int(float(argument or 2)))),
     "503-maintenance": Row(refuse=lambda _: refused(503, "Service is under maintenance")),
     "500-failed-task": Row(refuse=_failed_to_do_request),
+    "history-lags": Row(listed="hidden"),
+    "history-fails": Row(listed="failing"),
     "200-code-400": Row(
         refuse=lambda _: JSONResponse(
             envelope(None, 400, "lyrics cannot exceed 1000 characters, got 1001")

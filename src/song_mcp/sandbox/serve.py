@@ -40,6 +40,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         access_log=False,
+        date_header=False,  # the sandbox has a clock of its own
         timeout_graceful_shutdown=5,
     )
 

@@ -48,6 +48,8 @@ class Rules:
     """Tasks kept per service."""
     keys: frozenset[str] | None = None
     """The only keys accepted; None takes any but `BAD_KEY`."""
+    has_history: bool = True
+    """Whether PiAPI lists past tasks; without, it knows no such path."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Task:
     """How many looks it takes before the task may be seen ended."""
     files: Counter[str] = field(default_factory=Counter, init=False)
     """How often each of its files was asked for, by path."""
+    listings: int = field(default=0, init=False)
+    """How often the history was asked about the task's time."""
     looks: int = field(default=0, init=False)
     looks_after_end: int = field(default=0, init=False)
     ended_at: float | None = field(default=None, init=False)

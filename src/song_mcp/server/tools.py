@@ -250,7 +250,7 @@ async def resolve_task(
     action: Annotated[
         str,
         Field(
-            description="check: compare, pays nothing; abandon: close it, pays nothing; "
+            description="check: search and compare, pays nothing; abandon: close it, pays nothing; "
             "submit_again: a new payment, only when the user says so",
             json_schema_extra={"enum": list(get_args(Action))},
         ),

@@ -12,7 +12,9 @@ nothing else. `compose` joins the parts.
     saver      saves finished clips into the library
     caretaker  has what is missing of ended tasks asked for and saved
     recovery   finds submissions that no process makes any more
+    settler    searches services' histories for submissions whose answer was lost
     reconcile  what can be found out about a submission whose answer was lost
+    history    which task in a service's history a lost submission made
     catalog    finds clips and tasks by name, and reads audio and covers
     chains     which clips an extended song is made of
     feed       tells waiting calls and the listener what changed
@@ -35,6 +37,7 @@ from song_mcp.studio.poller import Poller
 from song_mcp.studio.recovery import Recovery
 from song_mcp.studio.results import AccountState, Action, Answer, State
 from song_mcp.studio.saver import Saver
+from song_mcp.studio.settler import Settler
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
 from song_mcp.studio.takes import Call, calling
@@ -57,6 +60,7 @@ __all__ = [
     "Poller",
     "Recovery",
     "Saver",
+    "Settler",
     "Standing",
     "State",
     "Studio",

@@ -75,6 +75,8 @@ class Handles:
         """Return the sentence on a task in which something still happens; "" for any other."""
         if phase == "unfollowed":
             return messages.unfollowed(task)
+        if phase == "searched":
+            return messages.SEARCHING
         if not task.is_open:
             return messages.SAVING if phase == "saving" else ""
         if task.service not in self._services:

@@ -1,15 +1,20 @@
 """Settling a doubt: what can be found out about a submission whose answer was lost.
 
-Nothing that costs money is sent here. Only a task that was found by its id settles a doubt; a
-balance is reported as a hint.
+Nothing that costs money is sent here. Only a task that was found settles a doubt, by its id or in
+the service's history; a balance is reported as a hint.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from song_mcp import messages
 from song_mcp.errors import InvalidRequestError, ServiceError, SongError
-from song_mcp.journal import Journal, Spent, Unsure
-from song_mcp.providers import Provider
+from song_mcp.journal import SEARCHES, Doubt, Journal, Spent, Unsure
+from song_mcp.providers import Provider, Remembering
 from song_mcp.songs import SERVICES, Service, Task
+from song_mcp.studio import history
+from song_mcp.studio.history import Now, Trace
 
 HALF_A_CENT = 0.005
 """Balances that differ by less, in US dollars, are taken as equal."""
@@ -31,24 +36,76 @@ MEANWHILE = (
 )
 
 
-async def check(journal: Journal, provider: Provider | None, task: Task) -> tuple[Task, str]:
+@dataclass(frozen=True)
+class Found:
+    """What a search for a task in doubt found out, in a sentence, and the task as it then stands.
+
+    `settled` means that it is in doubt no more, `ambiguous` that other tasks may be it, `none` that
+    the history does not show it, and `unknown` that nothing is known.
+    """
+
+    outcome: Literal["settled", "ambiguous", "none", "unknown"]
+    task: Task
+    told: str = ""
+
+
+async def check(
+    journal: Journal, provider: Provider | None, task: Task, now: Now
+) -> tuple[Task, str]:
     """Compare what can be compared; return the task as it then stands, and what was found out.
 
-    If exactly one task in the journal was made elsewhere at that time and asked for the same, it is
-    the one in doubt. Otherwise the balance before and after is a hint. `provider` is None if there
-    is no key.
+    If the task is not found, the balance before and after is a hint. `provider` is None if there is
+    no key.
     """
-    found = await journal.matches(task)
-    if len(found) == 1 and not await journal.has_rivals(task):
-        merged = await journal.merge(task, found[0])
-        same = f"Task {merged.public_id} asked for the same then"
-        return merged, f"{same}: it is very probably this one, and is joined with it."
-    if found:
-        ids = ", ".join(other.public_id for other in found)
-        return task, f"More than one asked for the same then; {ids} may be this one."
+    found = await search(journal, provider, task, now)
+    if found.outcome in {"settled", "ambiguous"}:
+        return found.task, found.told
     service = SERVICES[task.service]
     hint = await _balance_hint(journal, provider, task, service)
-    return task, f"{hint} {_where_to_look(service)}"
+    return task, " ".join(filter(None, (found.told, hint, _where_to_look(service))))
+
+
+async def search(journal: Journal, provider: Provider | None, task: Task, now: Now) -> Found:
+    """Search for a task in doubt: first in the journal, then in the service's history.
+
+    If exactly one task in the journal was made elsewhere at that time and asked for the same, it is
+    the one in doubt. So is the one that the history shows with exactly what was sent. Where another
+    submission of the same request is in doubt or under way, nothing is decided.
+    """
+    elsewhere = await journal.matches(task)
+    if len(elsewhere) == 1 and not await journal.has_rivals(task):
+        merged = await journal.merge(task, elsewhere[0])
+        same = f"Task {merged.public_id} asked for the same then"
+        told = f"{same}: it is very probably this one, and is joined with it."
+        return Found("settled", merged, told)
+    if elsewhere:
+        ids = ", ".join(other.public_id for other in elsewhere)
+        told = f"More than one asked for the same then; {ids} may be this one."
+        return Found("ambiguous", task, told)
+    doubt = await journal.doubt_of(task.local_id)
+    is_ours = doubt is not None and provider is not None and provider.account_tag == doubt.account
+    if doubt is None or not is_ours or not isinstance(provider, Remembering):
+        return Found("unknown", task)
+    return await _traced(journal, doubt, await history.search(journal, provider, doubt, now))
+
+
+async def _traced(journal: Journal, doubt: Doubt, trace: Trace) -> Found:
+    """Return what a history's trace of a task in doubt means; if it is found, write that."""
+    task, service = doubt.task, doubt.task.service
+    if trace.outcome == "found":
+        recorded = await journal.found(task.local_id, trace.reports[0])
+        if recorded is not None:
+            return Found("settled", recorded.task, messages.found(recorded.task))
+        return Found("ambiguous", task, messages.found_for_rivals(service, trace.ids))
+    if trace.outcome == "several":
+        return Found("ambiguous", task, messages.found_several(service, trace.ids))
+    if trace.outcome == "possible":
+        return Found("ambiguous", task, messages.found_possibly(service, trace.ids))
+    if trace.outcome == "unknown":
+        return Found("unknown", task, messages.history_silent(service))
+    is_late = doubt.task.searches + 1 >= SEARCHES
+    told = messages.not_found(service) if is_late else messages.not_found_yet(service)
+    return Found("none", task, told)
 
 
 def must_be_in_doubt(task: Task) -> None:

@@ -26,7 +26,7 @@ from song_mcp.errors import (
 )
 from song_mcp.journal import LAST, Journal, Page, Prepared, unpaid
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
-from song_mcp.providers import Account, Provider
+from song_mcp.providers import Account, Provider, Remembering
 from song_mcp.songs import (
     MODELS,
     SERVICES,
@@ -220,8 +220,9 @@ class Studio:
             raise InvalidRequestError(messages.NOT_THE_LAST)
         if action == "check":
             checked, found = await reconcile.check(
-                self._journal, self._providers.get(task.service), task
+                self._journal, self._providers.get(task.service), task, self._clock.now
             )
+            self._poller.wake(task.service)
             await self._saver.save_due(checked)
             return Answer(checked, found)
         if action == "abandon":
@@ -325,7 +326,7 @@ class Studio:
         await self._caretaker.try_now(task, is_insisted=is_insisted)
         least_s = PLAY_GRACE_S if is_insisted and not task.is_open else 0.0
         task = await self._wait(task, wait, start, least_s)
-        notes = (note, told, self._not_polled(task), self._incomplete(task))
+        notes = (note, told, _found(task), self._not_polled(task), self._incomplete(task))
         return Answer(task, " ".join(filter(None, notes)))
 
     async def _look_again(self, task: Task, wait: Wait) -> str:
@@ -402,10 +403,11 @@ class Studio:
         """Return the task when it has ended and its audio is saved, or when the wait is over.
 
         The wait began at `start`, or begins now, and lasts `least_s` seconds at least. The task is
-        read at each change, and before each report of progress in case a change was missed.
+        read at each change, and before each report of progress in case a change was missed. A
+        call about a task that is in doubt already waits for the first search for it too.
         """
         start = self._clock.monotonic() if start is None else start
-        tell_at_s = 0.0
+        tell_at_s, was_in_doubt = 0.0, task.status == "in_doubt"
         with self.feed.waiting(task.local_id) as waiter:
             while True:
                 change = waiter.next_change()
@@ -413,7 +415,9 @@ class Studio:
                 elapsed = self._clock.monotonic() - start
                 grace_s = SUBMIT_GRACE_S if task.status == "submitting" else 0.0
                 patience_s = max(wait.seconds, grace_s, least_s)
-                if self._is_settled(task) or elapsed >= patience_s:
+                is_searched_for = was_in_doubt and self._is_searched_for(task)
+                is_settled = self._is_settled(task) and not is_searched_for
+                if is_settled or elapsed >= patience_s:
                     return task
                 if elapsed >= tell_at_s:
                     await wait.tell(elapsed, task)
@@ -435,6 +439,12 @@ class Studio:
             return task.unfollowed_at is not None and task.status != "submitting"
         return task.has_nothing_to_save and not any(clip.is_being_saved for clip in task.clips)
 
+    def _is_searched_for(self, task: Task) -> bool:
+        """Tell whether the first search for a task in doubt has not ended yet."""
+        provider = self._providers.get(task.service)
+        is_asked = isinstance(provider, Remembering) and provider.account_tag == task.followed_by
+        return is_asked and task.status == "in_doubt" and task.searches == 0
+
     async def settled(self) -> None:
         """Return when no submission is in flight."""
         await self._submitter.settled()
@@ -454,6 +464,11 @@ class _Look:
             await self._poller.look_again(self._task)
         except SongError as error:
             self.error = error
+
+
+def _found(task: Task) -> str:
+    """Return the sentence on a task whose answer was lost and that was found since; else ""."""
+    return messages.found(task) if task.found_at is not None else ""
 
 
 def _note(request: Request, prepared: Prepared, *, another_take: bool) -> str:
