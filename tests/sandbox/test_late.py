@@ -203,7 +203,7 @@ async def test_a_host_may_serve_browsers_alone(http: httpx.AsyncClient, clock: C
 
 async def test_a_link_may_lead_on_and_on(http: httpx.AsyncClient, clock: Clock) -> None:
     response = await http.get(await link(http, clock, "media-redirect:5"), follow_redirects=True)
-    assert [each.status_code for each in response.history] == [302] * 5
+    assert [each.status_code for each in response.history] == [307] * 5
     assert heard(response.content).length > 1
 
 

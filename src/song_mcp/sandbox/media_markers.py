@@ -79,10 +79,9 @@ def _browsers_only(answer: Response, serving: Serving) -> Response:
 
 def _moved(answer: Response, serving: Serving) -> Response:
     """Send the client on to the same file, as often as the marker says."""
-    url = serving.request.url
     hop = int(serving.request.query_params.get("hop", 0)) + 1
     most = int(float(serving.argument or 5))
-    return answer if hop > most else RedirectResponse(url.include_query_params(hop=hop), 302)
+    return answer if hop > most else RedirectResponse(f"?hop={hop}")  # the path stays as it came
 
 
 def _wav(seconds: float) -> bytes:
