@@ -220,6 +220,7 @@ STEPS = (
     "generate_song with udio",
     "generate_song with suno-v5",
     "extend_song",
+    "a song that arrives late",
     "list_songs and resources",
     "read a clip's resources",
 )
@@ -234,6 +235,7 @@ def test_the_demo_makes_songs_and_shows_where_they_are(tmp_path: Path) -> None:
     files = [Path(line.strip()) for line in ran.stdout.splitlines() if line.endswith(".mp3")]
     assert len(files) == 7
     assert all(file.is_file() for file in files)
+    assert re.search(r"its first links were refused \([1-9]\d* times\)", ran.stdout)
     assert {file.parent for file in files} == {tmp_path / "shown", tmp_path / "shown" / "library"}
     assert (tmp_path / "shown" / "journal" / "journal.sqlite3").is_file()
 

@@ -1,8 +1,9 @@
 """The demo: makes songs from end to end with a sandbox, a server as a child, and the SDK's client.
 
 The demo talks to the server only over stdio, as any client would. It ends with status 0 only if
-every step succeeded: songs made at both services, one extended, all found again, a clip's resources
-read, and the audio in them equal to the file in the library.
+every step succeeded: songs made at both services, one of them saved though its first links were
+refused, one extended, all found again, a clip's resources read, and the audio in them equal to the
+file in the library.
 """
 
 import base64
@@ -21,7 +22,7 @@ from mcp.types import BlobResourceContents, TextResourceContents
 from tqdm import tqdm
 
 from song_mcp.errors import SongError
-from song_mcp.sandbox.app import STANDS_IN_FOR, build_app
+from song_mcp.sandbox.app import STANDS_IN_FOR, Sandbox, Task, build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.songs import SERVICES
 
@@ -29,6 +30,8 @@ Json = dict[str, Any]
 
 WAIT_S = 20
 SONG_DEADLINE_S = 300
+LATE = "[[media-expires]]"
+"""The marker that makes the sandbox refuse the links of its first look at an ended task."""
 DEMO_LYRICS = "[Verse]\nTrams at noon, the bells go by\n[Chorus]\nRing me home under a paper sky\n"
 
 
@@ -49,17 +52,29 @@ class Demo:
         """Make a song with a paid tool and wait for its end, as an assistant would."""
         task = await self._call(label, tool, arguments | {"wait_seconds": WAIT_S})
         begun, looked = time.monotonic(), False
-        while not _has_ended(task, looked=looked):
+        is_late = LATE in arguments.get("description", "")
+        while not (_has_arrived(task) if is_late else _has_ended(task, looked=looked)):
             if time.monotonic() - begun > SONG_DEADLINE_S:
-                raise DemoError(f"{label}: still {task['status']} after {SONG_DEADLINE_S} s")
+                how = task.get("note") or task["status"]
+                raise DemoError(f"{label}: after {SONG_DEADLINE_S} s still this: {how}")
             again = {"task_id": task["task_id"], "wait_seconds": WAIT_S}
             task, looked = await self._call(label, "get_task", again), True
         clips = _finished_clips(label, task)
         self.files += [Path(clip["file"]) for clip in clips]
-        length = ", ".join(f"{clip['duration_seconds']:g} s" for clip in clips)
+        length = ", ".join(f"{round(clip['duration_seconds'], 1):g} s" for clip in clips)
         cost = f", ${task['cost_usd']:g}" if "cost_usd" in task else ""
         self.done(label, f"{len(clips)} clips ({length}){cost}")
         return task
+
+    def came_late(self, made: Task | None, clips: int) -> None:
+        """Say how often the sandbox refused the links of a song before it was saved."""
+        asked = 0 if made is None else made.audio_requests
+        if made is None or asked <= clips or made.looks_after_end < 2:  # noqa: PLR2004
+            raise DemoError("a song that arrives late: its links should have been refused at first")
+        self.done(
+            "a song that arrives late",
+            f"its first links were refused ({asked - clips} times); a later look had good ones",
+        )
 
     async def _call(self, label: str, tool: str, arguments: Json) -> Json:
         async def show(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
@@ -104,7 +119,7 @@ class Demo:
         self.bar.update()
 
 
-STEPS = 6
+STEPS = 7
 
 
 def run(folder: Path, *, song_seconds: float) -> int:
@@ -124,15 +139,16 @@ def run(folder: Path, *, song_seconds: float) -> int:
 
 async def _show(folder: Path, song_seconds: float) -> None:
     await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
-    async with running(build_app(song_seconds)) as base_url:
+    app = build_app(song_seconds)
+    async with running(app) as base_url:
         with tqdm(total=STEPS, desc="starting", unit="step", leave=False) as bar:
             async with _client(base_url, folder) as client:
                 demo = Demo(client, bar)
-                await _main_job(demo, folder)
+                await _main_job(demo, folder, app.state.sandbox)
     _print_table(demo, folder)
 
 
-async def _main_job(demo: Demo, folder: Path) -> None:
+async def _main_job(demo: Demo, folder: Path, sandbox: Sandbox) -> None:
     before = (await demo.client.call_tool("list_songs", {})).structured_content or {}
     tools = (await demo.client.list_tools()).tools
     demo.done("connect over stdio", f"{len(tools)} tools")
@@ -146,12 +162,13 @@ async def _main_job(demo: Demo, folder: Path) -> None:
         "generate_song",
         {
             "lyrics": DEMO_LYRICS,
-            "description": "cheerful indie pop, bells",
+            "description": f"cheerful indie pop, bells {LATE}",
             "title": "Trams at Noon",
             "model": "suno-v5",
             "another_take": True,
         },
     )
+    demo.came_late(sandbox.gptge.task(suno["task_id"]), len(suno["clips"]))
     clip = suno["clips"][0]
     await demo.song(
         "extend_song",
@@ -179,8 +196,16 @@ def _has_ended(task: Json, *, looked: bool) -> bool:
     """Tell whether a task ended and is saved, or `looked` at says why it is not saved."""
     if task["status"] != "completed":
         return bool(task["status"] == "failed")
-    is_saved = all(clip.get("file") for clip in task["clips"])
-    return is_saved or (looked and bool(task.get("note")))
+    return _is_saved(task) or (looked and bool(task.get("note")))
+
+
+def _has_arrived(task: Json) -> bool:
+    return _is_saved(task) or task["status"] == "failed"
+
+
+def _is_saved(task: Json) -> bool:
+    clips = task["clips"]
+    return task["status"] == "completed" and bool(clips) and all(clip.get("file") for clip in clips)
 
 
 def _finished_clips(label: str, task: Json) -> list[Json]:

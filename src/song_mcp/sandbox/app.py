@@ -16,10 +16,11 @@ from starlette.routing import Route
 
 from song_mcp.sandbox import gptge, media, piapi, piapi_answers
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
+from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, press
 from song_mcp.sandbox.wire import web_page
 
-__all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "build_app"]
+__all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "Task", "build_app"]
 
 STANDS_IN_FOR = ("piapi", "gptge")
 """The services that it stands in for, by their names in `songs.SERVICES`."""

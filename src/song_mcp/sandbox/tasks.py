@@ -69,6 +69,11 @@ class Task:
         return "song" if self.clips else "lyrics"
 
     @property
+    def audio_requests(self) -> int:
+        """How often the audio of its clips was asked for."""
+        return sum(number for path, number in self.files.items() if path.endswith(".mp3"))
+
+    @property
     def started_at(self) -> float:
         """The Unix second at which work begins."""
         return self.submitted_at + _BEGINS[Stage.RUNNING] * self.span_s
