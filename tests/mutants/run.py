@@ -52,6 +52,8 @@ HISTORY = "tests/studio/test_history.py"
 PAST = "tests/providers/test_piapi_history.py"
 PIAPI = "tests/providers/test_piapi.py"
 GPTGE = "tests/providers/test_gptge.py"
+ACCEPTED = "tests/providers/test_accepted.py"
+REFUSALS = "tests/faults/test_refusals.py"
 PROXY = "tests/providers/test_proxy.py"
 EXAMPLES = "tests/providers/test_examples.py"
 ECHOES = "tests/studio/test_echoes.py"
@@ -88,11 +90,12 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "journal/claims.py": ((CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST), (SETTLER,)),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
-    "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, ECHOES)),
+    "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, REFUSALS, ECHOES)),
+    "providers/accepted.py": ((ACCEPTED,), (PIAPI, GPTGE, EXAMPLES)),
     "providers/echoes.py": (("tests/providers/test_echoes.py",), (ECHOES, VERDICT)),
     "providers/piapi_history.py": ((PAST,), (EXAMPLES,)),
-    "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, VERDICT, PROXY)),
-    "providers/gptge.py": ((GPTGE,), (EXAMPLES, VERDICT, PROXY)),
+    "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
+    "providers/gptge.py": ((GPTGE,), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
 }
 """What is mutated, and the tests that cover it: one group after the other, the quickest first."""
 

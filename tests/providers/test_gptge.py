@@ -371,6 +371,12 @@ async def test_a_task_without_a_status_cannot_be_read(data: object) -> None:
         await gptge(enveloped(data)).fetch(TASK)
 
 
+@pytest.mark.parametrize("body", [{"success": True}, {"success": True, "data": None}])
+async def test_a_flag_without_a_task_does_not_say_that_it_is_unknown(body: object) -> None:
+    with pytest.raises(UnreadableAnswerError):
+        await gptge(httpx.Response(200, json=body)).fetch(TASK)
+
+
 async def test_an_error_object_is_an_error_even_with_a_good_status() -> None:
     with pytest.raises(RefusedError, match="数据库错误"):
         await gptge(httpx.Response(200, json=gate("数据库错误"))).fetch(TASK)

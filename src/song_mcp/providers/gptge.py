@@ -174,6 +174,8 @@ class Gptge:
         read = self._read(reply)
         if not read.tells(task_id):
             verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
+        if read.data is None and read.envelope.is_flag:
+            raise unreadable(LABEL, "data")
         if read.data is None:
             raise verdict.unknown_task(self.service, task_id)
         return read.redaction.report(_report(_one(read.data, task_id), task_id))
