@@ -170,6 +170,35 @@ def test_a_wish_that_looks_like_an_id_is_none() -> None:
     assert task_id_in(error, {"prompt": "waltz"}, is_error=True) == UUID
 
 
+WORDS = [
+    "success",
+    "successful",
+    "succeeded",
+    "ok",
+    "done",
+    "true",
+    "false",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "submitted",
+    "accepted",
+    "pending",
+    "queued",
+    "processing",
+    "error",
+    "failed",
+]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_no_word_of_how_a_task_stands_is_an_id(word: str) -> None:
+    for text in (word, word.upper(), f" {word} "):
+        assert task_id_in({"code": "success", "data": text}, {}, is_error=False) == ""
+        assert task_id_in({"task_id": text, "id": "real"}, {}, is_error=False) == "real"
+
+
 @pytest.mark.parametrize("body", [None, [], [[]], {"data": [[]]}, {"data": {}}, 7, True, "", "{"])
 @pytest.mark.parametrize("is_error", [False, True])
 def test_an_answer_without_an_id_has_none(body: Body, is_error: bool) -> None:  # noqa: FBT001

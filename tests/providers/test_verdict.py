@@ -104,6 +104,143 @@ REFUSED_BY_WORDS = [
     ("Unsupported model chirp-v2", "no", StoppedError),
     ("Model fixed price not configured", "no", StoppedError),
 ]
+QUOTA_CODES = [
+    "quota_not_enough",
+    "insufficient_user_quota",
+    "pre_consume_token_quota_failed",
+    "insufficient_quota",
+    "insufficient_balance",
+    "token_quota_exhausted",
+    "used_up",
+]
+STOPPED_CODES = [
+    "model_not_found",
+    "model_price_error",
+    "paid_upsell",
+    "channel_no_available_key",
+    "channel:no_available_key",
+    "channel:invalid_key",
+]
+UNSENT_CODES = [
+    "read_request_body_failed",
+    "bad_request_body",
+    "build_request_failed",
+    "model_mapping_failed",
+    "get_origin_task_failed",
+    "task_origin_not_exist",
+    "task_not_exist",
+    "channel_not_found",
+    "task_channel_disable",
+    "gen_relay_info_failed",
+    "convert_request_failed",
+    "invalid_api_platform",
+    "sensitive_words_detected",
+    "count_token_failed",
+    "channel:model_mapped_error",
+    "channel:param_override_invalid",
+    "channel:header_override_invalid",
+]
+DOUBTFUL_CODES = [
+    "do_request_failed",
+    "unmarshal_response_body_failed",
+    "10000",
+    "panic",
+    "read_response_body_failed",
+    "copy_response_body_failed",
+    "bad_response_status_code",
+    "bad_response",
+    "bad_response_body",
+    "empty_response",
+    "gateway_timeout",
+    "time_out",
+    "timed_out",
+    "internal_error",
+    "duplicate_request",
+    "already_exists",
+]
+QUOTA_TEXTS = [
+    "insufficient credits",
+    "insufficient balance",
+    "insufficient quota",
+    "insufficient user quota",
+    "it doesn't have enough credits",
+    "not enough credits",
+    "account credit not enough",
+    "out of credits",
+    "the quota is not enough",
+    "point quota not enough",
+    "You exceeded your current quota",
+    "quota exhausted",
+    "Your quota has been exhausted",
+    "the quota is used up",
+    "pre-consume quota failed",
+    "用户额度不足",
+    "该令牌额度已用尽",
+    "额度用尽",
+    "额度用完",
+    "预扣费额度失败",
+    "余额不足",
+]
+STOPPED_TEXTS = [
+    "Service is under maintenance",
+    "service stopped",
+    "No available channel for it",
+    "无可用渠道",
+    "Model fixed price not configured",
+    "Unsupported model x",
+    "model not found",
+    "model is not available",
+    "model is not supported",
+    "model not supported",
+    "模型不存在",
+    "不支持的模型",
+    "模型不可用",
+]
+KEYS_THAT_ARE_RIGHT = {
+    "it has expired": ["该令牌已过期", "token has expired", "token expired", "the key has expired"],
+    "it is disabled": [
+        *("该令牌状态不可用", "令牌已被禁用", "令牌已禁用"),
+        *("token is disabled", "token has been disabled", "the key is disabled"),
+    ],
+    "its account is blocked": ["用户已被封禁", "user has been banned", "user is banned"],
+    "from this network": ["您的 IP 不在令牌允许访问的列表中"],
+    "for this model": ["该令牌无权访问模型 x", "token has no access to model x"],
+}
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind"),
+    [
+        (QUOTA_CODES, OutOfCreditsError),
+        (STOPPED_CODES, StoppedError),
+        (UNSENT_CODES, RefusedError),
+        (DOUBTFUL_CODES, NoAnswerError),
+    ],
+)
+def test_each_code_that_is_known_decides(codes: list[str], kind: type[SongError]) -> None:
+    for code in codes:
+        assert type(refusal(replied(500), said("x", code))) is kind, code
+        assert type(refusal(replied(400), said("x", code))) is kind, code
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"), [(QUOTA_TEXTS, OutOfCreditsError), (STOPPED_TEXTS, StoppedError)]
+)
+def test_each_text_that_is_known_decides(texts: list[str], kind: type[SongError]) -> None:
+    for text in texts:
+        assert type(refusal(replied(403), said(text, "x"))) is kind, text
+        assert type(refusal(replied(500), gate(text))) is kind, text
+        assert type(refusal(replied(500), said(text, "x"))) is NoAnswerError, text
+
+
+@pytest.mark.parametrize(("state", "texts"), KEYS_THAT_ARE_RIGHT.items())
+def test_each_thing_that_is_wrong_with_a_key_is_told(state: str, texts: list[str]) -> None:
+    for text in texts:
+        assert f"{state} (it said" in str(refusal(replied(401), said(text, ""))), text
+        echo = sending(replied(401), f"a song: {text}")
+        assert f"{state} (it said" not in str(refusal(echo, said(text, ""))), text
+
+
 RETIRED = [
     "You don't have access to this model. Please switch to v6!",
     "You don\u2019t have access to this model",
