@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, expect
 
+from tests import recordings
 from tests.browser.chat import Chat
 
 WITHIN_MS = 90_000
@@ -205,6 +206,30 @@ async def test_a_file_that_has_gone_says_so_and_comes_back(chat: Chat, pictures:
     hidden.rename(file)
     await trouble.get_by_role("button", name="Try again").click()
     await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
+
+
+async def test_what_the_browser_cannot_play_says_what_it_is(chat: Chat) -> None:
+    task = await ended(chat, "generate_song", description="march on a tape of the studio")
+    for clip in task["clips"]:
+        Path(clip["file"]).write_bytes(recordings.aiff())
+    await shown(chat, task_id=task["task_id"])
+    trouble = chat.player.locator(".trouble:not([hidden])").first
+    await expect(trouble).to_contain_text(
+        "cannot play this kind of file (audio/aiff)", timeout=WITHIN_MS
+    )
+
+
+async def test_a_kind_that_the_browser_plays_is_played_whatever_its_file_is_called(
+    chat: Chat,
+) -> None:
+    task = await ended(chat, "generate_song", description="waltz on another tape")
+    for clip in task["clips"]:
+        Path(clip["file"]).write_bytes(recordings.wav())
+    await shown(chat, task_id=task["task_id"])
+    await expect(chat.player.locator("audio[src^='data:audio/wav']")).to_have_count(
+        2, timeout=WITHIN_MS
+    )
+    await expect(chat.player.locator(".trouble:not([hidden])")).to_have_count(0)
 
 
 async def test_a_chunk_that_does_not_come_is_asked_for_again(chat: Chat) -> None:

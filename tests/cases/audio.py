@@ -62,6 +62,11 @@ MADE: Mapping[str, Callable[[], bytes]] = {
     "id3-wav.wav": lambda: id3() + recordings.wav(1.0),
     "rf64.wav": rf64,
     "short.aiff": aiff,
+    "live.webm": lambda: recordings.webm(2.0, is_live=True),
+    "film.webm": lambda: recordings.webm(
+        2.0, recordings.webm_track(1, b"V_VP9"), recordings.webm_track(2, b"A_OPUS")
+    ),
+    "filled-first.mp3": lambda: b"\xff" * 5000 + mp3(),
     "wav-one-short.wav": lambda: recordings.wav(1.0)[:-1],
 }
 

@@ -7,7 +7,7 @@ import { action, copyRow, suggestion, tool } from "./actions.ts";
 import { type Clip, type Task, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
 import { Wave } from "./wave.ts";
-import { anotherTake, clock, extendFrom, partOf, takeName, WHOLE } from "./words.ts";
+import { anotherTake, clock, extendFrom, partOf, takeName, unplayable, WHOLE } from "./words.ts";
 
 export interface Place {
   readonly number: number;
@@ -244,7 +244,7 @@ export class Take {
     on("seeked", () => this.moved());
     on("durationchange", () => this.setLength(this.audio.duration));
     on("error", () => {
-      if (this.state === "ready") this.fail("This browser cannot play the file.");
+      if (this.state === "ready") this.fail(unplayable(this.audio.src));
     });
   }
 

@@ -23,6 +23,12 @@ export function size(bytes: number): string {
   return bytes < 1e6 ? `${Math.round(bytes / 1e3)} KB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
+/** What is said of a file that the browser has no decoder for, such as AIFF in most of them. */
+export function unplayable(dataUrl: string): string {
+  const type = /^data:([^;,]+)/.exec(dataUrl)?.[1];
+  return `This browser cannot play this kind of file${type ? ` (${type})` : ""}. Other programs can.`;
+}
+
 const DOING: Record<string, string> = {
   submitting: "Sending the request",
   pending: "Waiting for its turn",
