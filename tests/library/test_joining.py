@@ -4,6 +4,7 @@ import struct
 import wave
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from itertools import pairwise
 from random import Random
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from song_mcp.errors import LibraryError
-from song_mcp.library import mp3
+from song_mcp.library import joining, mp3
 from song_mcp.library.joining import Piece, joined
 from song_mcp.library.mp3 import _back, _data, _larger, _room, _silent
 from tests import decoding, recordings
@@ -296,6 +297,35 @@ def test_a_song_of_too_many_frames_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(mp3, "FRAMES_LIMIT", 50)
     with pytest.raises(LibraryError, match="Part 0 cannot be joined: it has too many frames"):
         joined(pieces([content, content], (None, None)))
+
+
+def test_not_even_all_parts_are_read_if_they_have_far_too_many_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = part(1, KINDS["constant"], is_tagged=False)
+    monkeypatch.setattr(joining, "READ_LIMIT", 3 * len(decoding.packets(content)) - 1)
+    assert joined(pieces([content] * 2, (0.1, None)))
+    with pytest.raises(LibraryError, match="too many frames"):
+        joined(pieces([content] * 3, (0.1, 0.1, None)))
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(list(KINDS)),
+    is_tagged=st.booleans(),
+    changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=20),
+    rest=st.integers(0, 8000),
+)
+def test_a_damaged_part_is_joined_or_refused(
+    kind: str, changes: list[tuple[int, int]], rest: int, *, is_tagged: bool
+) -> None:
+    damaged = bytearray(part(1, KINDS[kind], is_tagged=is_tagged))
+    for place, byte in changes:
+        damaged[place] = byte
+    good = part(2, KINDS[kind])
+    for contents in ([bytes(damaged[: rest + 2000]), good], [good, bytes(damaged[: rest + 2000])]):
+        with suppress(LibraryError):
+            joined(pieces(contents, (1.0, None)))
 
 
 def test_what_is_no_frame_is_searched_only_so_far() -> None:

@@ -19,6 +19,8 @@ PLAIN_SAMPLES = {1, 3}
 EXTENSIBLE = 0xFFFE
 """Says that the kind of the samples stands further behind, at SUBFORMAT."""
 SUBFORMAT = 24
+READ_LIMIT = 2 * mp3.FRAMES_LIMIT
+"""The most frames of all parts that are read: some are cut off, and the whole may have half."""
 HEADS_LIMIT = 64
 """The most bytes of a description of samples that are kept; usual are 16 to 40."""
 
@@ -72,9 +74,12 @@ def _same(first: Piece, its: object, other: Piece, others: object) -> None:
 
 
 def _joined_mp3(pieces: Sequence[Piece]) -> bytes:
-    sounds = [_sound(piece) for piece in pieces]
-    for piece, sound in zip(pieces, sounds, strict=True):
-        _same(pieces[0], sounds[0].shape, piece, sound.shape)
+    sounds: list[mp3.Sound] = []
+    for piece in pieces:
+        sounds.append(_sound(piece))
+        _same(pieces[0], sounds[0].shape, piece, sounds[-1].shape)
+        if sum(len(sound.frames) for sound in sounds) > READ_LIMIT:
+            raise LibraryError("The parts cannot be joined: together they have too many frames.")
     cuts = [piece.until_s for piece in pieces]
     try:
         return mp3.joined(list(zip(sounds, cuts, strict=True)))
