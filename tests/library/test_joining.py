@@ -186,6 +186,9 @@ def test_frames_whose_bytes_the_part_lacks_are_silent_and_not_noise() -> None:
     start = len(whole) - len(heard[20:])
     assert not any(array("f", whole[start + 1]))
     assert whole[start + 3 :] == heard[23:]
+    whole = decoding.frames_decoded(joined(pieces([cut_open, before], (1.0, None))))
+    assert not any(array("f", whole[0] + whole[1]))
+    assert whole[3:30] == heard[23:50]
 
 
 def test_the_header_says_how_much_there_is_and_where() -> None:
@@ -332,9 +335,17 @@ def test_what_is_no_frame_is_searched_only_so_far() -> None:
     """Each byte looks like the beginning of a frame."""
     frames = decoding.packets(decoding.mp3(0.5))
     content = b"".join(frames[:10]) + b"\xff" * 2_000_000 + b"".join(frames[10:])
-    assert len(mp3.sound_of(content, 0).frames) == 10
+    for unreadable in (content, b"\xff" * 2_000_000):
+        with pytest.raises(ValueError, match="too much between"):
+            mp3.sound_of(unreadable, 0)
     with pytest.raises(ValueError, match="no frames"):
-        mp3.sound_of(b"\xff" * 2_000_000, 0)
+        mp3.sound_of(b"\xff" * 2_000, 0)
+
+
+def test_a_part_that_changes_its_mode_is_not_cut_short_unseen() -> None:
+    changed = decoding.mp3(0.5) + decoding.mp3(9.0, 2, channels=1)
+    with pytest.raises(LibraryError, match="Part 0 cannot be joined: it has too much between"):
+        joined(pieces([changed, decoding.mp3(0.5)], (None, None)))
 
 
 # WAV ---------------------------------------------------------------------------------------

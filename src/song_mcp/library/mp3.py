@@ -39,7 +39,7 @@ RESERVOIR = 511
 DECODER_DELAY = 529
 """Samples by which every decoder is late."""
 JUNK_LIMIT = 2**16
-"""The most bytes of a file that are skipped between its frames; after them its sound has ended."""
+"""The most bytes of a file that are skipped between its frames and behind them."""
 FRAMES_LIMIT = 150_000
 """The most frames of a file, and of a whole: an hour has 150,000 of the shortest usual ones."""
 ENCODERS = (b"LAME", b"Lavc", b"Lavf", b"L3.9")
@@ -125,7 +125,7 @@ class Sound:
 def sound_of(content: bytes, start: int) -> Sound:
     """Return the sound of an MP3 file, whose first frame is at `start` or soon after.
 
-    Raises ValueError if it has no frames that can be read, or too many.
+    Raises ValueError if it has no frames that can be read, too many, or too much between them.
     """
     reader = _Reader(content, start)
     first = next(reader, None)
@@ -170,7 +170,10 @@ class _Reader(Iterator[Frame]):
         return length if at + length <= len(self._content) else 0
 
     def _found(self) -> int:
-        """Go to the next frame that another one follows; raises StopIteration if there is none."""
+        """Go to the next frame that another one follows; raises StopIteration if there is none.
+
+        Raises ValueError if more would have to be skipped, as sound would be lost unseen.
+        """
         start, end = self._at, self._at + self._junk
         while (at := self._content.find(b"\xff", self._at, end)) >= 0:
             self._at = at + 1
@@ -179,6 +182,8 @@ class _Reader(Iterator[Frame]):
                 self._at = at
                 self._junk -= at - start
                 return length
+        if end < len(self._content):
+            raise ValueError("it has too much between its frames that is none of them")
         raise StopIteration
 
 
@@ -375,7 +380,7 @@ class _Whole:
     def __init__(self, first: Sound) -> None:
         self._frames: list[Frame] = []
         self._sound = first
-        self._rest = first.frames
+        _, self._rest = _start(first, 0)
         self._starts_at = float(first.early)
 
     def go_on(self, until_s: float | None, following: Sound) -> None:
