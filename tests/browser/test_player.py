@@ -78,6 +78,23 @@ async def position(chat: Chat, number: int) -> float:
     return seconds
 
 
+@pytest.mark.parametrize("marker", ["withheld", "media-expires"])
+async def test_a_song_whose_audio_is_withheld_at_first_plays_without_reloading(
+    chat: Chat, sandbox: Sandbox, marker: str
+) -> None:
+    """Nothing but the page asks about it: what comes is what the server found meanwhile."""
+    await chat.open()
+    asked = {"description": f"late tide [[{marker}]]", "model": "suno-v5", "wait_seconds": 0}
+    first = await chat.call("generate_song", **asked)
+    await ready(chat)
+    await expect(chat.player.locator(".trouble:not([hidden])")).to_have_count(0)
+    await button(chat, "Play take 1").click()
+    assert await chat.player.locator("audio").first.evaluate(HEARD)
+    made = sandbox.gptge.task(first["structuredContent"]["task_id"])
+    assert made is not None
+    assert made.looks_after_end > 1
+
+
 # Making and hearing ------------------------------------------------------------------------------
 
 
