@@ -575,7 +575,7 @@ class Clip:
     def is_withheld(self) -> bool:
         """Whether the audio is finished and Suno lets this service have no link to it.
 
-        A later look may bring one (`docs/providers.md` 3.10).
+        A later look may bring one (`docs/providers.md` 3.11).
         """
         return self.status == "completed" and not self.audio_url and not self.is_saved
 

@@ -1,4 +1,4 @@
-"""PiAPI's history: what it lists, and which task a submission made; docs/providers.md 2.10."""
+"""PiAPI's history: what it lists, and which task a submission made; docs/providers.md 2.11."""
 
 import json
 from collections.abc import Callable

@@ -86,7 +86,7 @@ MUSIC = frozenset({"", "music", "song", "generate", "description-mode"})
 DRAFTS = 2
 """How many drafts of lyrics Suno makes, and a gateway shows that lists them (3.10)."""
 UNITS = 500_000
-"""How much of a gateway's quota is one of its units (3.10)."""
+"""How much of a gateway's quota is one of its units (3.12)."""
 BILLED = re.compile(r"suno(?:_\w+)?", re.IGNORECASE)
 """What gateways call Suno in a bill, which says nothing of the model."""
 GIVEN_BACK = re.compile(
@@ -102,7 +102,7 @@ PERHAPS_NOT = re.compile(
 )
 """What makes of such words a denial, a condition or a promise."""
 SWEPT = re.compile(r"任务超时\W\d+分钟\W")
-"""What new-api says of a task that it gave up, and whose price it gave back (3.10)."""
+"""What new-api says of a task that it gave up, and whose price it gave back (3.12)."""
 UPSTREAM_SAID = frozenset({"time out"})
 """What a Suno-API behind the gateway says of a task that failed there (3.4)."""
 ALONE_S = 3_600.0
@@ -539,7 +539,7 @@ def _report(data: object, task_id: str) -> Report:
 
 
 def _charged(task: _Task) -> Charged:
-    """Return what is known of the price: a quota was charged, unless the task failed (3.10)."""
+    """Return what is known of the price: a quota was charged, unless the task failed (3.12)."""
     if task.status != "failed":
         return "yes" if task.quota else "unknown"
     return "no" if _is_given_back(task) else "unknown"

@@ -136,7 +136,7 @@ class Piapi:
         return read.report(task_id)
 
     async def history(self, since: datetime, until: datetime) -> History:
-        """List what was made between two times by PiAPI's clock (`docs/providers.md` 2.10).
+        """List what was made between two times by PiAPI's clock (`docs/providers.md` 2.11).
 
         A long list is read up to `piapi_history.MOST_PAGES` pages. Raises a ServiceError if one of
         them cannot be read.

@@ -1,6 +1,6 @@
 """PiAPI's history: what a page of it shows, and whether a task was made by a submission.
 
-The history has no prompts (`docs/providers.md` 2.10), so a task is compared by the `input` that a
+The history has no prompts (`docs/providers.md` 2.11), so a task is compared by the `input` that a
 look at it repeats. Of a page only ids and times are read: whose account it is stays here, unread.
 """
 

@@ -46,7 +46,7 @@ MARKUP = re.compile(r"[\[\]<>`\"]")
 
 ADDRESS = re.compile(r"(https?://)([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 CLOSED = re.compile(r"(?:https?:)?//[^/?#]+(?:/[^?#]*)?/api/forbidden/?(?:[?#].*)?", re.IGNORECASE)
-"""What Suno gives in place of a link that it closed (`docs/providers.md` 3.10)."""
+"""What Suno gives in place of a link that it closed (`docs/providers.md` 3.11)."""
 BROKEN_OUT = re.compile(r"[<>\"`\\\x00-\x1f\x7f]|!\[|\]\(")
 """What no plain address has, but Markdown or HTML inside one, which a client could render."""
 LINE_ENDS = re.compile(r"[\t\r\n]+")

@@ -320,7 +320,7 @@ def _audio(value: Mapping[str, Any]) -> tuple[list[str], bool]:
     """Return the links to a clip's audio, the likeliest first, and whether Suno closed another.
 
     An address of Suno's own without a signature hardly ever works, so it comes last. Media with an
-    encoding are encrypted, and are left alone (`docs/providers.md` 3.10).
+    encoding are encrypted, and are left alone (`docs/providers.md` 3.11).
     """
     named = [value[name] for name in CLIP["audio"] if value.get(name)]
     links = [url for url in map(to_url, named) if url]
