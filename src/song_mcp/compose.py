@@ -26,6 +26,7 @@ from song_mcp.studio import (
     Options,
     Poller,
     Recovery,
+    Restored,
     Saver,
     Settler,
     Studio,
@@ -98,6 +99,7 @@ async def running(
             saver=saver,
             caretaker=caretaker,
             feed=feed,
+            restored=Restored(journal, clock, poller),
             catalog=Catalog(journal, library, saver),
             handles=Handles(journal, clock, work, providers, poller, feed),
         )

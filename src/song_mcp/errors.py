@@ -8,6 +8,7 @@ ours; a service's own words are in them only cleaned, shortened and quoted.
     |-- NotConfiguredError      a service has no key; nothing was sent
     |-- LimitReachedError       the daily limit on paid submissions is used up
     |-- UnconfirmedError        the journal was damaged, and no person has confirmed what was saved
+    |   `-- OlderJournalError   the journal is an older copy: what it misses was not looked for yet
     |-- NotFoundError
     |   |-- UnknownTaskError    neither the journal nor the service knows this task id
     |   `-- UnknownClipError    the journal has no such clip
@@ -61,6 +62,10 @@ class UnconfirmedError(SongError):
 
     What is missing in the new journal would be paid again.
     """
+
+
+class OlderJournalError(UnconfirmedError):
+    """The journal is an older copy of itself, and what it does not know was not looked for yet."""
 
 
 class NotFoundError(SongError):

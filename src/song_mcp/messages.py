@@ -28,6 +28,11 @@ JOINED_TAKE = (
     "This is the take that an earlier call like this one began, and of which no client was told: "
     "this call cost nothing. Repeat it with another_take=true to pay for one more."
 )
+JOINED_RESTORED = (
+    "The journal is an older copy and did not know this task; the service's history shows it with "
+    "exactly what was asked for. This call returned it and cost nothing. Pass another_take=true to "
+    "pay for a new version."
+)
 ORPHANED = (
     "The program ended before the service answered. Call resolve_task with check, which pays "
     "nothing: the request may have been accepted and charged."

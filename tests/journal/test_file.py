@@ -28,6 +28,7 @@ from song_mcp.journal.schema import (
     MOMENTS,
     PLACES,
     PROMISES,
+    RESTORES,
     SALVAGES,
     SEARCHES,
     TAKES,
@@ -108,7 +109,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 12, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 13, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -319,13 +320,21 @@ async def test_a_doubt_of_an_older_version_is_searched_for_once(journal: Journal
     assert await write(journal, "New")
 
 
+async def test_the_version_before_restores_keeps_its_rows_and_is_no_copy(journal: Journal) -> None:
+    with made_before(RESTORES, journal.path):
+        pass
+    assert await journal.restored() is None
+    assert await titles(journal) == ["Ended", "Open"]
+    assert await write(journal, "New")
+
+
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:
     make_first_version(journal.path)
     await journal.find("t1")
     new = open_journal(journal.path.with_name("new.sqlite3"))
     await new.find("t1")
     await new.close()
-    for table in ("tasks", "clips", "changes", "moments", "salvages"):
+    for table in ("tasks", "clips", "changes", "moments", "salvages", "restores"):
         assert columns_of(journal.path, table) == columns_of(new.path, table)
     assert version_of(journal.path) == version_of(new.path) == len(MIGRATIONS)
 

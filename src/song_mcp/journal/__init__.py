@@ -24,6 +24,7 @@ are the points at which a test may end the process.
     file         opening, locking, transactions, migrations, damage
     salvage      copying what can be read of a damaged file into a new one
     pages        reading records out of the bytes of a SQLite file
+    mark         how a restored copy of the file is known
     schema       the tables, as numbered migrations
 """
 
@@ -43,6 +44,7 @@ from song_mcp.journal.values import (
     Place,
     Prepared,
     Recorded,
+    Restore,
     SaveClaim,
     SavesDue,
     Spent,
@@ -67,6 +69,7 @@ __all__ = [
     "Place",
     "Prepared",
     "Recorded",
+    "Restore",
     "SaveClaim",
     "SavesDue",
     "Spent",

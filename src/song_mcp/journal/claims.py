@@ -11,7 +11,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import cast
 
-from song_mcp.errors import InvalidRequestError, LimitReachedError, UnconfirmedError
+from song_mcp.errors import (
+    InvalidRequestError,
+    LimitReachedError,
+    OlderJournalError,
+    UnconfirmedError,
+)
 from song_mcp.journal import rows, writes
 from song_mcp.journal.rows import NEVER
 from song_mcp.journal.transitions import AT_SERVICE
@@ -22,6 +27,7 @@ from song_mcp.journal.values import (
     Pace,
     Prepared,
     Recorded,
+    Restore,
     Salvage,
     SaveClaim,
     Spending,
@@ -118,6 +124,10 @@ RIVALS = (
     "AND local_id != :local_id "
     "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
 )
+RESTORED = (
+    "SELECT name, since, noticed_at FROM restores WHERE confirmed_at IS NULL AND noticed_at > ? "
+    "ORDER BY noticed_at DESC LIMIT 1"
+)
 UNCONFIRMED = (
     "SELECT kept_as, tasks, clips, partly, unread FROM salvages WHERE confirmed_at IS NULL "
     "ORDER BY made_at LIMIT 1"
@@ -135,7 +145,8 @@ def joined_or_written(
 ) -> Prepared:
     """Return the task that an equal request joins, or write a new one if there is none.
 
-    Raises UnconfirmedError as `check_confirmed` does, LimitReachedError as `check_limit` does, and
+    Raises UnconfirmedError as `check_confirmed` does, OlderJournalError if the journal is an older
+    copy, so that an equal task may be missing in it, LimitReachedError as `check_limit` does, and
     InvalidRequestError if another take is asked for of a request of which a task is in doubt.
     """
     check_confirmed(db)
@@ -148,6 +159,8 @@ def joined_or_written(
         return Prepared(task, joined=True, is_of_another=is_of_another)
     if new.another_take:
         _check_doubts(db, new)
+    elif not new.is_searched:
+        _check_restored(db, now)
     lost = next(iter(rows.tasks_where(db, LOST, (new.fingerprint, now - DAY_S))), None)
     return Prepared(written(db, new, now, daily_limit), joined=False, lost=lost)
 
@@ -201,6 +214,30 @@ def unconfirmed(db: sqlite3.Connection) -> Salvage | None:
     """Return what was copied out of a damaged journal and no person has confirmed, or None."""
     found = db.execute(UNCONFIRMED).fetchone()
     return Salvage(*found) if found else None
+
+
+def reached(db: sqlite3.Connection) -> int:
+    """Return how far the journal has come: the number of its newest moment."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'moments'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def restore(db: sqlite3.Connection, now: float) -> Restore | None:
+    """Return what was noticed of a restored journal in the last 24 hours, if nobody confirmed it.
+
+    After that time no request would be joined to what is missing, were it there.
+    """
+    row = db.execute(RESTORED, (now - DAY_S,)).fetchone()
+    if row is None:
+        return None
+    return Restore(row["name"], *(rows.time(row[each]) for each in ("since", "noticed_at")))
+
+
+def _check_restored(db: sqlite3.Connection, now: float) -> None:
+    """Raise OlderJournalError if the journal is an older copy of itself."""
+    older = restore(db, now)
+    if older is not None:
+        raise OlderJournalError(f"Nothing was sent or paid by this call. {older.text}")
 
 
 def check_confirmed(db: sqlite3.Connection) -> None:

@@ -30,6 +30,7 @@ from song_mcp import folders
 from song_mcp.errors import JournalError
 from song_mcp.journal import salvage
 from song_mcp.journal.failpoints import around, reach
+from song_mcp.journal.mark import Mark
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.journal.values import Salvage
 
@@ -246,6 +247,7 @@ class JournalFile:
                 new, copied = self._copied(content, kept.name)
                 _set_journal_aside(self.path, kept)
                 new.replace(self.path)
+                Mark(self.path).forget()
             _sync_folder(self.path.parent)
         logger.error("%s It is in %s.", copied.text, self.path.parent)
 

@@ -147,5 +147,10 @@ def _clip(row: sqlite3.Row) -> Clip:
     )
 
 
+def time(stamp: float) -> datetime:
+    """Return the time of a Unix second."""
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=stamp)
+
+
 def _time(stamp: float | None) -> datetime | None:
-    return None if stamp is None else datetime.fromtimestamp(0, UTC) + timedelta(seconds=stamp)
+    return None if stamp is None else time(stamp)

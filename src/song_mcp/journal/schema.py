@@ -278,8 +278,19 @@ ALTER TABLE tasks ADD COLUMN found_at REAL;
 UPDATE tasks SET search_at = 0, searches = 2, doubted = error WHERE status = 'in_doubt'
 """
 
+# When the journal was found to be an older copy of itself (`mark`): under which name a person
+# confirms that, since when it knows nothing, and when a person confirmed it.
+RESTORES = """
+CREATE TABLE restores (
+    name TEXT PRIMARY KEY,
+    since REAL NOT NULL,
+    noticed_at REAL NOT NULL,
+    confirmed_at REAL
+)
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
-    AFTER_THE_END, SEARCHES,
+    AFTER_THE_END, SEARCHES, RESTORES,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import Event
+from anyio import Event, to_thread
 from anyio.from_thread import check_cancelled
 
 from song_mcp.errors import InvalidRequestError, JournalError
 from song_mcp.journal import balance, changes, claims, lookup, rows, search, writes
 from song_mcp.journal.file import JournalFile
+from song_mcp.journal.mark import Mark
 from song_mcp.journal.values import (
     Again,
     Doubt,
@@ -33,6 +34,7 @@ from song_mcp.journal.values import (
     Place,
     Prepared,
     Recorded,
+    Restore,
     Salvage,
     SaveClaim,
     Spending,
@@ -79,6 +81,7 @@ class Journal:
         self.path = path
         self._now = now
         self._file = JournalFile(path)
+        self._mark = Mark(path)
 
     # Submitting ------------------------------------------------------------------------
 
@@ -130,7 +133,9 @@ class Journal:
             return writes.begin(db, local_id, owner, balance_usd, stamp)
 
         with unpaid():
-            return await self._file.write("begin", work)
+            is_ours = await self._file.write("begin", work)
+            await self._leave_mark()
+        return is_ours
 
     async def accept(
         self, local_id: str, new: NewTask, task_id: str, report: Report | None
@@ -506,6 +511,23 @@ class Journal:
         """
         stamp = self._stamp()
         return await self._file.write("settle", lambda db: writes.confirm(db, kept_as, stamp))
+
+    async def restored(self) -> Restore | None:
+        """Return what is known of a journal that is an older copy of itself, None if it is none.
+
+        It is noticed by the mark that the newer one left. One without any task of ours is no copy:
+        it was begun anew.
+        """
+        now, mark = self._stamp(), await to_thread.run_sync(self._mark.read)
+        if mark > await self._file.read(claims.reached):
+            await self._file.write("settle", lambda db: writes.notice(db, mark, now))
+            await self._leave_mark()
+        return await self._file.read(lambda db: claims.restore(db, now))
+
+    async def _leave_mark(self) -> None:
+        """Write beside the file how far it has come; never before that is on disk."""
+        reached = await self._file.read(claims.reached)
+        await to_thread.run_sync(self._mark.write, reached)
 
     # Changes ---------------------------------------------------------------------------
 

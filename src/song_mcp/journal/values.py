@@ -29,7 +29,8 @@ class NewTask:
     `wire` is the submission itself, so that exactly the same can be sent again. `account` tells
     the accounts at a service apart without telling the key. `owner` is the process that submits.
     `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
-    `another_take` tells that the user asked for one more of an equal request.
+    `another_take` tells that the user asked for one more of an equal request, `is_searched` that
+    what a restored journal may not know of an equal one was looked for.
     """
 
     service: ServiceName
@@ -44,6 +45,7 @@ class NewTask:
     owner: str = ""
     linked_to: str = ""
     another_take: bool = False
+    is_searched: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,29 @@ class Salvage:
             "Songs that were paid may be missing, so paid calls are refused until the user has "
             "heard this and agrees. Show list_songs to the user and ask. Only if the user says "
             f"yes: check_account with confirm_journal {self.kept_as}."
+        )
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A journal that is an older copy of itself: it knows nothing since `since`.
+
+    `name` is what a person confirms it by, and `noticed_at` is when it was noticed.
+    """
+
+    name: str
+    since: datetime
+    noticed_at: datetime
+
+    @property
+    def text(self) -> str:
+        """What the person must know, and how to confirm it."""
+        return (
+            "The journal is an older copy: after its last entry, of "
+            f"{self.since:%Y-%m-%d %H:%M} UTC, more was sent that it does not know. Songs that "
+            "were paid may be missing in it. A request is compared with the service's history "
+            "before it is paid; where there is none, paid calls are refused until the user has "
+            f"heard this and agrees: only then check_account with confirm_journal {self.name}."
         )
 
 

@@ -129,6 +129,11 @@ UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?, save_owner 
 WHERE local_id = ? AND clip_id = ?
 """
 CONFIRM = "UPDATE salvages SET confirmed_at = coalesce(confirmed_at, ?) WHERE kept_as = ?"
+CONFIRM_RESTORE = "UPDATE restores SET confirmed_at = coalesce(confirmed_at, ?) WHERE name = ?"
+NOTICE = """
+INSERT OR IGNORE INTO restores (name, since, noticed_at)
+SELECT ?, max(created_at), ? FROM tasks WHERE wire != ''
+"""
 CLAIM_SAVE = """
 UPDATE clips SET save_tries = save_tries + 1, save_owner = :owner, save_after = :until,
     save_tried = :now, save_from = CASE save_from WHEN 0 THEN :now ELSE save_from END
@@ -450,8 +455,14 @@ def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
 
 
 def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:
-    """Write that a person confirmed what was copied; return whether there is such a copy."""
-    return db.execute(CONFIRM, (stamp, kept_as)).rowcount == 1
+    """Write that a person confirmed what was copied or restored; return whether that is known."""
+    found = [db.execute(each, (stamp, kept_as)).rowcount for each in (CONFIRM, CONFIRM_RESTORE)]
+    return any(found)
+
+
+def notice(db: sqlite3.Connection, mark: int, stamp: float) -> None:
+    """Write that the journal has not come as far as its mark: it is an older copy."""
+    db.execute(NOTICE, (f"restored-{mark}", stamp))
 
 
 # Clips --------------------------------------------------------------------------------------

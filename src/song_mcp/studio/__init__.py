@@ -14,6 +14,7 @@ nothing else. `compose` joins the parts.
     recovery   finds submissions that no process makes any more
     settler    searches services' histories for submissions whose answer was lost
     reconcile  what can be found out about a submission whose answer was lost
+    restored   what is looked for before a restored journal is paid from
     history    which task in a service's history a lost submission made
     catalog    finds clips and tasks by name, and reads audio and covers
     chains     which clips an extended song is made of
@@ -35,6 +36,7 @@ from song_mcp.studio.handles import Handles, Standing
 from song_mcp.studio.phase import Phase
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.recovery import Recovery
+from song_mcp.studio.restored import Restored
 from song_mcp.studio.results import AccountState, Action, Answer, State
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.settler import Settler
@@ -59,6 +61,7 @@ __all__ = [
     "Place",
     "Poller",
     "Recovery",
+    "Restored",
     "Saver",
     "Settler",
     "Standing",

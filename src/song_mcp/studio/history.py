@@ -63,8 +63,24 @@ async def search(journal: Journal, provider: Remembering, doubt: Doubt, now: Now
 
     Raises JournalError only. `now` is our clock.
     """
+    submission = Submission(doubt.task.service, doubt.wire["path"], doubt.wire["body"])
+    lost_at = doubt.task.lost_at or doubt.sent_at + LONGEST
+    is_odd = not doubt.sent_at <= lost_at <= doubt.sent_at + LONGEST
+    last = doubt.sent_at + LONGEST if is_odd else lost_at
+    return await search_between(journal, provider, submission, doubt.sent_at, last, now)
+
+
+async def search_between(
+    journal: Journal,
+    provider: Remembering,
+    submission: Submission,
+    first: datetime,
+    last: datetime,
+    now: Now,
+) -> Trace:
+    """Search for what a submission made that left between two times of ours, as `search` does."""
     with anyio.move_on_after(SEARCH_S):
-        return await _Search(journal, provider, doubt, now).trace()
+        return await _Search(journal, provider, submission, first, last, now).trace()
     return UNKNOWN
 
 
@@ -84,7 +100,9 @@ class _Listed:
 class _Search:
     journal: Journal
     provider: Remembering
-    doubt: Doubt
+    submission: Submission
+    first: datetime
+    last: datetime
     now: Now
 
     async def trace(self) -> Trace:
@@ -127,16 +145,14 @@ class _Search:
     async def _unknown(self, listed: _Listed) -> list[Past]:
         """Return the listed tasks that were not submitted from here, those of that time first."""
         by_id = {task.task_id: task for task in listed.history.tasks}
-        ids = await self.journal.unknown_ids(self.doubt.task.service, list(by_id))
+        ids = await self.journal.unknown_ids(self.submission.service, list(by_id))
         unknown = [by_id[key] for key in ids]
         return sorted(unknown, key=lambda t: not self._is_of_that_time(t.made_at, listed.ahead))
 
     async def _compared(self, task: Past) -> tuple[Likeness, Report | None]:
         """Look at a task; no report if that fails. If it tells no time, the list's is taken."""
-        wire = self.doubt.wire
-        submission = Submission(self.doubt.task.service, wire["path"], wire["body"])
         try:
-            likeness, report = await self.provider.compare(task.task_id, submission)
+            likeness, report = await self.provider.compare(task.task_id, self.submission)
         except SongError:
             return "unclear", None
         return likeness, replace(report, created_at=report.created_at or task.made_at)
@@ -147,8 +163,4 @@ class _Search:
 
     def _times(self, ahead: timedelta) -> tuple[datetime, datetime]:
         """Return from when to when the task can have been made, by the service's clock."""
-        sent_at = self.doubt.sent_at
-        lost_at = self.doubt.task.lost_at or sent_at + LONGEST
-        is_odd = not sent_at <= lost_at <= sent_at + LONGEST
-        last = sent_at + LONGEST if is_odd else lost_at
-        return sent_at - BEFORE + ahead, last + AFTER + ahead
+        return self.first - BEFORE + ahead, self.last + AFTER + ahead

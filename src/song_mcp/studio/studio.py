@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,6 +20,7 @@ from song_mcp.errors import (
     InvalidRequestError,
     JournalError,
     NotConfiguredError,
+    OlderJournalError,
     ServiceError,
     SongError,
     UnknownClipError,
@@ -47,6 +49,7 @@ from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles
 from song_mcp.studio.phase import phase_of
 from song_mcp.studio.poller import Poller
+from song_mcp.studio.restored import Restored
 from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter
@@ -99,6 +102,7 @@ class Studio:
         saver: Saver,
         caretaker: Caretaker,
         feed: Feed,
+        restored: Restored,
         catalog: Catalog,
         handles: Handles,
     ) -> None:
@@ -118,6 +122,7 @@ class Studio:
         self._poller = poller
         self._saver = saver
         self._caretaker = caretaker
+        self._restored = restored
         self._takes = Takes()
 
     # Choosing --------------------------------------------------------------------------
@@ -191,9 +196,21 @@ class Studio:
     async def begin(self, request: Request, *, another_take: bool) -> Answer:
         """Begin to submit a request, as `submit` does; return its task without waiting."""
         provider = self._provider(request.model.service)
-        prepared = await self._submitter.pay(
-            request, provider, another_take=another_take, answered=self._takes.answered
+        await self._restored.notice()
+        pay = partial(
+            self._submitter.pay,
+            request,
+            provider,
+            another_take=another_take,
+            answered=self._takes.answered,
         )
+        try:
+            prepared = await pay()
+        except OlderJournalError:
+            earlier = await self._restored.earlier(provider, provider.prepare(request))
+            if earlier is not None:
+                return Answer(earlier, messages.JOINED_RESTORED)
+            prepared = await pay(is_searched=True)
         if another_take:
             self._takes.begun(prepared.task.local_id)
         return Answer(prepared.task, _note(request, prepared, another_take=another_take))
@@ -232,6 +249,7 @@ class Studio:
         return await self._submit_again(task, wait)
 
     async def _submit_again(self, task: Task, wait: Wait) -> Answer:
+        await self._restored.check()
         again = await self._submitter.pay_again(task, self._provider(task.service))
         if again is None:
             return Answer(await self.task(task.local_id), SETTLED)
@@ -253,13 +271,13 @@ class Studio:
         )
 
     async def warning(self) -> str:
-        """Return what a person must know and confirm of a damaged journal, "" if there is nothing.
+        """Return what a person must know and confirm of the journal, "" if there is nothing.
 
         If the journal cannot be read, nothing is known.
         """
         with suppress(JournalError):
             copied = await self._journal.unconfirmed()
-            return copied.text if copied else ""
+            return copied.text if copied else await self._restored.warning()
         return ""
 
     async def confirm_journal(self, kept_as: str) -> None:

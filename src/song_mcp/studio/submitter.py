@@ -68,19 +68,26 @@ class Submitter:
         self._closing = anyio.Event()
 
     async def pay(
-        self, request: Request, provider: Provider, *, another_take: bool, answered: set[str]
+        self,
+        request: Request,
+        provider: Provider,
+        *,
+        another_take: bool,
+        answered: set[str],
+        is_searched: bool = False,
     ) -> Prepared:
         """Write the task and begin to send it, or return one that the request joins.
 
-        `another_take` and `answered` are as in `Journal.prepare`. Returns before the service has
-        answered. Raises InvalidRequestError, LimitReachedError or JournalError before anything is
-        sent; the journal tells what happens afterwards.
+        `another_take`, `answered` and `is_searched` are as in `Journal.prepare`. Returns before the
+        service has answered. Raises InvalidRequestError, LimitReachedError, OlderJournalError or
+        JournalError before anything is sent; the journal tells what happens afterwards.
         """
         submission = provider.prepare(request)
         await self._show_life()
         new = replace(
             _new_task(request, submission, provider.account_tag, self._liveness.token),
             another_take=another_take,
+            is_searched=is_searched,
         )
         prepared = await self._journal.prepare(
             new, join=True, daily_limit=self._daily_limit, answered=answered
