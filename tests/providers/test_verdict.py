@@ -401,6 +401,8 @@ def test_a_code_from_before_the_upstream_is_asked_refuses_whatever_the_status(
 
 def test_no_channel_after_another_one_was_asked_leaves_a_doubt() -> None:
     assert type(refusal(replied(500), said("（retry）", "get_channel_failed"))) is NoAnswerError
+    foreign = Envelope(code="get_channel_failed", message="x")
+    assert type(refusal(replied(500), foreign)) is UnreadableAnswerError
 
 
 @pytest.mark.parametrize("reply", [replied(413), html(413), html(413, ""), html(413, "too large")])
@@ -533,7 +535,8 @@ def test_a_price_that_could_not_be_set_aside_is_known_without_a_task_too() -> No
     assert type(refusal(sending(replied(500), NO_MONEY), told)) is NoAnswerError
     assert type(refusal(replied(500), said(NO_MONEY, "10000"))) is NoAnswerError
     assert type(refusal(replied(200), said(NO_MONEY, "success"))) is UnreadableAnswerError
-    assert type(refusal(replied(500), Envelope(message=NO_MONEY))) is UnreadableAnswerError
+    foreign = Envelope(code="500", message=NO_MONEY)
+    assert type(refusal(replied(500), foreign)) is UnreadableAnswerError
 
 
 @pytest.mark.parametrize(
