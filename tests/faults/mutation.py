@@ -129,7 +129,8 @@ class Mutator:
     def _broken(self, value: Any) -> Any:  # noqa: ANN401 - JSON
         roll = self._dice.random()
         if roll < 0.03:
-            return self._dice.choice((*ODD_VALUES, [value], {"data": value}, str(value)))
+            packed = json.dumps(value)
+            return self._dice.choice((*ODD_VALUES, [value], {"data": value}, str(value), packed))
         if isinstance(value, dict):
             return self._broken_object(value)
         if isinstance(value, list):

@@ -54,6 +54,7 @@ PIAPI = "tests/providers/test_piapi.py"
 GPTGE = "tests/providers/test_gptge.py"
 ACCEPTED = "tests/providers/test_accepted.py"
 REFUSALS = "tests/faults/test_refusals.py"
+SHAPES = "tests/providers/test_shapes.py"
 PROXY = "tests/providers/test_proxy.py"
 EXAMPLES = "tests/providers/test_examples.py"
 ECHOES = "tests/studio/test_echoes.py"
@@ -95,7 +96,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "providers/echoes.py": (("tests/providers/test_echoes.py",), (ECHOES, VERDICT)),
     "providers/piapi_history.py": ((PAST,), (EXAMPLES,)),
     "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
-    "providers/gptge.py": ((GPTGE,), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
+    "providers/gptge.py": ((GPTGE, SHAPES), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
 }
 """What is mutated, and the tests that cover it: one group after the other, the quickest first."""
 

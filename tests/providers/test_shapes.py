@@ -1,6 +1,7 @@
 """What means a task, clips or lyrics, in every shape that services of the family send."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -248,6 +249,90 @@ async def test_the_model_is_read_where_the_gateway_has_it() -> None:
     assert (await looked_at(enveloped(task(None, properties=properties)))).model == "suno-v4.5"
     properties = {"upstream_model_name": "suno_music"}
     assert (await looked_at(enveloped(task(None, properties=properties)))).model == ""
+
+
+IMAGE = "https://cdn.example/1.png"
+CLIP_NAMES: dict[str, tuple[str, object, object]] = {
+    **dict.fromkeys(("id", "clip_id", "clipId"), ("clip_id", "c7", "c7")),
+    **dict.fromkeys(("status", "state"), ("status", "streaming", "processing")),
+    **dict.fromkeys(
+        (
+            *("song_path", "audio_url", "audioUrl", "cld2AudioUrl", "cld2_audio_url", "url"),
+            *("source_audio_url", "sourceAudioUrl", "audio"),
+        ),
+        ("audio_url", TWO, TWO),
+    ),
+    **dict.fromkeys(
+        (
+            *("image_path", "image_url", "imageUrl", "cld2ImageUrl", "cld2_image_url"),
+            *("image_large_url", "imageLargeUrl", "source_image_url", "sourceImageUrl"),
+        ),
+        ("image_url", IMAGE, IMAGE),
+    ),
+    **dict.fromkeys(
+        ("video_url", "videoUrl", "cld2VideoUrl", "cld2_video_url"), ("video_url", TWO, TWO)
+    ),
+    **dict.fromkeys(("duration", "metadata.duration"), ("duration_s", "128.92", 128.92)),
+    **dict.fromkeys(("tags", "metadata.tags", "style"), ("tags", "folk", ("folk",))),
+    **dict.fromkeys(
+        ("lyrics", "lyric", "metadata.prompt", "prompt"), ("lyrics", "la\nla", "la\nla")
+    ),
+    **dict.fromkeys(("model_name", "modelName", "model"), ("made_with", "chirp-v9", "chirp-v9")),
+    **dict.fromkeys(
+        (
+            *("error_message", "errorMessage", "error_detail", "metadata.error_message"),
+            *("fail_reason", "failReason", "error", "error_type", "metadata.error_type"),
+            *("errorType", "error_code", "errorCode"),
+        ),
+        ("error", "too loud", "too loud"),
+    ),
+}
+"""Each name of a clip's things: the field, a value that is sent, and what it is read as."""
+
+
+@pytest.mark.parametrize("name", CLIP_NAMES)
+async def test_each_name_of_a_clips_things_is_read(name: str) -> None:
+    field, sent, read = CLIP_NAMES[name]
+    clip: dict[str, Any] = {"id": "c1", "status": "complete", "audio_url": ONE, "metadata": {}}
+    clip = {key: value for key, value in clip.items() if key != field.replace("clip_id", "id")}
+    outer, _, inner = name.rpartition(".")
+    (clip[outer] if outer else clip)[inner] = sent
+    [made] = (await looked_at(enveloped(task([clip], status="IN_PROGRESS")))).clips
+    assert getattr(made, field) == read
+
+
+MOMENT = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
+TASK_NAMES: dict[str, tuple[str, object, object]] = {
+    **dict.fromkeys(
+        ("status", "taskStatus", "task_status", "state"), ("provider_status", "QUEUED", "QUEUED")
+    ),
+    **dict.fromkeys(
+        (
+            *("fail_reason", "failReason", "error_message", "errorMessage", "error_msg"),
+            *("error", "message", "msg"),
+        ),
+        ("error", "too loud", "too loud"),
+    ),
+    **dict.fromkeys(
+        ("submit_time", "submitTime", "created_at", "createTime"),
+        ("created_at", 1790000000, MOMENT),
+    ),
+    **dict.fromkeys(
+        ("finish_time", "finishTime", "finished_at", "completeTime"),
+        ("finished_at", 1790000000000, MOMENT),
+    ),
+    "progress": ("progress_percent", "40%", 40),
+    "quota": ("cost_units", 50_000, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", TASK_NAMES)
+@pytest.mark.parametrize("key", ["task_id", "taskId", "taskBatchId", "task_batch_id"])
+async def test_each_name_of_a_tasks_things_is_read(name: str, key: str) -> None:
+    field, sent, read = TASK_NAMES[name]
+    has_status = field == "provider_status"
+    made = {key: TASK, name: sent} | ({} if has_status else {"status": "FAILURE"})
+    assert getattr(await looked_at(enveloped(made)), field) == read
 
 
 # What refuses ----------------------------------------------------------------------------------
