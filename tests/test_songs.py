@@ -161,6 +161,15 @@ def test_what_made_a_clip_counts_if_its_task_does_not_tell() -> None:
     assert why_not_extended(made(old), old) == ""
 
 
+@pytest.mark.parametrize("clip_id", ["t", "t-2"])
+def test_a_clip_without_an_id_of_its_own_is_not_extended_by_its_tasks(clip_id: str) -> None:
+    clip = Clip(clip_id, "completed")
+    assert "told no id of clip" in why_not_extended(made(clip), clip)
+    assert why_not_extended(made(clip, service="gptge", model="suno-v5"), clip) == ""
+    other = Clip("t-two", "completed")
+    assert why_not_extended(made(other), other) == ""
+
+
 @pytest.mark.parametrize("model", ["suno-v5", "chirp-hawk", "chirp-bluejay", ""])
 def test_a_clip_of_any_suno_is_extended_at_gptge(model: str) -> None:
     assert why_not_extended(made(GOOD, service="gptge", model=model), GOOD) == ""

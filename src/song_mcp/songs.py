@@ -746,4 +746,16 @@ def why_not_extended(task: Task, clip: Clip) -> str:
             f"Clip {name} was made by {quoted(made_with, limit=100)}, and {service.label} extends "
             f"only clips of {own}. Extend a clip of {own}, or make a new song with generate_song."
         )
+    if service.extends_any_clip and _is_named_by_us(task, clip):
+        return (
+            f"{service.label} told no id of clip {name}, and it extends a clip only by its id. "
+            "generate_song makes a new song."
+        )
     return ""
+
+
+def _is_named_by_us(task: Task, clip: Clip) -> bool:
+    """Tell whether a clip has its task's id, for want of one of its own."""
+    own, hyphen, number = clip.clip_id.rpartition("-")
+    is_numbered = bool(hyphen) and own == task.task_id and number.isdecimal()
+    return clip.clip_id == task.task_id or is_numbered

@@ -253,6 +253,14 @@ async def test_a_clip_of_another_model_at_piapi_is_not_extended_as_udio(
     assert len(house.posts()) == 1
 
 
+async def test_a_clip_that_piapi_gave_no_id_is_not_extended(house: House) -> None:
+    song = await house.ok("generate_song", description="x [[audio_url-only]]")
+    assert (song["status"], song.get("next_step")) == ("completed", None)
+    error = await house.error("extend_song", clip_id="last", description="more")
+    assert "told no id of clip" in error
+    assert len(house.posts()) == 1
+
+
 async def test_a_failed_clip_is_neither_offered_nor_taken_for_an_extension(house: House) -> None:
     asked = {"description": "x [[two-clips-one-error]]", "model": "suno-v5"}
     song = await house.ok("generate_song", **asked)
