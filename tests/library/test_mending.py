@@ -42,6 +42,8 @@ JUNK = {
 }
 NOISE = {
     "filling": b"\xff" * 60_000,
+    "letters": b"U" * 5000,
+    "a text": b"One moment please. " * 300,
     "noise": bytes(range(1, 256)) * 300,
     "the beginnings of frames": b"\xff\xfb\x90\x00" * 3 + bytes(9),
     "a head of a radio": b"ICY 200 OK\r\nicy-name: x\r\n\r\n",

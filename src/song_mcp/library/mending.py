@@ -58,7 +58,7 @@ def _start(content: bytes) -> int:
     if box >= BOX_LENGTH:
         return box - BOX_LENGTH
     seen = content[start : start + signs.SEEN_BYTES]
-    if signs.other_kind(seen) or signs.words(seen):
+    if signs.other_kind(seen) or signs.is_markup(seen):
         return 0
     return _first_frame(content, start, tags + JUNK_LIMIT)
 

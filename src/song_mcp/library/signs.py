@@ -38,6 +38,8 @@ LISTS = (
 LIST_MARKS = (b"<playlist", b"<mpd", b"<smil")
 """What lists of pieces or songs begin with, and what some have behind a head of XML. The simplest
 of them are only links."""
+PAGE = (b"<",)
+JSON = (b"{", b"[", b'"')
 WORDS = ("message", "msg", "error", "detail", "status", "code")
 """The fields in which hosts say what is the matter, in the order in which they are asked for."""
 
@@ -53,15 +55,20 @@ def other_kind(start: bytes) -> str:
     return ""
 
 
+def is_markup(start: bytes) -> bool:
+    """Tell whether a file that begins so is a page or JSON, whatever comes behind."""
+    return _text(start).startswith((*PAGE, *JSON))
+
+
 def words(start: bytes) -> str:
     """Return what a host says in place of audio, "" if the file is no page, no JSON and no text.
 
     It may have the audio later.
     """
     text = _text(start)
-    if text.startswith(b"<"):
+    if text.startswith(PAGE):
         return "is a web page, not audio (the link may have expired)"
-    if text.startswith((b"{", b"[", b'"')):
+    if text.startswith(JSON):
         said = _said(start)
         return f"is a message of the host, not audio (the link may have expired){said}"
     try:
