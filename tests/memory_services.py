@@ -43,7 +43,10 @@ PAGE = "<html>Bad gateway</html>"
 
 @dataclass
 class Made:
-    """A task that a service accepted, and charged."""
+    """A task that a service accepted, and charged.
+
+    At gpt.ge `shows` is the data of its looks in turn, and none knows it if it `is_forgotten`.
+    """
 
     task_id: str
     service: ServiceName
@@ -52,6 +55,12 @@ class Made:
     fails: bool = False
     body: dict[str, Any] = field(default_factory=dict)
     made_at: float = 0.0
+    is_forgotten: bool = False
+    shows: list[object] = field(default_factory=list)
+
+    def data(self) -> object:
+        """Return what is shown of a task of gpt.ge; the last repeats."""
+        return self.shows.pop(0) if len(self.shows) > 1 else next(iter(self.shows), None)
 
 
 @dataclass
@@ -206,6 +215,7 @@ class MemoryServices:
     def _shown(self, service: ServiceName, ids: list[str], *, is_batch: bool) -> httpx.Response:
         """Show the tasks that are known, in an order of the service's own."""
         known = [self.made[key] for key in reversed(ids) if key in self.made]
+        known = [made for made in known if not made.is_forgotten]
         shown = [_gptge_task(m, self._status(m)) for m in known if m.service == "gptge"]
         if is_batch:
             return _enveloped(service, shown)
@@ -236,7 +246,8 @@ class MemoryServices:
 
 def _gptge_task(made: Made, status: str) -> dict[str, object]:
     words = {"running": "IN_PROGRESS", "failed": "FAILURE", "completed": "SUCCESS"}
-    return {"task_id": made.task_id, "action": "MUSIC", "status": words[status], "data": None}
+    shown = {"task_id": made.task_id, "action": "MUSIC", "status": words[status]}
+    return shown | {"data": made.data()}
 
 
 def _enveloped(service: ServiceName, data: object) -> httpx.Response:

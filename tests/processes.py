@@ -10,6 +10,7 @@ import anyio
 from song_mcp.compose import running
 from song_mcp.journal import Journal
 from song_mcp.library import Library
+from song_mcp.library.store import Download
 from song_mcp.songs import SongRequest, Task
 from song_mcp.studio import Options, Studio
 from tests.manual_clock import ManualClock, quiet
@@ -19,7 +20,7 @@ from tests.models import UDIO
 WALTZ = SongRequest(UDIO, "waltz")
 
 
-async def never(_url: str, _sink: Callable[[bytes], None], **_: int) -> None:
+async def never(_url: str, _sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
     """Download for ever."""
     await anyio.sleep_forever()
 
@@ -61,11 +62,12 @@ class World:
     theirs: Journal
 
     @asynccontextmanager
-    async def process(self) -> AsyncIterator[Studio]:
+    async def process(self, download: Download = never, new_key: str = "") -> AsyncIterator[Studio]:
+        """Run a studio; with `new_key` its keys are others."""
         journal = Journal(self.theirs.path, self.clock.now)
-        library = Library(self.folder / "library", never, cap_bytes=1)
+        library = Library(self.folder / "library", download, cap_bytes=10**6, clock=self.clock)
         options = Options(None, 0.0, 10, 1, library.folder)
-        providers = self.services.providers()
+        providers = self.services.providers(new_key)
         async with running(options, providers, journal, library, self.clock) as studio:
             yield studio
         await journal.close()
