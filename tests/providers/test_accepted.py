@@ -48,6 +48,9 @@ SHAPES: list[tuple[Body, str]] = [
     ({"code": "success", "data": json.dumps([{"task_id": UUID}])}, UUID),
     ({"code": "success", "data": json.dumps(UUID)}, UUID),
     ([{"task_id": UUID}, {"task_id": OTHER}], UUID),
+    ({"code": "success", "data": {"task": {"id": UUID}}}, UUID),
+    ({"code": "success", "data": None, "task": {"task_id": UUID}}, UUID),
+    ({"code": 200, "data": {"taskID": UUID}}, UUID),
     (json.dumps({"code": "success", "data": UUID}), UUID),
 ]
 """Answers that accept a submission, and the id by which looks at its task are made."""
@@ -108,6 +111,22 @@ async def submitted(service: str, body: Body, status: int = 200) -> str:
 @pytest.mark.parametrize(("body", "task_id"), SHAPES)
 async def test_the_id_by_which_looks_are_made_is_kept(body: Body, task_id: str) -> None:
     assert await submitted("gptge", body) == task_id
+
+
+@pytest.mark.parametrize("service", ["piapi", "gptge"])
+async def test_an_id_that_is_all_of_a_text_is_kept(service: str) -> None:
+    for status, kept in ((200, True), (500, False), (404, False)):
+        transport = httpx.MockTransport(lambda _, s=status: httpx.Response(s, text=f" {UUID}\n"))
+        asked: Gptge | Piapi = Gptge("key-1234", "https://api.gpt.ge", transport)
+        if service == "piapi":
+            asked = Piapi("key-1234", "https://api.piapi.ai", transport=transport)
+        model = UDIO if service == "piapi" else DEFAULT_SUNO
+        prepared = asked.prepare(SongRequest(model, "waltz"))
+        if kept:
+            assert (await asked.submit(prepared)).task_id == UUID
+        else:
+            with pytest.raises(UnreadableAnswerError):
+                await asked.submit(prepared)
 
 
 @pytest.mark.parametrize(

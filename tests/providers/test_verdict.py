@@ -255,6 +255,8 @@ RETIRED = [
     "该模型已下线，请更换模型",
     "模型 chirp-v4 已下架",
     "chirp-v3-5 不再支持",
+    "此模型已经停用",
+    "Suno v4 has been retired",
 ]
 NOT_RETIRED = [
     "the upstream account has been removed",
@@ -468,6 +470,13 @@ def test_cloudflares_json_of_a_refusal_was_not_passed_on(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 408, 409, 499, 500, 502, 520, 521, 524, 530])
 def test_cloudflares_json_of_anything_else_leaves_a_doubt(status: int) -> None:
     assert refusal(cloudflare(status), Envelope(message="no")).charged == "unknown"
+
+
+def test_cloudflares_older_json_is_known_by_its_number_and_ray() -> None:
+    body = {"error_code": 1020, "ray_id": "8a1", "error": "Access denied"}
+    assert type(refusal(replace(replied(403), body=body), Envelope())) is BlockedError
+    for other in (body | {"error_code": 7}, {"error_code": 1020}):
+        assert refusal(replace(replied(403), body=other), Envelope()).charged == "unknown"
 
 
 def test_json_that_only_names_cloudflare_leaves_a_doubt() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from song_mcp.providers.echoes import texts_in
 from song_mcp.providers.replies import opened, to_object, to_text, usable_id
 
-NAMES_OF_TASKS = ("task_id", "taskId", "taskBatchId", "task_batch_id")
+NAMES_OF_TASKS = ("task_id", "taskId", "taskID", "taskBatchId", "task_batch_id")
 """What calls the id of a task so. The first of these that is there counts, wherever it stands."""
 FORMS = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|task_\w{16,}|[0-9]{15,20}",
@@ -69,7 +69,9 @@ def _parts(body: object) -> list[Mapping[str, object]]:
     """Return the objects in which the id can stand: the data, the answer, a result, first tasks."""
     whole = opened(body)
     data, result = (opened(to_object(whole).get(name)) for name in ("data", "result"))
-    return [to_object(part) for part in (data, whole, result, *_first(data), *_first(whole))]
+    inside = [opened(to_object(each).get("task")) for each in (data, whole)]
+    parts = (data, whole, result, *_first(data), *_first(whole), *inside)
+    return [to_object(part) for part in parts]
 
 
 def _first(value: object) -> list[object]:

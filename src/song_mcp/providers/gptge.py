@@ -61,7 +61,13 @@ from song_mcp.providers.shapes import (
     unpacked,
 )
 from song_mcp.providers.transport import Transport
-from song_mcp.providers.verdict import CRASHED, SUCCESS_CODES, Envelope, has_detail
+from song_mcp.providers.verdict import (
+    CRASHED,
+    SUCCESS_CODES,
+    Envelope,
+    answer_of,
+    has_detail,
+)
 from song_mcp.songs import (
     SERVICES,
     Clip,
@@ -322,7 +328,7 @@ def _envelope(reply: Reply, redaction: Redaction) -> Envelope:
     has_flag = isinstance(body.get("success"), bool)
     is_framework = has_detail(reply)
     is_error = _is_error(reply, body, code) or is_framework
-    task_id = task_id_in(reply.body, reply.sent, is_error=is_error)
+    task_id = task_id_in(answer_of(reply), reply.sent, is_error=is_error)
     return Envelope(
         task_id="" if redaction.is_secret(task_id) else task_id,
         code=redaction.code(code),

@@ -42,7 +42,7 @@ from song_mcp.providers.replies import (
 )
 from song_mcp.providers.shapes import as_clips, read_clips, read_lyrics, standing, unpacked
 from song_mcp.providers.transport import Transport
-from song_mcp.providers.verdict import Envelope, has_detail
+from song_mcp.providers.verdict import Envelope, answer_of, has_detail
 from song_mcp.songs import (
     SERVICES,
     Clip,
@@ -281,7 +281,7 @@ def _envelope(reply: Reply, task: dict[str, Any], redaction: Redaction) -> Envel
     message, code = spoken(body), to_text(body.get("code"))
     is_error = code != "200" if "code" in body else reply.status >= 300  # noqa: PLR2004
     own_id = usable_id(task.get("task_id"))
-    task_id = own_id or task_id_in(reply.body, reply.sent, is_error=is_error)
+    task_id = own_id or task_id_in(answer_of(reply), reply.sent, is_error=is_error)
     has_form = code.isdecimal() and ("data" in body or bool(message))
     is_framework = has_detail(reply)
     return Envelope(

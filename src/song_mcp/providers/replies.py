@@ -55,7 +55,7 @@ AROUND = " \t\r\n\f\v\u00a0\u200b\u2060\u3000\ufeff"
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 SPOKEN_KEYS = (
     *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
-    *("fail_reason", "failReason", "error", "raw_message", "description"),
+    *("fail_reason", "failReason", "error", "raw_message", "description", "errors"),
 )
 """The keys that words are under, the most telling first (`docs/providers.md` 4.7)."""
 CUT_OFF_WORDS = re.compile(

@@ -107,11 +107,11 @@ GONE = (
 )
 RETIRED = re.compile(
     r"(?:do not|don't) have access to th(?:is|e) model|(?:switch|upgrade) to (?:suno )?v ?\d"
-    r"|\b(?:models?|versions?|chirp-[\w.-]+|suno-v[\w.-]+|music-[a-z])[\"'`]?"
+    r"|\b(?:models?|versions?|chirp-[\w.-]+|suno-v[\w.-]+|v\d[\w.+-]*|music-[a-z])[\"'`]?"
     rf"(?: [\w.\"'`/-]+){{0,3}} (?:is|are|was|were|has been|have been)(?: \w+)? {GONE}\b"
     rf"|\b{GONE} models?\b"
     r"|(?:模型|版本|chirp-[\w.-]+|suno-v[\w.-]+).{0,20}"
-    r"(?:已下线|已下架|已停用|已停止|已弃用|已淘汰|已关闭|已退役|被下线|不再支持|不再提供|停止服务)"
+    r"(?:(?:已经?|被)(?:下线|下架|停用|停止|弃用|废弃|淘汰|关闭|退役)|不再支持|不再提供|停止服务)"
 )
 """What services say of a model that exists no more (`docs/providers.md` 4.8)."""
 EDGE_PAGE = re.compile(
@@ -119,6 +119,7 @@ EDGE_PAGE = re.compile(
     r"|cf-error-details|_cf_chl_opt|used cloudflare to restrict access|\berror code: 10\d\d"
 )
 """What only Cloudflare's own pages of a request that it did not pass on have (4.8)."""
+EDGE_NUMBER = re.compile(r"10\d\d")
 KEY_STATES: Mapping[str, tuple[str, ...]] = {
     ": it has expired": ("令牌已过期", "token has expired", "token expired", "key has expired"),
     ": it is disabled": (
@@ -175,6 +176,11 @@ def has_detail(reply: Reply) -> bool:
     """Return whether a reply is the error of a web framework: `{"detail": ...}` (4.8)."""
     body = to_object(reply.body)
     return reply.status >= 400 and "detail" in body and "code" not in body  # noqa: PLR2004
+
+
+def answer_of(reply: Reply) -> object:
+    """Return what a reply says: its JSON, or its text if it is none."""
+    return reply.body if reply.is_json else reply.text
 
 
 def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
@@ -388,11 +394,18 @@ def _unprocessable(case: _Case) -> type[ServiceError] | None:
 def _blocked(case: _Case) -> type[ServiceError] | None:
     """Know Cloudflare's own refusal: the request was not passed on to the service (4.8)."""
     status = case.reply.status
-    if to_object(case.reply.body).get("cloudflare_error") is True:
+    if _is_of_edge(to_object(case.reply.body)):
         is_refusal = 400 <= status < 500 and status not in DOUBTFUL_STATUSES  # noqa: PLR2004
         return BlockedError if is_refusal else None
     mark = EDGE_PAGE.search(case.reply.page.casefold()) if status == 403 else None  # noqa: PLR2004
     return BlockedError if mark and not case.is_echo(mark[0]) else None
+
+
+def _is_of_edge(body: Mapping[str, object]) -> bool:
+    """Return whether JSON is Cloudflare's: by its flag, or the number and ray of its error."""
+    number = to_text(body.get("error_code"))
+    is_numbered = EDGE_NUMBER.fullmatch(number) and bool({"ray_id", "cf_ray"} & body.keys())
+    return body.get("cloudflare_error") is True or bool(is_numbered)
 
 
 def _redirected(case: _Case) -> type[ServiceError] | None:
