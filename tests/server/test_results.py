@@ -12,6 +12,7 @@ import pytest
 
 from song_mcp.errors import Charged
 from song_mcp.journal import Journal, NewTask
+from song_mcp.messages import SAVING_GIVEN_UP, unsaved
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -209,3 +210,20 @@ def test_a_cost_in_the_gateways_own_unit_is_no_dollars() -> None:
 def test_what_to_do_after_a_failure_says_the_same_of_the_money(charged: Charged, said: str) -> None:
     result = task_result(Answer(replace(TASK, charged=charged)))
     assert said in str(result.next_step)
+
+
+# Clips that are not saved -----------------------------------------------------------------------
+
+
+def test_a_clip_that_is_not_saved_says_whether_and_when_it_is_tried_again() -> None:
+    dead = Clip("c1", "completed", audio_url="https://x/1", save_error="The link is dead.")
+    said = "Clip c1 is not in the library: The link is dead."
+    at = datetime(2026, 7, 1, 10, 0, 2, tzinfo=UTC)
+    now = "get_task asks for a fresh link and tries at once, but not within 20 s of the last try."
+    assert unsaved(replace(dead, next_try_at=at)) == (
+        f"{said} It is tried again by itself at 10:00:02 UTC; {now}"
+    )
+    assert unsaved(dead) == f"{said} It is not tried by itself any more; {now}"
+    assert unsaved(replace(dead, is_being_saved=True)).startswith(f"{said} It is being tried")
+    given_up = unsaved(replace(dead, save_error=SAVING_GIVEN_UP))
+    assert given_up.endswith(SAVING_GIVEN_UP)

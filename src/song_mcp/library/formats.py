@@ -61,10 +61,7 @@ def recognise(file: BinaryIO) -> Format:
 
 
 def _later(what: str) -> NotYetError:
-    return NotYetError(
-        f"The clip was not saved: the download {what}. The clip keeps its link; look at the "
-        "task again in a while to save it."
-    )
+    return NotYetError(f"The clip was not saved: the download {what}. The clip keeps its link.")
 
 
 def _refusal(what: str) -> LibraryError:

@@ -365,5 +365,5 @@ def _gone(clip: Clip) -> LibraryError:
     name = clip.file.name if clip.file else ""
     return LibraryError(
         f"File {name!r} of clip {clip.public_id} is gone from the library, or is no longer audio. "
-        "Put it back, or look at the task again. The clip keeps its link."
+        "Put it back. The clip keeps its link, which may have expired by now."
     )
