@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ import anyio.lowlevel
 import pytest
 from filelock import FileLock
 
+from song_mcp.songs import LONGEST_WAIT_S
 from tests.faults.claims import Claims
-from tests.faults.fault_service import BLUES, OF_SUBMISSIONS, Fault, FaultService, serving
+from tests.faults.fault_service import BLUES, OF_SUBMISSIONS, Fault, FaultService, Song, serving
 from tests.faults.harness import (
     NEW_KEY,
     OTHER_ACCOUNT,
@@ -32,9 +34,12 @@ from tests.faults.harness import (
     GoneError,
     Home,
     Json,
+    Row,
     Server,
     broken_promises,
+    by_marker,
     cared_for,
+    clips_in,
     integrity_of,
     nursery,
     respelled,
@@ -42,6 +47,7 @@ from tests.faults.harness import (
     started,
 )
 from tests.faults.scale import report, scaled
+from tests.limits import HANGS_S
 
 SEED = os.environ.get("SONG_FAULTS_SEED", "7")
 SUBMISSIONS = 2_000
@@ -289,7 +295,10 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
             run = Run(service, home)
             await run.all()
             left = Counter(row["status"] for row in rows_in(home.journal))
+            service.calm_down()
             await take_over(home)
+            await settle(home, run)
+            await save_the_rest(home, run)
     rows = rows_in(home.journal)
     run.claims.judge(rows)
     say_what_happened(run, rows, left["submitting"])
@@ -298,7 +307,10 @@ async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> 
     assert not run.claims.untrue, "\n".join(run.claims.untrue)
     assert list(run.wrongly_told()) == []
     assert run.unexpected == []
+    assert list(still_lost(rows, service)) == []
+    assert [*not_at_the_end(home, service, ""), *not_at_the_end(home, service, OTHER_ACCOUNT)] == []
     assert integrity_of(home.journal) == "ok"
+    assert untyped_errors(home) == []
     assert run.is_done
 
 
@@ -329,6 +341,83 @@ async def take_over(home: Home) -> None:
         await server.ended()
 
 
+async def settle(home: Home, run: Run) -> None:
+    """Ask about each doubt at PiAPI, whose history may have the task, in each way to pay."""
+    doubts = [row for row in rows_in(home.journal) if is_doubt_at_piapi(row)]
+    for way in ways_to_pay(home):
+        async with started(way) as server:
+            await server.hello()
+            for row in filter(is_doubt_at_piapi, rows_in(home.journal)):
+                await server.call("resolve_task", task_id=row["local_id"], action="check")
+    left = sum(map(is_doubt_at_piapi, rows_in(home.journal)))
+    run.counts["doubts settled by the history"] += len(doubts) - left
+
+
+def is_doubt_at_piapi(row: Row) -> bool:
+    return (row["service"], row["status"]) == ("piapi", "in_doubt")
+
+
+def still_lost(rows: list[Row], service: FaultService) -> Iterator[str]:
+    """Yield each Udio song that was paid, and whose doubt the history would have settled."""
+    for marker, own in by_marker(rows).items():
+        unknown = set(service.accepted[marker]) - {row["task_id"] for row in own}
+        doubts = [row for row in own if is_doubt_at_piapi(row)]
+        if len(unknown) == len(doubts) == 1 == len(own):
+            yield f"{marker} is in doubt, but the history has {unknown}"
+
+
+async def save_the_rest(home: Home, run: Run) -> None:
+    """Let somebody look at what is not at its end two hours later, with both accounts."""
+    later = replace(home, clock_ahead_s=7200.0)
+    for ends in ("", OTHER_ACCOUNT):
+        async with started(replace(later, key_ends=ends)) as server:
+            await server.hello()
+            with anyio.fail_after(HANGS_S):
+                while unsaved := not_at_the_end(home, run.service, ends):
+                    await look_at_all(server, unsaved)
+                    run.counts["looks at what was not saved"] += len(unsaved)
+    run.counts["clips saved"] = sum(bool(clip["file"]) for clip in clips_in(home.journal))
+
+
+async def look_at_all(server: Server, task_ids: list[str]) -> None:
+    async with anyio.create_task_group() as looks:
+        for task_id in task_ids:
+            waits = {"task_id": task_id, "wait_seconds": LONGEST_WAIT_S}
+            looks.start_soon(partial(server.call, "get_task", **waits))
+
+
+def not_at_the_end(home: Home, service: FaultService, ends: str) -> list[str]:
+    """Return an account's tasks that are finished and not saved, or could be finished by now."""
+    clips = clips_in(home.journal)
+    unsaved = {clip["local_id"] for clip in clips if not clip["file"]}
+    saved = {clip["local_id"] for clip in clips} - unsaved
+    return [
+        task_id
+        for row in rows_in(home.journal)
+        if (task_id := row["task_id"]) and _is_of(service.songs[task_id], ends)
+        if _is_finished_and_unsaved(row, saved) or _could_be_finished(row, service.songs[task_id])
+    ]
+
+
+def _is_of(song: Song, ends: str) -> bool:
+    return song.account.endswith(OTHER_ACCOUNT) == bool(ends)
+
+
+def _is_finished_and_unsaved(row: Row, saved: set[str]) -> bool:
+    is_song = row["status"] == "completed" and row["kind"] != "lyrics"
+    return is_song and row["local_id"] not in saved
+
+
+def _could_be_finished(row: Row, song: Song) -> bool:
+    return row["status"] in {"pending", "processing"} and song.fate in {"ends", "fails"}
+
+
+def untyped_errors(home: Home) -> list[str]:
+    """Return what servers said of errors that are none of ours, with the stacks."""
+    log = home.log.read_text(errors="replace")
+    return log.splitlines() if "Traceback" in log else []
+
+
 def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
     service = run.service
     report(
@@ -340,6 +429,10 @@ def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
     report(f"  clients: {_listed(run.counts)}")
     report(f"  sentences about money: {run.claims.listed()}; untrue {len(run.claims.untrue)}")
     report(f"  journal: {_listed(Counter(row['status'] for row in rows))}")
+    report(
+        f"  links: {service.late_links} came late, {service.refused_links} were refused at first; "
+        f"looks at the history: {service.history_looks}"
+    )
     report(f"  left `submitting` by the last kill: {left}, SQLite {sqlite3.sqlite_version}")
 
 

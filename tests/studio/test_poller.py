@@ -138,6 +138,18 @@ async def test_of_several_processes_one_makes_the_look_that_is_due(world: World)
         assert [t.task_id for f in (one, two, three) for t in f.ended] == [task.task_id]
 
 
+async def test_who_asks_when_the_polling_has_ended_starts_no_look(world: World) -> None:
+    async with world.follower() as by:
+        poller = Poller(world.services.providers(), by.journal, world.clock, cast("Saver", Ended()))
+        task = await world.submitted(by, "piapi")
+        async with anyio.create_task_group() as polling:
+            polling.start_soon(poller.run)
+            await anyio.wait_all_tasks_blocked()
+            polling.cancel_scope.cancel()
+        await poller.look_again(task, is_planned=True)
+        assert not world.services.looks
+
+
 # A changed key -----------------------------------------------------------------------------------
 
 

@@ -101,7 +101,10 @@ class Poller:
             self._work = work
             for service in self._providers:
                 work.start_soon(self._poll_service, service, work)
-            await anyio.sleep_forever()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self._work = None  # others may still be at work for a moment
 
     async def recorded(self, recorded: Recorded) -> None:
         """Save what is finished of a task, and poll it if it is open."""
@@ -146,11 +149,11 @@ class Poller:
         if self._work is None or task.service not in self._providers:
             return
         is_ours = await self._journal.claim_again(task.local_id) or is_planned
-        flight = self._flights.get(task.local_id)
-        if flight is None and is_ours:
+        work, flight = self._work, self._flights.get(task.local_id)
+        if flight is None and is_ours and work is not None:
             self._breakers[task.service].check()
             flight = self._takeoff(task)
-            self._work.start_soon(self._look_at_one, task)
+            work.start_soon(self._look_at_one, task)
         if flight is not None:
             await flight.landed.wait()
             if flight.error is not None:
