@@ -84,6 +84,9 @@ SHAPES: dict[str, object] = {
     "data.items": enveloped(task({"taskBatchId": "1279444349692403713", "items": ITEMS})),
     "items": enveloped(task(ITEMS)),
     "data.data": enveloped(task({"data": CLIPS})),
+    "tracks": enveloped(task({"tracks": CLIPS})),
+    "result.audios": enveloped({"task_id": TASK, "status": "done", "result": {"audios": CLIPS}}),
+    "an envelope in a text": enveloped(json.dumps(enveloped(task(CLIPS)))),
     "sunoData": enveloped(task({"sunoData": CAMEL})),
     "sunoData raw": {"code": 200, "msg": "success", "data": RECORD},
     "sunoData without a task": {"code": 200, "msg": "success", "data": {"sunoData": CAMEL}},
@@ -258,7 +261,8 @@ CLIP_NAMES: dict[str, tuple[str, object, object]] = {
     **dict.fromkeys(
         (
             *("song_path", "audio_url", "audioUrl", "cld2AudioUrl", "cld2_audio_url", "url"),
-            *("source_audio_url", "sourceAudioUrl", "audio"),
+            *("source_audio_url", "sourceAudioUrl", "audio", "mp3_url", "mp3Url"),
+            *("wav_url", "wavUrl", "download_url", "downloadUrl"),
         ),
         ("audio_url", TWO, TWO),
     ),
@@ -381,6 +385,7 @@ async def test_an_answer_that_tells_nothing_of_the_task_ends_nothing(
         *((word, "failed") for word in ("FAIL", "fail", "rejected", "expired", "timeout")),
         *((word, "failed") for word in ("CREATE_TASK_FAILED", "GENERATE_AUDIO_FAILED")),
         *((word, "failed") for word in ("SENSITIVE_WORD_ERROR", "createTaskFailed", "task-failed")),
+        *((word, "failed") for word in ("reject", "errored", "blocked", "cancel", "失败", "超时")),
         *((word, "failed") for word in ("TIMED OUT", "aborted", "cancelled", "CALLBACK_EXCEPTION")),
         *((word, "pending") for word in ("NOT_START", "SUBMITTED", "queued", "in queue")),
         *((word, "processing") for word in ("FIRST_SUCCESS", "TEXT_SUCCESS", "UNKNOWN", "")),

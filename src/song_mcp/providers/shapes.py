@@ -46,7 +46,8 @@ CLIP: Names = {
     "status": ("status", "state"),
     "audio": (
         *("song_path", "audio_url", "audioUrl", "cld2AudioUrl", "cld2_audio_url"),
-        *("source_audio_url", "sourceAudioUrl", "audio", "url"),
+        *("source_audio_url", "sourceAudioUrl", "audio", "url", "mp3_url", "mp3Url"),
+        *("wav_url", "wavUrl", "download_url", "downloadUrl"),
     ),
     "preview": (
         *("stream_audio_url", "streamAudioUrl", "source_stream_audio_url", "sourceStreamAudioUrl"),
@@ -94,7 +95,8 @@ TASK_KEYS = frozenset(
 """What tells a task from the bare lyrics or clip of a Suno-API (`docs/providers.md` 3.4, 3.5)."""
 LYRICS = ("lyrics", "lyric", "text", "lyrics_candidates")
 PLACES = (
-    *("songs", "clips", "items", "sunoData", "suno_data", "data", "response", "result", "output"),
+    *("songs", "clips", "items", "sunoData", "suno_data", "tracks", "audios"),
+    *("data", "response", "result", "results", "output"),
 )
 """Where clips and drafts are, in the order in which these are looked into."""
 TELLING = frozenset({*PLACES, *MEDIA, *CLIP["id"], *CLIP["audio"], *CLIP["preview"]})
@@ -108,10 +110,12 @@ STRUCTURES = frozenset({*PLACES, *MEDIA, *NOT_CLIPS, *LYRICS[3:], "logs", "walle
 
 DONE = frozenset(
     {"complete", "completed", "success", "succeed", "succeeded", "successful", "finished", "done"}
+    | {"成功", "已完成"}
 )
 BROKEN = re.compile(
-    r"(?:.*_)?(?:fail|failed|failure|error|exception|rejected|expired|timeout|timed_out|time_out|"
-    r"cancelled|canceled|aborted|refused|denied|invalid|terminated|banned)"
+    r"(?:.*_)?(?:fail(?:ed|ure)?|error(?:ed)?|exception|reject(?:ed)?|expired?|timeout|timed_?out|"
+    r"time_out|cancel(?:l?ed)?|abort(?:ed)?|refused|denied|invalid|terminated|banned|blocked|"
+    r"moderated|stopped|killed|interrupted|unsuccessful|失败|超时|已取消|已过期)"
 )
 """The words that end a task as failed, alone or after others: CREATE_TASK_FAILED."""
 WAITING = frozenset(
