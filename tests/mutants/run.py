@@ -44,6 +44,8 @@ SUBMITTER = "tests/studio/test_submitter.py"
 RECONCILE = "tests/studio/test_reconcile.py"
 BALANCE = "tests/studio/test_balance.py"
 SAVER = "tests/studio/test_saver.py"
+AFTER_THE_END = "tests/studio/test_after_the_end.py"
+BETTER = "tests/journal/test_after_the_end.py"
 RECOVERY = "tests/studio/test_recovery.py"
 POLLER = "tests/studio/test_poller.py"
 VERDICT = "tests/providers/test_verdict.py"
@@ -66,9 +68,10 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/reconcile.py": ((RECONCILE, BALANCE), (SETTLER,), STUDIO),
     "studio/settler.py": ((SETTLER,),),
     "studio/history.py": ((HISTORY,), (SETTLER,)),
-    "studio/saver.py": ((SAVER,), STUDIO),
+    "studio/saver.py": ((SAVER,), (AFTER_THE_END,), STUDIO),
+    "studio/caretaker.py": ((AFTER_THE_END, SAVER),),
     "studio/recovery.py": ((RECOVERY,), STUDIO),
-    "studio/poller.py": ((POLLER,), STUDIO),
+    "studio/poller.py": ((POLLER,), (AFTER_THE_END,), STUDIO),
     "journal/store.py": (
         (WRITES, CLAIMS, STORE),
         (
@@ -82,13 +85,14 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
         (*STUDIO, "tests/server/test_completion.py", "tests/server/test_paging.py"),
     ),
     "journal/balance.py": ((BALANCE,), (RECONCILE,)),
+    "journal/merging.py": ((BETTER,),),
     "journal/transitions.py": ((WRITES, "tests/journal/test_transitions.py"),),
     "journal/writes.py": (
         (WRITES, "tests/journal/test_transitions.py", CLAIMS, STORE),
         (ONE_POST, RECONCILE, SETTLER),
         STUDIO,
     ),
-    "journal/claims.py": ((CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST), (SETTLER,)),
+    "journal/claims.py": ((BETTER, CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST), (SETTLER,)),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
     "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, REFUSALS, ECHOES)),
