@@ -285,7 +285,7 @@ async def test_a_doubt_takes_everything_from_the_task_that_it_turns_out_to_be(
     await journal.deliver(["far"])
     merged = await journal.merge(await now(journal, local_id), found)
     expected = replace(found, local_id=local_id, model="udio", title="Quay", description="waltz")
-    assert merged == replace(expected, request={"description": "waltz"})
+    assert merged == replace(expected, request={"description": "waltz"}, lost_at=START)
     assert await journal.find(found.local_id) is None
     assert await now(journal, bystander.local_id) == bystander
     assert not (await journal.prepare(NEW, join=True)).joined, "its end was delivered"
