@@ -35,7 +35,7 @@ JOINED_RESTORED = (
 )
 ORPHANED = (
     "The program ended before the service answered. Call resolve_task with check, which pays "
-    "nothing: the request may have been accepted and charged."
+    "nothing; do not repeat the request, which may have been accepted and charged."
 )
 NEVER_SENT = (
     "The program ended before anything was sent. Nothing was sent or charged: the same request can "
@@ -43,7 +43,8 @@ NEVER_SENT = (
 )
 OUR_MISTAKE = (
     "song-mcp had an internal error while it read the answer; its log says which. Call "
-    "resolve_task with check, which pays nothing: the request may have been accepted and charged."
+    "resolve_task with check, which pays nothing; do not repeat the request, which may have been "
+    "accepted and charged."
 )
 SETTLED_MEANWHILE = "The task is no longer in doubt. Nothing was sent or paid by this call."
 POLLING_STOPPED = "Polling was stopped, as asked; get_task checks it once."
@@ -109,16 +110,20 @@ def incomplete(task: Task) -> str:
 
 
 def unsaved(clip: Clip) -> str:
-    """Say why the library does not have a clip that was tried, and what happens next."""
-    said = f"Clip {clip.public_id} is not in the library: {clip.save_error}"
+    """Say why the library does not have a clip that was tried."""
+    return f"Clip {clip.public_id} is not in the library: {clip.save_error}"
+
+
+def next_try(clip: Clip) -> str:
+    """Say when a clip that is not saved is tried again; "" if its error says that."""
     if clip.save_error == SAVING_GIVEN_UP:
-        return said
+        return ""
     if clip.is_being_saved:
-        return f"{said} It is being tried again now; get_task waits for that."
+        return "Saving is being tried again now; get_task waits for that."
     now = "get_task asks for a fresh link and tries at once, but not within 20 s of the last try."
     if clip.next_try_at is None:
-        return f"{said} It is not tried by itself any more; {now}"
-    return f"{said} It is tried again by itself at {clip.next_try_at:%H:%M:%S} UTC; {now}"
+        return f"It is not tried by itself any more; {now}"
+    return f"The next try is made at {clip.next_try_at:%H:%M:%S} UTC; {now}"
 
 
 def joined_elsewhere(task: Task) -> str:
@@ -430,7 +435,7 @@ def other_account(task: Task) -> str:
 
 def abandoned() -> str:
     """Say that a doubt is closed, and what that means for the money."""
-    return "Closed by the user. Nothing was sent; if it was charged, that is not refunded."
+    return "Closed by the user, which paid nothing; if it was charged, that is not refunded."
 
 
 def submitted_again(task: Task) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from song_mcp.errors import Charged
 from song_mcp.journal import Journal, NewTask
-from song_mcp.messages import SAVING_GIVEN_UP, unsaved
+from song_mcp.messages import SAVING_GIVEN_UP, next_try, unsaved
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -217,13 +217,42 @@ def test_what_to_do_after_a_failure_says_the_same_of_the_money(charged: Charged,
 
 def test_a_clip_that_is_not_saved_says_whether_and_when_it_is_tried_again() -> None:
     dead = Clip("c1", "completed", audio_url="https://x/1", save_error="The link is dead.")
-    said = "Clip c1 is not in the library: The link is dead."
     at = datetime(2026, 7, 1, 10, 0, 2, tzinfo=UTC)
     now = "get_task asks for a fresh link and tries at once, but not within 20 s of the last try."
-    assert unsaved(replace(dead, next_try_at=at)) == (
-        f"{said} It is tried again by itself at 10:00:02 UTC; {now}"
-    )
-    assert unsaved(dead) == f"{said} It is not tried by itself any more; {now}"
-    assert unsaved(replace(dead, is_being_saved=True)).startswith(f"{said} It is being tried")
-    given_up = unsaved(replace(dead, save_error=SAVING_GIVEN_UP))
-    assert given_up.endswith(SAVING_GIVEN_UP)
+    assert unsaved(dead) == "Clip c1 is not in the library: The link is dead."
+    assert next_try(replace(dead, next_try_at=at)) == f"The next try is made at 10:00:02 UTC; {now}"
+    assert next_try(dead) == f"It is not tried by itself any more; {now}"
+    assert next_try(replace(dead, is_being_saved=True)).startswith("Saving is being tried again")
+    given_up = replace(dead, save_error=SAVING_GIVEN_UP)
+    assert unsaved(given_up).endswith(SAVING_GIVEN_UP)
+    assert next_try(given_up) == ""
+
+
+def test_when_two_clips_are_tried_again_is_said_once() -> None:
+    dead = Clip("c1", "completed", audio_url="https://x/1", save_error="The link is dead.")
+    task = replace(TASK, status="completed", clips=(dead, replace(dead, clip_id="c2")))
+    note = str(task_result(Answer(task)).note)
+    assert note.count("is not in the library: The link is dead.") == 2
+    assert note.count("get_task asks for a fresh link") == 1
+
+
+def test_a_clip_whose_first_try_is_under_way_says_what_waits_for_it() -> None:
+    clip = Clip("c1", "completed", audio_url="https://x/1", is_being_saved=True)
+    result = task_result(Answer(replace(TASK, status="completed", clips=(clip,))))
+    assert str(result.next_step).startswith("Audio is being saved: get_task waits for that.")
+    saved = replace(clip, is_being_saved=False, file=Path("/x/1.mp3"))
+    result = task_result(Answer(replace(TASK, status="completed", clips=(saved,))))
+    assert "being saved" not in str(result.next_step)
+
+
+def test_what_has_no_title_is_told_without_empty_quotes() -> None:
+    clip = Clip("c1", "completed", file=Path("/x/1.mp3"))
+    result = task_result(Answer(replace(TASK, status="completed", clips=(clip,))))
+    assert "- clip c1: completed" in task_text(result)
+
+
+def test_words_that_end_a_sentence_get_no_second_full_stop() -> None:
+    result = task_result(Answer(replace(TASK, status="failed", error="It broke.")))
+    assert 'It failed: "It broke."\n' in task_text(result)
+    result = task_result(Answer(replace(TASK, status="failed", error="flagged")))
+    assert 'It failed: "flagged".\n' in task_text(result)

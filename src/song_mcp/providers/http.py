@@ -80,8 +80,8 @@ UNUSABLE = "its base URL, the key or the request cannot be used"
 Purpose = Literal["pay", "look"]
 Json = Mapping[str, object]
 DOUBT_ADVICE = (
-    "Call resolve_task with check, which pays nothing, to find out what became of it; do not "
-    "repeat the request, which may have been accepted and charged."
+    "Call resolve_task with check, which pays nothing; do not repeat the request, which may have "
+    "been accepted and charged."
 )
 """What a message says of a submission that may have been accepted."""
 LOST: Mapping[Purpose, str] = {

@@ -34,13 +34,23 @@ from song_mcp.songs import (
     public_clip_id,
     why_not_extended,
 )
-from song_mcp.studio import AccountState, Answer, State, Studio, Whole, continuation, unsaved
+from song_mcp.studio import (
+    AccountState,
+    Answer,
+    State,
+    Studio,
+    Whole,
+    continuation,
+    next_try,
+    unsaved,
+)
 from song_mcp.text import plain, quoted
 
 TITLE_CHARACTERS = 80
 ONE_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?(?<!.{21})")
 WORD_CHARACTERS = 60
 """The most of a service's name for a status or a plan that is shown."""
+SENTENCE_ENDS = {".", "!", "?", "。", "！", "？"}  # noqa: RUF001
 WITHHELD = "finished, but Suno withholds the audio from this relay; look again later"
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` for what only the player's page needs."""
@@ -273,7 +283,13 @@ def _whole_seconds(when: datetime) -> datetime:
 
 
 def _note(answer: Answer) -> str:
-    return " ".join(filter(None, [answer.note, *map(_clip_note, answer.task.clips)])).strip()
+    clips = answer.task.clips
+    tries = dict.fromkeys(next_try(clip) for clip in clips if _is_troubled(clip))
+    return " ".join(filter(None, [answer.note, *map(_clip_note, clips), *tries]))
+
+
+def _is_troubled(clip: Clip) -> bool:
+    return bool(clip.save_error) and not clip.is_saved and not clip.is_withheld
 
 
 def _clip_note(clip: Clip) -> str:
@@ -282,7 +298,7 @@ def _clip_note(clip: Clip) -> str:
     told = said if clip.remark else []
     if clip.is_withheld:
         told += [f"Clip {clip.public_id} is {WITHHELD}."]
-    elif clip.save_error and not clip.is_saved:
+    elif _is_troubled(clip):
         told += [unsaved(clip)]
     return " ".join(told)
 
@@ -318,7 +334,7 @@ NEXT_STEPS: dict[Status, str] = {
     "submitting": "Call get_task with this task_id.",
     "pending": "Call get_task with this task_id.",
     "processing": "Call get_task with this task_id.",
-    "in_doubt": "Do not repeat it: it may have been paid. Let the user settle it by resolve_task.",
+    "in_doubt": "Let the user settle it by resolve_task.",
 }
 
 
@@ -338,8 +354,10 @@ def _next_step(task: Task) -> str | None:
     if task.lyrics is not None:
         which = "one of these texts" if len(_drafts(task.lyrics)) > 1 else "this text"
         return f"generate_song with {which} as lyrics."
-    can_go_on = any(not why_not_extended(task, clip) for clip in task.clips)
-    steps = ["extend_song with a clip_id continues a clip."] if can_go_on else []
+    is_new = any(clip.is_being_saved and not clip.save_error for clip in task.clips)
+    steps = ["Audio is being saved: get_task waits for that."] if is_new else []
+    if any(not why_not_extended(task, clip) for clip in task.clips):
+        steps.append("extend_song with a clip_id continues a clip.")
     if any(continuation(task, clip) for clip in completed(task.clips)):
         steps.append("join_song with a clip_id makes one file of all parts; free.")
     return " ".join(steps) or None
@@ -392,7 +410,7 @@ def task_text(result: TaskResult) -> str:
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
     for draft in [result.lyrics, *(result.other_lyrics or [])]:
-        lines += [f"Lyrics {_title(draft.title)}:", verses(draft.text)] if draft else []
+        lines += [f"Lyrics{_title(draft.title)}:", verses(draft.text)] if draft else []
     lines += [text for text in (_error(result), result.note, result.next_step) if text]
     return "\n".join(lines)
 
@@ -408,7 +426,7 @@ def songs_text(result: SongsResult) -> str:
 def whole_text(result: WholeResult) -> str:
     """Return where the whole song is, and a line for each of its parts."""
     length = _length(result.duration_seconds)
-    lines = [f"Whole song {_title(result.title or '')}{length}: {result.file}"]
+    lines = [f"Whole song{_title(result.title or '')}{length}: {result.file}"]
     for part in result.parts:
         until = (
             "" if part.until_seconds is None else f", the first {round(part.until_seconds, 1):g} s"
@@ -443,7 +461,7 @@ def _account_line(account: AccountResult) -> str:
 
 
 def _headline(result: TaskResult) -> str:
-    title = f" {_title(result.title)}" if result.title else ""
+    title = _title(result.title or "")
     facts = [f"{result.kind}{title} {result.task_id}: {result.status}"]
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
@@ -467,7 +485,7 @@ def _money(result: TaskResult) -> str:
 def _clip_line(clip: ClipResult) -> str:
     length = _length(clip.duration_seconds)
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
-    line = f"- clip {clip.clip_id} {_title(clip.title or '')}: {clip.status}{length}"
+    line = f"- clip {clip.clip_id}{_title(clip.title or '')}: {clip.status}{length}"
     line += _before(clip)
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
     return "\n  ".join(part for part in (line, where, lyrics) if part)
@@ -496,7 +514,8 @@ def _quoted_once(words: str) -> str:
 
 
 def _title(title: str) -> str:
-    return quoted(title, limit=TITLE_LIMIT)
+    """Return a title in quotes with a blank before it, "" if there is none."""
+    return f" {quoted(title, limit=TITLE_LIMIT)}" if title else ""
 
 
 def verses(lyrics: str) -> str:
@@ -507,8 +526,10 @@ def verses(lyrics: str) -> str:
 def _error(result: TaskResult) -> str:
     """Return the error: the service's words, quoted, if the task failed, else our own sentence."""
     error = result.error or ""
-    is_theirs = result.status == "failed" and bool(error)
-    return f"It failed: {quoted(error, limit=500)}." if is_theirs else error
+    if result.status != "failed" or not error:
+        return error
+    words = quoted(error, limit=500)
+    return f"It failed: {words}" if words[-2:-1] in SENTENCE_ENDS else f"It failed: {words}."
 
 
 def model_name(name: str | None) -> str:

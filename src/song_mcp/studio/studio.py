@@ -190,7 +190,8 @@ class Studio:
         """
         begun = await self.begin(request, another_take=another_take)
         if begun.task.is_open:
-            return Answer(await self._wait(begun.task, wait), begun.note)
+            task = await self._wait(begun.task, wait)
+            return Answer(task, " ".join(filter(None, (begun.note, self._incomplete(task)))))
         return await self._looked(begun.task, wait, begun.note)
 
     async def begin(self, request: Request, *, another_take: bool) -> Answer:
@@ -244,8 +245,7 @@ class Studio:
             return Answer(checked, found)
         if action == "abandon":
             closed = await self._journal.abandon(task.local_id, messages.abandoned())
-            is_closed = closed.status == "abandoned"
-            return Answer(closed, messages.abandoned() if is_closed else SETTLED)
+            return Answer(closed, "" if closed.status == "abandoned" else SETTLED)
         return await self._submit_again(task, wait)
 
     async def _submit_again(self, task: Task, wait: Wait) -> Answer:
