@@ -61,10 +61,7 @@ class Unpacker:
         if start.startswith(GZIP):
             self._zlib = zlib.decompressobj(EITHER_FORMAT)
         elif self._may_be_deflate:
-            has_head = (
-                start[0] & 0x0F == zlib.DEFLATED and int.from_bytes(start[:2], "big") % 31 == 0
-            )
-            self._zlib = zlib.decompressobj(EITHER_FORMAT if has_head else RAW)
+            self._zlib = zlib.decompressobj(EITHER_FORMAT if _has_zlib_head(start) else RAW)
 
     def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
         """Yield what the chunk unpacks to; gzip may consist of several parts."""

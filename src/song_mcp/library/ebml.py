@@ -13,7 +13,7 @@ START = b"\x1a\x45\xdf\xa3"
 """The identifier of the first element, which begins the file."""
 DOC_TYPE, SEGMENT, INFO, TRACKS, CLUSTER = 0x4282, 0x18538067, 0x1549A966, 0x1654AE6B, 0x1F43B675
 TIME_SCALE, DURATION = 0x2AD7B1, 0x4489
-TRACK, TRACK_TYPE, CODEC = 0xAE, 0x83, 0x86
+TRACK, TRACK_TYPE = 0xAE, 0x83
 VIDEO, SOUND = 1, 2
 """Kinds of tracks."""
 ELEMENTS_LIMIT = 10_000

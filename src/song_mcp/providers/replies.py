@@ -20,7 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from song_mcp.errors import InvalidRequestError, UnreadableAnswerError
 from song_mcp.providers.redaction import without_named
-from song_mcp.songs import LONGEST_CLIP_S, TITLE_LIMIT, checked_id
+from song_mcp.songs import LONGEST_CLIP_S, checked_id
 from song_mcp.text import clean
 
 LYRICS_CAP = 20_000
@@ -273,17 +273,11 @@ def to_line(limit: int) -> Callable[[object], str]:
 
 Text = Annotated[str, BeforeValidator(to_text)]
 Word = Annotated[str, BeforeValidator(to_line(TAG_CAP))]
-Title = Annotated[str, BeforeValidator(to_line(TITLE_LIMIT))]
 Message = Annotated[str, BeforeValidator(to_message)]
 Verse = Annotated[str, BeforeValidator(lambda value: clean(to_text(value), limit=LYRICS_CAP))]
-Url = Annotated[str, BeforeValidator(to_url)]
 Amount = Annotated[float | None, BeforeValidator(to_amount)]
-Seconds = Annotated[float | None, BeforeValidator(to_seconds)]
 Number = Annotated[float | None, BeforeValidator(to_number)]
-Percent = Annotated[int | None, BeforeValidator(to_percent)]
-Tags = Annotated[tuple[str, ...], BeforeValidator(to_tags)]
 When = Annotated[datetime | None, BeforeValidator(to_when)]
-Flag = Annotated[bool | None, BeforeValidator(lambda v: v if isinstance(v, bool) else None)]
 AsObject = BeforeValidator(to_object)
 
 
