@@ -101,6 +101,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "providers/piapi_history.py": ((PAST,), (EXAMPLES,)),
     "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
     "providers/gptge.py": ((GPTGE, SHAPES), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
+    "providers/gptge_replies.py": ((GPTGE, SHAPES), (EXAMPLES,)),
 }
 """What is mutated, and the tests that cover it: one group after the other, the quickest first."""
 

@@ -5,14 +5,11 @@ decides whether it has ended. Whatever a reply looks like, reading it raises onl
 """
 
 import math
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -20,44 +17,34 @@ import anyio
 
 from song_mcp.errors import (
     BusyError,
-    Charged,
     InvalidRequestError,
     ServiceError,
     UnknownTaskError,
-    UnreadableAnswerError,
 )
 from song_mcp.providers import verdict
 from song_mcp.providers.accepted import NAMES_OF_TASKS, task_id_in
 from song_mcp.providers.base import Accepted, Submission, account_tag
+from song_mcp.providers.gptge_replies import (
+    about,
+    is_refused,
+    one,
+    report_of,
+    reports_of,
+    tasks_in,
+    word_of,
+)
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
-    ITEMS_CAP,
-    TAG_CAP,
     opened,
     spoken,
-    to_amount,
-    to_line,
-    to_message,
     to_object,
-    to_percent,
     to_text,
-    to_when,
     unreadable,
     usable_id,
 )
 from song_mcp.providers.shapes import (
-    PLACES,
-    TASK,
-    Found,
-    as_clips,
-    first,
-    holds_lyrics,
-    is_task,
-    lists_lyrics,
     read_clips,
-    read_lyrics,
-    standing,
     unpacked,
 )
 from song_mcp.providers.transport import Transport
@@ -70,15 +57,11 @@ from song_mcp.providers.verdict import (
 )
 from song_mcp.songs import (
     SERVICES,
-    Clip,
     ExtensionRequest,
-    Kind,
-    Lyrics,
     LyricsRequest,
     Report,
     Request,
     ServiceName,
-    ServiceStatus,
     SongRequest,
     public_clip_id,
 )
@@ -87,30 +70,6 @@ SERVICE = SERVICES["gptge"]
 LABEL = SERVICE.label
 LYRICS_DEADLINE_S = 130.0
 """Submitting lyrics may take two minutes (`docs/providers.md` 3.5)."""
-MUSIC = frozenset({"", "music", "song", "generate", "description-mode"})
-"""What gateways call the making of a song."""
-DRAFTS = 2
-"""How many drafts of lyrics Suno makes, and a gateway shows that lists them (3.10)."""
-UNITS = 500_000
-"""How much of a gateway's quota is one of its units (3.12)."""
-BILLED = re.compile(r"suno(?:_\w+)?", re.IGNORECASE)
-"""What gateways call Suno in a bill, which says nothing of the model."""
-GIVEN_BACK = re.compile(
-    r"已\w{0,4}?(?:退款|退还|退回|返还|补偿)|\brefunded\b|"
-    r"\b(?:quota|credits?|points?) (?:(?:was|were|has been|have been) )?(?:returned|restored)\b",
-    re.IGNORECASE,
-)
-"""What is said of a failed task whose price was given back."""
-PERHAPS_NOT = re.compile(
-    r"[不未没沒无無非如若]|\b(?:not|no|never|non|without|cannot|unless|if|may|might|will|would|could|"
-    r"should|to be)\b|n['\u2019]t\b",
-    re.IGNORECASE,
-)
-"""What makes of such words a denial, a condition or a promise."""
-SWEPT = re.compile(r"任务超时\W\d+分钟\W")
-"""What new-api says of a task that it gave up, and whose price it gave back (3.12)."""
-UPSTREAM_SAID = frozenset({"time out"})
-"""What a Suno-API behind the gateway says of a task that failed there (3.4)."""
 ALONE_S = 3_600.0
 """For how long, in seconds, a relay without the call of 3.6 is asked for each task by itself."""
 LOOKS_AT_ONCE, MOST_FAILURES = 8, 3
@@ -184,7 +143,7 @@ class Gptge:
             raise unreadable(LABEL, "data")
         if read.data is None:
             raise verdict.unknown_task(self.service, task_id)
-        return read.redaction.report(_report(_one(read.data, task_id), task_id))
+        return read.redaction.report(report_of(one(read.data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
@@ -237,7 +196,7 @@ class Gptge:
             verdict.check_look(self.service, reply, read.envelope)
         if not isinstance(read.data, dict | list | None):
             raise unreadable(LABEL, "data")
-        reports = _reports(_tasks_in(read.data), set(task_ids))
+        reports = reports_of(tasks_in(read.data), set(task_ids))
         return {task_id: read.redaction.report(report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
@@ -251,7 +210,7 @@ class Gptge:
         body = unpacked(reply.body)
         redaction = Redaction.of(body, self._key, self._http.redact)
         envelope = _envelope(reply, redaction)
-        return _Read(_about(body), redaction, envelope, is_ok=200 <= reply.status < 300)  # noqa: PLR2004
+        return _Read(about(body), redaction, envelope, is_ok=200 <= reply.status < 300)  # noqa: PLR2004
 
 
 @dataclass(frozen=True)
@@ -270,8 +229,8 @@ class _Read:
         """Tell whether it shows how this task stands, whatever is around that; or bare clips."""
         if self.is_ok and not self.envelope.is_service and read_clips(self.data):
             return True
-        shown = (task for ids, task in _tasks_in(self.data) if task_id in ids)
-        return any(_word(task) or (self.is_ok and _is_refused(task)) for task in shown)
+        shown = (task for ids, task in tasks_in(self.data) if task_id in ids)
+        return any(word_of(task) or (self.is_ok and is_refused(task)) for task in shown)
 
 
 # Requests --------------------------------------------------------------------------------------
@@ -380,218 +339,3 @@ def _has_no_batch(reply: Reply, read: _Read) -> bool:
     is_crash = read.envelope.code == CRASHED
     is_gate = read.envelope.is_gate and not is_crash and reply.status not in KEY_STATUSES
     return is_page or is_gate
-
-
-def _about(body: object) -> object:
-    """Return what a reply is about: its `data`, or itself if it has no envelope."""
-    outer = to_object(body)
-    is_bare = isinstance(body, list) or (is_task(outer) and not is_task(outer.get("data")))
-    has_clips = "data" not in outer and bool(set(PLACES) & outer.keys())
-    return body if is_bare or has_clips else outer.get("data")
-
-
-Named = tuple[frozenset[str], Mapping[str, Any]]
-"""A task, after all the ids that it may be known by."""
-
-
-def _tasks_in(data: object, key: str = "", depth: int = 3) -> Iterator[Named]:
-    """Yield the tasks of a list, of a map by their ids, or of an object that holds either."""
-    if isinstance(data, dict) and is_task(data):
-        yield _ids(data, key), data
-    elif isinstance(data, list) and depth:
-        for item in data[:ITEMS_CAP]:
-            yield from _tasks_in(item, "", depth - 1)
-    elif isinstance(data, dict) and depth:
-        for name, item in islice(data.items(), ITEMS_CAP):
-            yield from _tasks_in(item, name, depth - 1)
-
-
-def _ids(task: Mapping[str, Any], key: str) -> frozenset[str]:
-    """Return a task's ids; if it names none, its `id` or its key in a map is one."""
-    named = frozenset(usable_id(task.get(name)) for name in TASK["id"]) - {""}
-    return named or frozenset({usable_id(task.get("id")), usable_id(key)}) - {""}
-
-
-def _one(data: object, task_id: str) -> object:
-    """Return the task that was asked for from several, or `data` if there is no other."""
-    tasks = [] if is_task(data) else list(_tasks_in(data))
-    named = [task for ids, task in tasks if task_id in ids]
-    return next(iter(named), tasks[0][1] if len(tasks) == 1 else data)
-
-
-def _reports(tasks: Iterable[Named], asked: set[str]) -> dict[str, Report]:
-    """Read each task that was asked for; raises only if none of them can be read."""
-    reports: dict[str, Report] = {}
-    failure: UnreadableAnswerError | None = None
-    for ids, task in tasks:
-        for task_id in ids & asked:
-            try:
-                reports[task_id] = _report(task, task_id)
-            except UnreadableAnswerError as error:
-                failure = error
-    if failure is not None and not reports:
-        raise failure
-    return reports
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A task by the table of names; fields that could name accounts or channels are not read.
-
-    `word` is its status as it was sent; without one, it stands as its clips or lyrics do. `found`
-    are its clips, and `lyrics` what it wrote if `makes_lyrics`.
-    """
-
-    word: str
-    action: str
-    reason: str
-    submitted: datetime | None
-    finished: datetime | None
-    progress: int | None
-    model: str
-    quota: float | None
-    found: Found
-    lyrics: Lyrics | None
-    makes_lyrics: bool
-
-    @property
-    def status(self) -> ServiceStatus:
-        """The status in our words (3.4)."""
-        return standing(self.word)
-
-
-def _task(data: object) -> _Task:
-    """Read a task, or what a bare Suno-API sends in its place: clips or lyrics alone.
-
-    Raises UnreadableAnswerError if nothing tells how it stands.
-    """
-    task = to_object(data)
-    action = first(task, TASK["action"], to_line(TAG_CAP)).casefold()
-    makes_lyrics = action == "lyrics" if action else holds_lyrics(data)
-    found = [] if makes_lyrics else read_clips(data)
-    word = _word(task) or ("complete" if makes_lyrics and not action else _word_of(found))
-    if _is_refused(task) and not _word(task):
-        word = "error"
-    if not word and not isinstance(data, list):
-        raise unreadable(LABEL, "data.status" if isinstance(data, dict) else "data")
-    return _Task(
-        word=word or "processing",
-        action=action,
-        reason=first(task, TASK["reason"], to_message),
-        submitted=first(task, TASK["submitted"], to_when),
-        finished=first(task, TASK["finished"], to_when),
-        progress=first(task, TASK["progress"], to_percent),
-        model=first(task, TASK["model"], to_line(TAG_CAP)),
-        quota=first(task, TASK["quota"], to_amount),
-        found=found,
-        lyrics=_lyrics(data) if makes_lyrics else None,
-        makes_lyrics=makes_lyrics,
-    )
-
-
-def _word(task: Mapping[str, Any]) -> str:
-    return first(task, TASK["status"], to_line(TAG_CAP))
-
-
-def _is_refused(task: Mapping[str, Any]) -> bool:
-    """Return whether `{"success": false}` stands in a task, or in the result that it holds."""
-    held = [task, *(to_object(task.get(name)) for name in PLACES)]
-    return any(each.get("success") is False for each in held)
-
-
-def _word_of(found: Found) -> str:
-    """Return how clips stand together, "" if there are none: they have ended when each of them has.
-
-    If none of them says how it stands, they have ended when each has its audio.
-    """
-    words = [clip.status for _, clip in found]
-    stands = [standing(word) for word in words]
-    has_ended = all(stand in {"completed", "failed"} for stand in stands)
-    if found and not any(words) and all(clip.audio_url for _, clip in found):
-        return "complete"
-    if not found or not has_ended:
-        return "processing" if found else ""
-    return "complete" if "completed" in stands else "error"
-
-
-def _lyrics(data: object) -> Lyrics | None:
-    """Return the drafts, and one without text for each that a list does not have yet."""
-    lyrics = read_lyrics(data)
-    if lyrics is None or not lists_lyrics(data):
-        return lyrics
-    missing = DRAFTS - 1 - len(lyrics.others)
-    return replace(lyrics, others=lyrics.others + (Lyrics("", ""),) * missing)
-
-
-def _report(data: object, task_id: str) -> Report:
-    task = _task(data)
-    clips = as_clips(task.found, task_id, has_ended=task.status in {"completed", "failed"})
-    return Report(
-        task_id=task_id,
-        status=task.status,
-        provider_status=task.word,
-        kind=_kind(task),
-        model=_model(task),
-        progress_percent=task.progress,
-        clips=clips,
-        lyrics=task.lyrics,
-        error=_error(task, clips),
-        charged=_charged(task),
-        cost_units=task.quota / UNITS if task.quota else None,
-        created_at=task.submitted,
-        finished_at=task.finished,
-        asked=next((clip.asked for _, clip in task.found if clip.asked), ""),
-    )
-
-
-def _charged(task: _Task) -> Charged:
-    """Return what is known of the price: a quota was charged, unless the task failed (3.12)."""
-    if task.status != "failed":
-        return "yes" if task.quota else "unknown"
-    return "no" if _is_given_back(task) else "unknown"
-
-
-def _is_given_back(task: _Task) -> bool:
-    """Return whether the price of a failed task was given back.
-
-    A gateway gives it back when its upstream tells the failure: then the reason is the upstream's,
-    the first clip's. What it makes of a task that it lost, or gave up long ago, it does not.
-    """
-    reason = task.reason
-    if GIVEN_BACK.search(reason):
-        return not PERHAPS_NOT.search(reason)
-    told = {clip.words for _, clip in task.found if clip.words or clip.is_broken}
-    is_upstreams = reason in told or (bool(told) and (not reason or reason in UPSTREAM_SAID))
-    return is_upstreams or reason in UPSTREAM_SAID or SWEPT.fullmatch(reason) is not None
-
-
-def _kind(task: _Task) -> Kind:
-    if task.makes_lyrics:
-        return "lyrics"
-    if any(clip.is_extension for _, clip in task.found):
-        return "extension"
-    return "song" if task.found or task.action in MUSIC else "other"
-
-
-def _model(task: _Task) -> str:
-    """Return our name of the model if Suno's is in the table (3.7), else Suno's own."""
-    names = [clip.model or _mv(clip.version) for _, clip in task.found]
-    names += [] if BILLED.fullmatch(task.model) else [task.model]
-    name = next(filter(None, names), "")
-    model = SERVICE.model(name)
-    return model.name if model is not None else name
-
-
-def _mv(version: str) -> str:
-    """Return a version such as "v3.5" in the form of the table."""
-    return f"chirp-{version.replace('.', '-')}" if version else ""
-
-
-def _error(task: _Task, clips: Sequence[Clip]) -> str:
-    if task.status == "failed":
-        reasons = [task.reason, *(clip.error for clip in clips)]
-        return next(filter(None, reasons), f"{LABEL} gave no reason.")
-    if task.status == "completed" and not clips and task.lyrics is None:
-        what = "lyrics" if task.makes_lyrics else "audio"
-        return f"{LABEL} calls the task completed, but gave no {what}."
-    return ""
