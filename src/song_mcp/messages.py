@@ -82,6 +82,14 @@ def unknown_for_hours(task: Task) -> str:
     )
 
 
+def not_known_now(task: Task) -> str:
+    """Say that a service, which accepted a task, does not know it at this look."""
+    return (
+        f"As last known: {SERVICES[task.service].label} says that it does not know this task. If "
+        "it says nothing else for two hours, the task counts as failed."
+    )
+
+
 def paid_anew(lost: Task) -> str:
     """Say that a new payment is made though an equal task was accepted, and why."""
     label = SERVICES[lost.service].label

@@ -43,6 +43,14 @@ async def test_clips_have_many_shapes(http: httpx.AsyncClient, clock: Clock) -> 
     assert words[0]["metadata"]["error_message"] == "shortened to the model's limit"
 
 
+async def test_lyrics_come_in_two_drafts(http: httpx.AsyncClient, clock: Clock) -> None:
+    task = await succeeded(http, clock, {"prompt": "trams [[two-drafts]]"}, "lyrics")
+    first, second = task["data"]
+    assert first["text"] != second["text"]
+    assert first["id"] != second["id"]
+    assert second["title"] == f"{first['title']} (second draft)"
+
+
 async def test_the_plugin_of_2026_says_less(http: httpx.AsyncClient, clock: Clock) -> None:
     task_id = await submit(http, suno("[[new-api-2026]]"))
     first = await fetched(http, task_id)

@@ -17,6 +17,7 @@ from song_mcp.clock import Clock
 from song_mcp.studio.studio import PROGRESS_S
 from tests.house import SPEED, House, open_house, text
 from tests.limits import HANGS_S
+from tests.waiting import a_moment
 
 pytestmark = pytest.mark.one_era("what a tool does is behind the protocol")
 
@@ -415,6 +416,19 @@ async def test_a_failed_look_answers_what_is_known(house: House) -> None:
     again = await house.ok("get_task", task_id=song["task_id"], wait_seconds=0)
     assert again["status"] in {"pending", "processing"}
     assert "As last known" in again["note"]
+
+
+async def test_a_task_that_its_service_does_not_know_says_what_follows(house: House) -> None:
+    song = await house.ok(
+        "generate_song", model="suno-v5", description="x [[forgotten]]", wait_seconds=0
+    )
+    again: dict[str, Any] = {}
+    with anyio.fail_after(HANGS_S):
+        while "note" not in again:
+            await a_moment()
+            again = await house.ok("get_task", task_id=song["task_id"], wait_seconds=0)
+    assert again["note"].startswith("As last known: gpt.ge says that it does not know this task.")
+    assert "two hours" in again["note"]
 
 
 @pytest.mark.both_eras

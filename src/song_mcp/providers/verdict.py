@@ -496,8 +496,8 @@ SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
     PlanLimitError: "{label} makes no more songs at the same time on this plan{said}. Nothing was "
     "charged. Wait until a running song is done (list_songs shows them), then ask again.",
     BusyError: "{label} is rate-limiting requests{said}. Nothing was charged. Ask again {later}.",
-    StoppedError: "{label} has stopped this model or is under maintenance{said}. Nothing was "
-    "charged. Try another model, or ask again later.",
+    StoppedError: "{label} does not offer this model now or is under maintenance{said}. Nothing "
+    "was charged. Try another model, or ask again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. Nothing was charged. Check {base_url}.",
     BlockedError: "Cloudflare, which stands in front of {label}, did not let the request through "
@@ -520,8 +520,8 @@ LOOK_TEXTS: Mapping[type[Exception], str] = {
     PlanLimitError: "{label} could not check {subject}: the plan's limit is reached{said}. "
     "{unharmed} Ask again later.",
     BusyError: "{label} is rate-limiting requests{said}. {unharmed} Ask again {later}.",
-    StoppedError: "{label} is under maintenance or has stopped this model{said}. {unharmed} Ask "
-    "again later.",
+    StoppedError: "{label} is under maintenance or does not offer this model now{said}. "
+    "{unharmed} Ask again later.",
     MisdirectedError: "{label} answered with a redirect (HTTP {status}), which is not followed "
     "with a key. {unharmed} Check {base_url}.",
     BlockedError: "Cloudflare, which stands in front of {label}, did not let the request through "

@@ -128,6 +128,15 @@ def _never_ending(json: Json, view: View) -> Json:
     return json | {"status": "IN_PROGRESS", "progress": "90%", "finish_time": 0}
 
 
+def _two_drafts(json: Json, _view: View) -> Json:
+    """Show lyrics as Suno writes them: a list of two."""
+    first = json["data"]
+    if not isinstance(first, dict) or "text" not in first:
+        return json
+    other = {"id": f"{first['id']}-2", "title": f"{first['title']} (second draft)"}
+    return json | {"data": [first, first | other | {"text": f"[Intro]\n{first['text']}"}]}
+
+
 def _worded(word: str) -> Row:
     """Return the row of a task that fails with this word as its status."""
 
@@ -208,6 +217,7 @@ SHAPES: Table = {
     "error-but-link": _each(lambda clip: clip | {"status": "error"}),
     "words-but-complete": _each(_remarked),
     "never-ends": Row(shape=_never_ending),
+    "two-drafts": Row(shape=_two_drafts),
 }
 FAILURES: Table = {
     **{f"status-{word.casefold()}": _worded(word) for word in ENDS},

@@ -349,6 +349,8 @@ AFTER_FAILURE: dict[Charged, str] = {
 def _next_step(task: Task) -> str | None:
     if task.status == "failed":
         return AFTER_FAILURE[task.charged]
+    if task.is_open and task.clips and all(clip.is_saved for clip in task.clips):
+        return f"{NEXT_STEPS[task.status]} The clips listed here are saved."
     if task.status != "completed":
         return NEXT_STEPS.get(task.status)
     if task.lyrics is not None:

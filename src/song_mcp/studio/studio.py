@@ -395,6 +395,8 @@ class Studio:
             return messages.as_last_known(task.service)
         try:
             await self._poller.look(task)
+        except UnknownTaskError:
+            return messages.not_known_now(task)
         except SongError as error:
             return f"As last known; checking it failed: {error}"
         return ""
