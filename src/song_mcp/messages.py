@@ -169,8 +169,10 @@ def _of_length(request: SongRequest) -> str:
 def _of_extension(request: ExtensionRequest) -> str:
     service = SERVICES[request.model.service]
     if request.continue_at_s is None and not service.extends_from_end:
-        example = f"as in {service.label}'s example"
-        return f"Continues from 0 s, {example}; continue_at_seconds sets another place."
+        return (
+            f"No place was given, so {service.label} was sent 0 s, as in its own example; a part "
+            "that then comes alone is taken to follow the clip's end."
+        )
     if service.sings_given_alone and not request.lyrics:
         return (
             f"{service.music} sings only lyrics that are given here, so this part is instrumental."

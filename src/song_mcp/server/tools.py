@@ -215,7 +215,7 @@ async def join_song(
         str, Field(description="The last clip of the song: an id, short id, exact title, or last")
     ],
 ) -> Annotated[CallToolResult, WholeResult]:
-    """Join an extended song, all clips that clip_id continues and itself, into one file; free."""
+    """Join an extended song into one file: clip_id and all clips that it continues; free."""
     result = whole_result(await _studio(ctx).catalog.whole(clip_id))
     return text_result(whole_text(result), as_json(result))
 
