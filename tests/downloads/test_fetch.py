@@ -192,7 +192,15 @@ async def test_the_cap_counts_what_is_unpacked_and_no_more_is_unpacked(packing: 
     assert len(content) <= 500_000
 
 
-@pytest.mark.parametrize("packing", ["br", "zstd", "gzip, gzip", "x" * 5000])
+@pytest.mark.parametrize(
+    "word", ["utf-8", "aws-chunked", "none", "binary", "mp3", "identity, x", "x" * 5000]
+)
+async def test_a_word_for_no_packing_says_nothing(word: str) -> None:
+    _, content = await fetched(lambda _: packed(word, AUDIO))
+    assert content == AUDIO
+
+
+@pytest.mark.parametrize("packing", ["br", "zstd", "gzip, gzip", "x, br", "br, " * 1000])
 async def test_audio_packed_in_another_way_is_refused(packing: str) -> None:
     with pytest.raises(LibraryError, match="packed in a way"):
         await fetched(lambda _: packed(packing, AUDIO))

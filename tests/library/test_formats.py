@@ -146,6 +146,20 @@ def test_a_film_with_sound_is_no_song() -> None:
     assert "is a video (MP4)" in refusal(content)
 
 
+@pytest.mark.parametrize("codec", [b"sowt", b"twos", b"in24", b"fl32", b"lpcm", b".mp3"])
+def test_quicktime_of_bare_samples_is_kept(codec: bytes) -> None:
+    assert recognised(recordings.m4a(codec=codec, brand=b"qt  ")) == formats.M4A
+
+
+@pytest.mark.parametrize("first", [b"styp", b"free", b"skip", b"wide", b"mdat", b"moov"])
+def test_mp4_need_not_begin_with_its_kind(first: bytes) -> None:
+    whole = recordings.m4a()
+    rest = whole[20:] if first in {b"moov", b"mdat"} else whole
+    movie, sound = rest[: rest.index(b"mdat") - 4], rest[rest.index(b"mdat") - 4 :]
+    content = {b"moov": rest, b"mdat": sound + movie}.get(first, recordings.box(first) + rest)
+    assert recognised(content) == formats.M4A
+
+
 def test_an_mp3_may_begin_with_several_id3_tags_and_padding() -> None:
     assert recognised(id3(300) + id3(20_000) + bytes(100) + MP3) == formats.MP3
 

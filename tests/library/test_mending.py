@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from song_mcp.errors import NotYetError
 from song_mcp.library import formats
 from song_mcp.library.lengths import measured_s
 from song_mcp.library.mending import mended
@@ -139,9 +140,39 @@ def test_a_wav_that_was_streamed_is_saved_with_true_lengths(told: int) -> None:
     assert played(content) == recordings.RATE
 
 
-@pytest.mark.parametrize("told", [SOUND + 1, SOUND + 2])
+@pytest.mark.parametrize("told", [SOUND + 1, SOUND + 2, len(WAV), len(WAV) - 8])
 def test_a_wav_that_tells_a_little_too_much_is_saved_with_true_lengths(told: int) -> None:
     assert mended(wav_told(told, told + 36)) == WAV
+
+
+def test_a_packed_wav_plays_as_long_as_it_says_that_its_samples_do() -> None:
+    kind = struct.pack("<4sIHHIIHHH", b"fmt ", 18, 0x11, 1, 8000, 4055, 256, 4, 0)
+    sound = struct.pack("<4sI", b"data", 8110) + bytes(8110)
+    counted = struct.pack("<4sII", b"fact", 4, 16_000)
+    for extra, seconds in ((counted, 2), (b"", None)):
+        body = b"WAVE" + kind + extra + sound
+        content = struct.pack("<4sI", b"RIFF", len(body)) + body
+        assert formats.recognise(BytesIO(content)) == formats.WAV
+        assert measured_s(BytesIO(content), formats.WAV) == seconds
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"TAG" + b"Lamp".ljust(125, b"\0"), TAG, b"APETAGEX" + bytes(50), b"\r\n", b"\0" * 300],
+)
+def test_an_m4a_or_webm_may_have_something_behind_it(tail: bytes) -> None:
+    for audio, kind in (AUDIO["m4a"], AUDIO["webm"]):
+        content = mended(audio + tail)
+        assert formats.recognise(BytesIO(content)) == kind
+        assert measured_s(BytesIO(content), kind) == 1
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moof"])
+def test_an_m4a_whose_last_box_is_cut_off_stays_so(kind: bytes) -> None:
+    content = AUDIO["m4a"][0] + recordings.box(kind, bytes(500))[:-100]
+    assert mended(content) == content
+    with pytest.raises(NotYetError, match="cut off"):
+        formats.recognise(BytesIO(content))
 
 
 def test_a_wav_whose_last_byte_is_missing_plays_its_whole_frames() -> None:

@@ -61,3 +61,23 @@ async def test_the_plan_of_the_account_repeats_no_key() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(200, json=body))
     asked = Piapi("0123456789abcdef", "https://api.piapi.ai", transport=transport)
     assert (await asked.account()).plan == "developer [hidden]"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"https://x.example/1.mp3"',
+        " <https://x.example/1.mp3>\n",
+        "'https://x.example/1.mp3 '",
+        ["https://x.example/1.mp3", "https://x.example/2.mp3"],
+        {"url": "https://x.example/1.mp3", "expires": 1},
+        [{"url": "https://x.example/1.mp3"}],
+    ],
+)
+def test_a_link_may_stand_in_quotes_or_in_a_list_or_object(value: object) -> None:
+    assert to_url(value) == "https://x.example/1.mp3"
+
+
+@pytest.mark.parametrize("value", ['"', '""', "<>", [], [[]], {}, {"url": {"url": "https://x"}}])
+def test_what_holds_no_link_is_none(value: object) -> None:
+    assert to_url(value) == ""

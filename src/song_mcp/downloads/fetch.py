@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from song_mcp.downloads.addresses import Origins, check_host, is_under
-from song_mcp.downloads.unpacking import PACKINGS, Unpacker, packing_of
+from song_mcp.downloads.unpacking import KNOWN_PACKINGS, Unpacker, packing_of
 from song_mcp.errors import LibraryError, NotYetError
 from song_mcp.providers.transport import Transport, as_sent, new_request
 from song_mcp.providers.waits import retry_after_s
@@ -263,7 +263,7 @@ class _Download:
         """Return what a response has; raise LibraryError if that is not the next of the audio."""
         if response.status_code not in WHOLE | {PART}:
             raise _refusal(response)
-        if (packing := _packing(response)) not in PACKINGS:
+        if (packing := _packing(response)) not in KNOWN_PACKINGS | {""}:
             said = clean(packing, limit=30, lines=False)
             raise LibraryError(f"The audio came packed in a way that is not known here ({said}).")
         length = response.headers.get("content-length", "")[:20]

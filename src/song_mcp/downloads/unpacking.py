@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zlib import _Decompress
 
-PACKINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
-"""What a Content-Encoding may say; `identity` and empty parts of a list say nothing."""
+KNOWN_PACKINGS = {"gzip", "x-gzip", "deflate"}
+UNKNOWN_PACKINGS = {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip"}
+"""What a Content-Encoding may say that is not unpacked here.
+
+A word that is no packing, such as utf-8 or aws-chunked, says nothing: browsers take it so too.
+"""
 GZIP = b"\x1f\x8b\x08"
 PIECE_BYTES = 2**18
 """The most bytes that are unpacked at once: a thousandth of them may be packed."""
@@ -20,9 +24,9 @@ EITHER_FORMAT, RAW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS
 
 
 def packing_of(content_encoding: str) -> str:
-    """Return the one packing that a Content-Encoding names, "" for none; several stay as named."""
+    """Return the packing that a Content-Encoding names, "" for none; several stay as named."""
     named = [part.strip() for part in content_encoding.lower().split(",")]
-    return ", ".join(part for part in named if part not in {"", "identity"})
+    return ", ".join(part for part in named if part in KNOWN_PACKINGS | UNKNOWN_PACKINGS)
 
 
 class Unpacker:

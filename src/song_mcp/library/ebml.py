@@ -60,7 +60,8 @@ class _Reader:
                 types = (self._value(at, to) for name, at, to in values if name == DOC_TYPE)
                 found.doc_type = next(types, b"")
             elif kind == SEGMENT:
-                has_sound = self._segment(start, end, found) or has_sound
+                has_sound = self._segment(start, end, found)
+                break  # what is behind it, such as filling, is none of it
         if self._length:
             found.length_s = self._length * self._scale_ns / 1e9
         found.is_whole = has_sound and not self._is_cut

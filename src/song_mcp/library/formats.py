@@ -57,7 +57,9 @@ def recognise(file: BinaryIO) -> Format:
     for sign, kinds, read in STARTS:
         if start.startswith(sign) and (not kinds or start[8:] in kinds):
             return read(file, size)
-    return _m4a(file, start[8:]) if start[4:8] == b"ftyp" else _frames(file, size)
+    if start[4:8] == b"ftyp" or (start[4:8] in BOXES_FIRST and _has_movie(file)):
+        return _m4a(file, start[8:])
+    return _frames(file, size)
 
 
 def _later(what: str) -> NotYetError:
@@ -322,7 +324,13 @@ def _webm(file: BinaryIO, _: int) -> Format:
 
 # M4A ---------------------------------------------------------------------------------------
 
-PLAIN_CODECS = {b"mp4a", b"alac", b"fLaC", b"Opus", b"ac-3", b"ec-3"}
+BOXES_FIRST = {b"styp", b"free", b"skip", b"wide", b"mdat", b"moov"}
+"""What a file may begin with in place of `ftyp`: QuickTime has none, and pieces have it behind."""
+PLAIN_CODECS = {
+    *(b"mp4a", b"alac", b"fLaC", b"Opus", b"ac-3", b"ec-3", b".mp3"),
+    *(b"sowt", b"twos", b"lpcm", b"ipcm", b"fpcm", b"in24", b"in32", b"fl32", b"fl64", b"raw "),
+}
+"""Those of the second row are bare samples, as QuickTime names them."""
 ENCRYPTED = {b"enca", b"encv", b"drms", b"drmi"}
 
 
@@ -343,6 +351,13 @@ def _m4a(file: BinaryIO, brand: bytes) -> Format:
     if not codecs & PLAIN_CODECS:
         raise _refusal("is MP4, but not plain audio")
     return M4A
+
+
+def _has_movie(file: BinaryIO) -> bool:
+    try:
+        return {b"moov", b"mdat"} <= {kind for kind, _, _ in file_boxes(file)}
+    except ValueError:
+        return False
 
 
 def _codec(walk: Walk, media: memoryview) -> bytes:

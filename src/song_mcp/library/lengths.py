@@ -22,6 +22,11 @@ OPUS_RATE = 48_000
 """Opus counts in these samples a second, whatever it was made from."""
 SIP_BYTES = 2**13
 """The most bytes of an MP3 read at once: the table of a VBR header has a few hundred."""
+PLAIN_SAMPLES = {1, 3, 6, 7, 0xFFFE}
+"""What a WAV file calls samples that all take the same bytes.
+
+Others are packed, and how many there are stands in a chunk of its own.
+"""
 OGG_TAIL_BYTES = 2**17
 """The last page of an Ogg file begins in here: one has less than half of it."""
 
@@ -61,15 +66,17 @@ class _Sips:
 
 
 def _wav_s(file: BinaryIO, size: int) -> float:
-    bytes_a_second = 0
+    codec = rate = bytes_a_second = 0
     for kind, start, told in formats.wav_chunks(file):
         if kind == b"fmt ":
-            rate, _, frame_bytes = struct.unpack("<IIH", bytes_at(file, start + 4, 10))
+            codec, rate, frame_bytes = struct.unpack("<HxxI4xH", bytes_at(file, start, 14))
             bytes_a_second = rate * frame_bytes
-        elif kind == b"data" and bytes_a_second:
+        elif codec in PLAIN_SAMPLES and kind == b"data" and bytes_a_second:
             there = size - start
             played = there if formats.is_placeholder(told) else min(told, there)
             return played / bytes_a_second
+        elif codec not in PLAIN_SAMPLES and kind == b"fact" and rate:
+            return int.from_bytes(bytes_at(file, start, 4), "little") / rate
     raise ValueError("no samples")
 
 

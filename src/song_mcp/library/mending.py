@@ -1,8 +1,8 @@
 """A download as players want it: without what is in front of the audio, and with true lengths.
 
 Some hosts send zeros, line ends or a tag of another format before the audio. Some programs write
-WAV and AIFF as a stream, and put a number into the fields of lengths that they cannot know. What
-needs no mending is returned as it is.
+WAV and AIFF as a stream, and put a number into the fields of lengths that they cannot know, and
+some put tags of MP3 behind MP4. What needs no mending is returned as it is.
 """
 
 import re
@@ -10,6 +10,7 @@ import struct
 from io import BytesIO
 
 from song_mcp.library import adts, ebml, formats, signs
+from song_mcp.library.boxes import file_boxes
 
 JUNK_LIMIT = 128 * 2**10
 """The most bytes that may be in front of the audio, besides ID3 tags."""
@@ -27,6 +28,13 @@ CHECKS_LIMIT = 10_000
 
 FRAMES = ((4, formats.frame_bytes), (adts.HEAD, adts.frame_bytes))
 """The bytes of a frame's header, and what tells the frame's length by them."""
+BOXES = {
+    *(b"moov", b"mdat", b"moof", b"mfra", b"sidx", b"ssix", b"styp", b"emsg", b"prft", b"pdin"),
+    *(b"free", b"skip", b"wide", b"uuid", b"meta", b"udta", b"ftyp"),
+}
+"""The boxes of a file: if the last one is one of these and too long, the file is cut off."""
+RIFF_HEAD = 8
+"""The bytes of a file of chunks that its length does not count."""
 SSND_HEAD = 8
 """The bytes before the sound in its chunk of an AIFF file."""
 
@@ -38,7 +46,7 @@ def mended(content: bytes) -> bytes:
         return _patched(audio, _wav_patches(audio))
     if audio[:4] == b"FORM" and audio[8:12] in formats.AIFF_KINDS:
         return _patched(audio, _aiff_patches(audio))
-    return audio
+    return audio[: _mp4_end(audio)] if audio[4:8] == b"ftyp" else audio
 
 
 # In front ----------------------------------------------------------------------------------
@@ -87,6 +95,23 @@ def _first_frame(content: bytes, start: int, end: int) -> int:
     return 0
 
 
+# Behind ------------------------------------------------------------------------------------
+
+
+def _mp4_end(content: bytes) -> int:
+    """Return where a film ends that something else is behind, else where the content ends."""
+    kinds, end = set(), 0
+    try:
+        for kind, _, after in file_boxes(BytesIO(content)):
+            kinds.add(kind)
+            end = after
+    except ValueError:
+        kind = content[end + BOX_LENGTH : end + 2 * BOX_LENGTH]
+        if kinds >= {b"moov", b"mdat"} and kind not in BOXES:
+            return end
+    return len(content)
+
+
 # Lengths -----------------------------------------------------------------------------------
 
 
@@ -102,7 +127,9 @@ def _wav_patches(audio: bytes) -> dict[int, bytes]:
             frame_bytes = int.from_bytes(audio[start + 12 : start + 14], "little")
         elif kind == b"data":
             there = len(audio) - start
-            length = wide if 0 < wide <= there else _length(told, there, frame_bytes)
+            is_with_head = told in {len(audio), len(audio) - RIFF_HEAD}
+            known = there if is_with_head else told
+            length = wide if 0 < wide <= there else _length(known, there, frame_bytes)
             if length > there:
                 return {}  # it is cut off
             if length != told:

@@ -52,6 +52,7 @@ BROKEN_OUT = re.compile(r"[<>\"`\\\x00-\x1f\x7f]|!\[|\]\(")
 LINE_ENDS = re.compile(r"[\t\r\n]+")
 AROUND = " \t\r\n\f\v\u00a0\u200b\u2060\u3000\ufeff"
 """What stands around a link by mistake, and shows nothing."""
+QUOTES = {'""', "''", "``", "<>"}
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 SPOKEN_KEYS = (
     *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
@@ -160,8 +161,10 @@ def to_url(value: object) -> str:
     """Return a link as it was sent, but for what no address has; "" if it is no http(s) address.
 
     Blanks and characters beyond ASCII are quoted, line ends and what stands around it are taken
-    away. One without a scheme (`//host`) is https. A link that Suno closed is none.
+    away. One without a scheme (`//host`) is https. A link that Suno closed is none. Of a list of
+    links it is the first, of an object its `url`.
     """
+    value = _unwrapped(value)
     url = _trimmed(value) if value else ""
     found = ADDRESS.fullmatch(f"https:{url}" if url.startswith("//") else url)
     if found is None or BROKEN_OUT.search(url) or CLOSED.fullmatch(url):
@@ -179,8 +182,17 @@ def is_closed(value: object) -> bool:
     return CLOSED.fullmatch(_trimmed(value)) is not None
 
 
+def _unwrapped(value: object) -> object:
+    """Return what a list begins with, and the `url` of an object; anything else as it is."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value.get("url") if isinstance(value, dict) else value
+
+
 def _trimmed(value: object) -> str:
     url = value.strip(AROUND) if isinstance(value, str) and len(value) <= URL_CAP else ""
+    if url[:1] + url[-1:] in QUOTES:
+        url = url[1:-1].strip(AROUND)
     return LINE_ENDS.sub("", url).replace("\\/", "/")
 
 
