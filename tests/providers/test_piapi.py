@@ -649,7 +649,7 @@ async def test_texts_are_cleaned_and_capped() -> None:
         "https://a.example/\ud800.mp3",
         "https://a.example/" + "x" * 4000,
         7,
-        {"url": AUDIO},
+        {"name": AUDIO},
     ],
 )
 async def test_a_link_that_is_no_plain_address_is_none(url: object) -> None:
