@@ -72,9 +72,14 @@ NO_LONGER_POLLED = (
 )
 
 
-def unknown_for_hours(task: Task) -> str:
+def is_our_reason(reason: str, service: ServiceName) -> bool:
+    """Tell whether why a task failed is a sentence of ours, and not the service's own words."""
+    return reason in {f"{SERVICES[service].label} gave no reason.", unknown_for_hours(service)}
+
+
+def unknown_for_hours(service_name: ServiceName) -> str:
     """Say that a service accepted a task and has said for two hours that it does not know it."""
-    service = SERVICES[task.service]
+    service = SERVICES[service_name]
     return (
         f"{service.label} accepted this task, but has said for two hours that it does not know it. "
         f"Whether it was charged cannot be told from here: look at the bill {service.shop}. "

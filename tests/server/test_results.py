@@ -263,5 +263,7 @@ def test_what_has_no_title_is_told_without_empty_quotes() -> None:
 def test_words_that_end_a_sentence_get_no_second_full_stop() -> None:
     result = task_result(Answer(replace(TASK, status="failed", error="It broke.")))
     assert 'It failed: "It broke."\n' in task_text(result)
+    ours = replace(TASK, status="failed", service="piapi", error="PiAPI gave no reason.")
+    assert "It failed: PiAPI gave no reason.\n" in task_text(task_result(Answer(ours)))
     result = task_result(Answer(replace(TASK, status="failed", error="flagged")))
     assert 'It failed: "flagged".\n' in task_text(result)

@@ -41,6 +41,7 @@ from song_mcp.studio import (
     Studio,
     Whole,
     continuation,
+    is_our_reason,
     next_try,
     unsaved,
 )
@@ -530,6 +531,8 @@ def _error(result: TaskResult) -> str:
     error = result.error or ""
     if result.status != "failed" or not error:
         return error
+    if is_our_reason(error, result.service):
+        return f"It failed: {error}"
     words = quoted(error, limit=500)
     return f"It failed: {words}" if words[-2:-1] in SENTENCE_ENDS else f"It failed: {words}."
 

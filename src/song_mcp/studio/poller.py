@@ -242,7 +242,7 @@ class Poller:
         except UnknownTaskError:
             if self._is_of_another(task) or not task.is_open:
                 raise
-            why = messages.unknown_for_hours(task)
+            why = messages.unknown_for_hours(task.service)
             recorded = await self._journal.record_unknown(task.local_id, why)
             if not recorded.ended_now:
                 raise
