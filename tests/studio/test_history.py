@@ -36,7 +36,8 @@ class Archive(Teller):
     """A service with a history: the tasks by id, with the likeness of each and its time.
 
     Times are seconds after the submission was sent, by our clock; the service's own clock is
-    `ahead_s` ahead of it, and it tells the time only if `tells_time`.
+    `ahead_s` ahead of it, and it tells the time only if `tells_time`. `shown_s` are times that a
+    look shows in place of the list's.
     """
 
     tasks: dict[str, tuple[Likeness | Exception, float | None]] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Archive(Teller):
     narrow_s: float = 0.0
     error: Exception | None = None
     hangs: bool = False
+    shown_s: dict[str, float | None] = field(default_factory=dict)
     asked: list[tuple[float, float]] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
     now_s: float = 30.0
@@ -70,7 +72,8 @@ class Archive(Teller):
         likeness, at = self.tasks[task_id]
         if isinstance(likeness, Exception):
             raise likeness
-        return likeness, Report(task_id, "processing", "processing", created_at=self._time(at))
+        made_at = self._time(self.shown_s.get(task_id, at))
+        return likeness, Report(task_id, "processing", "processing", created_at=made_at)
 
     def _time(self, at: float | None) -> datetime | None:
         return None if at is None else SENT + timedelta(seconds=at + self.ahead_s)
@@ -208,3 +211,14 @@ async def test_a_search_that_takes_too_long_says_nothing(monkeypatch: pytest.Mon
     service = archive(a=("same", 1))
     service.hangs = True
     assert await service.outcome() == ("unknown", [])
+
+
+async def test_the_time_that_a_look_tells_counts_before_that_of_the_list() -> None:
+    service = archive(a=("same", 8 * HOUR))  # of another zone
+    service.shown_s["a"] = 1
+    assert await service.outcome() == ("found", ["a"])
+    service = archive(a=("same", 1))
+    service.shown_s["a"] = 8 * HOUR
+    assert (await service.outcome())[0] == "possible"
+    service.shown_s["a"] = None
+    assert await service.outcome() == ("found", ["a"])
