@@ -17,9 +17,13 @@ from song_mcp.studio.submitter import _new_task
 from tests.manual_clock import quiet
 from tests.processes import WALTZ, Patience, World, submitting
 
+HIDDEN_S = 3600.0
+"""So long the history does not show a task that was made."""
 
-async def in_doubt(world: World, by: Studio) -> Task:
-    """Make a submission whose reply is lost."""
+
+async def in_doubt(world: World, by: Studio, hidden_s: float = HIDDEN_S) -> Task:
+    """Make a submission whose reply is lost, and that the history does not show for some time."""
+    world.services.history_lag_s = hidden_s
     world.services.faults.append("lost after it was taken")
     task = (await world.clock.result(by.submit(WALTZ, Patience(0.0), another_take=False))).task
     assert task.status == "in_doubt"
@@ -78,6 +82,27 @@ async def test_a_doubt_is_submitted_again_once_however_many_ask_at_once(world: W
         assert len(world.services.posts) == 2
         assert answers.count("processing") == 1
         assert set(answers) <= {"processing", "abandoned"}
+
+
+async def test_a_doubt_that_the_history_shows_is_not_paid_again_however_many_ask_at_once(
+    world: World,
+) -> None:
+    answers: list[str] = []
+
+    async def ask(studio: Studio, doubtful: Task) -> None:
+        with suppress(InvalidRequestError):  # raised to callers that come after it is settled
+            answer = await studio.resolve(doubtful.local_id, "submit_again", Patience(0.0))
+            answers.append(answer.task.status)
+
+    async with world.process() as one, world.process() as two:
+        doubtful = await in_doubt(world, one, hidden_s=0.0)
+        async with anyio.create_task_group() as group:
+            for studio in (one, two, one, two):
+                group.start_soon(ask, studio, doubtful)
+            await world.clock.run(10.0)
+        assert len(world.services.posts) == 1
+        assert set(answers) == {"processing"}
+        assert (await world.only_task()).task_id in world.services.made
 
 
 async def test_an_answer_that_cannot_be_written_for_long_is_written_in_the_end(

@@ -227,9 +227,10 @@ class Studio:
     async def resolve(self, task_id: str, action: Action, wait: Wait) -> Answer:
         """Settle a task in doubt: check what can be compared, abandon it, or submit it again.
 
-        Raises UnknownTaskError; InvalidRequestError if the task is not in doubt, or is to be
-        submitted again but is not named by its own id; and before a new submission whatever
-        `submit` raises.
+        A task that is to be submitted again is searched for first: if it is found, that is the
+        answer, and nothing is sent. Raises UnknownTaskError; InvalidRequestError if the task is not
+        in doubt, or is to be submitted again but is not named by its own id; and before a new
+        submission whatever `submit` raises.
         """
         with unpaid():
             task = await self.task(task_id)
@@ -249,11 +250,22 @@ class Studio:
         return await self._submit_again(task, wait)
 
     async def _submit_again(self, task: Task, wait: Wait) -> Answer:
+        """Submit a task in doubt again, unless a search, which is free, shows that it was accepted.
+
+        If nothing is found, or nothing can be read, it is paid: the user asked for that.
+        """
         await self._restored.check()
-        again = await self._submitter.pay_again(task, self._provider(task.service))
+        provider, start = self._provider(task.service), self._clock.monotonic()
+        with unpaid():
+            found = await reconcile.search(self._journal, provider, task, self._clock.now)
+        if found.outcome == "settled":
+            return await self._looked(found.task, wait, found.told)
+        again = await self._submitter.pay_again(task, provider)
         if again is None:
             return Answer(await self.task(task.local_id), SETTLED)
-        return Answer(await self._wait(again, wait), messages.submitted_again(again))
+        least_s = self._clock.monotonic() - start + SUBMIT_GRACE_S
+        waited = await self._wait(again, wait, start, least_s)
+        return Answer(waited, messages.submitted_again(again))
 
     async def state(self) -> State:
         """Return what the accounts, the journal and the settings say; asks the services."""
