@@ -233,6 +233,8 @@ class FaultService:
         self.accepted: defaultdict[str, list[str]] = defaultdict(list)
         self.songs: dict[str, Song] = {}
         self.submissions: Counter[str] = Counter()
+        self.asked_with: set[str] = set()
+        """The keys that came with requests."""
         self.faults: Counter[Fault] = Counter()
         self.faults_of_looks = 0
         self.charged_usd: defaultdict[str, float] = defaultdict(float)
@@ -290,6 +292,7 @@ class FaultService:
         with suppress(*BROKEN):
             async with stream:
                 incoming = await _read(stream)
+                self.asked_with |= {incoming.key} - {""}
                 if incoming.is_submission:
                     await self._submitted(stream, incoming)
                 else:

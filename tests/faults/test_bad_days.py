@@ -26,7 +26,7 @@ import pytest
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import MODELS, SongRequest
-from tests.faults.canaries import PIAPI_KEY
+from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.faults.claims import Claims
 from tests.faults.fault_service import BLUES, Fault, FaultService, marker_in, serving
 from tests.faults.harness import (
@@ -58,6 +58,18 @@ AT_ONCE = 4
 PAID_TWICE = re.compile(r"was paid \d+ times")
 TAKE: dict[str, Any] = {"another_take": True, "wait_seconds": 50}
 LOST = (Fault.DROP_AFTER, Fault.DROP_BEFORE)
+LOST_AFTER = (
+    Fault.DROP_AFTER,
+    Fault.RESET_AFTER,
+    Fault.HALF,
+    Fault.GARBAGE,
+    Fault.BROKEN_AFTER,
+    Fault.ECHO_AFTER,
+    Fault.DOUBT_AFTER,
+)
+"""What loses the answer to a submission that was accepted."""
+WAITED_FOR = 10
+"""Every so manieth day waits for the first search that the server makes by itself."""
 ECHOES = (Fault.ECHO_AFTER, Fault.ECHO_BEFORE)
 AHEAD_S = {"8 h": 8 * 3600.0, "40 years": 40 * 365 * 86_400.0}
 FAR_AHEAD = timedelta(days=70 * 365)
@@ -321,6 +333,51 @@ async def a_clock_off(day: Day) -> None:
         await extend_the_last(day, server, await day.finished(server, day.new("ends")))
 
 
+async def a_lost_answer(day: Day) -> None:
+    """A song whose answer was lost is found in the history, and delivered without being paid."""
+    lost = [day.new("ends", fault=fault) for fault in LOST_AFTER]
+    again, not_taken = day.new("ends", fault=LOST[0]), day.new("ends", fault=LOST[1])
+    async with day.server() as server:
+        async with anyio.create_task_group() as group:
+            for text in lost:
+                group.start_soon(find, day, server, text)
+        task_id = (await day.song(server, again))["task_id"]
+        await day.resolve(server, again, task_id, "submit_again")
+        await is_delivered_once(day, server, again, task_id)
+        task_id = (await day.song(server, not_taken))["task_id"]
+        await day.resolve(server, not_taken, task_id, "check")
+        day.expect(day.sent(not_taken) == 1, "a search sent something")
+        await day.resolve(server, not_taken, task_id, "submit_again")
+        day.expect(day.sent(not_taken) == 2, "what was never accepted could not be sent again")
+        day.expect(await are_saved(day, len(lost) + 2), "songs that were found were not saved")
+
+
+async def two_services(day: Day) -> None:
+    """Two servers on one journal, each with a key and a base URL of its own.
+
+    A server may not fetch from the other's address on this machine, but may be the first to try. So
+    people look at their songs, at their own server, until these are saved.
+    """
+    other = FaultService()
+    other.submissions, other.accepted = day.service.submissions, day.service.accepted
+    other.songs = day.service.songs  # so that no id is there twice
+    async with serving(other):
+        theirs = replace(day.home, base_url=other.base_url, key_ends=OTHER_ACCOUNT)
+        async with day.server() as one, day.server(theirs) as two:
+            made = [
+                (server, *await song_at(day, server, service, model))
+                for model in ("udio", "suno-v5")
+                for server, service in ((one, day.service), (two, other))
+            ]
+            day.service.is_later = other.is_later = True
+            for server, text, task_id in made:
+                await is_saved_by(day, server, text, task_id)
+    for service, ends in ((day.service, ""), (other, OTHER_ACCOUNT)):
+        day.expect(service.fetched.total() == 2, f"audio was fetched {service.fetched} times")
+        keys = {PIAPI_KEY + ends, GPTGE_KEY + ends}
+        day.expect(service.asked_with <= keys, "a key went to the other's service")
+
+
 Script = Callable[[Day], Awaitable[None]]
 
 DAYS: tuple[Script, ...] = (
@@ -334,6 +391,8 @@ DAYS: tuple[Script, ...] = (
     another_take_after_a_cut,
     echoes,
     a_clock_off,
+    a_lost_answer,
+    two_services,
 )
 
 
@@ -352,6 +411,47 @@ async def are_saved(day: Day, clips: int) -> bool:
 def files_of(journal: Path) -> int:
     with closing(sqlite3.connect(journal, timeout=HANGS_S)) as db:
         return int(db.execute("SELECT count(*) FROM clips WHERE file != ''").fetchone()[0])
+
+
+async def find(day: Day, server: Server, text: str) -> None:
+    """Ask for a song whose answer is lost, and have it found."""
+    task = await day.song(server, text)
+    day.expect(task["status"] == "in_doubt", f"{text} is not in doubt: {task}")
+    if day.number % WAITED_FOR:
+        await day.resolve(server, text, task["task_id"], "check")
+    await is_delivered_once(day, server, text, task["task_id"])
+
+
+async def is_delivered_once(day: Day, server: Server, text: str, task_id: str) -> None:
+    call = await day.ask(server, text, "get_task", task_id=task_id, wait_seconds=50)
+    told = (call.task["status"], call.task["charged"])
+    day.expect(told == ("completed", "yes"), f"what was accepted is {told}: {call.text}")
+    day.expect(day.sent(text) == 1, f"{day.sent(text)} POSTs for what was accepted at once")
+    (task,) = day.service.accepted[marker_in(text)]
+    day.expect(call.task["task_id"] == task, f"{task} was taken for {call.task['task_id']}")
+
+
+async def song_at(day: Day, server: Server, service: FaultService, model: str) -> tuple[str, str]:
+    """Ask for a song twice, and see that its own service has it once; returns its words and id."""
+    text = day.new("later")
+    task = await day.song(server, text, model)
+    song = service.songs.get(task["task_id"])
+    day.expect(song and song.text == text, f"{text} is not at its own service: {task}")
+    joined = await day.song(server, text, model)
+    day.expect(joined["task_id"] == task["task_id"], f"{text} was not joined")
+    return text, str(task["task_id"])
+
+
+async def is_saved_by(day: Day, server: Server, text: str, task_id: str) -> None:
+    """Look at a song, at the server that may see it, until its clips are saved."""
+    with anyio.move_on_after(HANGS_S):
+        while True:
+            call = await day.ask(server, text, "get_task", task_id=task_id, wait_seconds=20)
+            if call.task["clips"] and all(clip.get("file") for clip in call.task["clips"]):
+                break
+    told = (call.task["status"], call.task["charged"], call.task["task_id"])
+    day.expect(told == ("completed", "yes", task_id), f"{text} is {told}: {call.text}")
+    day.expect(all(clip.get("file") for clip in call.task["clips"]), f"{text} is not saved")
 
 
 async def extend_the_last(day: Day, server: Server, newest: str) -> None:
