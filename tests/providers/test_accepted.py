@@ -51,6 +51,8 @@ SHAPES: list[tuple[Body, str]] = [
     ({"code": "success", "data": {"task": {"id": UUID}}}, UUID),
     ({"code": "success", "data": None, "task": {"task_id": UUID}}, UUID),
     ({"code": 200, "data": {"taskID": UUID}}, UUID),
+    ({"status": "SUCCESS", "message": "", "data": {"jobId": UUID}}, UUID),
+    ({"job_id": UUID, "status": "queued"}, UUID),
     (json.dumps({"code": "success", "data": UUID}), UUID),
 ]
 """Answers that accept a submission, and the id by which looks at its task are made."""

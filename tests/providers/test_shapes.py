@@ -594,3 +594,63 @@ async def test_what_only_looks_like_json_stays_a_text(text: str) -> None:
 def test_what_a_person_wrote_stays_a_text() -> None:
     body = {"data": {"prompt": '{"a": 1}', "title": "[1]", "lyrics": '["la"]'}}
     assert unpacked(body) == body
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"audio_url": [ONE]},
+        {"audio": {"url": ONE, "content_type": "audio/mpeg"}},
+        {"audio_urls": [ONE]},
+        {"song_url": ONE},
+        {"audio_file": ONE},
+        {"links": {"wav": "", "mp3": ONE}},
+        {"media_urls": {"mp3": ONE}},
+        {"media_urls": [ONE]},
+        {"audio_url": FORBIDDEN, "audio": {"url": ONE}},
+    ],
+)
+async def test_a_link_in_a_list_or_object_is_one(link: dict[str, object]) -> None:
+    [clip] = (await looked_at(enveloped(task([{"id": "c1"} | link])))).clips
+    assert (clip.clip_id, clip.audio_url) == ("c1", ONE)
+
+
+@pytest.mark.parametrize("name", ["media_urls", "audio"])
+async def test_one_medium_alone_that_is_encrypted_is_none(name: str) -> None:
+    medium = {"url": ONE, "content_type": "m4a-opus", "encoding": "1.0.0"}
+    [clip] = (await looked_at(enveloped(task([{"id": "c1", name: medium}])))).clips
+    assert not clip.audio_url
+
+
+@pytest.mark.parametrize("name", ["song_id", "songId", "musicId", "audioId"])
+async def test_a_clip_goes_by_the_id_that_it_has(name: str) -> None:
+    [clip] = (await looked_at(enveloped(task([{name: "c1", "audio_url": ONE}])))).clips
+    assert clip.clip_id == "c1"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"musics": [suno(1), suno(2)]},
+        {"musicList": [suno(1), suno(2)]},
+        {"list": [suno(1), suno(2)], "total": 2},
+        {"records": [suno(1), suno(2)]},
+        {"outputs": [ONE, TWO]},
+        {"audio_urls": [ONE, TWO]},
+        {"resultJson": json.dumps({"resultUrls": [ONE, TWO]})},
+        {TASK: ONE, TASK[:-1] + "b": TWO},
+    ],
+)
+async def test_clips_are_found_in_each_place_of_the_family(data: dict[str, object]) -> None:
+    clips = (await looked_at(enveloped(task(data)))).clips
+    assert [clip.audio_url for clip in clips] == [ONE, TWO]
+
+
+async def test_a_task_of_piapi_is_read_in_camel_case() -> None:
+    song = {"id": "u1", "songPath": ONE, "finished": True}
+    usage = {"meta": {"usage": {"frozen": 5, "consume": 500_000}}}
+    about = {"taskId": TASK, "taskType": "generate_music", "status": "completed"}
+    found = await piapi({"code": 200, "data": about | usage | {"output": {"songs": [song]}}})
+    assert (found.status, found.charged, found.clips[0].audio_url) == ("completed", "yes", ONE)
+    failed = about | {"status": "failed", "error": {"rawMessage": "lyrics flagged"}}
+    assert (await piapi({"code": 200, "data": failed})).error == "lyrics flagged"

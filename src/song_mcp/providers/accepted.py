@@ -13,7 +13,10 @@ from collections.abc import Iterator, Mapping
 from song_mcp.providers.echoes import texts_in
 from song_mcp.providers.replies import opened, to_object, to_text, usable_id
 
-NAMES_OF_TASKS = ("task_id", "taskId", "taskID", "taskBatchId", "task_batch_id")
+NAMES_OF_TASKS = (
+    *("task_id", "taskId", "taskID", "taskBatchId", "task_batch_id"),
+    *("job_id", "jobId", "TaskId"),
+)
 """What calls the id of a task so. The first of these that is there counts, wherever it stands."""
 FORMS = re.compile(
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|task_\w{16,}|[0-9]{15,20}",

@@ -40,7 +40,7 @@ from song_mcp.providers.replies import (
     unreadable,
     usable_id,
 )
-from song_mcp.providers.shapes import as_clips, read_clips, read_lyrics, standing, unpacked
+from song_mcp.providers.shapes import as_clips, first, read_clips, read_lyrics, standing, unpacked
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope, answer_of, has_detail
 from song_mcp.songs import (
@@ -66,7 +66,7 @@ LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
 MUSIC_MODELS = frozenset(
     {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
 )
-ERROR_KEYS = ("message", "raw_message", "detail")
+ERROR_KEYS = ("message", "raw_message", "rawMessage", "detail")
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
 
@@ -129,7 +129,7 @@ class Piapi:
 
     def _looked_at(self, reply: Reply, task_id: str) -> Report:
         read = self._read(reply)
-        if not (usable_id(read.task.get("task_id")) and to_text(read.task.get("status"))):
+        if not (_id(read.task) and to_text(read.task.get("status"))):
             verdict.check_look(self.service, reply, read.envelope, task_id=task_id)
         if not read.task and to_object(reply.body).get("data") is None:
             raise verdict.unknown_task(self.service, task_id)
@@ -270,7 +270,7 @@ def _continuation(request: ExtensionRequest) -> dict[str, Any]:
 
 def _task_in(body: dict[str, Any]) -> dict[str, Any]:
     """Return the task of a reply, which may have no envelope; {} if there is no task."""
-    is_bare = "data" not in body and "task_id" in body and "status" in body
+    is_bare = "data" not in body and bool(_id(body)) and "status" in body
     data = body if is_bare else body.get("data")
     is_list = isinstance(data, list) and len(data) == 1
     return to_object(data[0] if is_list and isinstance(data, list) else data)
@@ -280,7 +280,7 @@ def _envelope(reply: Reply, task: dict[str, Any], redaction: Redaction) -> Envel
     body = to_object(opened(reply.body))
     message, code = spoken(body), to_text(body.get("code"))
     is_error = code != "200" if "code" in body else reply.status >= 300  # noqa: PLR2004
-    own_id = usable_id(task.get("task_id"))
+    own_id = _id(task)
     task_id = own_id or task_id_in(answer_of(reply), reply.sent, is_error=is_error)
     has_form = code.isdecimal() and ("data" in body or bool(message))
     is_framework = has_detail(reply)
@@ -292,6 +292,10 @@ def _envelope(reply: Reply, task: dict[str, Any], redaction: Redaction) -> Envel
         is_framework=is_framework,
         is_unpaid=is_error and _is_unpaid(task),
     )
+
+
+def _id(task: dict[str, Any]) -> str:
+    return first(task, ("task_id", "taskId"), usable_id)
 
 
 def _why(task: dict[str, Any]) -> list[str]:

@@ -5,6 +5,9 @@ An optional field of a wrong type counts as not known. Nothing here decides anyt
 
 from typing import Annotated, Any
 
+from pydantic import model_validator
+from pydantic.alias_generators import to_camel
+
 from song_mcp.providers.replies import (
     Amount,
     AsObject,
@@ -44,14 +47,26 @@ class AccountReply(Lenient):
         return points / POINTS_PER_USD
 
 
-class UsageReply(Lenient):
+class AnyCase(Lenient):
+    """A part of a task, whose names relays also send as `camelCase` (`docs/providers.md` 2.4)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _renamed(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        others = {name: to_camel(name) for name in cls.model_fields if name not in value}
+        return value | {name: value[key] for name, key in others.items() if key in value}
+
+
+class UsageReply(AnyCase):
     """Points taken for a task (`docs/providers.md` 1.5)."""
 
     frozen: Amount = None
     consume: Amount = None
 
 
-class MetaReply(Lenient):
+class MetaReply(AnyCase):
     """Times and usage of a task."""
 
     created_at: When = None
@@ -60,7 +75,7 @@ class MetaReply(Lenient):
     usage: Annotated[UsageReply, AsObject] = UsageReply()
 
 
-class InputReply(Lenient):
+class InputReply(AnyCase):
     """What PiAPI repeats of the request."""
 
     continue_song_id: Text = ""
@@ -74,7 +89,7 @@ class InputReply(Lenient):
         return self.lyrics or self.prompt or self.gpt_description_prompt
 
 
-class ErrorReply(Lenient):
+class ErrorReply(AnyCase):
     """Why a task failed (`docs/providers.md` 2.5)."""
 
     message: Message = ""
@@ -82,7 +97,7 @@ class ErrorReply(Lenient):
     detail: Message = ""
 
 
-class TaskReply(Lenient):
+class TaskReply(AnyCase):
     """A task as PiAPI describes it; its `config`, which may hold a webhook secret, is not read."""
 
     status: NeededWord

@@ -29,7 +29,7 @@ from song_mcp.providers.replies import (
     to_url,
     usable_id,
 )
-from song_mcp.songs import TITLE_LIMIT, Clip, Lyrics, ServiceStatus
+from song_mcp.songs import TITLE_LIMIT, UUID, Clip, Lyrics, ServiceStatus
 from song_mcp.text import clean
 
 CLIPS_CAP = 50
@@ -41,20 +41,25 @@ Value = TypeVar("Value")
 Names = Mapping[str, tuple[str, ...]]
 
 CLIP: Names = {
-    "id": ("clip_id", "clipId", "id"),  # an `id` beside a clip's id is that of the item
+    "id": (
+        *("clip_id", "clipId", "id"),  # an `id` beside a clip's id is that of the item
+        *("song_id", "songId", "music_id", "musicId", "audio_id", "audioId"),
+    ),
     "title": ("title",),
     "status": ("status", "state"),
     "audio": (
-        *("song_path", "audio_url", "audioUrl", "cld2AudioUrl", "cld2_audio_url"),
+        *("song_path", "songPath", "audio_url", "audioUrl", "cld2AudioUrl", "cld2_audio_url"),
         *("source_audio_url", "sourceAudioUrl", "audio", "url", "mp3_url", "mp3Url"),
-        *("wav_url", "wavUrl", "download_url", "downloadUrl"),
+        *("song_url", "songUrl", "music_url", "musicUrl", "audio_urls", "audioUrls"),
+        *("audio_file", "audioFile", "file_url", "fileUrl", "play_url", "playUrl", "mp3"),
+        *("wav_url", "wavUrl", "wav", "download_url", "downloadUrl", "urls", "links"),
     ),
     "preview": (
         *("stream_audio_url", "streamAudioUrl", "source_stream_audio_url", "sourceStreamAudioUrl"),
         *("stream_url", "streamUrl"),
     ),
     "image": (
-        *("image_path", "image_url", "imageUrl", "cld2ImageUrl", "cld2_image_url"),
+        *("image_path", "imagePath", "image_url", "imageUrl", "cld2ImageUrl", "cld2_image_url"),
         *("image_large_url", "imageLargeUrl", "source_image_url", "sourceImageUrl"),
     ),
     "video": ("video_url", "videoUrl", "cld2VideoUrl", "cld2_video_url"),
@@ -77,8 +82,8 @@ TASK: Names = {
     "status": ("status", "taskStatus", "task_status", "state"),
     "action": ("action",),
     "reason": (
-        *("fail_reason", "failReason", "error_message", "errorMessage", "error_msg", "error"),
-        *("message", "msg"),
+        *("fail_reason", "failReason", "fail_msg", "failMsg", "error_message", "errorMessage"),
+        *("error_msg", "errorMsg", "error", "message", "msg"),
     ),
     "submitted": ("submit_time", "submitTime", "created_at", "createTime"),
     "finished": ("finish_time", "finishTime", "finished_at", "completeTime"),
@@ -95,8 +100,10 @@ TASK_KEYS = frozenset(
 """What tells a task from the bare lyrics or clip of a Suno-API (`docs/providers.md` 3.4, 3.5)."""
 LYRICS = ("lyrics", "lyric", "text", "lyrics_candidates")
 PLACES = (
-    *("songs", "clips", "items", "sunoData", "suno_data", "tracks", "audios"),
-    *("data", "response", "result", "results", "output"),
+    *("songs", "clips", "items", "sunoData", "suno_data", "tracks", "audios", "musics"),
+    *("musicList", "music_list", "songList", "song_list", "audioList", "audio_list"),
+    *("data", "response", "result", "results", "output", "outputs", "resultJson", "result_json"),
+    *("resultUrls", "result_urls", "list", "records", "choices"),
 )
 """Where clips and drafts are, in the order in which these are looked into."""
 TELLING = frozenset({*PLACES, *MEDIA, *CLIP["id"], *CLIP["audio"], *CLIP["preview"]})
@@ -326,12 +333,36 @@ def _audio(value: Mapping[str, Any]) -> tuple[list[str], bool]:
     An address of Suno's own without a signature hardly ever works, so it comes last. Media with an
     encoding are encrypted, and are left alone (`docs/providers.md` 3.11).
     """
-    named = [value[name] for name in CLIP["audio"] if value.get(name)]
+    named = [link for name in CLIP["audio"] if name in value for link in _links(value[name])]
     links = [url for url in map(to_url, named) if url]
-    media = [item for name in MEDIA if name in value for item in _objects(value[name])]
+    media = [item for name in MEDIA if name in value for item in _media(value[name])]
     links += [url for item in media if _is_plain(item) and (url := to_url(item.get("url")))]
     is_clip_closed = any(map(is_closed, named)) or any(item.get("encoding") for item in media)
     return sorted(links, key=lambda url: UNSIGNED.fullmatch(url) is not None), is_clip_closed
+
+
+def _links(value: object, depth: int = 2) -> Iterator[str]:
+    """Yield the links that stand under the name of one: itself, in a list, or in an object.
+
+    One with an encoding is encrypted.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth:
+        for item in value[:WIDTH]:
+            yield from _links(item, depth - 1)
+    elif isinstance(value, dict) and depth and not value.get("encoding"):
+        for name in CLIP["audio"]:
+            yield from _links(value.get(name), depth - 1)
+
+
+def _media(value: object) -> list[dict[str, Any]]:
+    """Return the media of a list or a map, each an object that has at least its address."""
+    items = value
+    if isinstance(value, dict):
+        items = [value] if "url" in value else [*value.values()]
+    listed = items[:ITEMS_CAP] if isinstance(items, list) else []
+    return _objects([{"url": item} if isinstance(item, str) else item for item in listed])
 
 
 def _is_plain(item: Mapping[str, Any]) -> bool:
@@ -394,6 +425,8 @@ def _clips_of(value: Mapping[str, Any], place: str, depth: int) -> Iterator[tupl
     has_audio = bool(TELLING & value.keys()) and any(_audio(value))
     if found:
         yield from found
+    elif not first(value, CLIP["id"], usable_id) and len(songs := _bare(value)) > 1:
+        yield from (("", {"url": link}) for link in songs)
     elif is_task(value):
         yield from [("", {**value, "id": None})] if has_audio else []
     elif has_audio or (not places and first(value, CLIP["id"], usable_id)):
@@ -402,12 +435,20 @@ def _clips_of(value: Mapping[str, Any], place: str, depth: int) -> Iterator[tupl
         yield from _clips_by_key(value, may_be_empty=place in {"songs", "clips"})
 
 
+def _bare(value: Mapping[str, Any]) -> list[str]:
+    """Return the links of a list under the name of one, each of which is a song of its own."""
+    lists = [value[name] for name in CLIP["audio"] if isinstance(value.get(name), list)]
+    return next(([*_links(items)] for items in lists if items), [])
+
+
 def _clips_by_key(value: Mapping[str, Any], *, may_be_empty: bool) -> Iterator[tuple[str, Any]]:
     for key, item in islice(value.items(), ITEMS_CAP):
         is_empty = may_be_empty and item in (None, {})
         is_clip = isinstance(item, dict) and _may_be_a_clip(item) and key not in NOT_CLIPS
         if is_empty or is_clip:
             yield key, item or {}
+        elif isinstance(item, str) and UUID.fullmatch(key) and to_url(item):
+            yield key, {"url": item}
 
 
 def _may_be_a_clip(value: Mapping[str, Any]) -> bool:
