@@ -734,6 +734,12 @@ async def test_a_failure_that_is_known_to_be_given_back_is_free(
         "credits returned? ask support, they might be",
         "time out, time out",
         "no luck; quota returned",
+        "Song Description flagged for moderation: credits refunded blues",
+        "Refund failed: credits refunded 0",
+        "Were credits refunded? Ask support.",
+        "Half of the credits were refunded",
+        "credits partially refunded",
+        "已退款50%",
     ],
 )
 @pytest.mark.parametrize("data", [None, [], [clip_of(status="streaming", audio_url="")]], ids=repr)

@@ -56,11 +56,11 @@ GIVEN_BACK = re.compile(
 )
 """What is said of a failed task whose price was given back."""
 PERHAPS_NOT = re.compile(
-    r"[不未没沒无無非如若]|\b(?:not|no|never|non|without|cannot|unless|if|may|might|will|would|could|"
-    r"should|to be)\b|n['\u2019]t\b",
+    r"[不未没沒无無非如若?\uff1f%\uff05半:]|退款失败|部分|\b(?:not|no|never|non|without|cannot|unless|if|may|might|will|"
+    r"would|could|should|to be|half|part(?:ly|ially)?|partial|some|fail(?:ed)? to)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
-"""What makes of such words a denial, a condition or a promise."""
+"""What makes of such words a denial, a condition, a promise, a part, or a quote of the user's."""
 SWEPT = re.compile(r"任务超时\W\d+分钟\W")
 """What new-api says of a task that it gave up, and whose price it gave back (3.12)."""
 UPSTREAM_SAID = frozenset({"time out"})
