@@ -86,6 +86,8 @@ NO_IDS: list[Body] = [
 UNUSABLE: list[Body] = [
     {"code": "success", "message": "", "data": "success"},
     {"code": "success", "message": "", "data": "OK"},
+    {"code": "success", "message": "", "data": "提交成功"},
+    {"code": "success", "message": "", "data": "generating"},
     {"code": "success", "message": "", "data": "https://api.example/tasks/1"},
     {"code": "success", "message": "", "data": {"task_id": "pending"}},
     {"code": "success", "message": "", "data": ["a", "b"]},

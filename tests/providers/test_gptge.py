@@ -183,7 +183,7 @@ async def test_what_was_prepared_is_what_is_sent() -> None:
     assert str(requests[0].url) == "https://api.gpt.ge/suno/submit/music"
 
 
-@pytest.mark.parametrize("data", [TASK, "0" * 32, "task_" + "a" * 32, "short", f" {TASK}\n", 77])
+@pytest.mark.parametrize("data", [TASK, "0" * 32, "task_" + "a" * 32, "sh0rt", f" {TASK}\n", 77])
 @pytest.mark.parametrize("code", ["success", "SUCCESS", 1, 200])
 async def test_an_id_in_any_form_is_accepted(data: object, code: object) -> None:
     assert await submitted(enveloped(data, code)) == str(data).strip()
@@ -236,7 +236,7 @@ def gate(message: str, code: object = "", kind: str = "new_api_error") -> dict[s
         (503, gate("无可用渠道", None), StoppedError),
         (500, gate("数据库错误，请稍后重试"), StoppedError),
         (502, gate("bad gateway"), StoppedError),
-        (504, gate("timeout"), StoppedError),
+        (504, gate("timeout"), NoAnswerError),
         (408, gate("slow"), RefusedError),
         (409, gate("conflict"), RefusedError),
         (418, gate("teapot"), RefusedError),

@@ -596,6 +596,12 @@ def test_a_code_of_an_upstream_that_was_asked_leaves_a_doubt(code: str) -> None:
     assert type(refusal(replied(500), told)) is NoAnswerError
 
 
+@pytest.mark.parametrize("words", ["fetch failed", "socket hang up", "connection reset", "EOF"])
+def test_a_gate_that_lost_its_upstream_leaves_a_doubt(words: str) -> None:
+    assert type(refusal(replied(500), gate(words))) is NoAnswerError
+    assert type(refusal(replied(503), gate("no price"))) is StoppedError
+
+
 def test_words_are_told_in_every_doubt() -> None:
     told = refusal(replied(200), Envelope(message='status 503: {"detail": "Service Unavailable"}'))
     assert '(HTTP 200, it said "Service Unavailable")' in str(told)

@@ -23,6 +23,8 @@ FORMS = re.compile(
     re.IGNORECASE,
 )
 """The forms of ids that are given out (`docs/providers.md` 3.1, 3.9)."""
+ALONE = re.compile(r"(?=.*[0-9])[!-~]+|[!-~]{16,}")
+"""What a text that nothing calls an id looks like if it is one: no word."""
 NO_IDS = frozenset(
     {"success", "successful", "succeeded", "ok", "done", "true", "false", "null", "none", "nil"}
     | {"undefined", "submitted", "accepted", "pending", "queued", "processing", "error", "failed"}
@@ -54,8 +56,7 @@ def _named(body: object) -> Iterator[object]:
     parts = _parts(body)
     for name in NAMES_OF_TASKS:
         yield from (part.get(name) for part in parts)
-    yield data
-    yield result
+    yield from (each for each in (data, result) if ALONE.fullmatch(to_text(each).strip()))
     yield to_object(data).get("id")
 
 

@@ -56,7 +56,8 @@ QUOTES = {'""', "''", "``", "<>"}
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 SPOKEN_KEYS = (
     *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
-    *("fail_reason", "failReason", "error", "raw_message", "description", "errors"),
+    *("fail_reason", "failReason", "failMsg", "error", "raw_message", "description", "errors"),
+    *("errorMessage", "errmsg"),
 )
 """The keys that words are under, the most telling first (`docs/providers.md` 4.7)."""
 CUT_OFF_WORDS = re.compile(

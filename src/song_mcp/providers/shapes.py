@@ -115,14 +115,16 @@ NOT_CLIPS = frozenset(
 STRUCTURES = frozenset({*PLACES, *MEDIA, *NOT_CLIPS, *LYRICS[3:], "logs", "wallet"})
 """Under which names a structure belongs: a text there that is JSON is unpacked."""
 
-DONE = frozenset(
-    {"complete", "completed", "success", "succeed", "succeeded", "successful", "finished", "done"}
-    | {"成功", "已完成"}
+DONE = re.compile(
+    r"(?:(?:task|job|music|song|generation|all|status)_)*"
+    r"(?:completed?|success|succeed(?:ed)?|successful|finished|done)|(?:生成|任务)?成功|(?:已|生成)?完成"
 )
+"""The words that end a task as completed, alone or said of the whole: TEXT_SUCCESS is no end."""
 BROKEN = re.compile(
     r"(?:.*_)?(?:fail(?:ed|ure)?|error(?:ed)?|exception|reject(?:ed)?|expired?|timeout|timed_?out|"
     r"time_out|cancel(?:l?ed)?|abort(?:ed)?|refused|denied|invalid|terminated|banned|blocked|"
-    r"moderated|stopped|killed|interrupted|unsuccessful|失败|超时|已取消|已过期)"
+    r"moderated|stopped|killed|interrupted|unsuccessful|nsfw|violation|flagged|lost|deleted)"
+    r"|failed_.*|.*(?:失败|超时|已取消|已过期|不通过)"
 )
 """The words that end a task as failed, alone or after others: CREATE_TASK_FAILED."""
 WAITING = frozenset(
@@ -210,8 +212,10 @@ def _names_a_clip(value: Mapping[str, Any]) -> bool:
 def standing(word: str) -> ServiceStatus:
     """Return a task's status in our words; a word that is not known is no end."""
     folded = _folded(word)
-    if folded in DONE:
+    if DONE.fullmatch(folded):
         return "completed"
+    if folded.startswith("retry"):
+        return "processing"
     if BROKEN.fullmatch(folded):
         return "failed"
     return "pending" if folded in WAITING else "processing"
@@ -219,7 +223,7 @@ def standing(word: str) -> ServiceStatus:
 
 def _folded(word: str) -> str:
     """Return a word in small letters with underscores: `CREATE-TASK failed`, `createTaskFailed`."""
-    return GAPS.sub("_", HUMP.sub("_", word.strip())).casefold()
+    return GAPS.sub("_", HUMP.sub("_", word.strip(" .!"))).casefold()
 
 
 # Clips -----------------------------------------------------------------------------------------

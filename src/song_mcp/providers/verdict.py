@@ -76,6 +76,8 @@ DOUBTFUL_TALK = re.compile(
     r"|(?:status|code|http)\D{0,12}5\d\d\b"
 )
 """What is told of a lost answer by an error that only a flag reports, in HTTP 2xx."""
+LOST_UPSTREAM = re.compile(r"fetch failed|time[d-]? ?out|connection|socket|\beof\b|network")
+"""What is told of a lost answer by the gate, with HTTP 5xx: it did ask its upstream."""
 SAYS_NOTHING = "error"
 """The code of an error that has none (`docs/providers.md` 3.3, 3.9)."""
 DOUBTFUL_STATUSES = frozenset({408, 409, 425, 499})
@@ -435,7 +437,8 @@ def _refused(case: _Case) -> type[ServiceError] | None:
     if case.codes & PASSED_ON_CODES:
         return RefusedError if by_status else None
     if case.envelope.is_gate and case.status >= 500:  # noqa: PLR2004
-        return StoppedError  # nothing about the request is wrong: later it may pass
+        # Nothing is wrong with the request: later it may pass.
+        return None if LOST_UPSTREAM.search(case.words) else StoppedError
     is_vague = case.envelope.is_flag or case.code == SAYS_NOTHING
     if case.is_2xx and is_vague and DOUBTFUL_TALK.search(case.words):
         return None
