@@ -584,6 +584,18 @@ def test_a_flag_that_says_no_refuses_unless_its_words_leave_a_doubt() -> None:
         "upstream timed out",
         "Service Unavailable",
         "Internal error",
+        "upstream error",
+        "Network Error",
+        "socket hang up",
+        "unexpected EOF",
+        "context deadline exceeded",
+        "server error, please try again",
+        "请求超时，请稍后重试",
+        "上游返回异常",
+        "网络错误",
+        "连接已断开",
+        "服务器内部错误",
+        "系统繁忙",
     ):
         assert type(refusal(replied(200), flag(words))) is NoAnswerError
         assert type(refusal(replied(200), flag(words, "x"))) is NoAnswerError

@@ -72,7 +72,9 @@ DOUBTFUL_CODES = frozenset(
 DOUBTFUL_WORDS = re.compile(r"time_?d?_?out|internal|duplicate|already")
 """What a code has that may be the second answer to a submission, or one from half-way."""
 DOUBTFUL_TALK = re.compile(
-    r"time[d-]? ?out|unavailable|bad gateway|internal|connection"
+    r"time[d-]? ?out|unavailable|gateway|internal|connection|upstream|network|deadline|\beof\b"
+    r"|(?:server|system) (?:error|busy)|hang up|no (?:response|answer|reply)|econn|etimedout"
+    r"|超时|逾时|上游|网络|連線|连接|連接|断开|中断|内部|系统|服务器|服务异常|网关|无响应|未响应|未知错误"
     r"|(?:status|code|http)\D{0,12}5\d\d\b"
 )
 """What is told of a lost answer by an error that only a flag reports, in HTTP 2xx."""
