@@ -59,6 +59,28 @@ async def test_a_song_that_the_copy_does_not_know_is_found_and_not_paid_again(
     assert house.sandbox.spent == 2 * SONG_POINTS
 
 
+async def test_a_copy_is_known_though_its_open_tasks_moved_before_anyone_asked(
+    house: House,
+) -> None:
+    house.hold()
+    known = [
+        await house.ok("generate_song", description=each, wait_seconds=0)
+        for each in ("polka", "rondo", "tango")
+    ]
+    copy = copied(house)
+    made = await house.ok("generate_song", description="waltz", wait_seconds=0)
+    restore(house, copy)
+    house.end_all()
+    for task in known:
+        ended = await house.ok("get_task", task_id=task["task_id"], wait_seconds=50)
+        assert ended["status"] == "completed"
+    again = await house.ok("generate_song", description="waltz")
+    assert again["task_id"] == made["task_id"]
+    assert "older copy" in again["note"]
+    assert len(house.posts()) == 4
+    assert house.sandbox.spent == 4 * SONG_POINTS
+
+
 async def test_what_the_history_does_not_show_is_paid_once(house: House) -> None:
     await house.song(description="polka")
     copy = copied(house)

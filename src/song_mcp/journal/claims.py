@@ -18,6 +18,7 @@ from song_mcp.errors import (
     UnconfirmedError,
 )
 from song_mcp.journal import rows, writes
+from song_mcp.journal.mark import Moment
 from song_mcp.journal.rows import NEVER
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import (
@@ -128,6 +129,8 @@ RESTORED = (
     "SELECT name, since, noticed_at FROM restores WHERE confirmed_at IS NULL AND noticed_at > ? "
     "ORDER BY noticed_at DESC LIMIT 1"
 )
+LAST_SENT = "SELECT number, local_id FROM moments WHERE what = 'sent' ORDER BY number DESC LIMIT 1"
+SENT = "SELECT 1 FROM moments WHERE number = ? AND local_id = ? AND what = 'sent'"
 UNCONFIRMED = (
     "SELECT kept_as, tasks, clips, partly, unread FROM salvages WHERE confirmed_at IS NULL "
     "ORDER BY made_at LIMIT 1"
@@ -216,10 +219,15 @@ def unconfirmed(db: sqlite3.Connection) -> Salvage | None:
     return Salvage(*found) if found else None
 
 
-def reached(db: sqlite3.Connection) -> int:
-    """Return how far the journal has come: the number of its newest moment."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'moments'").fetchone()
-    return int(row[0]) if row else 0
+def last_sent(db: sqlite3.Connection) -> Moment | None:
+    """Return the moment of the newest submission, None if nothing was sent."""
+    row = db.execute(LAST_SENT).fetchone()
+    return Moment(*row) if row else None
+
+
+def has_sent(db: sqlite3.Connection, moment: Moment) -> bool:
+    """Tell whether the journal knows this moment: else it is an older copy, or begun anew."""
+    return db.execute(SENT, (moment.number, moment.local_id)).fetchone() is not None
 
 
 def restore(db: sqlite3.Connection, now: float) -> Restore | None:

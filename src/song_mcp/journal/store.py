@@ -519,15 +519,18 @@ class Journal:
         it was begun anew.
         """
         now, mark = self._stamp(), await to_thread.run_sync(self._mark.read)
-        if mark > await self._file.read(claims.reached):
+        if mark and not await self._file.read(lambda db: claims.has_sent(db, mark)):
             await self._file.write("settle", lambda db: writes.notice(db, mark, now))
             await self._leave_mark()
         return await self._file.read(lambda db: claims.restore(db, now))
 
     async def _leave_mark(self) -> None:
-        """Write beside the file how far it has come; never before that is on disk."""
-        reached = await self._file.read(claims.reached)
-        await to_thread.run_sync(self._mark.write, reached)
+        """Write beside the file what was sent last; never before that is on disk."""
+        sent = await self._file.read(claims.last_sent)
+        if sent is None:
+            await to_thread.run_sync(self._mark.forget)
+        else:
+            await to_thread.run_sync(self._mark.write, sent)
 
     # Changes ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 
+from song_mcp.journal.mark import Moment
 from song_mcp.journal.merging import merged
 from song_mcp.journal.rows import NEVER, clips, drafts_of, lyrics_of, task_row
 from song_mcp.journal.transitions import ENDED, TRANSITIONS, Event
@@ -40,6 +41,8 @@ MERGED = (
 """The columns, beside the status, that a task in doubt takes from the one it turns out to be."""
 
 NO_LYRICS = Lyrics("", "")
+TAIL = 6
+"""How many characters of the missing task's id make a copy's name its own."""
 
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
@@ -460,9 +463,10 @@ def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:
     return any(found)
 
 
-def notice(db: sqlite3.Connection, mark: int, stamp: float) -> None:
-    """Write that the journal has not come as far as its mark: it is an older copy."""
-    db.execute(NOTICE, (f"restored-{mark}", stamp))
+def notice(db: sqlite3.Connection, mark: Moment, stamp: float) -> None:
+    """Write that the journal does not know its mark: it is an older copy."""
+    name = f"restored-{mark.number}-{mark.local_id[-TAIL:]}"
+    db.execute(NOTICE, (name, stamp))
 
 
 # Clips --------------------------------------------------------------------------------------
