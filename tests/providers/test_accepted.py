@@ -54,6 +54,12 @@ SHAPES: list[tuple[Body, str]] = [
     ({"status": "SUCCESS", "message": "", "data": {"jobId": UUID}}, UUID),
     ({"job_id": UUID, "status": "queued"}, UUID),
     (json.dumps({"code": "success", "data": UUID}), UUID),
+    ({"id": "req-1", "data": [UUID]}, UUID),
+    ({"id": "req-1", "data": [{"id": UUID}]}, UUID),
+    ({"id": "req-1", "result": {"id": UUID}}, UUID),
+    ({"id": "req-1", "data": {"task": {"id": UUID}}}, UUID),
+    ({"id": UUID, "data": [{"id": OTHER}]}, UUID),
+    ({"id": "short-1", "data": [{"id": "short-2"}]}, "short-1"),
 ]
 """Answers that accept a submission, and the id by which looks at its task are made."""
 

@@ -61,12 +61,16 @@ def _named(body: object) -> Iterator[object]:
 
 
 def _anywhere(body: object) -> Iterator[object]:
-    """Yield also what only stands where the id of a task can: called `id`, first in a list."""
+    """Yield also what only stands where the id of a task can: called `id`, first in a list.
+
+    What has the form of ids goes first: an `id` around that may be the one of the request.
+    """
     yield from _named(body)
-    yield from (part.get("id") for part in _parts(body))
+    ids = [part.get("id") for part in _parts(body)]
     whole = opened(body)
     bare = (whole, *_first(whole), *_first(to_object(whole).get("data")))
-    yield from (each for each in bare if FORMS.fullmatch(to_text(each).strip()))
+    yield from (each for each in (*ids, *bare) if FORMS.fullmatch(to_text(each).strip()))
+    yield from ids
 
 
 def _parts(body: object) -> list[Mapping[str, object]]:
