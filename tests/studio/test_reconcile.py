@@ -73,6 +73,21 @@ async def test_the_one_task_that_asked_for_the_same_then_is_joined_with_the_doub
     assert (await desk.journal.search("", 9)).total == 1
 
 
+async def test_an_answer_that_names_another_task_after_the_doubt_was_settled_is_kept(
+    desk: Desk,
+) -> None:
+    task = await desk.doubt()
+    await desk.adopt(FOUND)
+    assert await desk.is_joined(task)
+    for _ in range(2):
+        recorded = await desk.journal.accept(task.local_id, NEW, "near", None)
+        assert (recorded.task.task_id, recorded.task.charged) == ("near", "yes")
+    joined = await desk.journal.find(task.local_id)
+    assert joined is not None
+    assert joined.task_id == "far"
+    assert (await desk.journal.search("", 9)).total == 2
+
+
 async def test_lyrics_of_our_own_are_what_is_compared(desk: Desk) -> None:
     new = replace(NEW, request={"description": "waltz", "lyrics": "Lamps"})
     task = await desk.doubt(new)

@@ -143,7 +143,8 @@ class Journal:
         """Write that the service accepted the submission as `task_id`: it counts as charged.
 
         That holds whatever happened to the row meanwhile. A task that was closed is opened again,
-        and one whose journal was set aside is written again, from `new`. `report` is what the
+        and one whose journal was set aside is written again, from `new`. If a doubt about it was
+        settled with another task, it becomes a task of its own beside that. `report` is what the
         answer says of the task, None if it says nothing; it may say that nothing was charged.
         """
         stamp = self._stamp()
@@ -151,8 +152,8 @@ class Journal:
         def work(db: sqlite3.Connection) -> Recorded:
             writes.insert_new(db, local_id, new, stamp)
             writes.absorb(db, local_id, new.service, task_id)
-            writes.accept(db, local_id, task_id)
-            return claims.record(db, local_id, report, stamp)
+            accepted_as = writes.accept(db, local_id, new, task_id, stamp)
+            return claims.record(db, accepted_as, report, stamp)
 
         return await self._file.write("accept", work)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from song_mcp.journal.mark import Moment
 from song_mcp.journal.merging import merged
-from song_mcp.journal.rows import NEVER, clips, drafts_of, lyrics_of, task_row
+from song_mcp.journal.rows import NEVER, clips, drafts_of, find_row, lyrics_of, task_row
 from song_mcp.journal.transitions import ENDED, TRANSITIONS, Event
 from song_mcp.journal.values import NewTask
 from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
@@ -178,12 +178,21 @@ def move(
     return moved.rowcount == 1
 
 
-def accept(db: sqlite3.Connection, local_id: str, task_id: str) -> None:
-    """Write that the service accepted the submission as `task_id`: it counts as charged."""
+def accept(db: sqlite3.Connection, local_id: str, new: NewTask, task_id: str, stamp: float) -> str:
+    """Write that the service accepted the submission as `task_id`: it counts as charged.
+
+    Returns the id of ours under which that is: a new one if the row is another task by now, as a
+    doubt may be settled while the answer is still to come. No id of a paid task may be lost.
+    """
+    if task_row(db, local_id)["task_id"] not in {"", task_id}:
+        written = find_row(db, task_id, new.service)  # a write may be made twice
+        local_id = written["local_id"] if written else new_local_id()
+        insert_new(db, local_id, new, stamp)
     move(
         db, local_id, "accept", "pending",
         task_id=task_id, charged="yes", error="", finished_at=None,
     )  # fmt: skip
+    return local_id
 
 
 def reject(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
