@@ -141,7 +141,9 @@ test-busy: check ## The tests RUNS=3 times with LOOPS=6 endless loops beside the
 		-q -n 6 --dist loadgroup
 
 faults: setup ## The fault tests at full size; SCALE=10 runs ten times as much
-	@SONG_FAULTS_SCALE=$(or $(SCALE),1) .venv/bin/pytest tests/faults -s
+	@: > .faults
+	@SONG_FAULTS_SCALE=$(or $(SCALE),1) SONG_FAULTS_REPORTS=.faults .venv/bin/pytest tests/faults \
+		-n 4 --dist loadgroup; status=$$?; cat .faults; exit $$status
 
 canaries: setup ## The whole suite with canaries for secrets, then a search of all that it produced
 	@rm -rf .canaries
@@ -204,5 +206,5 @@ sandbox: setup ## Run the stand-in for both services
 
 clean: ## Remove everything the other targets made
 	rm -rf tests/conformance/node_modules src/song_mcp/player/node_modules
-	rm -rf .venv .canaries .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .canaries .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,9 +6,12 @@ Read when the tests are collected: a fixture takes the variables of song-mcp out
 """
 
 import os
+from pathlib import Path
 
 IS_CHOSEN = "SONG_FAULTS_SCALE" in os.environ
 SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.02"))
+REPORTS = os.environ.get("SONG_FAULTS_REPORTS", "")
+"""The file in which what was counted is kept, "" for none."""
 LIMIT_S = 300.0 + 1500.0 * SCALE
 """What each phase of a fault test may take, on the slowest of machines."""
 
@@ -22,5 +25,8 @@ def scaled(full: int, least: int = 1) -> int:
 
 
 def report(line: str) -> None:
-    """Print what was counted; `make faults` shows it."""
+    """Print what was counted, and keep it for `make faults`, whose workers' output nobody sees."""
     print(line)
+    if REPORTS:
+        with Path(REPORTS).open("a", encoding="utf-8") as reports:
+            reports.write(line.rstrip("\n") + "\n")

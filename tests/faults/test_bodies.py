@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -20,7 +19,7 @@ from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import ServiceName, SongRequest
 from tests.faults.checks import forbidden_in, texts_in
 from tests.faults.mutation import CHANNEL_ID, KEY, SECRETS, TASK_ID, USER_ID, Mutator
-from tests.faults.scale import scaled
+from tests.faults.scale import report, scaled
 from tests.models import DEFAULT_SUNO, UDIO
 
 MADE_BY_HOSTS = ("_url", "clip_id", "task_id")
@@ -115,7 +114,7 @@ async def survived(service: ServiceName, number: int) -> Counter[str]:
         try:
             await read(asked, upstream.body, count, which=index if index % 10 else None)
         except BaseException:
-            sys.stdout.write(f"{service} {index}: HTTP {upstream.status} {upstream.body!r}\n")
+            report(f"{service} {index}: HTTP {upstream.status} {upstream.body!r}")
             raise
     return count
 
@@ -129,7 +128,7 @@ def test_mutated_bodies_raise_only_our_errors_and_bring_nothing_hidden(
     number = scaled(200_000)
     count = anyio.run(survived, service, number)
     with capsys.disabled():
-        sys.stdout.write(f"\n{service}: {number} bodies, {count.total()} reads, {dict(count)}\n")
+        report(f"\n{service}: {number} bodies, {count.total()} reads, {dict(count)}")
     assert count["Report"] > number / 50, "the mutations leave nothing to be read"
     assert count["Accepted"] > number / 50
 

@@ -1,7 +1,6 @@
 """Canary values for everything secret: after the main flows, with DEBUG on, they are nowhere."""
 
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from tests.faults.canaries import (
     WEBHOOK_SECRET,
     Echoing,
 )
-from tests.faults.scale import scaled
+from tests.faults.scale import report, scaled
 from tests.faults.stdio import child
 from tests.house import environment
 from tests.voice import beep
@@ -110,10 +109,10 @@ def files(folder: Path) -> dict[str, bytes]:
     return {("journal" if "journal" in p.name else str(p)): p.read_bytes() for p in paths}
 
 
-def report(capsys: pytest.CaptureFixture[str], texts: Mapping[str, bytes]) -> None:
+def report_places(capsys: pytest.CaptureFixture[str], texts: Mapping[str, bytes]) -> None:
     size = sum(map(len, texts.values()))
     with capsys.disabled():
-        sys.stdout.write(f"\ncanaries: {len(HIDDEN) + 1} in {len(texts)} places, {size} bytes\n")
+        report(f"\ncanaries: {len(HIDDEN) + 1} in {len(texts)} places, {size} bytes")
 
 
 @pytest.mark.first
@@ -134,7 +133,7 @@ async def test_no_canary_comes_out_of_a_server_on_stdio(
 
         await flows(call, read)
     texts = {"stdout": b"".join(server.lines), "stderr": server.complaints, **files(tmp_path)}
-    report(capsys, texts)
+    report_places(capsys, texts)
     assert SIGNATURE.encode() in texts["stdout"], "the canaries did not get in"
     assert b"DEBUG" in texts["stderr"], "nothing was logged"
     assert hits(texts) == []
@@ -170,7 +169,7 @@ async def test_no_canary_comes_out_of_a_server_in_memory(
     logged = "\n".join(logging.Formatter().format(record) for record in ours)
     texts = {"results": repr(everything).encode(), "log": logged.encode(), **files(tmp_path)}
     texts |= {"printed": (said.out + said.err).encode()}
-    report(capsys, texts)
+    report_places(capsys, texts)
     assert hits(texts) == []
 
 

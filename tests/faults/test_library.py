@@ -20,7 +20,7 @@ from song_mcp.library.names import file_names
 from song_mcp.library.store import Library
 from tests.children import popen
 from tests.faults.names import AUDIO, CAP, CLIP, COVER, PICTURE, SONG, TASK, Web, is_whole, snapshot
-from tests.faults.scale import scaled
+from tests.faults.scale import report, scaled
 
 ROOT = Path(__file__).parent.parent.parent
 SHELF_SIZE = 50
@@ -42,7 +42,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Iterator[Counter[str]]:
     count = Counter[str]()
     yield count
     with capsys.disabled():
-        sys.stdout.write(f"\nlibrary: {dict(count)}\n")
+        report(f"\nlibrary: {dict(count)}")
 
 
 def hostile() -> str:

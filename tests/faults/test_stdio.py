@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from starlette.routing import Route
 from song_mcp.sandbox.serve import running
 from tests.faults.checks import forbidden_in, texts_in
 from tests.faults.names import SONG
-from tests.faults.scale import scaled
+from tests.faults.scale import report, scaled
 from tests.faults.stdio import Child, child
 from tests.faults.titles import TITLES
 from tests.house import environment
@@ -160,7 +159,7 @@ async def test_hostile_words_come_out_harmless(
         assert honest["structuredContent"]["clips"][0]["title"] == "Quay at Dusk"
     count["strings"] = tasks * STRINGS_PER_TASK
     with capsys.disabled():
-        sys.stdout.write(f"\nstdio: {dict(count)}, {len(server.lines)} lines\n")
+        report(f"\nstdio: {dict(count)}, {len(server.lines)} lines")
     assert count["told"] + count["refused"] == tasks == count["other calls unhurt"]
     for line in server.lines:
         check(json.loads(line))
@@ -201,4 +200,4 @@ async def test_honest_titles_come_out_as_they_went_in(
     number = sum(map(len, TITLES.values()))
     assert number >= 500
     with capsys.disabled():
-        sys.stdout.write(f"\nstdio: {number} honest titles in {len(TITLES)} scripts\n")
+        report(f"\nstdio: {number} honest titles in {len(TITLES)} scripts")
