@@ -39,7 +39,7 @@ from typing import Any
 import pytest
 
 from tests import children
-from tests.limits import EXIT_S, LAST_STEP, STEP_S, TEST_S
+from tests.limits import EXIT_S, LAST_STEP, STEP_S, TEST_S, WORKERS_EXIT_S
 
 Task = asyncio.Task[Any]
 
@@ -345,7 +345,11 @@ def pytest_configure(config: pytest.Config) -> None:
         _ours.stderr = os.dup(2)
 
 
-def pytest_unconfigure() -> None:
-    """Limit the rest as well: a thread that never ends would hold up the interpreter's end."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Limit the rest as well: a thread that never ends would hold up the interpreter's end.
+
+    A worker waits for the others, whose tests may take long; the process that began it ends it.
+    """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    faulthandler.dump_traceback_later(EXIT_S, exit=True, file=_ours.stderr)
+    rest_s = WORKERS_EXIT_S if hasattr(config, "workerinput") else EXIT_S
+    faulthandler.dump_traceback_later(rest_s, exit=True, file=_ours.stderr)

@@ -14,4 +14,5 @@ LAST_STEP = 20
 PATIENCE_S = 10.0
 """What a child may take for each step of ending it; `tests.children` says which."""
 EXIT_S = 60.0
+WORKERS_EXIT_S = 2400.0
 """What the interpreter may take to end when all tests are done."""
