@@ -356,6 +356,17 @@ async def test_hosts_that_are_silent_hold_up_no_other_song(shop: Shop) -> None:
     assert shop.web.under_way == 8
 
 
+async def test_links_that_do_not_work_yet_hold_up_no_other_song(shop: Shop) -> None:
+    shop.web.error = NotYetError("The audio is not ready yet.")
+    await shop.saver.save_due(await shop.finished(*"abcdefghijklmnopqrst"))
+    await shop.quiet()
+    shop.web.error = None
+    other = await shop.finished("z")
+    await shop.saver.save_due(other)
+    await shop.quiet()
+    assert (await shop.now(other)).has_nothing_to_save
+
+
 async def test_a_mistake_of_our_own_ends_neither_the_saver_nor_those_who_wait(
     shop: Shop,
 ) -> None:

@@ -6,8 +6,8 @@ made, the caretaker decides.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -169,10 +169,21 @@ class Saver:
         """Return the link to try next: another one, or after a pause a fresh or the same one."""
         if url := links.untried():
             return url
-        if not await self._clock.wait(links.renewed, pause_s):
-            await self._refresh(task, clip, links)
+        async with self._place_given_up():
+            if not await self._clock.wait(links.renewed, pause_s):
+                await self._refresh(task, clip, links)
         links.renewed = anyio.Event()
         return links.untried() or links.newest
+
+    @asynccontextmanager
+    async def _place_given_up(self) -> AsyncIterator[None]:
+        """Let other clips be saved meanwhile: a link that does not work yet holds up no song."""
+        self._limit.release()
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._limit.acquire()
 
     async def _refresh(self, task: Task, clip: Clip, links: "_Links") -> None:
         """Take the links that the journal has by now, after asking for fresh ones at times."""
