@@ -26,7 +26,7 @@ from tests.faults.crafted_answers import KINDS, LARGE, TASK_ID, CraftedAnswer, a
 from tests.faults.mutation import KEY
 from tests.models import DEFAULT_SUNO
 
-MOST_CALLS = 300_000
+MOST_CALLS = 600_000
 TASKS = {"piapi": crafted_answers.piapi_task, "gptge": crafted_answers.gptge_task}
 WORST = ("many secrets", "secrets in clips", "comma tags", "log lines", "many clips", "reasons")
 
