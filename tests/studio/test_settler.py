@@ -410,3 +410,19 @@ async def test_a_service_without_a_history_says_so(world: World) -> None:
         assert after is not None
         assert (after.status, after.error) == ("in_doubt", task.error)
         assert world.services.listed_at_s == []
+
+
+async def test_an_instrumental_made_elsewhere_with_the_same_words_is_not_the_lost_song(
+    desk: Desk,
+) -> None:
+    async with desk.process():
+        task = await desk.lost(accepted=False)
+        body = {**desk.body, "input": {**desk.body["input"], "lyrics_type": "instrumental"}}
+        other = desk.services.accept("piapi", "waltz", body=body).task_id
+        report = replace(await desk.clock.result(desk.provider.fetch(other)), asked="waltz")
+        await desk.journal.adopt("piapi", desk.provider.account_tag, report)
+        assert [found.task_id for found in await desk.journal.matches(task)] == [other]
+        await desk.clock.run(15.0)
+        after = await desk.stands(task)
+        assert (after.status, after.charged) == ("in_doubt", "unknown")
+        assert await desk.journal.find(other)

@@ -11,7 +11,7 @@ from typing import Literal
 from song_mcp import messages
 from song_mcp.errors import InvalidRequestError, ServiceError, SongError
 from song_mcp.journal import SEARCHES, Doubt, Journal, Spent, Unsure
-from song_mcp.providers import Provider, Remembering
+from song_mcp.providers import Provider, Remembering, Submission
 from song_mcp.songs import SERVICES, Service, Task
 from song_mcp.studio import history
 from song_mcp.studio.history import Now, Trace
@@ -69,10 +69,16 @@ async def search(journal: Journal, provider: Provider | None, task: Task, now: N
     """Search for a task in doubt: first in the journal, then in the service's history.
 
     If exactly one task in the journal was made elsewhere at that time and asked for the same, it is
-    the one in doubt. So is the one that the history shows with exactly what was sent. Where another
+    the one in doubt, unless a service that has a history shows that more was asked for than these
+    words. So is the one that the history shows with exactly what was sent. Where another
     submission of the same request is in doubt or under way, nothing is decided.
     """
+    doubt = await journal.doubt_of(task.local_id)
+    is_ours = doubt is not None and provider is not None and provider.account_tag == doubt.account
+    asked = provider if is_ours and isinstance(provider, Remembering) else None
     elsewhere = await journal.matches(task)
+    if doubt is not None and asked is not None:
+        elsewhere = [each for each in elsewhere if not await _is_other(asked, doubt, each)]
     if len(elsewhere) == 1 and not await journal.has_rivals(task):
         merged = await journal.merge(task, elsewhere[0])
         same = f"Task {merged.public_id} asked for the same then"
@@ -82,11 +88,19 @@ async def search(journal: Journal, provider: Provider | None, task: Task, now: N
         ids = ", ".join(other.public_id for other in elsewhere)
         told = f"More than one asked for the same then; {ids} may be this one."
         return Found("ambiguous", task, told)
-    doubt = await journal.doubt_of(task.local_id)
-    is_ours = doubt is not None and provider is not None and provider.account_tag == doubt.account
-    if doubt is None or not is_ours or not isinstance(provider, Remembering):
+    if doubt is None or asked is None:
         return Found("unknown", task)
-    return await _traced(journal, doubt, await history.search(journal, provider, doubt, now))
+    return await _traced(journal, doubt, await history.search(journal, asked, doubt, now))
+
+
+async def _is_other(provider: Remembering, doubt: Doubt, task: Task) -> bool:
+    """Tell whether a look at a task shows that it asked for something else than the doubt."""
+    submission = Submission(doubt.task.service, doubt.wire["path"], doubt.wire["body"])
+    try:
+        likeness, _ = await provider.compare(task.task_id, submission)
+    except SongError:
+        return False
+    return likeness == "other"
 
 
 async def _traced(journal: Journal, doubt: Doubt, trace: Trace) -> Found:
