@@ -308,7 +308,9 @@ class Nursery:
             socket.send_fds(self._orders, [json.dumps(order).encode()], streams)
         for _, end in pairs:
             end.close()
-        return Server(*[await Wire.from_socket(end) for end, _ in pairs])
+        with anyio.CancelScope(shield=True):  # or nobody would close what is open by then
+            wires = [await Wire.from_socket(end) for end, _ in pairs]
+        return Server(*wires)
 
 
 @contextmanager

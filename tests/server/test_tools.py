@@ -419,6 +419,7 @@ async def test_a_failed_look_answers_what_is_known(house: House) -> None:
 
 
 async def test_a_task_that_its_service_does_not_know_says_what_follows(house: House) -> None:
+    house.hold()
     song = await house.ok(
         "generate_song", model="suno-v5", description="x [[forgotten]]", wait_seconds=0
     )
