@@ -301,6 +301,7 @@ async def attacked(folder: Path, service: HostileService) -> AsyncIterator[Run]:
         group.cancel_scope.cancel()
 
 
+@pytest.mark.first
 @pytest.mark.at_size
 async def test_crafted_files_and_answers_stop_neither_songs_nor_the_server(tmp_path: Path) -> None:
     async with serving(HostileService()) as service, attacked(tmp_path, service) as run:
