@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 from tests import eras, harvest
 from tests.faults import scale
@@ -61,10 +62,23 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[py
     config.hook.pytest_deselected(items=list(left_out))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the garbage collector run less often: each time it walks thousands of collected tests."""
     harvest.gather("collected", str(len(session.items)))
+    _show_groups(session.items)
     gc.set_threshold(50_000, 20, 50)
+
+
+def _show_groups(items: list[pytest.Item]) -> None:
+    """Let pytest-xdist see its groups, which are run in one process.
+
+    It appends a group's name to an item's id where pytest before 9.2 kept that.
+    """
+    for item in items:
+        named = getattr(item, "_nodeid", item.nodeid)
+        if named != item.nodeid:
+            item._id = coerce_node_id(named)  # noqa: SLF001 - there is no other way to name it
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -18,6 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from song_mcp.songs import ServiceName
 from tests.cases.audio import content_of
 from tests.cases.case import Answer, Case, Script
+from tests.faults.fault_service import BROKEN
 
 Json = Any
 Fields = dict[str, Any]
@@ -29,13 +30,6 @@ OTHER_PATHS: Mapping[str, Json] = {
     "/account/info": {"account_name": "demo", "equivalent_in_usd": 10.0},
     "/api/open/tasks/histories": {"data": [], "page": 1, "size": 100, "total": 0},
 }
-BROKEN = (
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-    anyio.IncompleteRead,
-    OSError,
-)
 
 
 @dataclass(frozen=True)

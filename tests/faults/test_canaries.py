@@ -116,6 +116,7 @@ def report_places(capsys: pytest.CaptureFixture[str], texts: Mapping[str, bytes]
 
 
 @pytest.mark.first
+@pytest.mark.at_size
 async def test_no_canary_comes_out_of_a_server_on_stdio(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ async def test_no_canary_comes_out_of_a_server_on_stdio(
     assert hits(texts) == []
 
 
+@pytest.mark.at_size
 async def test_no_canary_comes_out_of_a_server_in_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
