@@ -1,8 +1,10 @@
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from song_mcp.text import clean, plain, quoted
+from song_mcp.text import clean, plain, plain_link, quoted
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 ODD_TEXT = st.text(
@@ -94,6 +96,45 @@ def test_a_cut_leaves_no_joiner_at_the_end() -> None:
 )
 def test_markdown_makes_no_link_or_picture_of_a_text(text: str, harmless: str) -> None:
     assert plain(text) == harmless
+
+
+@pytest.mark.parametrize(
+    ("link", "harmless"),
+    [
+        ("https://x.example/[a]:%20b", "https://x.example/%5Ba%5D:%20b"),
+        ("https://x.example/!(a)[b](c)", "https://x.example/!%28a%29%5Bb%5D%28c%29"),
+        (
+            "https://x.example/<b>'\"`|\\^{a b}",
+            "https://x.example/%3Cb%3E%27%22%60%7C%5C%5E%7Ba%20b%7D",
+        ),
+        ("https://[a]:b/", "https://%5Ba%5D:b/"),
+        ("https://<img>/é\n", "https://%3Cimg%3E/%C3%A9%0A"),
+    ],
+)
+def test_a_link_ends_where_it_seems_to_and_makes_no_other(link: str, harmless: str) -> None:
+    assert plain_link(link) == harmless
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "https://x.example:443/a_b-c.mp3?Policy=a~b&Expires=1&sig=a%2Bb%3D%5B1%5D+c,d;e@f#1*2$3!",
+        "HTTP://127.0.0.1:8000/a.mp3",
+        "https://[2606:2800:21f::1]:443/a.mp3",
+        "https://[2606:2800:21f::1]",
+    ],
+)
+def test_a_link_that_needs_no_quoting_stays_as_it_is(link: str) -> None:
+    assert plain_link(link) == link
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_a_shown_link_is_the_same_address(rest: str) -> None:
+    shown = plain_link(f"https://x.example/{rest}")
+    assert plain_link(shown) == shown == shown.strip()
+    assert unquote(shown) == unquote(f"https://x.example/{rest}")
+    assert not set("[]()<>{}'\"`|\\^ \n") & set(shown)
 
 
 def test_a_text_that_is_too_long_ends_with_an_ellipsis_inside_the_limit() -> None:

@@ -8,6 +8,7 @@ scripts and emoji need.
 
 import re
 import unicodedata
+from urllib.parse import quote
 
 ANSI_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x85\u2028\u2029]")
@@ -28,6 +29,9 @@ SPACES = re.compile(r"\s+")
 EMOJI_ARROWS = frozenset("\u2194")
 # The gaps that `plain` fills with a space, so that Markdown sees no link, picture or HTML.
 MARKUP_GAP = re.compile(r"(?<=\])(?=[(\[:])|(?<=!)(?=\[)|(?<=<)(?=[A-Za-z/!?])")
+IPV6_HOST = re.compile(r"https?://\[[0-9a-f]*:[0-9a-f:.]+\](?=[:/?#]|$)", re.IGNORECASE)
+IN_LINKS = "%:/?#@!$&*+,;=~"
+"""What an address may need as it is, beside letters, digits and `-._`."""
 # One after a character selects how it looks; several in a row can hide data.
 VARIATION_SELECTORS = re.compile(r"([\ufe00-\ufe0f])[\ufe00-\ufe0f]*")
 
@@ -68,6 +72,17 @@ def quoted(text: str, *, limit: int = 200) -> str:
 def plain(text: str) -> str:
     """Return `text` with spaces put in, so that Markdown makes no link, picture or HTML of it."""
     return MARKUP_GAP.sub(" ", text)
+
+
+def plain_link(url: str) -> str:
+    """Return a link as it may be shown: the same address, of which Markdown makes nothing else.
+
+    Everything is quoted that no address needs as it is: brackets, quotes, blanks and the like.
+    Around an IPv6 address, brackets stay.
+    """
+    host = IPV6_HOST.match(url)
+    start = host[0] if host else ""
+    return start + quote(url.removeprefix(start), safe=IN_LINKS)
 
 
 def _one_space(found: re.Match[str]) -> str:

@@ -178,6 +178,16 @@ def test_a_withheld_clip_is_finished_and_shows_no_address() -> None:
     assert "http" not in task_text(result)
 
 
+def test_no_link_of_a_service_makes_another_one_in_markdown() -> None:
+    written = "https://cdn.example/%E2%81%A9[a]:%20https://evil.example/(b)?c=(d)[e]"
+    shown = "https://cdn.example/%E2%81%A9%5Ba%5D:%20https://evil.example/%28b%29?c=%28d%29%5Be%5D"
+    clip = Clip("c1", "completed", audio_url=written, image_url=written, video_url=written)
+    result = task_result(Answer(replace(DONE, clips=(clip,))))
+    assert task_text(result).splitlines()[2] == f"  {shown}"
+    clip_result = result.clips[0]
+    assert [clip_result.audio_url, clip_result.image_url, clip_result.video_url] == [shown] * 3
+
+
 def test_a_remark_on_a_clip_that_is_there_is_no_error() -> None:
     clip = Clip("c1", "completed", audio_url="https://x.example", error="shortened", file=FILE)
     result = task_result(Answer(replace(DONE, clips=(clip,))))

@@ -45,7 +45,7 @@ from song_mcp.studio import (
     next_try,
     unsaved,
 )
-from song_mcp.text import plain, quoted
+from song_mcp.text import plain, plain_link, quoted
 
 TITLE_CHARACTERS = 80
 ONE_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?(?<!.{21})")
@@ -201,9 +201,9 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         title=clip.title or None,
         status=clip.status,
         duration_seconds=clip.duration_s,
-        audio_url=clip.audio_url or None,
-        image_url=clip.image_url or None,
-        video_url=clip.video_url or None,
+        audio_url=plain_link(clip.audio_url) or None,
+        image_url=plain_link(clip.image_url) or None,
+        video_url=plain_link(clip.video_url) or None,
         tags=list(clip.tags) or None,
         error=None if clip.status == "completed" else clip.error or None,
         file=str(clip.file) if clip.file else None,
