@@ -194,6 +194,7 @@ def environment(folder: Path, base_url: str, *, keys: bool = True) -> dict[str, 
         "GPTGE_BASE_URL": base_url,
         "SONG_MCP_HOME": str(folder / "home"),
         "SONG_MCP_LIBRARY": str(folder / "library"),
+        "SONG_MCP_DEFAULT_MODEL": "udio",
         "SONG_MCP_WAIT_SECONDS": "55",  # the longest: a busy machine takes its time
     }
     return values | ({"PIAPI_API_KEY": PIAPI_KEY, "GPTGE_API_KEY": GPTGE_KEY} if keys else {})

@@ -89,7 +89,7 @@ def package(tmp_path: Path) -> Path:
     copy = tmp_path / "src" / "song_mcp"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     shutil.copy(ADAPTER, copy / "providers" / "toy.py")
-    table = copy / "songs.py"
+    table = copy / "songs" / "models.py"
     text = table.read_text(encoding="utf-8")
     assert text.count(END_OF_THE_TABLE) == 1
     table.write_text(text.replace(END_OF_THE_TABLE, ROW + END_OF_THE_TABLE), encoding="utf-8")
@@ -137,9 +137,10 @@ def test_the_toy_is_one_new_file_and_one_new_line(package: Path) -> None:
     assert after.keys() - before.keys() == {"providers/toy.py"}
     assert before.keys() <= after.keys()
     changed = [name for name in before if before[name] != after[name]]
-    assert changed == ["songs.py"]
+    assert changed == ["songs/models.py"]
     lines = difflib.ndiff(
-        before["songs.py"].splitlines(keepends=True), after["songs.py"].splitlines(keepends=True)
+        before["songs/models.py"].splitlines(keepends=True),
+        after["songs/models.py"].splitlines(keepends=True),
     )
     assert [line for line in lines if line[0] in "+-"] == ["+ " + ROW]
 

@@ -41,6 +41,10 @@ NEVER_SENT = (
     "The program ended before anything was sent. Nothing was sent or charged: the same request can "
     "be made again."
 )
+NOT_ATTACHED = (
+    "song-mcp had an internal error before it sent the clip; its log says which. Nothing was sent "
+    "or paid."
+)
 OUR_MISTAKE = (
     "song-mcp had an internal error while it read the answer; its log says which. Call "
     "resolve_task with check, which pays nothing; do not repeat the request, which may have been "
@@ -116,8 +120,8 @@ def not_answered(task: Task) -> str:
 
 def incomplete(task: Task) -> str:
     """Say that an ended task has fewer clips than usual; "" for any other."""
-    usual, made = SERVICES[task.service].clips_a_task, len(task.clips)
-    if task.status != "completed" or task.kind not in {"song", "extension"} or made >= usual:
+    usual, made = task.usual_clips, len(task.clips)
+    if task.status != "completed" or made >= usual:
         return ""
     return f"It has {made} of the usual {usual} clips so far; get_task asks for more, free."
 
@@ -173,6 +177,8 @@ def _of_length(request: SongRequest) -> str:
 
 def _of_extension(request: ExtensionRequest) -> str:
     service = SERVICES[request.model.service]
+    if request.model.takes_audio:
+        return ""
     if request.continue_at_s is None and not service.extends_from_end:
         return (
             f"No place was given, so {service.label} was sent 0 s, as in its own example; a part "
@@ -366,6 +372,11 @@ def plan_full(error: Exception, running: Sequence[Task]) -> str:
     """Say that the plan allows no further song at the same time, and which ones are running."""
     names = [f"{task.public_id} ({task.title or task.description[:40]})" for task in running]
     return f"{error} Running now: {', '.join(names)}." if names else str(error)
+
+
+def lost_free(why: str) -> str:
+    """Say that the answer of a submission that costs nothing was lost."""
+    return f"{why} It costs nothing: the same request may be made again."
 
 
 def in_doubt(task: Task, why: str) -> str:

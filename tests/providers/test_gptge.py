@@ -138,7 +138,7 @@ def test_an_extension_names_task_clip_and_position() -> None:
         "prompt": "Verse",
         "title": "",
         "tags": "indie pop",
-        "mv": "chirp-crow",
+        "mv": "chirp-hawk",
         "task_id": TASK,
         "continue_clip_id": "clip-1",
         "continue_at": 80,

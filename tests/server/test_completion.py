@@ -113,7 +113,7 @@ async def test_a_task_is_offered_by_id_title_description_and_its_clips_titles(
 
 async def test_a_model_is_offered_by_a_part_of_its_name(house: House) -> None:
     assert (await offered(house, "model", "")).values == list(MODELS)
-    assert (await offered(house, "model", "V4")).values == ["suno-v4", "suno-v4.5"]
+    assert (await offered(house, "model", "V4")).values == ["suno-v4.5", "suno-v4"]
 
 
 async def test_an_argument_of_another_name_has_no_values(house: House) -> None:

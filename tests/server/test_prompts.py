@@ -62,7 +62,7 @@ async def test_composing_states_the_limits_of_the_model(house: House, name: str)
     assert f"at most {model.style_limit or 10_000}" in text
     assert ("; without lyrics 500" in text) == (model.style_limit == 1000)
     assert f'model="{name}"' in text
-    assert ("negative_tags, what to avoid: at most 100" in text) == model.takes_negative_tags
+    assert ("negative_tags, what to avoid: at most 100" in text) == model.can("negative_tags")
 
 
 async def test_composing_asks_before_it_pays_and_names_the_tools_arguments(house: House) -> None:

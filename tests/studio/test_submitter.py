@@ -4,15 +4,20 @@ import json
 import logging
 import re
 import sqlite3
+from collections.abc import Awaitable
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 
 import anyio
 import pytest
 
-from song_mcp.errors import InvalidRequestError
-from song_mcp.songs import Task
-from song_mcp.studio import Studio
+from song_mcp.errors import BadKeyError, InvalidRequestError, NoAnswerError
+from song_mcp.providers import Submission
+from song_mcp.providers.base import SourceAudio
+from song_mcp.providers.piapi import Piapi
+from song_mcp.songs import Request, SongRequest, Task
+from song_mcp.studio import Answer, Studio
 from song_mcp.studio.submitter import _new_task
 from tests.manual_clock import quiet
 from tests.processes import WALTZ, Patience, World, submitting
@@ -185,3 +190,56 @@ async def test_a_wish_whose_process_died_before_it_was_sent_is_free_again(world:
         call = studio.submit(WALTZ, Patience(0.0), another_take=False)
         assert (await world.clock.result(call)).task.status == "processing"
         assert len(world.services.posts) == 1
+
+
+async def test_what_costs_nothing_leaves_no_doubt_and_counts_towards_no_limit(
+    world: World,
+) -> None:
+    free = replace(WALTZ, model=replace(WALTZ.model, is_free=True))
+    async with world.process() as studio:
+        world.services.faults.append("lost after it was taken")
+        lost = (await world.clock.result(by_free(studio, free))).task
+        assert lost.status == "rejected"
+        assert "costs nothing" in lost.error
+        again = (await world.clock.result(by_free(studio, free))).task
+        assert again.status == "processing"
+        assert (await studio.state()).paid == 0
+
+
+def by_free(studio: Studio, request: SongRequest) -> Awaitable[Answer]:
+    return studio.submit(request, Patience(0.0), another_take=False)
+
+
+class Attaching(Piapi):
+    """An adapter that adds a link to the clip, or fails to."""
+
+    fails_with: Exception | None = None
+
+    def prepare(self, request: Request) -> Submission:
+        return replace(super().prepare(request), audio=SourceAudio("clip-1"))
+
+    async def attach(self, submission: Submission) -> Submission:
+        if self.fails_with is not None:
+            raise self.fails_with
+        return replace(submission, body={**submission.body, "audio": "https://cdn.example/1.mp3"})
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NoAnswerError("The upload got no answer."), BadKeyError("A plan is needed."), ValueError("x")],
+)
+async def test_a_clip_that_cannot_be_attached_costs_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("tests.memory_services.Piapi", Attaching)
+    monkeypatch.setattr(Attaching, "fails_with", error)
+    async with world.process() as studio:
+        task = (await world.clock.result(by_free(studio, WALTZ))).task
+        assert (task.status, task.charged) == ("rejected", "no")
+        assert world.services.bodies == []
+        monkeypatch.setattr(Attaching, "fails_with", None)
+        task = (await world.clock.result(by_free(studio, WALTZ))).task
+        assert task.status == "processing"
+        [body] = world.services.bodies
+        assert body["audio"] == "https://cdn.example/1.mp3"
+        assert "audio" not in wires(world)[-1]["body"]  # type: ignore[index]

@@ -83,7 +83,8 @@ SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL
 """
 PAID_SINCE = (
     "SELECT count(*) AS paid, sum(CASE WHEN charged = 'no' THEN 0 ELSE cost_usd END) AS cost_usd "
-    "FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ?"
+    "FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ? "
+    "AND NOT (json_valid(wire) AND coalesce(json_extract(wire, '$.is_free'), 0))"
 )
 POLLED = (
     "status IN ('pending', 'processing') AND task_id != '' AND service = :service "

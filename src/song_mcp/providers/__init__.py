@@ -14,6 +14,7 @@ and a row there.
 from song_mcp.providers.base import (
     Accepted,
     Account,
+    Attaching,
     Batching,
     History,
     Likeness,
@@ -26,6 +27,7 @@ from song_mcp.providers.base import (
 __all__ = [
     "Accepted",
     "Account",
+    "Attaching",
     "Batching",
     "History",
     "Likeness",

@@ -7,7 +7,7 @@ of it. So a repeated request is found by comparing exactly what would be sent.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -20,22 +20,69 @@ LOOPBACK_NAMES = frozenset({LOOPBACK, "localhost", "::1"})
 
 
 @dataclass(frozen=True)
+class SourceAudio:
+    """A clip whose audio goes with a submission: where it was made, and its file in the library.
+
+    `task_id` and `service` are "" if they are not known, `file` is "" if the library has none.
+    """
+
+    clip_id: str
+    task_id: str = ""
+    service: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class Submission:
     """One paid POST, ready to go: the path at the service and the JSON body.
 
-    `deadline_s` is how long the whole call may take, in seconds.
+    `deadline_s` is how long the whole call may take, in seconds. `audio` is a clip that goes with
+    it: what the body has of it, an address or bytes, is added after the request is written
+    (`Attaching`), as it differs each time. `take` tells equal submissions apart that one call
+    makes. One that `is_free` costs nothing, so it counts towards no limit and leaves no doubt.
     """
 
     service: ServiceName
     path: str
     body: Mapping[str, Any]
     deadline_s: float = 60.0
+    audio: SourceAudio | None = None
+    take: int = 1
+    is_free: bool = False
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that is sent: equal requests have equal ones."""
-        sent = json.dumps([self.service, self.path, self.body], sort_keys=True, ensure_ascii=True)
+        """A hash of everything that was asked for: equal requests have equal ones."""
+        asked: list[object] = [self.service, self.path, self.body]
+        if self.audio is not None:
+            asked.append({"clip": self.audio.clip_id})
+        if self.take > 1:
+            asked.append({"take": self.take})
+        sent = json.dumps(asked, sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(sent.encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values, as the journal keeps it."""
+        wire: dict[str, Any] = {"path": self.path, "body": self.body, "deadline_s": self.deadline_s}
+        if self.audio is not None:
+            wire["audio"] = asdict(self.audio)
+        if self.take > 1:
+            wire["take"] = self.take
+        return wire | ({"is_free": True} if self.is_free else {})
+
+    @classmethod
+    def of_json(cls, service: ServiceName, wire: Mapping[str, Any]) -> "Submission":
+        """Return a submission that the journal kept."""
+        audio = wire.get("audio")
+        return cls(
+            service,
+            wire["path"],
+            wire["body"],
+            wire["deadline_s"],
+            SourceAudio(**audio) if audio else None,
+            wire.get("take", 1),
+            wire.get("is_free", False),
+        )
 
 
 @dataclass(frozen=True)
@@ -51,12 +98,17 @@ class Account:
     """What a service says of the account behind the key.
 
     `plan` is "" and the numbers are None if it does not say; `balance_usd` is US dollars,
-    `max_concurrent` how many songs may be made at the same time.
+    `max_concurrent` how many songs may be made at the same time. `balance_units` is in the
+    gateway's own unit, of which nobody outside knows the worth; a key that `is_unlimited` has no
+    limit of its own. `models` are what the key may use, by our names, None if it is not told.
     """
 
     plan: str = ""
     balance_usd: float | None = None
     max_concurrent: int | None = None
+    balance_units: float | None = None
+    is_unlimited: bool = False
+    models: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +190,18 @@ class Provider(Protocol):
 
     async def close(self) -> None:
         """Let the connections go."""
+
+
+@runtime_checkable
+class Attaching(Provider, Protocol):
+    """A service that is sent the audio of a clip, as a link or as bytes."""
+
+    async def attach(self, submission: Submission) -> Submission:
+        """Return what is to be sent for a submission with `audio`: with a link to it, or checked.
+
+        This pays nothing and is done before anything is sent that does. It raises subclasses of
+        ServiceError and LibraryError; whatever it raises, nothing was charged.
+        """
 
 
 @runtime_checkable

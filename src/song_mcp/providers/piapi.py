@@ -44,6 +44,7 @@ from song_mcp.providers.shapes import as_clips, first, read_clips, read_lyrics, 
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope, answer_of, has_detail
 from song_mcp.songs import (
+    MODELS,
     SERVICES,
     Clip,
     ExtensionRequest,
@@ -59,7 +60,7 @@ from song_mcp.songs import (
 
 SERVICE = SERVICES["piapi"]
 LABEL = SERVICE.label
-UDIO = SERVICE.default_model
+UDIO = MODELS["udio"]
 TASKS = "/api/v1/task"
 LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
 """The fields for own lyrics: sources disagree, so both get them (`docs/providers.md` 2.2)."""

@@ -155,6 +155,6 @@ def _limits(models: Iterable[Model]) -> str:
 def _row(model: Model) -> tuple[str, ...]:
     style = model.description_limit if model.style_limit is None else model.style_limit
     limits = (model.lyrics_limit, style, model.description_limit, model.title_limit)
-    yes_no = ["yes" if takes else "no" for takes in (model.takes_seed, model.takes_negative_tags)]
+    yes_no = ["yes" if takes else "no" for takes in (model.can("seed"), model.can("negative_tags"))]
     label = SERVICES[model.service].label
     return (model.name, label, *map(str, limits), *yes_no)

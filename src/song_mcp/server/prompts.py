@@ -21,7 +21,6 @@ from song_mcp.songs import (
     SERVICES,
     Clip,
     Model,
-    Service,
     Task,
     why_not_extended,
 )
@@ -125,7 +124,7 @@ def _style_limits(model: Model) -> str:
 
 
 def _extras(model: Model) -> str:
-    if not model.takes_negative_tags:
+    if not model.can("negative_tags"):
         return f"no negative_tags and no seed: {model.name} takes none"
     return f"negative_tags, what to avoid: at most {NEGATIVE_TAGS_LIMIT}; optional"
 
@@ -235,7 +234,7 @@ def _length(seconds: float | None) -> str:
 def _plan(chain: Chain, model: Model, target_s: float, cost_usd: float | None) -> str:
     service, adds_s = SERVICES[model.service], model.extension_adds_s
     length_s, own_s = chain.length_s, chain.parts[-1].clip.duration_s
-    cost = _each_costs(service, cost_usd)
+    cost = _each_costs(model, cost_usd)
     if length_s is None or own_s is None:
         return f"Plan: before its length is known, nobody can say how many calls it takes. {cost}"
     missing_s = target_s - length_s
@@ -274,9 +273,11 @@ def _down(seconds: float) -> float:
     return math.floor(seconds * 10) / 10
 
 
-def _each_costs(service: Service, cost_usd: float | None) -> str:
-    if service.song_usd is None:
-        return f"Each call costs money; {service.label} tells no prices."
+def _each_costs(model: Model, cost_usd: float | None) -> str:
+    if model.is_free:
+        return "It costs nothing."
+    if model.usd is None and model.usd_per_second is None:
+        return f"Each call costs money; {SERVICES[model.service].label} tells no prices."
     if cost_usd is None:
         return "Each call costs money; how much is not known here yet."
     return f"Each call costs money: the last one known cost ${cost_usd:g}."

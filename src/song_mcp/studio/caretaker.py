@@ -43,7 +43,7 @@ def is_incomplete(task: Task) -> bool:
         return task.status == "failed" and (task.is_unknown or has_unsaved)
     if task.kind == "lyrics":
         return task.lyrics is None or task.lyrics.drafts < service.drafts_a_task
-    has_all = len(task.clips) >= service.clips_a_task and all(each.is_saved for each in task.clips)
+    has_all = len(task.clips) >= task.usual_clips and all(each.is_saved for each in task.clips)
     return task.kind != "other" and not has_all
 
 

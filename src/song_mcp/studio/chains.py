@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from song_mcp import messages
 from song_mcp.journal import Pair
-from song_mcp.songs import SERVICES, Clip, Task
+from song_mcp.songs import Clip, Task
 
 LONGEST = 50
 """The most clips of a chain."""
@@ -71,7 +71,7 @@ def continuation(task: Task, clip: Clip) -> Continuation | None:
 
     That is a new song, an extension that contains its source, and a clip that was made elsewhere.
     """
-    source = task.source
+    source = task.source if task.kind == "extension" else None
     if source is None or _holds_source(task, clip):
         return None
     return Continuation(source.clip_id, task.continues_at_s)
@@ -83,7 +83,9 @@ def _holds_source(task: Task, clip: Clip) -> bool:
     That shows if the service adds a fixed length: with its source a clip is as long as both. What
     lies between is believed to be what it is nearer to. Other services return the new part alone.
     """
-    model = SERVICES[task.service].model(task.model)
+    model = task.made_by
+    if model is not None and model.takes_audio:
+        return True
     adds_s = model.extension_adds_s if model else None
     if adds_s is None or clip.duration_s is None or task.source is None:
         return False

@@ -152,8 +152,14 @@ async def _balance_hint(
     later = await journal.spent_since(task, provider.account_tag)
     obstacle = await _obstacle(provider, others, later)
     return obstacle or _verdict(
-        others.cost_usd, task.balance_usd, account.balance_usd, service.song_usd
+        others.cost_usd, task.balance_usd, account.balance_usd, _price_usd(task)
     )
+
+
+def _price_usd(task: Task) -> float | None:
+    duration = task.request.get("duration_s")
+    asked_s = float(duration) if isinstance(duration, int | float) else None
+    return task.made_by.price_usd(asked_s) if task.made_by else None
 
 
 async def _obstacle(provider: Provider, others: Spent, later: Spent) -> str:

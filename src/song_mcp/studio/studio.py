@@ -32,6 +32,7 @@ from song_mcp.providers import Account, Provider, Remembering
 from song_mcp.songs import (
     MODELS,
     SERVICES,
+    Ability,
     Clip,
     Model,
     Request,
@@ -40,6 +41,7 @@ from song_mcp.songs import (
     Source,
     Task,
     is_uuid,
+    preferred,
     why_not_extended,
 )
 from song_mcp.studio import reconcile
@@ -52,7 +54,7 @@ from song_mcp.studio.poller import Poller
 from song_mcp.studio.restored import Restored
 from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
-from song_mcp.studio.submitter import Submitter
+from song_mcp.studio.submitter import Submitter, submission_of
 from song_mcp.studio.supervise import going_on
 from song_mcp.studio.takes import Call, Takes
 from song_mcp.text import clean
@@ -127,20 +129,28 @@ class Studio:
 
     # Choosing --------------------------------------------------------------------------
 
-    def model(self, name: str) -> Model:
-        """Return the model called `name`, or the default for ""; raises InvalidRequestError."""
+    def model(self, name: str, ability: Ability = "description") -> Model:
+        """Return the model called `name`, or for "" the default; raises InvalidRequestError.
+
+        The default is the one that is set, if it has the `ability`. Else it is the first of the
+        user's services that has it, those that work before the others.
+        """
         if not name:
-            return self._default_model or self._first_with_a_key().default_model
+            return self._default(ability)
         if name in MODELS:
             return MODELS[name]
         known = ", ".join(MODELS)
         msg = f"There is no model {name[:60]!r}; choose one of {known}. Nothing was paid."
         raise InvalidRequestError(msg)
 
-    def _first_with_a_key(self) -> Service:
-        """Return the first service of the table that has a key, the last one if none has."""
-        *others, last = SERVICES.values()
-        return next((each for each in others if each.name in self._providers), last)
+    def _default(self, ability: Ability) -> Model:
+        if self._default_model and self._default_model.can(ability):
+            return self._default_model
+        usable = [each for each in SERVICES.values() if each.name in self._providers]
+        try:
+            return preferred(usable or SERVICES.values(), ability)
+        except LookupError:  # which the request then says
+            return self._default_model or preferred(usable)
 
     async def source(self, name: str) -> tuple[Model, Source, str]:
         """Return the model to continue a clip with, the clip, and a note on the choice.
@@ -160,7 +170,7 @@ class Studio:
             )
             if service is None or not is_uuid(name.strip()):
                 raise
-            return service.default_model, Source(name.strip()), ""
+            return _by_id(service), Source(name.strip(), service=service.name), ""
         if found.untold is not None:  # a repeated call must extend the same clip, or none
             raise InvalidRequestError(messages.untold(found.untold))
         if reason := why_not_extended(found.task, found.clip):
@@ -168,14 +178,16 @@ class Studio:
         return *self._known_source(found.task, found.clip), found.note
 
     def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
-        source = Source(clip.clip_id, task.task_id, clip.title, clip.duration_s)
-        service = SERVICES[task.service]
+        service, file = SERVICES[task.service], str(clip.file or "")
+        source = Source(clip.clip_id, task.task_id, clip.title, clip.duration_s, task.service, file)
         made_with = service.model(task.model) or service.model(clip.made_with)
         return made_with or self._default_at(service), source
 
     def _default_at(self, service: Service) -> Model:
         default = self._default_model
-        return default if default and default.service == service.name else service.default_model
+        if default and default.service == service.name and default.can("extend"):
+            return default
+        return preferred([service], "extend")
 
     # Paying ----------------------------------------------------------------------------
 
@@ -208,7 +220,7 @@ class Studio:
         try:
             prepared = await pay()
         except OlderJournalError:
-            earlier = await self._restored.earlier(provider, provider.prepare(request))
+            earlier = await self._restored.earlier(provider, submission_of(provider, request))
             if earlier is not None:
                 return Answer(earlier, messages.JOINED_RESTORED)
             prepared = await pay(is_searched=True)
@@ -501,6 +513,12 @@ class _Look:
 def _found(task: Task) -> str:
     """Return the sentence on a task whose answer was lost and that was found since; else ""."""
     return messages.found(task) if task.found_at is not None else ""
+
+
+def _by_id(service: Service) -> Model:
+    """Return the model with which the service extends a clip that it is told the id of."""
+    by_id = (each for each in service.models if each.can("extend") and not each.takes_audio)
+    return next(by_id, service.default_model)
 
 
 def _note(request: Request, prepared: Prepared, *, another_take: bool) -> str:

@@ -6,7 +6,7 @@ outcome is in the journal before anyone is told.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, repeat
@@ -22,13 +22,14 @@ from song_mcp.errors import (
     InvalidRequestError,
     JournalError,
     NoAnswerError,
+    NotSentError,
     PlanLimitError,
     SongError,
 )
 from song_mcp.journal import Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
-from song_mcp.providers import Accepted, Account, Provider, Submission
-from song_mcp.songs import RANDOM_SEED, SERVICES, Request, Task
+from song_mcp.providers import Accepted, Account, Attaching, Provider, Submission
+from song_mcp.songs import RANDOM_SEED, SERVICES, Request, SongRequest, Task
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
 
@@ -39,6 +40,8 @@ T = TypeVar("T")
 BALANCE_S = 3.0
 """How long, in seconds, a submission waits for the account's balance, which only helps to settle a
 doubt."""
+DEFAULTS: Mapping[str, int] = {"seed": RANDOM_SEED, "take": 1, "takes": 1}
+"""What is not kept of a request, as it was not asked for."""
 INSIST_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """The pauses, in seconds, between tries to write a service's answer to a failing disk; the last one
 repeats."""
@@ -82,7 +85,7 @@ class Submitter:
         service has answered. Raises InvalidRequestError, LimitReachedError, OlderJournalError or
         JournalError before anything is sent; the journal tells what happens afterwards.
         """
-        submission = provider.prepare(request)
+        submission = submission_of(provider, request)
         await self._show_life()
         new = replace(
             _new_task(request, submission, provider.account_tag, self._liveness.token),
@@ -151,8 +154,12 @@ class Submitter:
         try:
             accepted = await self._begin_and_post(sending, provider)
         except NoAnswerError as error:
-            doubt = messages.in_doubt(sending.task, str(error))
             what = f"the answer to {local_id} was lost"
+            if sending.submission.is_free:
+                lost = messages.lost_free(str(error))
+                await self._insist(what, lambda: self._journal.reject(local_id, new, lost))
+                return
+            doubt = messages.in_doubt(sending.task, str(error))
             await self._insist(what, lambda: self._journal.doubt(local_id, new, doubt))
         except SongError as error:  # refused, or the journal failed before the POST
             refusal = await self._explained(sending.task, error)
@@ -168,6 +175,8 @@ class Submitter:
         An error of our own while the answer is read leaves a doubt too.
         """
         submission, owner = sending.submission, self._liveness.token
+        if submission.audio is not None:
+            submission = await self._attached(submission, provider)
         balance_usd = await self._balance(provider)
         if not await self._journal.begin(sending.local_id, owner, balance_usd):
             return None
@@ -181,6 +190,20 @@ class Submitter:
             raise NoAnswerError(messages.OUR_MISTAKE) from error
         finally:
             reach(Failpoint.AFTER_POST)
+
+    async def _attached(self, submission: Submission, provider: Provider) -> Submission:
+        """Return the submission with its audio; whatever fails here, nothing was sent or paid."""
+        if not isinstance(provider, Attaching):
+            raise NotSentError(messages.NOT_ATTACHED)
+        try:
+            return await provider.attach(submission)
+        except NoAnswerError as error:
+            raise NotSentError(messages.unpaid(str(error))) from error
+        except SongError:
+            raise
+        except Exception as error:
+            logger.exception("the adapter of %s failed", submission.service)
+            raise NotSentError(messages.NOT_ATTACHED) from error
 
     async def _accept(self, sending: "_Sending", accepted: Accepted) -> None:
         local_id, key = sending.local_id, accepted.task_id
@@ -238,12 +261,17 @@ class _Sending:
     @property
     def submission(self) -> Submission:
         """What is sent: exactly what the journal holds."""
-        wire = self.new.wire
-        return Submission(self.new.service, wire["path"], wire["body"], wire["deadline_s"])
+        return Submission.of_json(self.new.service, self.new.wire)
+
+
+def submission_of(provider: Provider, request: Request) -> Submission:
+    """Return what is sent for a request: the adapter's translation, its take and its price."""
+    submission = provider.prepare(request)
+    take = request.take if isinstance(request, SongRequest) else 1
+    return replace(submission, take=take, is_free=request.model.is_free)
 
 
 def _new_task(request: Request, submission: Submission, account: str, owner: str) -> NewTask:
-    wire = {"path": submission.path, "body": submission.body, "deadline_s": submission.deadline_s}
     return NewTask(
         service=submission.service,
         model=request.model.name,
@@ -252,7 +280,7 @@ def _new_task(request: Request, submission: Submission, account: str, owner: str
         title=request.title,
         description=request.description,
         request=_as_json(request),
-        wire=wire,
+        wire=submission.as_json(),
         account=account,
         owner=owner,
     )
@@ -267,4 +295,4 @@ def _as_json(request: Request) -> dict[str, Any]:
 def _is_given(name: str, value: object) -> bool:
     """Tell a value from a default; 0 is a value, though it equals False."""
     is_default = value is None or value is False or value == ""
-    return not is_default and (name != "seed" or value != RANDOM_SEED)
+    return not is_default and DEFAULTS.get(name) != value

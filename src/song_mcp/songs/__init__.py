@@ -1,0 +1,99 @@
+"""The domain: services and models, requests, and the tasks and clips that they become.
+
+    models     the table of services and models, and what each model can do
+    requests   what is asked for, with every rule that can be checked without asking a service
+    tasks      what comes of it: tasks, clips, lyrics, and what can be made of a clip
+    ids        which ids are taken, and which may be read by people and models
+
+What it promises: a request that breaks a rule cannot be made. Values are frozen. "Not given" and
+"not known" are "" for text and None for numbers. Durations and positions are in seconds, times in
+UTC.
+"""
+
+from song_mcp.songs.ids import (
+    OWN_CLIP_ID,
+    UUID,
+    checked_id,
+    is_plain_id,
+    is_uuid,
+    public_clip_id,
+)
+from song_mcp.songs.models import (
+    DESCRIPTION_LIMIT,
+    MODELS,
+    SERVICES,
+    TITLE_LIMIT,
+    Ability,
+    Kind,
+    Model,
+    Service,
+    ServiceName,
+    asked_by,
+    preferred,
+)
+from song_mcp.songs.requests import (
+    LONGEST_CLIP_S,
+    NEGATIVE_TAGS_LIMIT,
+    RANDOM_SEED,
+    SEEDS,
+    ExtensionRequest,
+    LyricsRequest,
+    Request,
+    SongRequest,
+    Source,
+    is_style,
+)
+from song_mcp.songs.tasks import (
+    Clip,
+    ClipStatus,
+    Lyrics,
+    Report,
+    ServiceStatus,
+    Status,
+    Task,
+    completed,
+    why_not_extended,
+)
+
+LONGEST_WAIT_S = 55.0
+"""How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
+
+__all__ = [
+    "DESCRIPTION_LIMIT",
+    "LONGEST_CLIP_S",
+    "LONGEST_WAIT_S",
+    "MODELS",
+    "NEGATIVE_TAGS_LIMIT",
+    "OWN_CLIP_ID",
+    "RANDOM_SEED",
+    "SEEDS",
+    "SERVICES",
+    "TITLE_LIMIT",
+    "UUID",
+    "Ability",
+    "Clip",
+    "ClipStatus",
+    "ExtensionRequest",
+    "Kind",
+    "Lyrics",
+    "LyricsRequest",
+    "Model",
+    "Report",
+    "Request",
+    "Service",
+    "ServiceName",
+    "ServiceStatus",
+    "SongRequest",
+    "Source",
+    "Status",
+    "Task",
+    "asked_by",
+    "checked_id",
+    "completed",
+    "is_plain_id",
+    "is_style",
+    "is_uuid",
+    "preferred",
+    "public_clip_id",
+    "why_not_extended",
+]

@@ -1,0 +1,277 @@
+"""The services and their models: one table, from which all that differs between them is read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+ServiceName = str
+"""The name of a row of `SERVICES`, as the journal has it."""
+Kind = Literal["song", "extension", "cover", "lyrics", "other"]
+Ability = Literal[
+    "description",
+    "lyrics",
+    "instrumental",
+    "negative_tags",
+    "seed",
+    "duration",
+    "extend",
+    "cover",
+    "repaint",
+    "timed_lyrics",
+    "vocal_gender",
+    "style_weight",
+    "weirdness",
+    "lyrics_maker",
+]
+"""What a model may be able to do. "cover" is an own clip in another style, "repaint" a part of one
+made anew, "timed_lyrics" lyrics with the time of each line, and "lyrics_maker" lyrics on a topic.
+"""
+SINGS: frozenset[Ability] = frozenset({"description", "lyrics", "instrumental"})
+State = Literal["current", "unsure", "retired"]
+"""Whether a model works: "unsure" if nothing was seen of it for some time (`docs/providers.md` 8).
+
+The order is that in which a default is chosen."""
+STATES: tuple[State, ...] = ("current", "unsure", "retired")
+DESCRIPTION_LIMIT = 10_000
+TITLE_LIMIT = 300
+
+
+@dataclass(frozen=True)
+class Model:
+    """A music model as the user picks it, with the limits of its service (`docs/providers.md`).
+
+    `sent_as` is what the service calls it, `abilities` is what it can do. Limits are in characters.
+    `style_limit` applies to the description beside own lyrics or in an extension; if it is None,
+    `description_limit` applies to every description. Some places that sell the model take no
+    description of a new song that is longer than `brief_limit`, which is None if no such place is
+    known. `durations` are the shortest and the longest song that can be asked for, in seconds, if
+    the model is able to take a duration.
+
+    `clips` is how many clips one submission makes as a rule, `most_takes` how many it can be asked
+    for. A song costs `usd` dollars, or `usd_per_second` times its duration; both are None if the
+    service tells no prices. A model that `is_free` costs nothing, so nothing of it can be in doubt.
+
+    `state` tells whether it works, and `since` the day of its end or of the last sign of it.
+
+    `extension_adds_s` is how many seconds an extension adds, None if that is not known beforehand.
+    `takes_audio` tells that what is made of a clip is made of its audio, which goes along, and not
+    of its id: an extension then begins at the clip's end, and holds the clip as well.
+    """
+
+    name: str
+    service: ServiceName
+    sent_as: str
+    lyrics_limit: int
+    style_limit: int | None = None
+    description_limit: int = DESCRIPTION_LIMIT
+    brief_limit: int | None = None
+    title_limit: int = TITLE_LIMIT
+    abilities: frozenset[Ability] = SINGS | {"extend", "lyrics_maker"}
+    durations: tuple[float, float] | None = None
+    clips: int = 2  # `docs/providers.md` 1.5, 3.4
+    most_takes: int = 1
+    usd: float | None = None
+    usd_per_second: float | None = None
+    is_free: bool = False
+    state: State = "current"
+    since: date | None = None
+    extension_adds_s: float | None = None
+    takes_audio: bool = False
+
+    def can(self, ability: Ability) -> bool:
+        """Tell whether the model is able to do this."""
+        return ability in self.abilities
+
+    def price_usd(self, duration_s: float | None = None) -> float | None:
+        """Return what a song of this duration costs, None if that is not known beforehand."""
+        if self.is_free:
+            return 0.0
+        if self.usd_per_second is None:
+            return self.usd
+        return None if duration_s is None else duration_s * self.usd_per_second
+
+
+SUNO_RETIRED = date(2026, 9, 9)  # `docs/providers.md` 8.1
+
+
+def _suno(
+    name: str, sent_as: str, *, lyrics: int = 5000, style: int = 1000, state: State = "retired"
+) -> Model:
+    """Return a row for a model of Suno; descriptions have limits of the relays (3.7)."""
+    return Model(
+        name,
+        "gptge",
+        sent_as,
+        lyrics,
+        style,
+        description_limit=500,
+        brief_limit=200,
+        title_limit=80 if style == 200 else 100,  # noqa: PLR2004 - both came with v4.5
+        state=state,
+        since=SUNO_RETIRED if state == "retired" else None,
+    )
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting that only one service has, read from `variable` and passed to its adapter.
+
+    `name` is the adapter's argument. The first of the `choices` is the default.
+    """
+
+    name: str
+    variable: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service as the rest of the program sees it: everything that differs between services.
+
+    `adapter` is "module:class", imported only if there is a key. The class is called with the key
+    and the base URL, and by name with `proxy` and each of the `options`. `music` names the product
+    whose music it sells, `models_called` is a common name of its models, and `shop` says where
+    credits are bought. The default of the service is the first of the `models` that works.
+
+    `elsewhere_tool` is the tool that looks at tasks made elsewhere, "" if there is none.
+
+    If a call names no position, an extension starts at the clip's end if `extends_from_end`, else
+    at 0 s. `extends_from_zero` tells whether 0 s is possible at all. `extends_any_clip` tells
+    whether the clip's id is enough, without the task that made it. `extends_any_model` tells
+    whether clips of models that are not in `models` can be extended as well. `extends` tells
+    whether the service extends clips at all. `sings_given_alone` tells whether an extension without
+    lyrics is instrumental. `drafts_a_task` is how many drafts lyrics have as a rule.
+
+    `has_history` tells whether the service can be asked what was made, which settles doubts.
+    """
+
+    name: ServiceName
+    label: str
+    music: str
+    key_variable: str
+    base_url_variable: str
+    base_url: str
+    shop: str
+    adapter: str
+    models: tuple[Model, ...]
+    models_called: str
+    options: tuple[Option, ...] = ()
+    elsewhere_tool: str = ""
+    extends_from_end: bool = False
+    extends_from_zero: bool = True
+    extends_any_clip: bool = False
+    extends_any_model: bool = False
+    extends: bool = True
+    sings_given_alone: bool = False
+    drafts_a_task: int = 1
+    has_history: bool = False
+
+    @property
+    def default_model(self) -> Model:
+        """The model that is used if a call names none."""
+        return preferred([self])
+
+    def model(self, name: str) -> Model | None:
+        """Return the model that is called so, by us or by the service, or None."""
+        return next((model for model in self.models if name in {model.name, model.sent_as}), None)
+
+    def has_model(self, name: str) -> bool:
+        """Tell whether one of the models is called so, in upper or lower case."""
+        return self.model(name.strip().casefold()) is not None
+
+
+SERVICES: Mapping[ServiceName, Service] = {
+    service.name: service
+    for service in (
+        Service(
+            name="piapi",
+            label="PiAPI",
+            music="Udio",
+            key_variable="PIAPI_API_KEY",
+            base_url_variable="PIAPI_BASE_URL",
+            base_url="https://api.piapi.ai",
+            shop="in the workspace at piapi.ai",
+            adapter="song_mcp.providers.piapi:Piapi",
+            models=(
+                Model(
+                    "udio",
+                    "piapi",
+                    "music-u",
+                    1000,
+                    abilities=SINGS | {"extend", "lyrics_maker", "negative_tags", "seed"},
+                    usd=0.05,  # `docs/providers.md` 1.5
+                    state="unsure",
+                    since=date(2026, 7, 24),  # `docs/providers.md` 8.1
+                    extension_adds_s=32.0,  # `docs/providers.md` 2.3
+                ),
+            ),
+            models_called="udio",
+            options=(Option("service_mode", "PIAPI_SERVICE_MODE", ("public", "private")),),
+            elsewhere_tool="get_task",
+            has_history=True,
+            extends_any_clip=True,
+        ),
+        Service(
+            name="gptge",
+            label="gpt.ge",
+            music="Suno",
+            key_variable="GPTGE_API_KEY",
+            base_url_variable="GPTGE_BASE_URL",
+            base_url="https://api.gpt.ge",
+            shop="in the console at api.gpt.ge",
+            adapter="song_mcp.providers.gptge:Gptge",
+            models=(
+                _suno("suno-v6", "chirp-hawk", state="current"),
+                _suno("suno-v6-wild", "chirp-hawk-wild", state="current"),
+                _suno("suno-v6-mini", "chirp-goose", state="current"),
+                _suno("suno-v5", "chirp-crow"),
+                _suno("suno-v4.5", "chirp-auk"),
+                _suno("suno-v4", "chirp-v4", lyrics=3000, style=200),
+                _suno("suno-v3.5", "chirp-v3-5", lyrics=3000, style=200),
+                _suno("suno-v3", "chirp-v3-0", lyrics=3000, style=200),
+            ),
+            models_called="suno-*",
+            elsewhere_tool="fetch_suno_task",
+            extends_from_end=True,
+            extends_from_zero=False,
+            extends_any_model=True,
+            sings_given_alone=True,
+            drafts_a_task=2,  # `docs/providers.md` 3.5
+        ),
+    )
+}
+"""Every service: one more is a row here and its adapter in `providers`."""
+MODELS: Mapping[str, Model] = {
+    model.name: model for service in SERVICES.values() for model in service.models
+}
+
+
+def asked_by(tool: str) -> Service:
+    """Return the service that `tool` asks for tasks made elsewhere."""
+    return next(service for service in SERVICES.values() if service.elsewhere_tool == tool)
+
+
+def preferred(services: Iterable[Service], ability: Ability = "description") -> Model:
+    """Return the first model with this ability, those that work before the others.
+
+    Raises LookupError if no model of these services has it.
+    """
+    able = [model for service in services for model in service.models if model.can(ability)]
+    for state in STATES:
+        for model in able:
+            if model.state == state:
+                return model
+    raise LookupError(ability)
+
+
+def able(ability: Ability) -> tuple[Model, ...]:
+    """Return all models with this ability, those that work before the others."""
+    found = (model for model in MODELS.values() if model.can(ability))
+    return tuple(sorted(found, key=lambda model: STATES.index(model.state)))
+
+
+def names(models: Iterable[Model]) -> str:
+    """Return the names of models as a choice: "a", "a or b", "a, b or c"."""
+    *others, last = [model.name for model in models] or ["none"]
+    return f"{', '.join(others)} or {last}" if others else last

@@ -1,0 +1,348 @@
+"""What is asked for: requests, each of which obeys every rule that needs no answer of a service.
+
+One that breaks a rule cannot be made.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.songs.ids import public_clip_id
+from song_mcp.songs.models import DESCRIPTION_LIMIT, SERVICES, Ability, Kind, Model, able, names
+from song_mcp.text import clean
+
+VocalGender = Literal["", "m", "f"]
+RANDOM_SEED = -1
+MOST_TAKES = 4
+"""How many submissions one call may make."""
+NEGATIVE_TAGS_LIMIT = 100
+SEEDS = range(-(2**31), 2**31)
+"""What a seed may be: a whole number of 32 bits with a sign (`docs/providers.md` 2.1)."""
+LONGEST_CLIP_S = 3600.0
+"""No clip plays longer, so no such number of seconds is a length or a position in one: models make
+songs of up to eight minutes (`docs/providers.md` 3.7), and few people extend one seven times."""
+
+
+@dataclass(frozen=True)
+class SongRequest:
+    """One new song: a description, or own lyrics with an optional description of the style.
+
+    `duration_s` is how long it shall be, in seconds, None as the model likes. `vocal_gender`,
+    `style_weight` and `weirdness` (0 to 1 both) are wishes that a relay may ignore. `takes` is how
+    many clips this one submission asks for, which only some models can do. Where several
+    submissions are wanted, `take` tells them apart, from 1 on.
+
+    Raises InvalidRequestError if the parts do not go together or the model cannot take them.
+    Text is cleaned and trimmed on the way in.
+    """
+
+    model: Model
+    description: str = ""
+    lyrics: str = ""
+    instrumental: bool = False
+    title: str = ""
+    negative_tags: str = ""
+    seed: int = RANDOM_SEED
+    duration_s: float | None = None
+    vocal_gender: VocalGender = ""
+    style_weight: float | None = None
+    weirdness: float | None = None
+    takes: int = 1
+    take: int = 1
+
+    def __post_init__(self) -> None:
+        """Clean the texts, then check the rules."""
+        _clean_fields(self, "description", "title", "negative_tags", lines=False)
+        _clean_fields(self, "lyrics", lines=True)
+        _check_words(self)
+        _check_abilities(self)
+        _check_limits(self)
+        _check_numbers(self)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "song"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The clip that something is made of, as far as the journal knows it.
+
+    `task_id` is the id of the task that made it at `service`, both "" if they are not known;
+    `duration_s` is its length in seconds, None if it is not known. `file` is its path in the
+    library, "" if that does not hold it.
+    """
+
+    clip_id: str
+    task_id: str = ""
+    title: str = ""
+    duration_s: float | None = None
+    service: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtensionRequest(SongRequest):
+    """A continuation of a clip from `continue_at_s` seconds on.
+
+    Without it the position is the clip's duration or 0, as is usual at the service
+    (`docs/providers.md` 2.3, 3.2). Raises InvalidRequestError as a song does, and for a position
+    that the clip does not have or that the service cannot take.
+    """
+
+    source: Source
+    continue_at_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the rules of a song, then those of the position."""
+        super().__post_init__()
+        _check_ability(self.model, "extend", "{model} extends no clips")
+        _check_position(self)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "extension"
+
+    @property
+    def position_s(self) -> float:
+        """Where the continuation starts, in seconds into the source clip."""
+        if self.continue_at_s is not None:
+            return self.continue_at_s
+        starts_at_end = self.model.takes_audio or SERVICES[self.model.service].extends_from_end
+        return self.source.duration_s or 0.0 if starts_at_end else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverRequest(SongRequest):
+    """An own clip in another style, or a `part` of it made anew.
+
+    `part` is from and to in seconds. Without own lyrics the model keeps those of the clip, as far
+    as it is able to hear them. Raises InvalidRequestError as a song does, and for a part that the
+    clip does not have.
+    """
+
+    source: Source
+    part: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the rules of a song, then those of the part."""
+        super().__post_init__()
+        _check_ability(self.model, "repaint" if self.part else "cover", _MADE_OF_A_CLIP)
+        _check_part(self)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "cover"
+
+
+@dataclass(frozen=True)
+class LyricsRequest:
+    """Lyrics on a topic, written by the service. Raises InvalidRequestError without a topic."""
+
+    model: Model
+    topic: str
+
+    def __post_init__(self) -> None:
+        """Clean the topic, then check the rules."""
+        _clean_fields(self, "topic", lines=True)
+        _check_ability(self.model, "lyrics_maker", "{model} writes no lyrics")
+        if not self.topic:
+            msg = "Say what the lyrics are about in topic. Nothing was sent or paid."
+            raise InvalidRequestError(msg)
+        _check_length("topic", self.topic, DESCRIPTION_LIMIT)
+
+    @property
+    def kind(self) -> Kind:
+        """What the task that this request makes is called."""
+        return "lyrics"
+
+    @property
+    def title(self) -> str:
+        """Lyrics get their title from the service."""
+        return ""
+
+    @property
+    def description(self) -> str:
+        """What the lyrics are about."""
+        return self.topic
+
+
+Request = SongRequest | LyricsRequest
+
+
+def _clean_fields(request: object, *names: str, lines: bool) -> None:
+    for name in names:
+        value = clean(getattr(request, name), limit=100_000, lines=lines)
+        object.__setattr__(request, name, value)
+
+
+def _refuse(what: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{what} Nothing was sent or paid.")
+
+
+def _check_length(name: str, value: str, limit: int, why: str = "") -> None:
+    if len(value) > limit:
+        because = f" for {why}" if why else ""
+        text = f"{name} has {len(value)} characters; at most {limit} are possible{because}."
+        raise _refuse(f"{text} Shorten it.")
+
+
+def _check_words(request: SongRequest) -> None:
+    if not request.description and not request.lyrics:
+        raise _refuse("Give a description of the music, or lyrics, or both.")
+    if request.lyrics and request.instrumental:
+        raise _refuse("lyrics and instrumental exclude each other: leave one of them out.")
+
+
+_MADE_OF_A_CLIP = "{model} makes no covers and repaints no clips"
+_CANNOT: Mapping[Ability, str] = {
+    "lyrics": "{model} sings no lyrics of your own",
+    "instrumental": "{model} makes no instrumentals",
+    "negative_tags": "{model} takes no negative_tags: say in the description what to avoid",
+    "seed": "{model} takes no seed: leave it out",
+    "duration": "{model} takes no duration_seconds: leave it out",
+    "vocal_gender": "{model} takes no vocal_gender: say in the description who sings",
+    "style_weight": "{model} takes no style_weight: leave it out",
+    "weirdness": "{model} takes no weirdness: leave it out",
+}
+"""What is said of a wish that a model cannot fulfil, before the models that can are named."""
+
+
+def _check_abilities(request: SongRequest) -> None:
+    wishes: Mapping[Ability, bool] = {
+        "lyrics": bool(request.lyrics),
+        "instrumental": request.instrumental,
+        "negative_tags": bool(request.negative_tags),
+        "seed": request.seed != RANDOM_SEED,
+        "duration": request.duration_s is not None,
+        "vocal_gender": bool(request.vocal_gender),
+        "style_weight": request.style_weight is not None,
+        "weirdness": request.weirdness is not None,
+    }
+    for ability, is_wished in wishes.items():
+        if is_wished:
+            _check_ability(request.model, ability, _CANNOT[ability])
+
+
+def _check_ability(model: Model, ability: Ability, cannot: str) -> None:
+    """Refuse what a model cannot do, and name those that can and still work."""
+    if not model.can(ability):
+        others = [each for each in able(ability) if each.state != "retired"]
+        instead = f", or use the model {names(others)}" if others else ""
+        raise _refuse(f"{cannot.format(model=model.name)}{instead}.")
+
+
+def _check_limits(request: SongRequest) -> None:
+    model = request.model
+    _check_length("lyrics", request.lyrics, model.lyrics_limit, model.name)
+    _check_length("title", request.title, model.title_limit, model.name)
+    _check_length("negative_tags", request.negative_tags, NEGATIVE_TAGS_LIMIT)
+    if is_style(request) and model.style_limit is not None:
+        why = f"the style of {model.name} (custom mode)"
+        _check_length("description", request.description, model.style_limit, why)
+    else:
+        why = _brief(model)
+        _check_length("description", request.description, model.description_limit, why)
+
+
+def is_style(request: SongRequest) -> bool:
+    """Tell whether the description says only how it sounds: beside lyrics, or in an extension."""
+    return bool(request.lyrics) or isinstance(request, ExtensionRequest)
+
+
+def _brief(model: Model) -> str:
+    """Return what a description without lyrics is for, with the narrower limit if there is one."""
+    if model.brief_limit is None:
+        return model.name
+    return f"{model.name} without lyrics (the oldest relays take {model.brief_limit})"
+
+
+def _check_numbers(request: SongRequest) -> None:
+    if request.seed not in SEEDS:
+        bounds = f"a whole number from {SEEDS.start} to {SEEDS.stop - 1}"
+        raise _refuse(f"seed is {request.seed}; it must be {bounds} ({RANDOM_SEED} is random).")
+    for name in ("style_weight", "weirdness"):
+        value = getattr(request, name)
+        if value is not None and not 0 <= value <= 1:
+            raise _refuse(f"{name} is {value:g}; it must be from 0 to 1.")
+    _check_duration(request)
+    _check_takes(request)
+
+
+def _check_duration(request: SongRequest) -> None:
+    model, asked = request.model, request.duration_s
+    if asked is None or model.durations is None:
+        return
+    shortest, longest = model.durations
+    if not shortest <= asked <= longest:
+        bounds = f"{model.name} makes {shortest:g} to {longest:g} s"
+        others = [each for each in able("duration") if each.durations and each is not model]
+        fit = [each for each in others if each.durations and _is_within(asked, each.durations)]
+        instead = f" {names(fit)} can do that." if fit else ""
+        raise _refuse(f"duration_seconds is {asked:g}; {bounds}.{instead}")
+
+
+def _is_within(asked: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= asked <= bounds[1]
+
+
+def _check_takes(request: SongRequest) -> None:
+    if not 1 <= request.takes <= request.model.most_takes:
+        raise _refuse(f"takes is {request.takes}; it must be 1 to {request.model.most_takes}.")
+
+
+def _check_part(request: CoverRequest) -> None:
+    if request.part is None:
+        return
+    (begin, end), length = request.part, request.source.duration_s
+    if not 0 <= begin < end <= (LONGEST_CLIP_S if length is None else length):
+        clip = public_clip_id(request.source.clip_id)
+        known = "" if length is None else f", which is {length:g} s long"
+        raise _refuse(f"There is no part from {begin:g} s to {end:g} s in clip {clip}{known}.")
+
+
+def _check_position(request: ExtensionRequest) -> None:
+    position, length = request.position_s, request.source.duration_s
+    clip = public_clip_id(request.source.clip_id)
+    if request.model.takes_audio:
+        _check_is_at_end(request)
+        return
+    if position < 0:
+        raise _refuse("continue_at_seconds cannot be negative.")
+    if position > LONGEST_CLIP_S:
+        raise _refuse(_too_far(request))
+    if length is not None and position > length:
+        text = f"continue_at_seconds is {position:g}, but clip {clip} is {length:g} s long."
+        raise _refuse(f"{text} Give at most {length:g}.")
+    if position == 0 and not SERVICES[request.model.service].extends_from_zero:
+        raise _refuse(_why_not_at_zero(request))
+
+
+def _check_is_at_end(request: ExtensionRequest) -> None:
+    """Refuse to continue anywhere but at the end of audio that goes along."""
+    at, length = request.continue_at_s, request.source.duration_s
+    if at is not None and (length is None or abs(at - length) > 1):
+        name = request.model.name
+        raise _refuse(f"{name} continues a clip at its end: leave continue_at_seconds out.")
+
+
+def _too_far(request: ExtensionRequest) -> str:
+    clip, limit = request.source.clip_id, f"{LONGEST_CLIP_S:g} s"
+    if request.continue_at_s is None:
+        length = f"is said to be {request.position_s:g} s long, and no clip is longer than {limit}"
+        return f"Clip {clip} {length}: set continue_at_seconds."
+    said = f"continue_at_seconds is {request.position_s:g}, but no clip is longer than {limit}."
+    return f"{said} Give a position in seconds."
+
+
+def _why_not_at_zero(request: ExtensionRequest) -> str:
+    if request.continue_at_s is None:
+        clip = public_clip_id(request.source.clip_id)
+        return f"The length of clip {clip} is not known here: set continue_at_seconds."
+    service = SERVICES[request.model.service]
+    text = f"{service.music} cannot continue a clip at 0 s ({service.label} drops the value)."
+    return f"{text} Give a continue_at_seconds above 0, or use generate_song."

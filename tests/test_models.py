@@ -1,0 +1,121 @@
+"""The table of models: what a model cannot do is refused, and what is the default."""
+
+from datetime import date
+
+import pytest
+
+from song_mcp.errors import InvalidRequestError
+from song_mcp.providers.base import SourceAudio, Submission
+from song_mcp.songs import MODELS, SERVICES, LyricsRequest, SongRequest, preferred
+from song_mcp.songs.models import SINGS, Model, able, names
+from song_mcp.songs.requests import CoverRequest, ExtensionRequest, Source
+
+UDIO, SUNO = MODELS["udio"], MODELS["suno-v6"]
+BARE = Model("bare", "piapi", "bare", 100, abilities=frozenset({"description"}))
+TIMED = Model(
+    "timed", "piapi", "timed", 100, abilities=SINGS | {"duration"}, durations=(10.0, 240.0)
+)
+COVERS = Model(
+    "covers", "piapi", "covers", 100, abilities=SINGS | {"cover", "repaint", "extend"},
+    takes_audio=True,
+)  # fmt: skip
+CLIP = Source("clip-1", duration_s=60.0)
+
+
+def test_sunos_models_before_v6_are_retired_and_none_of_them_is_a_default() -> None:
+    retired = {each.name for each in MODELS.values() if each.state == "retired"}
+    assert retired == {"suno-v3", "suno-v3.5", "suno-v4", "suno-v4.5", "suno-v5"}
+    assert {MODELS[name].since for name in retired} == {date(2026, 9, 9)}
+    assert SERVICES["gptge"].default_model.name == "suno-v6"
+    assert preferred([SERVICES["piapi"], SERVICES["gptge"]], "lyrics_maker").state == "current"
+
+
+def test_without_a_model_that_is_able_there_is_no_default() -> None:
+    with pytest.raises(LookupError):
+        preferred([], "cover")
+
+
+@pytest.mark.parametrize(
+    ("wish", "word"),
+    [
+        ({"lyrics": "la la"}, "lyrics"),
+        ({"instrumental": True}, "instrumentals"),
+        ({"negative_tags": "metal"}, "negative_tags"),
+        ({"seed": 7}, "seed"),
+        ({"duration_s": 30.0}, "duration_seconds"),
+        ({"vocal_gender": "f"}, "vocal_gender"),
+        ({"style_weight": 0.5}, "style_weight"),
+        ({"weirdness": 0.0}, "weirdness"),
+    ],
+)
+def test_what_a_model_cannot_do_is_refused_by_its_name(wish: dict[str, object], word: str) -> None:
+    with pytest.raises(InvalidRequestError, match=rf"^bare .*{word}.* Nothing was sent or paid\.$"):
+        SongRequest(BARE, "a waltz", **wish)  # type: ignore[arg-type]
+
+
+def test_a_refusal_names_the_models_that_can_and_none_that_is_retired() -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        SongRequest(SUNO, "a waltz", seed=7)
+    choice = names(each for each in able("seed") if each.state != "retired")
+    assert f"or use the model {choice}." in str(refused.value)
+    assert "udio" in choice
+
+
+def test_a_duration_is_taken_within_its_bounds() -> None:
+    assert SongRequest(TIMED, "a waltz", duration_s=240).duration_s == 240
+    for seconds in (9.9, 240.1):
+        with pytest.raises(InvalidRequestError, match="timed makes 10 to 240 s"):
+            SongRequest(TIMED, "a waltz", duration_s=seconds)
+
+
+def test_takes_of_one_submission_are_refused_where_it_makes_what_it_makes() -> None:
+    with pytest.raises(InvalidRequestError, match="takes is 2"):
+        SongRequest(UDIO, "a waltz", takes=2)
+
+
+def test_a_cover_needs_a_model_that_makes_covers_and_a_part_that_is_there() -> None:
+    assert CoverRequest(COVERS, "slow waltz", source=CLIP).kind == "cover"
+    assert CoverRequest(COVERS, "slow waltz", source=CLIP, part=(10.0, 60.0)).part == (10.0, 60.0)
+    with pytest.raises(InvalidRequestError, match="makes no covers"):
+        CoverRequest(UDIO, "slow waltz", source=CLIP)
+    for part in ((10.0, 60.1), (10.0, 10.0), (-1.0, 5.0)):
+        with pytest.raises(InvalidRequestError, match="There is no part"):
+            CoverRequest(COVERS, "slow waltz", source=CLIP, part=part)
+
+
+def test_audio_that_goes_along_is_continued_at_its_end_alone() -> None:
+    assert ExtensionRequest(COVERS, "more", source=CLIP).position_s == 60
+    with pytest.raises(InvalidRequestError, match="leave continue_at_seconds out"):
+        ExtensionRequest(COVERS, "more", source=CLIP, continue_at_s=30)
+
+
+def test_lyrics_are_written_only_by_those_who_write_them() -> None:
+    with pytest.raises(InvalidRequestError, match="covers writes no lyrics, or use the model"):
+        LyricsRequest(COVERS, "trams")
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds", "usd"),
+    [
+        (UDIO, None, 0.05),
+        (SUNO, None, None),
+        (Model("free", "piapi", "free", 1, is_free=True), None, 0.0),
+        (Model("by time", "piapi", "t", 1, usd_per_second=0.0005), 60.0, 0.03),
+        (Model("by time", "piapi", "t", 1, usd_per_second=0.0005), None, None),
+    ],
+)
+def test_a_price_is_told_if_it_is_known(
+    model: Model, seconds: float | None, usd: float | None
+) -> None:
+    assert model.price_usd(seconds) == usd
+
+
+def test_a_submission_is_known_by_what_was_asked_for_and_comes_back_from_the_journal() -> None:
+    plain = Submission("piapi", "/x", {"a": 1})
+    audio = Submission("piapi", "/x", {"a": 1}, audio=SourceAudio("clip-1", file="/a.mp3"))
+    moved = Submission("piapi", "/x", {"a": 1}, audio=SourceAudio("clip-1", file="/b.mp3"))
+    second, free = Submission("piapi", "/x", {"a": 1}, take=2), Submission("x", "/x", {}, 9.0, None)
+    assert len({each.fingerprint for each in (plain, audio, second)}) == 3
+    assert audio.fingerprint == moved.fingerprint
+    for each in (plain, audio, second, free):
+        assert Submission.of_json(each.service, each.as_json()) == each
