@@ -41,6 +41,10 @@ NEVER_SENT = (
     "The program ended before anything was sent. Nothing was sent or charged: the same request can "
     "be made again."
 )
+ORPHANED_FREE = (
+    "The program ended before the service answered. It costs nothing: the same request may be made "
+    "again."
+)
 NOT_ATTACHED = (
     "song-mcp had an internal error before it sent the clip; its log says which. Nothing was sent "
     "or paid."

@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from song_mcp.journal import Journal, NewTask
+from song_mcp.journal import Journal, NewTask, Orphaned
 from song_mcp.journal.transitions import REPORTED, TRANSITIONS, Event
 from song_mcp.journal.writes import move
 from song_mcp.songs import Clip, Report, ServiceStatus, Status, Task
@@ -24,6 +24,7 @@ WIRE = {"path": "/make", "body": {"prompt": "waltz"}, "deadline_s": 60.0}
 NEW = NewTask(
     "piapi", "udio", "song", "print-1", "Quay", "waltz", {"lyrics": "Lamps"}, WIRE, owner="me",
 )  # fmt: skip
+ORPHANED = Orphaned("Nobody submits it.", "Not sent.", "It is free.")
 CLIP = Clip("c1", "completed", audio_url="https://x/a.mp3")
 STATED: tuple[ServiceStatus, ...] = get_args(ServiceStatus)
 """What a service can say of a task."""
@@ -92,11 +93,11 @@ async def doubt(journal: Journal, task: Task) -> None:
 
 async def orphan(journal: Journal, task: Task) -> None:
     await journal.begin(task.local_id, NEW.owner, None)
-    await journal.orphan([task.local_id], "Nobody submits it.", "Not sent.")
+    await journal.orphan([task.local_id], ORPHANED)
 
 
 async def drop(journal: Journal, task: Task) -> None:
-    await journal.orphan([task.local_id], "Nobody submits it.", "Not sent.")
+    await journal.orphan([task.local_id], ORPHANED)
 
 
 async def abandon(journal: Journal, task: Task) -> None:

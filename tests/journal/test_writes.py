@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from song_mcp.errors import InvalidRequestError, JournalError
-from song_mcp.journal import Journal, NewTask
+from song_mcp.journal import Journal, NewTask, Orphaned
 from song_mcp.journal.values import Again
 from song_mcp.songs import Clip, Lyrics, Report, Status, Task
 from tests.manual_clock import START, ManualClock
@@ -52,6 +52,9 @@ async def accepted(journal: Journal, new: NewTask = NEW, task_id: str = "t1") ->
 # The state machine --------------------------------------------------------------------------
 
 
+WHY = Orphaned(sent="?", unsent="not sent", free="free")
+
+
 async def merge(journal: Journal, local_id: str) -> None:
     found = (await journal.adopt("piapi", "ours", replace(DONE, task_id="far"))).task
     await journal.merge(await now(journal, local_id), found)
@@ -59,14 +62,14 @@ async def merge(journal: Journal, local_id: str) -> None:
 
 async def orphan_sent(journal: Journal, local_id: str) -> None:
     await journal.begin(local_id, NEW.owner, None)
-    await journal.orphan([local_id], "?", "not sent")
+    await journal.orphan([local_id], WHY)
 
 
 EVENTS: Mapping[str, Step] = {
     "accept": lambda journal, key: journal.accept(key, NEW, "t2", None),
     "reject": lambda journal, key: journal.reject(key, NEW, "no"),
     "doubt": lambda journal, key: journal.doubt(key, NEW, "?"),
-    "orphan": lambda journal, key: journal.orphan([key], "?", "not sent"),
+    "orphan": lambda journal, key: journal.orphan([key], WHY),
     "orphan sent": orphan_sent,
     "abandon": lambda journal, key: journal.abandon(key, "closed"),
     "run": lambda journal, key: journal.record(key, RUNNING),
@@ -539,6 +542,23 @@ async def test_adopting_a_task_of_ours_reports_on_it(journal: Journal) -> None:
     recorded = await journal.adopt("piapi", "ours", DONE)
     assert (recorded.task.local_id, recorded.ended_now) == (local_id, True)
     assert (await journal.search("", 9)).total == 1
+
+
+@pytest.mark.parametrize("reports", [(), (DONE,), (FAILED,), (RUNNING, DONE, DONE)])
+async def test_what_costs_nothing_is_never_charged_whatever_a_service_says(
+    journal: Journal, reports: tuple[Report, ...]
+) -> None:
+    local_id = await accepted(journal, replace(NEW, wire={**NEW.wire, "is_free": True}))
+    assert (await now(journal, local_id)).charged == "no"
+    for each in reports:
+        await journal.record(local_id, replace(each, charged="yes"))
+        assert (await now(journal, local_id)).charged == "no"
+
+
+async def test_a_failure_that_costs_nothing_is_known_to_cost_nothing(journal: Journal) -> None:
+    local_id = await accepted(journal, replace(NEW, wire={**NEW.wire, "is_free": True}))
+    await journal.record(local_id, replace(FAILED, charged="unknown"))
+    assert (await now(journal, local_id)).charged == "no"
 
 
 async def test_an_unknown_task_cannot_be_changed(journal: Journal) -> None:

@@ -20,7 +20,7 @@ from song_mcp.errors import (
     RefusedError,
     ServiceError,
 )
-from song_mcp.journal import Journal, Liveness, NewTask, Recorded
+from song_mcp.journal import Journal, Liveness, NewTask, Orphaned, Recorded
 from song_mcp.messages import OUR_MISTAKE
 from song_mcp.providers import Accepted, Account, Submission
 from song_mcp.songs import (
@@ -247,7 +247,9 @@ async def test_a_full_plan_is_told_with_the_songs_that_fill_it(till: Till) -> No
 async def test_a_row_that_is_taken_for_a_dead_ones_is_not_sent(till: Till) -> None:
     async def another_process_takes_us_for_dead() -> None:
         (row,) = await till.journal.submitting()
-        await till.journal.orphan([row.local_id], "It ended.", "It was not sent.")
+        await till.journal.orphan(
+            [row.local_id], Orphaned("It ended.", "It was not sent.", "It is free.")
+        )
 
     teller = Teller(before_post=another_process_takes_us_for_dead)
     task = await till.settled(teller)

@@ -59,8 +59,8 @@ class Ward:
             self.journal, self.ours, self.clock, cast("Submitter", self.submitter)
         )
 
-    async def row(self, owner: str, *, is_sent: bool = True) -> str:
-        new = NewTask("piapi", "udio", "song", "p", "", "", {}, owner=owner)
+    async def row(self, owner: str, *, is_sent: bool = True, **wire: object) -> str:
+        new = NewTask("piapi", "udio", "song", "p", "", "", {}, wire, owner=owner)
         local_id = (await self.journal.prepare(new, join=False)).task.local_id
         assert not is_sent or await self.journal.begin(local_id, owner, None)
         return local_id
@@ -105,6 +105,15 @@ async def test_what_a_dead_process_had_not_sent_yet_cost_nothing(ward: Ward) -> 
     assert task.finished_at == ward.clock.now()
     assert await ward.status(sent) == "in_doubt"
     assert not await ward.journal.begin(unsent, "dead", None), "who lives after all sends nothing"
+
+
+async def test_what_a_dead_process_had_sent_that_costs_nothing_is_in_no_doubt(ward: Ward) -> None:
+    lost = await ward.row("dead", is_free=True)
+    await ward.recovery.recover()
+    task = await ward.journal.find(lost)
+    assert task is not None
+    assert (task.status, task.charged) == ("rejected", "no")
+    assert "costs nothing" in task.error
 
 
 async def test_what_a_version_without_owners_was_submitting_is_in_doubt(ward: Ward) -> None:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.journal import Journal, NewTask, Recorded
+from song_mcp.journal import Journal, NewTask, Orphaned, Recorded
 from song_mcp.messages import not_found
 from song_mcp.songs import Task
 from song_mcp.studio import Feed, Poller, Settler, Studio
@@ -199,7 +199,7 @@ async def test_a_process_that_was_away_searches_when_it_starts(desk: Desk) -> No
 async def test_what_a_process_left_when_it_died_is_searched_for(desk: Desk) -> None:
     task = await desk.sent()
     desk.accept()
-    await desk.journal.orphan([task.local_id], "It died.", "Never sent.")
+    await desk.journal.orphan([task.local_id], Orphaned("It died.", "Never sent.", "Free."))
     async with desk.process():
         await desk.clock.run(12.0)
         assert (await desk.stands(task)).charged == "yes"

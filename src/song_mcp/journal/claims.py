@@ -19,7 +19,7 @@ from song_mcp.errors import (
 )
 from song_mcp.journal import rows, writes
 from song_mcp.journal.mark import Moment
-from song_mcp.journal.rows import NEVER
+from song_mcp.journal.rows import IS_FREE, NEVER
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import (
     Doubt,
@@ -81,11 +81,10 @@ WITH asked AS (SELECT value FROM json_each(?))
 SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL
     AND (task_id IN asked OR local_id IN asked)
 """
-PAID_SINCE = (
-    "SELECT count(*) AS paid, sum(CASE WHEN charged = 'no' THEN 0 ELSE cost_usd END) AS cost_usd "
-    "FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ? "
-    "AND NOT (json_valid(wire) AND coalesce(json_extract(wire, '$.is_free'), 0))"
-)
+PAID_SINCE = f"""
+SELECT count(*) AS paid, sum(CASE WHEN charged = 'no' THEN 0 ELSE cost_usd END) AS cost_usd
+FROM tasks WHERE wire != '' AND status != 'rejected' AND created_at > ? AND NOT {IS_FREE}
+"""  # noqa: S608 - a constant  # nosec B608
 POLLED = (
     "status IN ('pending', 'processing') AND task_id != '' AND service = :service "
     "AND unfollowed_at IS NULL "

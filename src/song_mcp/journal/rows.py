@@ -18,6 +18,8 @@ Values = Sequence[object] | Mapping[str, object]
 
 NEVER = 1e12
 """The time, in Unix seconds, of a next try that is not to be made."""
+IS_FREE = "(json_valid(wire) AND coalesce(json_extract(wire, '$.is_free'), 0))"
+"""Whether a task of ours costs nothing."""
 CLIP_COLUMNS = (
     "clip_id",
     "status",
@@ -43,6 +45,11 @@ def task_row(db: sqlite3.Connection, local_id: str) -> sqlite3.Row:
         msg = f"The journal has no task {local_id}."
         raise JournalError(msg)
     return cast("sqlite3.Row", row)
+
+
+def is_free(row: sqlite3.Row) -> bool:
+    """Tell whether a task of ours costs nothing."""
+    return bool(json.loads(row["wire"] or "{}").get("is_free"))
 
 
 def find_row(

@@ -28,6 +28,7 @@ from song_mcp.journal.values import (
     News,
     NewTask,
     Offer,
+    Orphaned,
     Pace,
     Page,
     Pair,
@@ -185,16 +186,16 @@ class Journal:
             lambda db: [Submitting(*row) for row in db.execute(SUBMITTING)]
         )
 
-    async def orphan(self, local_ids: Sequence[str], doubt: str, unsent: str) -> None:
-        """Write what is known of tasks that no process submits any more, with one of two errors.
+    async def orphan(self, local_ids: Sequence[str], why: Orphaned) -> None:
+        """Write what is known of tasks that no process submits any more, with one of the errors.
 
-        They are in doubt, or rejected if the journal proves that nothing was sent.
+        They are in doubt, or rejected if nothing of them was sent or they cost nothing.
         """
         stamp = self._stamp()
 
         def work(db: sqlite3.Connection) -> None:
             for local_id in local_ids:
-                writes.orphan(db, local_id, doubt, unsent, stamp)
+                writes.orphan(db, local_id, why, stamp)
 
         await self._file.write("orphan", work)
 

@@ -49,6 +49,19 @@ class NewTask:
 
 
 @dataclass(frozen=True)
+class Orphaned:
+    """What is said of a task that no process submits any more.
+
+    `sent` is for one that may have been accepted, `unsent` for one that was not sent, and `free`
+    for one that may have been accepted and costs nothing.
+    """
+
+    sent: str
+    unsent: str
+    free: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A task that is ready to be submitted, or if `joined` an earlier one with an equal request.
 

@@ -11,9 +11,18 @@ from collections.abc import Sequence
 
 from song_mcp.journal.mark import Moment
 from song_mcp.journal.merging import merged
-from song_mcp.journal.rows import NEVER, clips, drafts_of, find_row, lyrics_of, task_row
+from song_mcp.journal.rows import (
+    IS_FREE,
+    NEVER,
+    clips,
+    drafts_of,
+    find_row,
+    is_free,
+    lyrics_of,
+    task_row,
+)
 from song_mcp.journal.transitions import ENDED, TRANSITIONS, Event
-from song_mcp.journal.values import NewTask
+from song_mcp.journal.values import NewTask, Orphaned
 from song_mcp.songs import Clip, Lyrics, Report, ServiceName, Status
 
 FIRST_SEARCH_S = 10.0
@@ -76,6 +85,8 @@ UPDATE tasks SET asked_again_until = :until WHERE local_id = :local_id
     AND status IN ('completed', 'failed')
     AND (asked_again_until <= :now OR asked_again_until > :until)
 """
+SETS = {"charged": f"charged = CASE WHEN {IS_FREE} THEN 'no' ELSE :charged END"}
+"""How columns are set that depend on others."""
 UNKNOWN = "UPDATE tasks SET unknown_from_s = ? WHERE local_id = ?"
 BETTER_WORDS = """
 UPDATE tasks SET error = ?, provider_status = ?, unknown_from_s = NULL WHERE local_id = ?
@@ -162,13 +173,14 @@ def move(
 ) -> bool:
     """Move a task to a status and set `columns` with it; return whether it was moved.
 
-    A task whose status is not one of the event's sources stays as it is. Raises ValueError if the
-    event never leads to this status: that is a mistake of ours.
+    A task whose status is not one of the event's sources stays as it is. One that costs nothing is
+    not charged, whatever `columns` say. Raises ValueError if the event never leads to this status:
+    that is a mistake of ours.
     """
     allowed = TRANSITIONS[event]
     if to not in allowed.targets:
         raise ValueError(f"{event} leads to no task that is {to}")
-    changes = ", ".join(f"{name} = :{name}" for name in ("status", *columns))
+    changes = ", ".join(SETS.get(name, f"{name} = :{name}") for name in ("status", *columns))
     update = (
         f"UPDATE tasks SET {changes} WHERE local_id = :local_id "  # noqa: S608 - names of ours # nosec B608
         "AND status IN (SELECT value FROM json_each(:sources))"
@@ -208,19 +220,19 @@ def doubt(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> No
     )  # fmt: skip
 
 
-def orphan(
-    db: sqlite3.Connection, local_id: str, doubt_error: str, unsent_error: str, stamp: float
-) -> None:
+def orphan(db: sqlite3.Connection, local_id: str, why: Orphaned, stamp: float) -> None:
     """Write what is known of a task that no process submits any more.
 
-    The task is in doubt, unless `begin` never wrote that it is sent: no request leaves before that,
-    so nothing was charged. Rows without an owner are older than this rule.
+    The task is in doubt, unless it costs nothing or `begin` never wrote that it is sent: no request
+    leaves before that, so nothing was charged. Rows without an owner are older than this rule.
     """
     row = task_row(db, local_id)
     if row["sent_at"] is None and row["owner"]:
-        move(db, local_id, "drop", "rejected", charged="no", error=unsent_error, finished_at=stamp)
+        move(db, local_id, "drop", "rejected", charged="no", error=why.unsent, finished_at=stamp)
+    elif is_free(row):
+        move(db, local_id, "drop", "rejected", charged="no", error=why.free, finished_at=stamp)
     else:
-        doubt(db, local_id, doubt_error, stamp)
+        doubt(db, local_id, why.sent, stamp)
 
 
 def abandon(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
@@ -283,7 +295,8 @@ def _report_again(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> Non
     if told.lyrics and told.lyrics.length > (lyrics_of(row) or NO_LYRICS).length:
         words = (told.lyrics.title, told.lyrics.text, drafts_of(told.lyrics))
         db.execute(BETTER_LYRICS, (*words, local_id))
-    if told.charged == "yes" or (told.charged == "no" and row["charged"] != "yes"):
+    is_paid = told.charged == "yes" and not is_free(row)
+    if is_paid or (told.charged == "no" and row["charged"] != "yes"):
         db.execute(BETTER_MONEY, (told.charged, told.cost_usd, told.cost_units, local_id))
 
 

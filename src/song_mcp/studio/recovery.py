@@ -1,16 +1,16 @@
 """Recovery: finds submissions that no process makes any more.
 
 Only a process whose lock is free counts as dead (`journal.Liveness`). What it was submitting
-becomes `in_doubt`, or `rejected` if the journal proves that nothing was sent. So does a submission
-of this process whose answer could not be written. Nothing is ever sent here.
+becomes `in_doubt`, or `rejected` if it costs nothing or the journal proves that nothing was sent.
+So does a submission of this process whose answer could not be written. Nothing is ever sent here.
 """
 
 import logging
 from collections.abc import Sequence
 
 from song_mcp.clock import Clock
-from song_mcp.journal import Journal, Liveness, Submitting
-from song_mcp.messages import NEVER_SENT, ORPHANED
+from song_mcp.journal import Journal, Liveness, Orphaned, Submitting
+from song_mcp.messages import NEVER_SENT, ORPHANED, ORPHANED_FREE
 from song_mcp.studio.submitter import Submitter
 from song_mcp.studio.supervise import going_on
 
@@ -45,7 +45,7 @@ class Recovery:
         found = await self._journal.submitting()
         lost = await self._lost_among(found)
         if lost:
-            await self._journal.orphan(lost, ORPHANED, NEVER_SENT)
+            await self._journal.orphan(lost, Orphaned(ORPHANED, NEVER_SENT, ORPHANED_FREE))
             logger.warning("%d submissions that nobody makes any more were closed", len(lost))
 
     async def _lost_among(self, found: Sequence[Submitting]) -> list[str]:
