@@ -1,0 +1,133 @@
+"""Timed lyrics: lines that say when they are sung, in the form of LRC files.
+
+A line is `[mm:ss.cc]text`. `spread` makes such lines of plain lyrics, for models that take no
+others; `lines` reads them from whatever a person or a service wrote. Times are in seconds from the
+beginning of the song. Nothing here raises an error because of a text, and what a text can cost is
+limited.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+LONGEST_TEXT = 100_000
+"""How many characters of a text are read."""
+MOST_LINES = 5_000
+"""How many timed lines are read of one text."""
+LEAD_IN_S = END_S = 5.0
+"""How long nothing is sung at the beginning and at the end of a song, at most."""
+SHARE = 0.1
+"""The most that each of the two takes of a song."""
+LINE, PAUSE = 8, 16
+"""What a line costs beside its characters, and what a pause costs, counted in characters."""
+WIDE = 3
+"""How many letters a character of Chinese, Japanese or Korean is counted as: it is a syllable."""
+
+STAMP = re.compile(r"\s*\[\s*([0-9]{1,3}):([0-9]{1,2})(?:[.:]([0-9]{1,3}))?\s*\]")
+WORD_STAMP = re.compile(r"<[0-9]{1,3}:[0-9]{1,2}(?:[.:][0-9]{1,3})?>")
+TAGS = re.compile(r"(?:\s*\[+[^\[\]]*\]+)+")
+"""What is in square brackets where a line begins: sections, stamps, or facts such as `[ar:...]`."""
+SPACES = re.compile(r"\s+")
+
+Line = tuple[float, str]
+"""When a line begins, in seconds, and its text; "" if nothing is sung from then on."""
+
+
+def spread(lyrics: str, seconds: float) -> str:
+    """Return plain lyrics as timed lines, spread over a song of this length.
+
+    A longer line takes longer. A section tag such as `[Verse]` or an empty line is a pause, and
+    becomes no line. Every stamp is within the song. Stamps that `lyrics` has are not used. The
+    same arguments always return the same text, which is "" if nothing is to be sung.
+    """
+    first = min(LEAD_IN_S, SHARE * max(seconds, 0.0))
+    sung_s = max(seconds, 0.0) - first - min(END_S, SHARE * max(seconds, 0.0))
+    placed = list(_placed(lyrics))
+    whole = max((end for _, end, _ in placed), default=0)
+    return "\n".join(f"{stamp(first + sung_s * at / whole)}{text}" for at, _, text in placed)
+
+
+def is_timed(text: str) -> bool:
+    """Tell whether these are timed lyrics: whether half of the lines or more have a stamp."""
+    stamped = others = 0
+    for line in _split(text):
+        if STAMP.match(line):
+            stamped += 1
+        elif _sung(line):
+            others += 1
+    return stamped > 0 and stamped >= others
+
+
+def lines(text: str) -> tuple[Line, ...]:
+    """Return the timed lines of a text, in the order in which they are sung.
+
+    A line with several stamps is sung several times. Lines without a stamp, and facts such as
+    `[ar:...]` or `[offset:...]`, are left out, and so is everything behind the first 5,000 lines.
+    """
+    return tuple(sorted(_timed(text), key=lambda line: line[0]))
+
+
+def plain(text: str) -> str:
+    """Return timed lyrics without their stamps, in the order in which they are sung.
+
+    A text that is not timed is returned as it is.
+    """
+    if not is_timed(text):
+        return text
+    return "\n".join(words for _, words in lines(text)).strip("\n")
+
+
+def stamp(seconds: float) -> str:
+    """Return `[mm:ss.cc]` for a time that is 0 or more; what is below 0.01 s is left out."""
+    hundredths = int(seconds * 100 + 1e-6)  # 0.29 * 100 is 28.999...
+    return f"[{hundredths // 6000:02}:{hundredths // 100 % 60:02}.{hundredths % 100:02}]"
+
+
+def _split(text: str) -> Iterator[str]:
+    """Yield the lines of a text without the blanks around them, empty ones as well."""
+    return (line.strip() for line in text[:LONGEST_TEXT].lstrip("\ufeff").splitlines())
+
+
+def _placed(lyrics: str) -> Iterator[tuple[int, int, str]]:
+    """Yield where each line to be sung begins and ends, counted in characters, and its text."""
+    at, is_pause = 0, False
+    for line in _split(lyrics):
+        text = _sung(line)
+        is_pause = is_pause or not text or (text != line and not STAMP.match(line))
+        if text:
+            at += PAUSE if is_pause and at else 0
+            end = at + LINE + sum(map(_letters, text))
+            yield at, end, SPACES.sub(" ", text)
+            at, is_pause = end, False
+
+
+def _sung(line: str) -> str:
+    """Return a line without the tags and stamps with which it begins."""
+    tags = TAGS.match(line)
+    return line[tags.end() :].strip() if tags else line
+
+
+def _letters(char: str) -> int:
+    return WIDE if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def _timed(text: str) -> Iterator[Line]:
+    left = MOST_LINES
+    for line in _split(text):
+        times, end = _stamps(line)
+        words = SPACES.sub(" ", WORD_STAMP.sub("", line[end:])).strip()
+        for at in times[:left]:
+            yield at, words
+        left -= len(times)
+        if left <= 0:
+            return
+
+
+def _stamps(line: str) -> tuple[list[float], int]:
+    """Return the times of the stamps with which a line begins, and where its text begins."""
+    times, end = list[float](), 0
+    while found := STAMP.match(line, end):
+        minutes, seconds, part = found.groups(default="")
+        times.append(int(minutes) * 60 + float(f"{seconds}.{part or 0}"))
+        end = found.end()
+    return times, end
