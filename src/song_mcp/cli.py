@@ -174,7 +174,7 @@ def _serve(transport: Callable[[], Prepare]) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     import anyio
 
-    from song_mcp import logs
+    from song_mcp import logs, memory
     from song_mcp.compose import open_studio
     from song_mcp.errors import SongError
     from song_mcp.server.app import build_server
@@ -191,6 +191,7 @@ def _serve(transport: Callable[[], Prepare]) -> int:
     except SongError as error:
         return _complain(str(error))
     logs.install()
+    memory.return_large_blocks()
     for number in SIGNALS:
         signal.signal(number, _leave)
     server = build_server(lambda: _until_signalled(open_studio(settings)))
