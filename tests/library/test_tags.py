@@ -16,6 +16,7 @@ from song_mcp.library import formats
 from song_mcp.library import tags as tagging
 from song_mcp.library.keys import MP4_KEY, clip_key
 from song_mcp.library.lengths import measured_s
+from song_mcp.rights import rights_in
 from song_mcp.songs import Clip, Task
 from tests import children, recordings
 from tests.faults import crafted_files
@@ -29,43 +30,76 @@ FILES = {
     formats.M4A: recordings.m4a(),
     formats.AIFF: recordings.aiff(),
 }
+ORIGIN = [
+    "service: PiAPI",
+    "model: udio",
+    "date: 2026-11-22",
+    f"rights: {rights_in('piapi', 'udio').line}",
+]
+"""What the comment says of where `CLIP` is from."""
 TAGGED = pytest.mark.parametrize("kind", FILES, ids=lambda kind: kind.extension)
 
 
 def read_tags(content: bytes, kind: formats.Format) -> list[Any]:
-    """Title, artist, album, lyrics, comment, cover as mutagen reads them back."""
+    """Title, artist, album, lyrics, comment, date, cover as mutagen reads them back."""
     file = BytesIO(content)
     if kind == formats.MP3:
         frames: Any = id3.ID3(file)  # type: ignore[no-untyped-call] # mutagen has no types
-        keys = ["TIT2", "TPE1", "TALB", "USLT::XXX", "COMM::XXX"]
+        keys = ["TIT2", "TPE1", "TALB", "USLT::XXX", "COMM::XXX", "TDRC"]
         return [*(str(frames[key]) for key in keys), frames["APIC:"].data]
     if kind == formats.AIFF:
         chunk: Any = aiff.AIFF(file).tags  # type: ignore[no-untyped-call] # mutagen has no types
-        keys = ["TIT2", "TPE1", "TALB", "USLT::XXX", "COMM::XXX"]
+        keys = ["TIT2", "TPE1", "TALB", "USLT::XXX", "COMM::XXX", "TDRC"]
         return [*(str(chunk[key]) for key in keys), chunk["APIC:"].data]
     if kind == formats.FLAC:
         comments: Any = flac.FLAC(file)  # type: ignore[no-untyped-call] # mutagen has no types
-        keys = ["TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT"]
+        keys = ["TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT", "DATE"]
         return [*(comments[key][0] for key in keys), comments.pictures[0].data]
     atoms: Any = mp4.MP4(file)  # type: ignore[no-untyped-call] # mutagen has no types
-    keys = ["\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt", "covr"]
+    keys = ["\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt", "\xa9day", "covr"]
     return [atoms[key][0] for key in keys]
 
 
 @TAGGED
 @pytest.mark.parametrize("cover", [recordings.PNG, recordings.JPEG], ids=["png", "jpeg"])
 def test_tags_and_cover_are_read_back_as_written(kind: formats.Format, cover: bytes) -> None:
-    tags = tagging.Tags("Quay", "udio", "song-mcp", "Öl\n海の歌", "slow waltz", "k" * 52, cover)
+    tags = tagging.Tags(
+        "Quay", "udio", "song-mcp", "Öl\n海の歌", "slow waltz", "k" * 52, cover, "2026-11-22"
+    )
     content = tagging.tagged(FILES[kind], kind, tags)
     assert content is not None
-    expected = ["Quay", "udio", "song-mcp", "Öl\n海の歌", "slow waltz", cover]
+    expected = ["Quay", "udio", "song-mcp", "Öl\n海の歌", "slow waltz", "2026-11-22", cover]
     assert read_tags(content, kind) == expected
     assert clip_key(BytesIO(content), kind) == "k" * 52
 
 
 @TAGGED
+def test_a_file_says_what_made_it_of_which_words_when_and_what_is_known_of_its_rights(
+    kind: formats.Format,
+) -> None:
+    task = replace(TASK, description="slow waltz", request={"seed": 7})
+    tags = tagging.Tags.of(task, CLIP, recordings.PNG)
+    content = tagging.tagged(FILES[kind], kind, tags)
+    assert content is not None
+    *_, comment, day, _ = read_tags(content, kind)
+    assert comment.splitlines() == ["slow waltz", "seed: 7", *ORIGIN]
+    assert day == "2026-11-22"
+
+
+def test_a_long_request_leaves_room_for_where_the_song_is_from() -> None:
+    tags = tagging.Tags.of(replace(TASK, description="la " * 20_000), CLIP)
+    assert tags.comment.splitlines()[-len(ORIGIN) :] == ORIGIN
+    assert len(tags.comment) <= 20_000
+
+
+def test_the_model_that_the_service_says_made_a_clip_is_told_beside_the_one_asked_for() -> None:
+    tags = tagging.Tags.of(TASK, replace(CLIP, made_with="chirp-hawk\nrights: all"))
+    assert "made_with: chirp-hawk rights: all" in tags.comment.splitlines()
+
+
+@TAGGED
 def test_tagging_again_replaces_the_tags_and_keeps_the_sound(kind: formats.Format) -> None:
-    tags = tagging.Tags("Old", "udio", "a", "x", "y", "k", recordings.PNG)
+    tags = tagging.Tags("Old", "udio", "a", "x", "y", "k", recordings.PNG, "2026-11-22")
     once = tagging.tagged(FILES[kind], kind, tags)
     assert once is not None
     again = tagging.tagged(once, kind, replace(tags, title="New", cover=recordings.JPEG))
@@ -225,16 +259,17 @@ def test_the_tags_of_a_clip_hold_its_words_and_the_request() -> None:
         "negative_tags: drums",
         "source: c0",
         "continue_at_s: 0.0",
+        *ORIGIN,
     ]
     assert tags.cover == recordings.PNG
 
 
 def test_the_tags_of_a_clip_made_elsewhere_need_no_request() -> None:
     tags = tagging.Tags.of(TASK, CLIP)
-    assert (tags.title, tags.lyrics, tags.comment) == ("Harbour Lights", CLIP.lyrics, "")
-    assert tagging.Tags.of(replace(TASK, request={"source": "c0", "seed": 7}), CLIP).comment == (
-        "source: c0\nseed: 7"
-    )
+    assert (tags.title, tags.lyrics) == ("Harbour Lights", CLIP.lyrics)
+    assert tags.comment.splitlines() == ORIGIN
+    asked = tagging.Tags.of(replace(TASK, request={"source": "c0", "seed": 7}), CLIP)
+    assert asked.comment.splitlines() == ["source: c0", "seed: 7", *ORIGIN]
 
 
 # Durations ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import BlobResourceContents, TextResourceContents
 
+from song_mcp.rights import rights_in
 from tests.eras import LEGACY, MODERN
 from tests.house import House, open_house
 
@@ -55,6 +56,36 @@ async def test_the_audio_is_the_file_with_its_own_type(house: House) -> None:
     assert isinstance(content, BlobResourceContents)
     assert content.mime_type == "audio/mpeg"
     assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
+
+
+async def test_a_clip_says_what_made_it_of_which_words_when_and_what_is_known_of_its_rights(
+    house: House,
+) -> None:
+    song = await house.song(description="slow waltz", model="suno-v5")
+    found = await read_json(house, song["clips"][0]["resource_uri"])
+    made = found["task"]
+    assert (made["service"], made["model"]) == ("gptge", "suno-v5")
+    assert made["created_at"] == song["created_at"]
+    assert found["request"]["description"] == "slow waltz"
+    assert made["rights"] == song["rights"] == rights_in("gptge", "suno-v5").line
+
+
+async def test_a_list_tells_once_what_is_known_of_the_rights_in_several_songs(
+    house: House,
+) -> None:
+    for title in ("One", "Two"):
+        await house.song(description="x", title=title)
+    await house.song(description="y", model="suno-v5")
+    listed = await house.ok("list_songs")
+    assert listed["rights"] == [rights_in(*of).line for of in (("gptge", ""), ("piapi", "udio"))]
+    assert not any("rights" in task for task in listed["tasks"])
+
+
+async def test_nothing_is_said_of_the_rights_in_a_song_that_is_not_there(house: House) -> None:
+    house.hold()
+    song = await house.ok("generate_song", description="x", wait_seconds=0)
+    assert "rights" not in song
+    assert "rights" not in await house.ok("list_songs")
 
 
 async def test_a_clip_still_being_saved_is_waited_for(house: House) -> None:

@@ -22,22 +22,26 @@ from song_mcp.library.bare import bare
 from song_mcp.library.formats import Format
 from song_mcp.library.keys import MP4_KEY, OWNER, VORBIS_KEY
 from song_mcp.library.names import key_of
-from song_mcp.songs import RANDOM_SEED, TITLE_LIMIT, Clip, Task
+from song_mcp.rights import rights_in
+from song_mcp.songs import RANDOM_SEED, SERVICES, TITLE_LIMIT, Clip, Task
 from song_mcp.text import clean
 
 UNKNOWN_LANGUAGE = "XXX"
 """ID3's word for an unknown language: songs are in any, and no service says which."""
 FRONT_COVER, UTF_8 = 3, 3
 SAID_ELSEWHERE = {"model", "title", "description", "lyrics"}
-"""The fields of a request that the comment does not list."""
+"""The fields of a request that the comment does not list as such."""
+REQUEST_LIMIT = 18_000
+"""The most characters of a request in the comment: where the song is from always fits."""
 
 
 @dataclass(frozen=True)
 class Tags:
     """What is written into a file: texts ("" for none), `clip_key` and the cover.
 
-    `clip_key` tells which clip the file holds (ASCII, at most 64 characters). A `cover` that is
-    neither PNG nor JPEG is not written: few players show other formats.
+    `date` is the day on which the song was made, as `2026-11-25`. `clip_key` tells which clip the
+    file holds (ASCII, at most 64 characters). A `cover` that is neither PNG nor JPEG is not
+    written: few players show other formats.
     """
 
     title: str
@@ -47,19 +51,21 @@ class Tags:
     comment: str
     clip_key: str
     cover: bytes = b""
+    date: str = ""
 
     @classmethod
     def of(cls, task: Task, clip: Clip, cover: bytes = b"") -> "Tags":
-        """Return the tags of a clip: its texts, and the request as the comment."""
+        """Return the tags of a clip: its texts, and as the comment the request and its origin."""
         lyrics = clip.lyrics or str(task.request.get("lyrics") or "")
         return cls(
             title=clean(clip.title or task.title, limit=TITLE_LIMIT, lines=False),
             artist=clean(task.model, lines=False),
             album=OWNER,
             lyrics=clean(lyrics),
-            comment=_comment(task),
+            comment=f"{_asked(task)}\n{_origin(task, clip)}".strip(),
             clip_key=key_of(task, clip),
             cover=cover,
+            date=_day(task),
         )
 
     @property
@@ -86,7 +92,7 @@ def tagged(content: bytes, kind: Format, tags: Tags) -> bytes | None:
         return None
 
 
-def _comment(task: Task) -> str:
+def _asked(task: Task) -> str:
     """Return the request as lines of text: the description, then what else was asked for."""
     others = {name: value for name, value in task.request.items() if name not in SAID_ELSEWHERE}
     if others.get("seed") == RANDOM_SEED:
@@ -94,7 +100,24 @@ def _comment(task: Task) -> str:
     if isinstance(source := others.get("source"), Mapping):
         others["source"] = source.get("clip_id")
     lines = [f"{name}: {value}" for name, value in others.items()]
-    return clean("\n".join([task.description, *lines]))
+    return clean("\n".join([task.description, *lines]), limit=REQUEST_LIMIT)
+
+
+def _origin(task: Task, clip: Clip) -> str:
+    """Return lines that say which service and model made a clip, when, and what that means."""
+    model = task.made_by.name if task.made_by else task.model
+    facts = {
+        "service": SERVICES[task.service].label,
+        "model": clean(model, lines=False),
+        "made_with": clean(clip.made_with, limit=100, lines=False),
+        "date": _day(task),
+        "rights": rights_in(task.service, model).line,
+    }
+    return "\n".join(f"{name}: {fact}" for name, fact in facts.items() if fact)
+
+
+def _day(task: Task) -> str:
+    return task.created_at.date().isoformat()
 
 
 def mutagen(module: str) -> ModuleType:
@@ -136,7 +159,7 @@ def _tag_aiff(file: BytesIO, tags: Tags) -> BytesIO:
 def _fill(written: Any, tags: Tags) -> None:  # noqa: ANN401 - a tag of mutagen, which has no types
     """Put our tags into one of ID3."""
     id3 = mutagen("id3")
-    for name, text in _texts(tags, "TIT2", "TPE1", "TALB", "USLT", "COMM").items():
+    for name, text in _texts(tags, "TIT2", "TPE1", "TALB", "USLT", "COMM", "TDRC").items():
         more = {"lang": UNKNOWN_LANGUAGE, "desc": ""} if name in {"USLT", "COMM"} else {}
         written.add(getattr(id3, name)(encoding=UTF_8, text=text, **more))
     written.add(id3.UFID(owner=OWNER, data=tags.clip_key.encode()))
@@ -152,7 +175,7 @@ def _fill(written: Any, tags: Tags) -> None:  # noqa: ANN401 - a tag of mutagen,
 def _tag_flac(file: BytesIO, tags: Tags) -> BytesIO:
     flac = mutagen("flac")
     written = flac.FLAC(file)
-    texts = _texts(tags, "TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT")
+    texts = _texts(tags, "TITLE", "ARTIST", "ALBUM", "LYRICS", "COMMENT", "DATE")
     for name, text in {**texts, VORBIS_KEY: tags.clip_key}.items():
         written[name] = [text]
     if tags.picture:
@@ -171,7 +194,7 @@ def _tag_flac(file: BytesIO, tags: Tags) -> BytesIO:
 def _tag_m4a(file: BytesIO, tags: Tags) -> BytesIO:
     mp4 = mutagen("mp4")
     written = mp4.MP4(file)
-    texts = _texts(tags, "\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt")
+    texts = _texts(tags, "\xa9nam", "\xa9ART", "\xa9alb", "\xa9lyr", "\xa9cmt", "\xa9day")
     for name, text in texts.items():
         written[name] = [text]
     written[MP4_KEY] = [mp4.MP4FreeForm(tags.clip_key.encode())]
@@ -184,6 +207,6 @@ def _tag_m4a(file: BytesIO, tags: Tags) -> BytesIO:
 
 
 def _texts(tags: Tags, *names: str) -> dict[str, str]:
-    """Return the texts that are not empty, by `names` for the first five fields of `Tags`."""
-    texts = (tags.title, tags.artist, tags.album, tags.lyrics, tags.comment)
+    """Return the texts that are not empty, by `names` for title, artist, album and so on."""
+    texts = (tags.title, tags.artist, tags.album, tags.lyrics, tags.comment, tags.date)
     return {name: text for name, text in zip(names, texts, strict=True) if text}

@@ -18,6 +18,7 @@ from mcp.types import CallToolResult
 from pydantic import AwareDatetime, BaseModel, Field
 
 from song_mcp.errors import Charged, JournalError
+from song_mcp.rights import rights_in
 from song_mcp.server.adapt import text_result
 from song_mcp.songs import (
     MODELS,
@@ -102,6 +103,7 @@ class TaskResult(BaseModel):
     clips: list[ClipResult]
     lyrics: LyricsResult | None = None
     other_lyrics: list[LyricsResult] | None = Field(None, description="Further drafts")
+    rights: str | None = Field(None, description="What is known of the rights in the audio")
     error: str | None = None
     charged: Charged
     cost_usd: float | None = None
@@ -142,6 +144,7 @@ class SongsResult(BaseModel):
 
     tasks: list[TaskResult]
     total: int = Field(description="How many match in all")
+    rights: list[str] | None = Field(None, description="What is known of the rights in the audio")
     note: str | None = None
 
 
@@ -184,12 +187,29 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     task = answer.task
     return _task(
         task, [clip_result(task, clip, include_lyrics=include_lyrics) for clip in _shown(task)]
-    ).model_copy(update={"next_step": _next_step(task), "note": _note(answer) or None})
+    ).model_copy(
+        update={
+            "rights": known_rights(task) or None,
+            "next_step": _next_step(task),
+            "note": _note(answer) or None,
+        }
+    )
 
 
 def songs_result(tasks: Sequence[Task], total: int, note: str = "") -> SongsResult:
-    """Return the result for a list of tasks, each with its title and its clips in brief."""
-    return SongsResult(tasks=[_listed(task) for task in tasks], total=total, note=note or None)
+    """Return the result for a list of tasks, each with its title and its clips in brief.
+
+    What is known of the rights is told once for all tasks that it holds for.
+    """
+    rights = dict.fromkeys(filter(None, map(known_rights, tasks)))
+    listed = [_listed(task) for task in tasks]
+    return SongsResult(tasks=listed, total=total, rights=list(rights) or None, note=note or None)
+
+
+def known_rights(task: Task) -> str:
+    """Return what is known of the rights in a task's audio as one line, "" if it has none yet."""
+    model = task.made_by.name if task.made_by else task.model
+    return rights_in(task.service, model).line if completed(task.clips) else ""
 
 
 def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
