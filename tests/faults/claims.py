@@ -95,7 +95,7 @@ def _is_untrue(said: Said, rows: Sequence[Row], service: FaultService) -> bool:
 
     Which of several doubtful tasks of one request was charged cannot be known, only how many.
     """
-    accepted = set(service.accepted.get(said.marker, ()))
+    accepted = set(service.paid(said.marker))
     lost = len(accepted - {row["task_id"] for row in rows})
     own = [row for row in rows if said.task_id in {row["task_id"], row["local_id"]}]
     own_ids = accepted & {said.task_id, *(row["task_id"] for row in own)}

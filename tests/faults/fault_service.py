@@ -1,21 +1,20 @@
-"""Both services on loopback, counting what they accept, and the faults in front of them.
+"""All services on loopback, counting what they accept, and the faults in front of them.
 
 A request's description (or topic) has a marker of its own and its fate, as in "song-7-12 ends", so
 that each accepted submission is known by its request. A task with the fate `ends` or `fails` ends
 at the first look, one with `later` when the service says so, one with `open` never, and `refused`
-is refused. What was accepted is charged; only gpt.ge gives it back, for tasks that fail and say so.
+is refused. What was accepted is charged, if it costs anything; only gpt.ge gives it back, for tasks
+that fail and say so. What each service says is in `apis`.
 Keys that are equal up to a "+" are of one account, and nobody sees a task of another account.
 
 With `is_odd`, songs are told in the forms of the whole family (`dialects`), every second one that
 ends has its link only at a later look, and every third link is refused at first.
 """
 
-import io
 import json
 import re
 import socket
 import struct
-import wave
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -24,33 +23,39 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.faults import dialects, refusals
+from tests.faults.apis import (
+    ACCOUNT,
+    APIS,
+    AUDIO,
+    FUNDED_USD,
+    TASKS,
+    UPLOAD,
+    Api,
+    Incoming,
+    Song,
+    api_of,
+)
 from tests.faults.canaries import PIAPI_KEY
 
 Json = dict[str, Any]
 
-TASKS = "/api/v1/task"
-HISTORY = "/api/open/tasks/histories"
-LARGEST_PAGE = 100
-REFUND = "refunded"
-"""A word of the reasons of tasks whose price gpt.ge gives back."""
 MARKER = re.compile(r"song-[a-z0-9]+-[a-z0-9-]+")
+WISH = re.compile(rf"{MARKER.pattern}.*\b(?:ends|fails|later|open|refused)\b", re.DOTALL)
+"""What is asked for: a marker, and the last of the fates behind it."""
+AUDIO_PATHS = ("/audio/", "/v1/audio")
+ID_LENGTH = 36
 LATE_S = 0.4
 """How long, in seconds, a late answer is held back at most."""
 LATE_FOR = 6
 """How many other submissions overtake a late answer."""
 LONGEST = 2**20
 JSON_HEAD = {"Content-Type": "application/json"}
-SONG_USD = 0.05
-POINTS_PER_USD = 10_000_000
-FUNDED_USD = 1000.0
-"""What every account has at the beginning."""
 BROKEN = (
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
@@ -114,22 +119,12 @@ Faults = Callable[[str, int], Fault | None]
 """Returns the fault for a marker ("" for a look) and the number of the submission with it."""
 
 
+def _api_named(name: str) -> Api:
+    return next(api for api in APIS if api.name == name)
+
+
 def no_faults(marker: str, number: int) -> Fault | None:
     return None
-
-
-def tiny_audio() -> bytes:
-    """A tenth of a second of silence."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(8000)
-        out.writeframes(bytes(1600))
-    return file.getvalue()
-
-
-AUDIO = tiny_audio()
 
 
 @dataclass(frozen=True)
@@ -153,65 +148,6 @@ REFUSALS = (
     Refusal(200, AUDIO, is_cut=True),
     Refusal(is_dropped=True),
 )
-
-
-@dataclass(frozen=True)
-class Song:
-    """One accepted submission."""
-
-    task_id: str
-    text: str
-    makes_lyrics: bool
-    is_udio: bool
-    account: str
-    created_at: datetime
-    number: int
-    asked: Json
-    """What was sent, as PiAPI repeats it in a task's input."""
-
-    @property
-    def fate(self) -> str:
-        return self.text.split()[-1]
-
-
-@dataclass(frozen=True)
-class Incoming:
-    """One HTTP request; `query` is what stands behind the path."""
-
-    method: str
-    path: str
-    body: Json
-    key: str = ""
-    query: str = ""
-
-    @property
-    def account(self) -> str:
-        return self.key.partition("+")[0]
-
-    @property
-    def is_submission(self) -> bool:
-        return self.method == "POST" and self.path != "/suno/fetch"
-
-    @property
-    def text(self) -> str:
-        """The description or topic of a submission, which an extension at gpt.ge has as tags."""
-        fields = self.body.get("input", self.body)
-        names = ("gpt_description_prompt", "prompt", "tags")
-        return next((str(fields[name]) for name in names if fields.get(name)), "")
-
-    @property
-    def continued(self) -> str:
-        """The clip that an extension continues, or ""."""
-        fields = self.body.get("input", self.body)
-        return str(fields.get("continue_song_id") or fields.get("continue_clip_id") or "")
-
-    @property
-    def is_udio(self) -> bool:
-        return self.path.startswith("/api/")
-
-    @property
-    def makes_lyrics(self) -> bool:
-        return self.body.get("task_type") == "generate_lyrics" or self.path.endswith("/lyrics")
 
 
 def marker_in(text: str) -> str:
@@ -245,6 +181,7 @@ class FaultService:
         """Whether songs with the fate `later` are finished."""
         self.balance_looks = 0
         self.history_looks = 0
+        self.uploads = 0
         self.ends_shown: Counter[str] = Counter()
         """How often the end of each song was shown."""
         self.fetched: Counter[str] = Counter()
@@ -275,12 +212,17 @@ class FaultService:
 
     def make_elsewhere(self, text: str) -> str:
         """Accept a PiAPI song that was requested elsewhere; returns its id."""
-        return self._accept(Incoming("POST", TASKS, {"prompt": text}, PIAPI_KEY)).task_id
+        body = {"model": "music-u", "input": {"prompt": text}}
+        return self._accept(Incoming("POST", TASKS, body, PIAPI_KEY, text=text)).task_id
+
+    def paid(self, marker: str) -> list[str]:
+        """Return the accepted songs of a marker that cost something."""
+        return [key for key in self.accepted.get(marker, ()) if self.songs[key].usd]
 
     def gives_back(self, task_id: str) -> bool:
         """Tell whether this task is charged only until it fails."""
         song = self.songs[task_id]
-        return song.fate == "fails" and not song.is_udio and REFUND in self._reason(song)
+        return _api_named(song.service).gives_back(self, song)
 
     def calm_down(self) -> None:
         """Let no more faults happen; links are as odd as before."""
@@ -313,27 +255,28 @@ class FaultService:
         if fault is Fault.LATE:
             await self._be_late()
         if fault is Fault.REFUSED:
-            kinds = refusals.REFUSALS_OF_PIAPI if incoming.is_udio else refusals.REFUSALS
+            kinds = api_of(incoming.path).refusals
             await send_bytes(stream, *refusals.chosen(kinds, incoming.text))
             return
-        await _send(stream, answer, fault, incoming.text)
+        await _send(stream, answer, fault, incoming)
 
     async def _looked_at(self, stream: SocketStream, incoming: Incoming) -> None:
-        if incoming.path.startswith("/audio/"):
-            await self._send_audio(stream, incoming.path)
+        if incoming.path.startswith(AUDIO_PATHS):
+            await self._send_audio(stream, f"{incoming.path}?{incoming.query}".rstrip("?"))
             return
-        if incoming.path == "/account/info":
+        if incoming.path == ACCOUNT:
             await self._be_held()
+        self.uploads += incoming.path == UPLOAD
         self._looks += 1
         fault = self._choose("", self._looks)
         self.faults_of_looks += fault is not None
-        await _send(stream, self._seen(incoming), fault)
+        await _send(stream, api_of(incoming.path).seen(self, incoming), fault, incoming)
 
     async def _send_audio(self, stream: SocketStream, path: str) -> None:
         before = self.fetched[path]
         self.fetched[path] += 1
         self._tell()
-        song = self.songs[path.rpartition("/")[2]]
+        song = self.songs[path[-ID_LENGTH:]]
         if before >= max(self.refusals, int(self.is_odd and song.number % 3 == 0)):
             await send_bytes(stream, 200, AUDIO)
             return
@@ -361,143 +304,59 @@ class FaultService:
     # The contracts -----------------------------------------------------------------------------
 
     def _taken(self, incoming: Incoming) -> Json:
-        if incoming.text.endswith("refused"):
-            code: int | str = 400 if incoming.is_udio else "invalid_request"
-            return {"code": code, "message": "the prompt is refused", "data": None}
+        api = api_of(incoming.path)
+        refusal = api.refusal(incoming)
+        if refusal is not None:
+            return refusal
         self.continued[marker_in(incoming.text)] = incoming.continued
-        song = self._accept(incoming)
-        if incoming.is_udio:
-            return {"code": 200, "message": "success", "data": self._udio(song, "pending")}
-        accepted: Json = self._form(dialects.ACCEPTED, song)(song.task_id)
-        return accepted
-
-    def _form(self, forms: Sequence[Any], song: Song) -> Any:  # noqa: ANN401 - as `chosen`
-        return dialects.chosen(forms, song.number if self.is_odd else dialects.PLAIN)
+        return api.accepted(self, self._accept(incoming))
 
     def _accept(self, incoming: Incoming) -> Song:
+        api = api_of(incoming.path)
         song = Song(
             task_id=f"00000000-0000-4000-8000-{len(self.songs):012}",
             text=incoming.text,
+            fate=incoming.text.split()[-1],
+            service=api.name,
+            model=incoming.model,
             makes_lyrics=incoming.makes_lyrics,
-            is_udio=incoming.is_udio,
             account=incoming.account,
             created_at=datetime.now(UTC) + self.clock_ahead,
             number=len(self.songs),
-            asked=incoming.body.get("input", incoming.body),
+            asked=incoming.asked,
+            usd=api.usd(incoming),
         )
-        self.charged_usd[song.account] += SONG_USD
+        self.charged_usd[song.account] += song.usd
         self.songs[song.task_id] = song
         self.accepted[marker_in(song.text)].append(song.task_id)
         return song
 
-    def _seen(self, incoming: Incoming) -> Json:
-        if incoming.path.startswith("/suno/"):
-            return self._seen_at_gptge(incoming)
-        if incoming.path == "/account/info":
-            left_usd = FUNDED_USD - self.charged_usd[incoming.account]
-            return {"code": 200, "message": "success", "data": {"equivalent_in_usd": left_usd}}
-        if incoming.path == HISTORY:
-            return self._history(incoming)
-        song = self._song(incoming.path.rpartition("/")[2], incoming.account)
-        if song is None:
-            return {"code": 404, "message": "task not found", "data": None}
-        status = {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing")
-        return {"code": 200, "message": "success", "data": self._udio(song, status)}
+    # What the services know of each other's work ------------------------------------------------
 
-    def _seen_at_gptge(self, incoming: Incoming) -> Json:
-        if incoming.path == "/suno/fetch":
-            seen = [self._song(key, incoming.account) for key in incoming.body["ids"]]
-            known = [self._suno(song) for song in seen if song is not None]
-            return {"code": "success", "message": "", "data": known}
-        song = self._song(incoming.path.rpartition("/")[2], incoming.account)
-        if song is None:
-            return {"code": "task_not_exist", "message": "task_not_exist", "data": None}
-        return {"code": "success", "message": "", "data": self._suno(song)}
+    def left_usd(self, account: str) -> float:
+        return FUNDED_USD - self.charged_usd[account]
 
-    def _history(self, incoming: Incoming) -> Json:
-        """List the songs of an account that were made in the time that is asked for."""
-        self.history_looks += 1
-        asked = {name: int(text) for name, text in parse_qsl(incoming.query) if text.isdigit()}
-        first, last = asked.get("start_time", 0), asked.get("end_time", 2**40)
-        made = [
-            song
-            for song in reversed(self.songs.values())
-            if song.is_udio
-            and song.account == incoming.account
-            and first <= song.created_at.timestamp() <= last
-        ]
-        page, size = asked.get("page", 1), min(asked.get("page_size", 10), LARGEST_PAGE)
-        told = [self._past(song) for song in made[(page - 1) * size : page * size]]
-        data = {"data": told, "page": page, "size": size, "total": len(made)}
-        return {"code": 200, "message": "success", "data": data}
-
-    def _past(self, song: Song) -> Json:
-        return {
-            "id": song.number,
-            "action": "generate_lyrics" if song.makes_lyrics else "generate_music",
-            "created_at": song.created_at.isoformat(),
-            "detail": {"model": "music-u", "task_id": song.task_id, "workflow_type": ""},
-            "status": {"ends": "completed", "fails": "failed"}.get(self._fate(song), "processing"),
-            "task_id": song.task_id,
-            "task_model": "music-u",
-        }
-
-    def _song(self, task_id: str, account: str) -> Song | None:
+    def find(self, task_id: str, account: str) -> Song | None:
         song = self.songs.get(task_id)
         return song if song is not None and song.account == account else None
 
-    def _fate(self, song: Song) -> str:
+    def fate(self, song: Song) -> str:
         return "ends" if song.fate == "later" and self.is_later else song.fate
 
-    def _udio(self, song: Song, status: str) -> Json:
-        is_done, has_ended = status == "completed", status in {"completed", "failed"}
-        points = round(SONG_USD * POINTS_PER_USD)
-        output: object = {"songs": [self._clip(song)] if is_done else None}
-        if song.makes_lyrics:
-            output = {"lyrics": "Lamps along the quay"} if is_done else None
-        return {
-            "task_id": song.task_id,
-            "model": "music-u",
-            "task_type": "generate_lyrics" if song.makes_lyrics else "generate_music",
-            "status": status,
-            "input": song.asked,
-            "output": self._form(dialects.OUTPUTS, song)(output),
-            "meta": {
-                "created_at": song.created_at.isoformat(),
-                "usage": {"type": "point", "frozen": points, "consume": points * has_ended},
-            },
-        }
+    def form(self, forms: Sequence[Any], song: Song) -> Any:  # noqa: ANN401 - as `chosen`
+        return dialects.chosen(forms, song.number if self.is_odd else dialects.PLAIN)
 
-    def _suno(self, song: Song) -> Json:
-        fate = self._fate(song)
-        words = {"ends": dialects.SUCCEEDED, "fails": dialects.FAILED}.get(fate, dialects.WORKS)
-        data: object = self._form(dialects.RUNNING, song)
-        if fate == "ends":
-            made = {"text": "Trams at noon"}
-            data = (
-                made if song.makes_lyrics else self._form(dialects.CLIPS, song)([self._clip(song)])
-            )
-        return {
-            "task_id": song.task_id,
-            "action": "LYRICS" if song.makes_lyrics else "MUSIC",
-            "status": self._form(words, song),
-            "fail_reason": self._reason(song) if fate == "fails" else "",
-            "submit_time": int(song.created_at.timestamp()),
-            "data": data,
-        }
-
-    def _reason(self, song: Song) -> str:
-        return str(self._form((f"it came to nothing, {REFUND}", "it came to nothing"), song))
-
-    def _clip(self, song: Song) -> Json:
-        """Return the one clip of a song; its link may come with a later look alone."""
+    def link(self, song: Song, path: str) -> str:
         self.ends_shown[song.task_id] += 1
-        url = f"{self.base_url}/audio/{song.task_id}"
         if self.is_odd and song.number % 2 and self.ends_shown[song.task_id] == 1:
             self.late_links += 1
-            url = ""
+            return ""
+        return f"{self.base_url}/{path}/{song.task_id}"
+
+    def clip(self, song: Song) -> Json:
+        url = self.link(song, "audio")
         clip = {"id": f"clip-{song.task_id}", "title": "A clip", "audio_url": url}
-        return clip if not self.is_odd or url else clip | {"status": "streaming"}
+        return clip if url else clip | {"status": "streaming"}
 
 
 Service = TypeVar("Service", bound=FaultService)
@@ -513,10 +372,31 @@ async def _read(stream: SocketStream) -> Incoming:
     length = re.search(r"(?im)^content-length: *(\d+)", head)
     content = await buffered.receive_exactly(int(length[1])) if length else b"{}"
     key = re.search(r"(?im)^(?:x-api-key|authorization): *(?:bearer )?(\S+)", head)
-    return Incoming(method, path, json.loads(content), key[1] if key else "", query)
+    body = _body(content)
+    return Incoming(method, path, body, key[1] if key else "", query, _text_of_song(body))
 
 
-async def _send(stream: SocketStream, answer: Json, fault: Fault | None, text: str = "") -> None:
+def _body(content: bytes) -> Json:
+    """Return the fields of a request, which is JSON or a form with a file."""
+    if content.startswith(b"--"):
+        fields = re.findall(rb'name="(\w+)"\r\n\r\n([^\r]*)\r\n', content)
+        return {name.decode(): value.decode() for name, value in fields}
+    body: Json = json.loads(content)
+    return body
+
+
+def _text_of_song(value: object) -> str:
+    """Return the text with a song's marker, up to its fate, wherever it is; "" if there is none."""
+    if isinstance(value, str):
+        found = WISH.search(value)
+        return found[0] if found else value if marker_in(value) else ""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_text_of_song, items)), "")
+
+
+async def _send(
+    stream: SocketStream, answer: Json, fault: Fault | None, incoming: Incoming
+) -> None:
     if fault in RESETS:
         linger = struct.pack("ii", 1, 0)
         raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
@@ -525,9 +405,9 @@ async def _send(stream: SocketStream, answer: Json, fault: Fault | None, text: s
         return
     status, content = (200, b"")
     if fault in ECHOES:
-        status, content = _echo(text)
+        status, content = _echo(incoming.text)
     elif fault in DOUBTFUL:
-        status, content = refusals.chosen(refusals.DOUBTS, text)
+        status, content = refusals.chosen(api_of(incoming.path).doubts, incoming.text)
     elif fault in REPLACED:
         status, content = REPLACED[fault]
     content = content or json.dumps(answer).encode()

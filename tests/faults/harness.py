@@ -384,19 +384,29 @@ def broken_promises(
 ) -> list[str]:
     """Every way in which the journal and the service's own records show a broken promise.
 
-    `asked_again` says how often somebody asked explicitly to pay again for a request.
+    `asked_again` says how often somebody asked explicitly to pay again for a request. What costs
+    nothing may be made more than once, but never more often than it was asked for, and is lost only
+    if the journal says so.
     """
     grouped = by_marker(rows)
     broken = [*_wrong_rows(grouped, service)]
     for marker, ids in service.accepted.items():
-        if len(ids) > 1 + asked_again.get(marker, 0):
-            broken.append(f"{marker} was paid {len(ids)} times")
-        own = grouped.get(marker, [])
-        known = {row["task_id"] for row in own}
+        own, paid = grouped.get(marker, []), service.paid(marker)
+        if len(paid) > 1 + asked_again.get(marker, 0):
+            broken.append(f"{marker} was paid {len(paid)} times")
+        if service.submissions[marker] > len(own):
+            broken.append(f"{marker} was sent more often than asked for, rows {_brief(own)}")
+        lost = set(ids) - {row["task_id"] for row in own}
         doubtful = [row for row in own if row["status"] in DOUBTFUL and not row["task_id"]]
-        if len(set(ids) - known) > len(doubtful):
+        refused = [row for row in own if row["status"] == "rejected" and is_free(row)]
+        if len(lost) > len(doubtful) + len(refused) * (not paid):
             broken.append(f"{marker} was paid and lost: {ids}, rows {_brief(own)}")
     return broken
+
+
+def is_free(row: Row) -> bool:
+    """Tell whether what a row says was sent costs nothing."""
+    return bool(json.loads(row["wire"] or "{}").get("is_free"))
 
 
 def _wrong_rows(grouped: Mapping[str, Sequence[Row]], service: FaultService) -> list[str]:
@@ -408,6 +418,8 @@ def _wrong_rows(grouped: Mapping[str, Sequence[Row]], service: FaultService) -> 
         for row in rows:
             if row["status"] == "submitting":
                 wrong.append(f"{marker} is still being submitted by nobody")
+            elif row["status"] in DOUBTFUL and is_free(row):
+                wrong.append(f"{marker} costs nothing, and is in doubt: {_brief([row])}")
             elif (row["status"] in OPEN_OR_ENDED) != bool(row["task_id"]):
                 wrong.append(f"{marker} has an impossible row: {_brief([row])}")
     return wrong

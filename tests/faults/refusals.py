@@ -23,6 +23,10 @@ def _gate(status: int, message: str, code: str = "", kind: str = "new_api_error"
     return _json(status, error={"message": message, "type": kind, "code": code})
 
 
+def _minimax(code: object, message: str) -> Answer:
+    return _json(200, base_resp={"status_code": code, "status_msg": message})
+
+
 GONE = "You don't have access to this model. Please switch to v6!"
 NO_MONEY = {
     "task_id": "11111111-2222-4333-8444-555555555555",
@@ -80,6 +84,27 @@ DOUBTS: Sequence[Answer] = (
     (500, GONE.encode()),
 )
 """Answers before or after a submission was accepted."""
+DOUBTS_OF_MINIMAX: Sequence[Answer] = (
+    *(_minimax(code, "?") for code in (1000, 1001, 1013, 1024, 9999, -1)),
+    _minimax("1001", "timeout"),
+    *(answer for answer in DOUBTS if b"success" not in answer[1]),
+    _json(200, data={"audio": "", "status": 1}, base_resp={"status_code": 0, "status_msg": ""}),
+)
+REFUSALS_OF_MINIMAX: Sequence[Answer] = tuple(
+    _minimax(code, said)
+    for code, said in (
+        (1002, "rate limit exceeded"),
+        (1004, "login fail: check the key"),
+        (1008, "insufficient balance"),
+        (1026, "sensitive words in the input"),
+        (2013, "invalid params, lyrics too long"),
+        (2049, "invalid api key"),
+    )
+)
+REFUSALS_OF_ACESTEP: Sequence[Answer] = tuple(
+    _json(status, detail=said)
+    for status, said in ((400, "bad"), (401, "key"), (415, "what is this"), (429, "queue is full"))
+)
 
 
 def chosen(answers: Sequence[Answer], text: str) -> Answer:

@@ -21,17 +21,10 @@ import anyio.to_thread
 import pytest
 from anyio.abc import SocketStream
 
+from tests.faults.apis import Incoming, Song
 from tests.faults.crafted_answers import ECHOED, CraftedAnswer, answers
 from tests.faults.crafted_files import CraftedFile, files
-from tests.faults.fault_service import (
-    FaultService,
-    Incoming,
-    Json,
-    Song,
-    marker_in,
-    send_bytes,
-    serving,
-)
+from tests.faults.fault_service import FaultService, Json, marker_in, send_bytes, serving
 from tests.faults.scale import report, scaled
 from tests.faults.stdio import HELLO, Child
 from tests.house import environment
@@ -93,17 +86,17 @@ class HostileService(FaultService):
         self.served[marker] += 1
         await send_bytes(stream, answer.status, answer.body, answer.headers)
 
-    def _fate(self, song: Song) -> str:
+    def fate(self, song: Song) -> str:
         """Let a task go on until its crafted look was seen, whoever asked."""
         marker = marker_in(song.text)
         is_waiting = isinstance(self.crafted.get(marker), CraftedAnswer) and not self.served[marker]
-        return "open" if is_waiting else super()._fate(song)
+        return "open" if is_waiting else super().fate(song)
 
-    def _clip(self, song: Song) -> Json:
+    def clip(self, song: Song) -> Json:
         crafted = self.crafted.get(marker_in(song.text))
         if not isinstance(crafted, CraftedFile) or crafted.kind != "cover":
-            return super()._clip(song)
-        return super()._clip(song) | {"image_url": f"{self.base_url}/image/{song.task_id}"}
+            return super().clip(song)
+        return super().clip(song) | {"image_url": f"{self.base_url}/image/{song.task_id}"}
 
 
 PLACE = {"audio": "audio", "cover": "image"}

@@ -26,8 +26,9 @@ from filelock import FileLock
 
 from song_mcp.songs import LONGEST_WAIT_S
 from song_mcp.studio.history import MOST_LOOKS
+from tests.faults.apis import Song
 from tests.faults.claims import Claims
-from tests.faults.fault_service import BLUES, OF_SUBMISSIONS, Fault, FaultService, Song, serving
+from tests.faults.fault_service import BLUES, OF_SUBMISSIONS, Fault, FaultService, serving
 from tests.faults.harness import (
     NEW_KEY,
     OTHER_ACCOUNT,
