@@ -17,7 +17,10 @@ from tests.providers.test_proxy import Proxy, open_proxy
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_the_adapter_of_each_service_is_a_provider(name: str) -> None:
     service = SERVICES[name]
-    options = {option.name: option.choices[-1] for option in service.options}
+    options = {
+        option.name: option.read("", service=service) if option.read else option.choices[-1]
+        for option in service.options
+    }
     made = resolve_name(service.adapter)("key", service.base_url, proxy="", **options)
     assert isinstance(made, Provider)
     assert made.service == name

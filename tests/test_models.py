@@ -1,12 +1,22 @@
 """The table of models: what a model cannot do is refused, and what is the default."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.providers.base import SourceAudio, Submission
-from song_mcp.songs import MODELS, SERVICES, LyricsRequest, SongRequest, preferred
+from song_mcp.songs import (
+    MODELS,
+    SERVICES,
+    Clip,
+    LyricsRequest,
+    SongRequest,
+    Task,
+    made_otherwise,
+    model_named,
+    preferred,
+)
 from song_mcp.songs.models import SINGS, Model, able, names
 from song_mcp.songs.requests import CoverRequest, ExtensionRequest, Source
 
@@ -119,3 +129,103 @@ def test_a_submission_is_known_by_what_was_asked_for_and_comes_back_from_the_jou
     assert audio.fingerprint == moved.fingerprint
     for each in (plain, audio, second, free):
         assert Submission.of_json(each.service, each.as_json()) == each
+
+
+# Names ---------------------------------------------------------------------------------------
+
+GPTGE = SERVICES["gptge"]
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        *(("chirp-hawk", "suno-v6"), ("chirp-v6", "suno-v6"), ("V6", "suno-v6")),
+        *(("chirp-hawk-wild", "suno-v6-wild"), ("V6_WILD", "suno-v6-wild")),
+        *(("suno/chirp-v6-mini", "suno-v6-mini"), ("chirp-goose", "suno-v6-mini")),
+        *(("chirp-v5", "suno-v5"), ("V4_5", "suno-v4.5"), ("chirp-v3.5", "suno-v3.5")),
+        *(("chirp-v3", "chirp-v3"), ("chirp-v5-5", "chirp-v5-5"), ("chirp-next", "chirp-next")),
+        *(("V9", None), ("", None), ("udio", None), ("chirp", None)),
+    ],
+)
+def test_the_names_of_many_relays_are_read(word: str, name: str | None) -> None:
+    model = GPTGE.model(word)
+    assert (model.name if model else None) == name
+
+
+@pytest.mark.parametrize(
+    "word", ["chirp-v6", "chirp-hawk", "chirp-x", "chirp-v7.1-b", "chirp-" + "x" * 40]
+)
+def test_a_word_of_gptges_goes_out_as_it_is(word: str) -> None:
+    model = model_named(word)
+    assert model is not None
+    assert (model.name, model.sent_as, model.service) == (word, word, "gptge")
+    assert (model.lyrics_limit, model.style_limit, model.title_limit) == (5000, 1000, 100)
+    assert model.is_raw
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "chirp-",
+        "chirp-V6",
+        "chirp v6",
+        "chirp-" + "x" * 41,
+        "v6",
+        "suno-v9",
+        "chirp-x\n",
+        "chirp-é",
+    ],
+)
+def test_no_other_word_is_a_model(word: str) -> None:
+    assert model_named(word) is None
+
+
+def test_what_is_known_of_a_word_counts_for_it_and_of_others_nothing_is_known() -> None:
+    states = {
+        "chirp-crow": "retired",
+        "chirp-fenix": "retired",
+        "chirp-bluejay": "retired",
+        "chirp-v3": "retired",
+        "chirp-hawk": "current",
+        "chirp-x": "unsure",
+    }
+    models = {word: model_named(word) for word in states}
+    assert {word: model.state for word, model in models.items() if model} == states
+    old = model_named("chirp-v3-5")
+    assert old is not None
+    assert old.style_limit == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "word", "told"),
+    [
+        ("suno-v6-wild", "chirp-hawk", "chirp-hawk"),
+        ("suno-v6-wild", "chirp-hawk-wild", ""),
+        ("suno-v6", "chirp-v6", ""),
+        ("suno-v6", "V6", ""),
+        ("chirp-v6", "chirp-hawk", ""),
+        ("chirp-v6", "chirp-goose", "chirp-goose"),
+        ("chirp-next", "chirp-next", ""),
+        ("suno-v5", "chirp-hawk", "chirp-hawk"),
+        ("suno-v3", "chirp-v3", ""),
+        ("suno-v3.5", "chirp-v3", ""),
+        ("suno-v4.5", "chirp-auk-turbo", "chirp-auk-turbo"),
+        ("suno-v6", "V7", "V7"),
+        ("suno-v6", "suno", ""),
+        ("suno-v6", "", ""),
+    ],
+)
+def test_the_model_that_made_a_clip_is_told_if_it_is_another(
+    asked: str, word: str, told: str
+) -> None:
+    now = datetime.now(UTC)
+    task = Task("local-1", "gptge", asked, "song", "completed", now, request={"model": asked})
+    clip = Clip("clip-1", "completed", made_with=word)
+    assert made_otherwise(task, clip) == told
+
+
+def test_nothing_is_told_of_the_model_of_what_was_not_asked_for_here() -> None:
+    now, clip = datetime.now(UTC), Clip("clip-1", "completed", made_with="chirp-hawk")
+    elsewhere = Task("local-1", "gptge", "suno-v5", "song", "completed", now)
+    udios = Task("local-1", "piapi", "udio", "song", "completed", now, request={"model": "udio"})
+    assert (made_otherwise(elsewhere, clip), made_otherwise(udios, clip)) == ("", "")

@@ -33,7 +33,7 @@ def test_without_any_variable_there_are_defaults(home: Path) -> None:
     settings = Settings.read()
     public = {"service_mode": "public"}
     assert settings.of(PIAPI) == ServiceSettings(None, "https://api.piapi.ai", public)
-    assert settings.of(GPTGE) == ServiceSettings(None, "https://api.gpt.ge", {})
+    assert settings.of(GPTGE) == ServiceSettings(None, "https://api.gpt.ge", {"names": {}})
     assert settings.default_model is None
     assert settings.wait_seconds == 25.0
     assert settings.journal_path.name == "journal.sqlite3"
@@ -51,6 +51,7 @@ VARIABLES = (
     "SONG_MCP_HOME",
     "SONG_MCP_LIBRARY",
     "SONG_MCP_DEFAULT_MODEL",
+    "SONG_MCP_SUNO_NAMES",
     "SONG_MCP_WAIT_SECONDS",
     "SONG_MCP_DAILY_LIMIT",
     "SONG_MCP_BLOB_BYTES",
@@ -131,6 +132,53 @@ def test_the_service_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_model_can_be_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", name)
     assert Settings.read().default_model == MODELS[name]
+
+
+def test_a_word_that_goes_out_as_it_is_can_be_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", "chirp-v7")
+    model = Settings.read().default_model
+    assert model is not None
+    assert (model.name, model.sent_as, model.service) == ("chirp-v7", "chirp-v7", "gptge")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("suno-v6=chirp-v6", {"suno-v6": "chirp-v6"}),
+        ("suno-v5=V5, suno-v6-mini=V6_MINI", {"suno-v5": "V5", "suno-v6-mini": "V6_MINI"}),
+        (" Suno-V5 = V5 ;\n v6_mini -> V6m,", {"suno-v5": "V5", "suno-v6-mini": "V6m"}),
+        ('{"suno-v6": "chirp-v6"}', {"suno-v6": "chirp-v6"}),
+        ("suno v6 wild => suno/chirp-v6-wild", {"suno-v6-wild": "suno/chirp-v6-wild"}),
+        ("chirp-hawk=chirp-v6,suno-v6=chirp-v6", {"suno-v6": "chirp-v6"}),
+        (",", {}),
+    ],
+)
+def test_the_names_of_a_relay_are_read_as_people_write_them(
+    monkeypatch: pytest.MonkeyPatch, given: str, names: dict[str, str]
+) -> None:
+    monkeypatch.setenv("SONG_MCP_SUNO_NAMES", given)
+    assert Settings.read().of(GPTGE).options == {"names": names}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("suno-v6", "Write what your relay calls each model"),
+        ("suno-v6=", "Write what your relay calls each model"),
+        ("suno-v6=chirp v6", "Write what your relay calls each model"),
+        ("suno-v6=a=b", "Write what your relay calls each model"),
+        ("suno-v7=chirp-v7", "'suno-v7', which is no model here. Before the = stands suno-v6, "),
+        ("chirp-v7=chirp-v8", "'chirp-v7', which is no model here"),
+        ("udio=chirp-v6", "'udio', which is no model here"),
+        ("suno-v6=chirp-v6, v6=chirp-hawk", "two names for suno-v6: chirp-v6 and chirp-hawk"),
+    ],
+)
+def test_names_of_a_relay_that_can_mean_nothing_stop_the_start(
+    monkeypatch: pytest.MonkeyPatch, given: str, says: str
+) -> None:
+    monkeypatch.setenv("SONG_MCP_SUNO_NAMES", given)
+    assert problem().startswith("SONG_MCP_SUNO_NAMES: ")
+    assert says in problem()
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("0", 0.0), ("12.5", 12.5), (" 55 ", 55.0)])

@@ -8,14 +8,17 @@ from pathlib import Path
 
 from song_mcp.library import short_id
 from song_mcp.songs import (
+    MODELS,
     SERVICES,
     Clip,
     ExtensionRequest,
+    Model,
     Request,
     ServiceName,
     SongRequest,
     Task,
     is_style,
+    names,
     public_clip_id,
 )
 from song_mcp.text import quoted
@@ -161,11 +164,48 @@ def unpaid(reason: str) -> str:
     return f"{reason} Nothing was sent or paid."
 
 
+def unknown_model(name: str) -> str:
+    """Say that no model is called so, and which ones there are."""
+    known = ", ".join(MODELS)
+    return (
+        f"There is no model {name[:60]!r}; choose one of {known}, or any chirp-... word that "
+        "gpt.ge takes. Nothing was paid."
+    )
+
+
+def continued_otherwise(maker: Model, model: Model) -> str:
+    """Say that a clip is continued with another model than the one that made it, and why."""
+    return f"{_retired(maker)}, so the clip is continued with {model.name}."
+
+
+def other_model(asked: str, made_with: str) -> str:
+    """Say that another model made a clip than the one that was asked for."""
+    return f"Asked for {asked}, made by {made_with}, as the clip's own data say."
+
+
 def remarks(request: Request) -> str:
     """Say what a request does that the person may not expect; "" if nothing."""
-    if isinstance(request, ExtensionRequest):
-        return _of_extension(request)
-    return _of_length(request) if isinstance(request, SongRequest) else ""
+    if not isinstance(request, SongRequest):
+        return ""
+    said = _of_extension(request) if isinstance(request, ExtensionRequest) else _of_length(request)
+    return " ".join(filter(None, (_of_model(request.model), said)))
+
+
+def _of_model(model: Model) -> str:
+    """Say that a model exists no more where it was made, which a relay may take all the same."""
+    if model.state != "retired":
+        return ""
+    service = SERVICES[model.service]
+    current = names(each for each in service.models if each.state == "current")
+    return (
+        f"{_retired(model)}: {service.label} may refuse it, or make the song with another model. "
+        f"Current: {current}."
+    )
+
+
+def _retired(model: Model) -> str:
+    since = f" on {model.since}" if model.since else ""
+    return f"{SERVICES[model.service].music} retired {model.name}{since}"
 
 
 def _of_length(request: SongRequest) -> str:

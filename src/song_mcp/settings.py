@@ -6,8 +6,9 @@ names its variable.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -25,7 +26,15 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from song_mcp.errors import SongError
-from song_mcp.songs import LONGEST_WAIT_S, MODELS, SERVICES, Model, Service
+from song_mcp.songs import (
+    LONGEST_WAIT_S,
+    MODELS,
+    SERVICES,
+    Model,
+    Option,
+    Service,
+    model_named,
+)
 
 MIB = 2**20
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -96,7 +105,7 @@ class ServiceSettings:
 
     key: SecretStr | None
     base_url: str
-    options: Mapping[str, str]
+    options: Mapping[str, Any]
 
 
 def _one_of(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type that only pydantic reads
@@ -112,16 +121,32 @@ def _of_services() -> Mapping[str, Any]:
         fields |= {f"{each.name}_key": (SecretStr | None, key)}
         fields |= {f"{each.name}_base_url": (BaseUrl, base_url)}
         for option in each.options:
-            value = Field(option.choices[0], validation_alias=option.variable)
-            fields |= {f"{each.name}_{option.name}": (_one_of(option.choices), value)}
+            fields |= {f"{each.name}_{option.name}": _of_option(each, option)}
     return fields
 
 
+def _of_option(service: Service, option: Option) -> tuple[Any, Any]:
+    """Return type and default of a setting that only one service has."""
+    if option.read is None:
+        value = Field(option.choices[0], validation_alias=option.variable)
+        return _one_of(option.choices), value
+    read: Callable[[str], Any] = partial(option.read, service=service)
+    kind = Annotated[Any, NoDecode, BeforeValidator(read)]
+    return kind, Field("", validate_default=True, validation_alias=option.variable)
+
+
+def _default_model(name: str) -> str:
+    """Accept what a call may name as its model."""
+    if model_named(name) is None:
+        *others, last = (f"'{each}'" for each in MODELS)
+        raise ValueError(f"must be {', '.join(others)}, {last} or a chirp-... word of gpt.ge's")
+    return name
+
+
+DefaultModel = Annotated[str, AfterValidator(_default_model)] | None
 if TYPE_CHECKING:
-    DefaultModel = str | None
     OfServices = BaseSettings
 else:
-    DefaultModel = _one_of(MODELS) | None
     OfServices = create_model("OfServices", __base__=BaseSettings, **_of_services())
 
 
@@ -176,7 +201,7 @@ class Settings(OfServices):
     @property
     def default_model(self) -> Model | None:
         """The model for calls that name none, or None if it is not set."""
-        return MODELS[self.default_model_name] if self.default_model_name else None
+        return model_named(self.default_model_name) if self.default_model_name else None
 
     @property
     def proxy_url(self) -> str:

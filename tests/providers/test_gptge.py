@@ -34,6 +34,7 @@ from song_mcp.songs import (
     Report,
     SongRequest,
     Source,
+    model_named,
 )
 from tests.faults.canaries import GPTGE_KEY
 from tests.models import DEFAULT_SUNO
@@ -110,6 +111,44 @@ def test_a_description_alone_is_inspiration_mode() -> None:
         "mv": "chirp-v4",
         "make_instrumental": False,
     }
+
+
+def test_a_relays_own_name_of_a_model_goes_out_and_comes_back_as_ours() -> None:
+    service = Gptge(KEY, "https://api.gpt.ge", names={"suno-v6": "chirp-v6", "suno-v5": "V5"})
+    sent = {name: service.prepare(SongRequest(MODELS[name], "x")).body["mv"] for name in MODELS
+            if MODELS[name].service == "gptge"}  # fmt: skip
+    assert sent["suno-v6"] == "chirp-v6"
+    assert sent["suno-v5"] == "V5"
+    assert sent["suno-v6-mini"] == "chirp-goose"
+
+
+def test_a_word_is_sent_as_it_is_whatever_the_relay_calls_its_model() -> None:
+    service = Gptge(KEY, "https://api.gpt.ge", names={"suno-v6": "chirp-v6"})
+    for word in ("chirp-hawk", "chirp-v7"):
+        model = model_named(word)
+        assert model is not None
+        assert service.prepare(SongRequest(model, "x")).body["mv"] == word
+
+
+@pytest.mark.parametrize(
+    ("word", "name", "made_with"),
+    [
+        ("relay-six", "suno-v6", "suno-v6"),
+        ("RELAY-SIX", "suno-v6", "suno-v6"),
+        ("chirp-hawk", "suno-v6", "chirp-hawk"),
+        ("V6_WILD", "suno-v6-wild", "V6_WILD"),
+        ("chirp-goose", "suno-v5", "suno-v5"),
+        ("chirp-new", "chirp-new", "chirp-new"),
+    ],
+)
+async def test_names_are_read_by_those_of_the_relay_first(
+    word: str, name: str, made_with: str
+) -> None:
+    answer = enveloped(task(data=[clip_of(model_name=word)]))
+    transport = httpx.MockTransport(lambda _: answer)
+    names = {"suno-v6": "relay-six", "suno-v5": "chirp-goose"}
+    told = await Gptge(KEY, "https://api.gpt.ge", transport, names=names).fetch(TASK)
+    assert (told.model, told.clips[0].made_with) == (name, made_with)
 
 
 def test_an_instrumental_is_inspiration_mode_without_words() -> None:

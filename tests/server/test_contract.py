@@ -99,7 +99,7 @@ async def test_annotations_are_truthful(tools: list[Tool]) -> None:
         assert tool.title
 
 
-@pytest.mark.parametrize("model", ["udio", "suno-v5"])
+@pytest.mark.parametrize("model", ["udio", "suno-v6"])
 async def test_answers_stay_within_their_tokens_as_they_are_served(
     tmp_path: Path, model: str
 ) -> None:

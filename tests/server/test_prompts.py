@@ -119,13 +119,19 @@ async def test_a_plan_of_many_steps_is_cut_short(house: House) -> None:
 
 
 async def test_with_suno_the_plan_goes_by_what_each_call_added(house: House) -> None:
-    await house.song(description="x", model="suno-v4", title="Trams")
+    await house.song(description="x", model="suno-v6-mini", title="Trams")
     text = await prompt(house, "extend_to_full_song", clip_id="last")
-    assert "made by suno-v4 at gpt.ge" in text
+    assert "made by suno-v6-mini at gpt.ge, which also extends it" in text
     assert "does not say beforehand how much a call adds" in text
     assert "gpt.ge tells no prices" in text
-    assert "at most 200 characters" in text
-    assert "at most 3000 characters" in text
+    assert "at most 1000 characters" in text
+    assert "at most 5000 characters" in text
+
+
+async def test_a_clip_of_a_retired_model_is_planned_with_one_that_works(house: House) -> None:
+    await house.song(description="x", model="suno-v4")
+    text = await prompt(house, "extend_to_full_song", clip_id="last")
+    assert "made by suno-v4 at gpt.ge, which extends it with suno-v6" in text
 
 
 async def test_the_parts_of_a_suno_song_count_together(house: House) -> None:

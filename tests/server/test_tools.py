@@ -219,17 +219,17 @@ async def test_a_clip_is_extended_at_piapi_from_zero_with_a_note(house: House) -
 async def test_a_clip_is_extended_at_gptge_from_its_end_with_its_task_and_model(
     house: House,
 ) -> None:
-    song = await house.ok("generate_song", description="x", model="suno-v4")
+    song = await house.ok("generate_song", description="x", model="suno-v6-mini")
     clip = song["clips"][1]
     longer = await house.ok("extend_song", clip_id=clip["clip_id"], lyrics=WORDS, title="II")
-    assert (longer["model"], longer["status"]) == ("suno-v4", "completed")
+    assert (longer["model"], longer["status"]) == ("suno-v6-mini", "completed")
     body = house.posts()[1]
     assert body.pop("continue_at") == pytest.approx(clip["duration_seconds"], abs=0.06)
     assert body == {
         "prompt": WORDS,
         "title": "II",
         "tags": "",
-        "mv": "chirp-v4",
+        "mv": "chirp-goose",
         "task_id": song["task_id"],
         "continue_clip_id": clip["clip_id"],
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from song_mcp.providers.base import Accepted, Submission, account_tag
 from song_mcp.providers.gptge_replies import (
     about,
     is_refused,
+    named,
     one,
     report_of,
     reports_of,
@@ -82,7 +84,10 @@ FORM = frozenset({"data", "message", "result", *NAMES_OF_TASKS})
 
 
 class Gptge:
-    """gpt.ge behind the account of `key`; `now` tells the seconds of a clock that is never set."""
+    """gpt.ge behind the account of `key`; `now` tells the seconds of a clock that is never set.
+
+    `names` maps our names of models to those of this relay, where they are not Suno's own.
+    """
 
     service: ServiceName = SERVICE.name
 
@@ -93,12 +98,14 @@ class Gptge:
         transport: Transport | None = None,
         *,
         proxy: str = "",
+        names: Mapping[str, str] = MappingProxyType({}),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
         self.account_tag = account_tag(self.service, base_url, key)
         self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
         self._key = key
+        self._names = names
         self._now = now
         self._alone_until = -math.inf
 
@@ -110,7 +117,8 @@ class Gptge:
         if isinstance(request, LyricsRequest):
             body = {"prompt": request.topic}
             return Submission(self.service, "/suno/submit/lyrics", body, LYRICS_DEADLINE_S)
-        return Submission(self.service, "/suno/submit/music", _music(request))
+        sent_as = self._names.get(request.model.name, request.model.sent_as)
+        return Submission(self.service, "/suno/submit/music", _music(request, sent_as))
 
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
@@ -143,7 +151,7 @@ class Gptge:
             raise unreadable(LABEL, "data")
         if read.data is None:
             raise verdict.unknown_task(self.service, task_id)
-        return read.redaction.report(report_of(one(read.data, task_id), task_id))
+        return self._told(read, report_of(one(read.data, task_id), task_id))
 
     async def fetch_many(self, task_ids: Sequence[str]) -> Mapping[str, Report]:
         """Look at several tasks in one call (`docs/providers.md` 3.6).
@@ -197,7 +205,7 @@ class Gptge:
         if not isinstance(read.data, dict | list | None):
             raise unreadable(LABEL, "data")
         reports = reports_of(tasks_in(read.data), set(task_ids))
-        return {task_id: read.redaction.report(report) for task_id, report in reports.items()}
+        return {task_id: self._told(read, report) for task_id, report in reports.items()}
 
     async def account(self) -> None:
         """Return None: no look at the account is documented (`docs/providers.md` 3.8)."""
@@ -205,6 +213,9 @@ class Gptge:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+    def _told(self, read: "_Read", report: Report) -> Report:
+        return read.redaction.report(named(report, self._names))
 
     def _read(self, reply: Reply) -> "_Read":
         body = unpacked(reply.body)
@@ -236,26 +247,26 @@ class _Read:
 # Requests --------------------------------------------------------------------------------------
 
 
-def _music(request: SongRequest) -> dict[str, Any]:
+def _music(request: SongRequest, mv: str) -> dict[str, Any]:
     """Return the body in the right mode: continuation, custom (own lyrics) or inspiration."""
     if isinstance(request, ExtensionRequest):
-        return _custom(request) | _continuation(request)
+        return _custom(request, mv) | _continuation(request)
     if request.lyrics:
-        return _custom(request)
+        return _custom(request, mv)
     return {
         "gpt_description_prompt": request.description,
-        "mv": request.model.sent_as,
+        "mv": mv,
         "make_instrumental": request.instrumental,
     }
 
 
-def _custom(request: SongRequest) -> dict[str, Any]:
+def _custom(request: SongRequest, mv: str) -> dict[str, Any]:
     """Return the body with own lyrics, and the description as tags; no lyrics: an instrumental."""
     return {
         "prompt": request.lyrics,
         "title": request.title,
         "tags": request.description,
-        "mv": request.model.sent_as,
+        "mv": mv,
     }
 
 

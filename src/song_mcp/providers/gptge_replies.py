@@ -260,13 +260,26 @@ def _kind(task: _Task) -> Kind:
     return "song" if task.found or task.action in MUSIC else "other"
 
 
+def named(report: Report, names: Mapping[str, str]) -> Report:
+    """Return a report with our name of its model, if it is in the table (3.7, 8.2).
+
+    `names` maps our names to those of this relay, if it has its own. What a clip says of its model
+    stays as it was said, unless it is one of these.
+    """
+    ours = {theirs.casefold(): name for name, theirs in names.items()}
+    model = SERVICE.model(report.model)
+    name = ours.get(report.model.casefold()) or (model.name if model else report.model)
+    clips = (
+        replace(c, made_with=ours.get(c.made_with.casefold(), c.made_with)) for c in report.clips
+    )
+    return replace(report, model=name, clips=tuple(clips))
+
+
 def _model(task: _Task) -> str:
-    """Return our name of the model if Suno's is in the table (3.7), else Suno's own."""
+    """Return what the relay calls the model, "" if it does not tell."""
     names = [clip.model or _mv(clip.version) for _, clip in task.found]
     names += [] if BILLED.fullmatch(task.model) else [task.model]
-    name = next(filter(None, names), "")
-    model = SERVICE.model(name)
-    return model.name if model is not None else name
+    return next(filter(None, names), "")
 
 
 def _mv(version: str) -> str:

@@ -288,7 +288,7 @@ class ClipReply:
             tags=self.tags,
             lyrics=self.lyrics,
             error=self.words,
-            made_with=self.model,
+            made_with=self.model or self.version,
         )
         if self.audio_url and (has_ended or self.is_done):
             return replace(clip, status="completed", audio_url=self.audio_url)

@@ -216,6 +216,7 @@ SHAPES: Table = {
     "streaming-in-success": _each(lambda clip: clip | {"status": "streaming"}),
     "error-but-link": _each(lambda clip: clip | {"status": "error"}),
     "words-but-complete": _each(_remarked),
+    "other-model": _each(lambda clip: clip | {"model_name": "chirp-hawk"}),
     "never-ends": Row(shape=_never_ending),
     "two-drafts": Row(shape=_two_drafts),
 }

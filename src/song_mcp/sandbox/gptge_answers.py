@@ -34,6 +34,9 @@ _VERSIONS = {
     "chirp-auk": "v4.5",
     "chirp-bluejay": "v4.5+",
     "chirp-crow": "v5",
+    "chirp-hawk": "v6",
+    "chirp-hawk-wild": "v6-wild",
+    "chirp-goose": "v6-mini",
 }
 _REASON = "flagged"
 

@@ -14,7 +14,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.server.results import verses
+from song_mcp.server.results import model_name, verses
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
     NEGATIVE_TAGS_LIMIT,
@@ -215,7 +215,7 @@ def _about(task: Task, clip: Clip, model: Model, chain: Chain) -> str:
     lines = [
         f"The clip, as the journal knows it. {MARKED}:",
         f"- clip_id {clip.public_id}, title {quoted(clip.title)}, length {length}",
-        f"- made by {model.name} at {SERVICES[model.service].label}, which also extends it",
+        f"- made by {_made_by(task, model)}",
         f"- style {quoted(style, limit=500)}" if style else "- style not known",
     ]
     if len(chain.parts) > 1:
@@ -225,6 +225,14 @@ def _about(task: Task, clip: Clip, model: Model, chain: Chain) -> str:
     if lyrics:
         lines += ["- lyrics so far:", verses(clean(lyrics, limit=model.lyrics_limit))]
     return "\n".join(lines)
+
+
+def _made_by(task: Task, model: Model) -> str:
+    """Return which model made a clip, and which one extends it."""
+    service = SERVICES[model.service]
+    if not task.model or service.is_same(task.model, model.name):
+        return f"{model.name} at {service.label}, which also extends it"
+    return f"{model_name(task.model)} at {service.label}, which extends it with {model.name}"
 
 
 def _length(seconds: float | None) -> str:

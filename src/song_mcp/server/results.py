@@ -21,7 +21,6 @@ from song_mcp.errors import Charged, JournalError
 from song_mcp.rights import rights_in
 from song_mcp.server.adapt import text_result
 from song_mcp.songs import (
-    MODELS,
     SERVICES,
     TITLE_LIMIT,
     Clip,
@@ -32,6 +31,8 @@ from song_mcp.songs import (
     Status,
     Task,
     completed,
+    made_otherwise,
+    model_named,
     public_clip_id,
     why_not_extended,
 )
@@ -44,6 +45,7 @@ from song_mcp.studio import (
     continuation,
     is_our_reason,
     next_try,
+    other_model,
     unsaved,
 )
 from song_mcp.text import plain, plain_link, quoted
@@ -79,6 +81,7 @@ class ClipResult(BaseModel):
         None, description="This clip is the new part alone, heard after that one"
     )
     starts_at_seconds: float | None = Field(None, description="In continues_clip_id")
+    made_with: str | None = Field(None, description="Its model, if not the one asked for")
     lyrics: str | None = None
 
 
@@ -230,6 +233,7 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         resource_uri=clip_uri(clip.public_id) if is_heard else None,
         continues_clip_id=public_clip_id(before.source_id) if before else None,
         starts_at_seconds=before.at_s if before else None,
+        made_with=made_otherwise(task, clip) or None,
         lyrics=(clip.lyrics or None) if include_lyrics else None,
     )
 
@@ -306,7 +310,10 @@ def _whole_seconds(when: datetime) -> datetime:
 def _note(answer: Answer) -> str:
     clips = answer.task.clips
     tries = dict.fromkeys(next_try(clip) for clip in clips if _is_troubled(clip))
-    return " ".join(filter(None, [answer.note, *map(_clip_note, clips), *tries]))
+    made = dict.fromkeys(filter(None, (made_otherwise(answer.task, clip) for clip in clips)))
+    asked = answer.task.model
+    others = [other_model(model_name(asked), model_name(word)) for word in made]
+    return " ".join(filter(None, [answer.note, *others, *map(_clip_note, clips), *tries]))
 
 
 def _is_troubled(clip: Clip) -> bool:
@@ -561,4 +568,4 @@ def model_name(name: str | None) -> str:
     """Return the name of a known model; a service's name for another model is quoted."""
     if not name:
         return "unknown model"
-    return name if name in MODELS else quoted(name, limit=100)
+    return name if model_named(name) is not None else quoted(name, limit=100)

@@ -70,8 +70,11 @@ Instrumental = Annotated[bool, Field(description="No vocals; not with lyrics")]
 ModelChoice = Annotated[
     str,
     Field(
-        description=f"{PLACES.replace(' at ', ' is at ', 1)}; leave out for the default",
-        json_schema_extra={"enum": list(MODELS)},
+        description=f"{PLACES.replace(' at ', ' is at ', 1)}, which takes any chirp-... too; leave "
+        "out for the default",
+        json_schema_extra={
+            "examples": [name for name, m in MODELS.items() if m.state != "retired"]
+        },
     ),
 ]
 Title = Annotated[str, Field(description="Title in the library and of the files")]

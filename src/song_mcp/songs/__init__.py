@@ -26,9 +26,12 @@ from song_mcp.songs.models import (
     Ability,
     Kind,
     Model,
+    Option,
     Service,
     ServiceName,
     asked_by,
+    model_named,
+    names,
     preferred,
 )
 from song_mcp.songs.requests import (
@@ -52,6 +55,7 @@ from song_mcp.songs.tasks import (
     Status,
     Task,
     completed,
+    made_otherwise,
     why_not_extended,
 )
 
@@ -78,6 +82,7 @@ __all__ = [
     "Lyrics",
     "LyricsRequest",
     "Model",
+    "Option",
     "Report",
     "Request",
     "Service",
@@ -93,6 +98,9 @@ __all__ = [
     "is_plain_id",
     "is_style",
     "is_uuid",
+    "made_otherwise",
+    "model_named",
+    "names",
     "preferred",
     "public_clip_id",
     "why_not_extended",

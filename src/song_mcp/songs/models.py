@@ -1,9 +1,12 @@
 """The services and their models: one table, from which all that differs between them is read."""
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal, Protocol
+
+from song_mcp.songs.spellings import read_names
 
 ServiceName = str
 """The name of a row of `SERVICES`, as the journal has it."""
@@ -57,6 +60,9 @@ class Model:
     `extension_adds_s` is how many seconds an extension adds, None if that is not known beforehand.
     `takes_audio` tells that what is made of a clip is made of its audio, which goes along, and not
     of its id: an extension then begins at the clip's end, and holds the clip as well.
+
+    `also` is what other places call it. One that `is_raw` is a word of the user's, which goes out
+    as it is: nobody here knows whether there is such a model.
     """
 
     name: str
@@ -78,10 +84,16 @@ class Model:
     since: date | None = None
     extension_adds_s: float | None = None
     takes_audio: bool = False
+    also: tuple[str, ...] = ()
+    is_raw: bool = False
 
     def can(self, ability: Ability) -> bool:
         """Tell whether the model is able to do this."""
         return ability in self.abilities
+
+    def is_called(self, word: str) -> bool:
+        """Tell whether this is a name of the model, ours or anybody's, however it is spelled."""
+        return _spelled(word) in map(_spelled, (self.name, self.sent_as, *self.also))
 
     def price_usd(self, duration_s: float | None = None) -> float | None:
         """Return what a song of this duration costs, None if that is not known beforehand."""
@@ -92,11 +104,22 @@ class Model:
         return None if duration_s is None else duration_s * self.usd_per_second
 
 
+def _spelled(word: str) -> str:
+    """Return a name of a model in one spelling: "V6_WILD" and "suno/v6-wild" are one."""
+    return GAPS.sub("-", word.strip().casefold().removeprefix("suno/"))
+
+
+GAPS = re.compile(r"[\s._-]+")
 SUNO_RETIRED = date(2026, 9, 9)  # `docs/providers.md` 8.1
 
 
 def _suno(
-    name: str, sent_as: str, *, lyrics: int = 5000, style: int = 1000, state: State = "retired"
+    name: str,
+    sent_as: str,
+    *also: str,
+    lyrics: int = 5000,
+    style: int = 1000,
+    state: State = "retired",
 ) -> Model:
     """Return a row for a model of Suno; descriptions have limits of the relays (3.7)."""
     return Model(
@@ -110,19 +133,30 @@ def _suno(
         title_limit=80 if style == 200 else 100,  # noqa: PLR2004 - both came with v4.5
         state=state,
         since=SUNO_RETIRED if state == "retired" else None,
+        also=also,
     )
+
+
+class ReadsOption(Protocol):
+    """Makes a value of a setting's text."""
+
+    def __call__(self, text: str, *, service: "Service") -> Any:  # noqa: ANN401 - what its adapter takes
+        """Return the value; raises ValueError."""
 
 
 @dataclass(frozen=True)
 class Option:
     """A setting that only one service has, read from `variable` and passed to its adapter.
 
-    `name` is the adapter's argument. The first of the `choices` is the default.
+    `name` is the adapter's argument. Its value is one of the `choices`, the first of which is the
+    default; or what `read` makes of the text, or of "" if there is none. `read` raises ValueError
+    with what is wrong, in the predicate of a sentence about the variable.
     """
 
     name: str
     variable: str
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] = ()
+    read: "ReadsOption | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +178,9 @@ class Service:
     lyrics is instrumental. `drafts_a_task` is how many drafts lyrics have as a rule.
 
     `has_history` tells whether the service can be asked what was made, which settles doubts.
+
+    A word that `any_word` matches is a model too, which has the limits of `any_model` and goes out
+    as it is. `gone` are models that are not offered, but that clips may name.
     """
 
     name: ServiceName
@@ -166,6 +203,9 @@ class Service:
     sings_given_alone: bool = False
     drafts_a_task: int = 1
     has_history: bool = False
+    any_word: re.Pattern[str] | None = None
+    any_model: Model | None = None
+    gone: tuple[Model, ...] = ()
 
     @property
     def default_model(self) -> Model:
@@ -173,12 +213,33 @@ class Service:
         return preferred([self])
 
     def model(self, name: str) -> Model | None:
-        """Return the model that is called so, by us or by the service, or None."""
-        return next((model for model in self.models if name in {model.name, model.sent_as}), None)
+        """Return the model that is called so, by us or anybody, or None.
 
-    def has_model(self, name: str) -> bool:
-        """Tell whether one of the models is called so, in upper or lower case."""
-        return self.model(name.strip().casefold()) is not None
+        A name that several models have is none. A word that goes out as it is means itself.
+        """
+        called = [each for each in self.models if each.is_called(name)]
+        return called[0] if len(called) == 1 else self._raw(name)
+
+    def asked_for(self, name: str) -> Model | None:
+        """Return what a user means by a name: a model of ours, or a word that goes out as it is.
+
+        Of such a word, limits and state are those of the model that is called so, if one is.
+        """
+        return next((each for each in self.models if each.name == name), None) or self._raw(name)
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Tell whether two names can mean the same model."""
+        every = (*self.models, *self.gone)
+        both = (each for each in every if each.is_called(one) and each.is_called(other))
+        return _spelled(one) == _spelled(other) or any(both)
+
+    def _raw(self, word: str) -> Model | None:
+        """Return a word of the user's as a model."""
+        if self.any_word is None or self.any_model is None or not self.any_word.fullmatch(word):
+            return None
+        known = (each for each in (*self.models, *self.gone) if each.is_called(word))
+        like = next(known, self.any_model)
+        return replace(like, name=word, sent_as=word, also=(), is_raw=True)
 
 
 SERVICES: Mapping[ServiceName, Service] = {
@@ -222,15 +283,26 @@ SERVICES: Mapping[ServiceName, Service] = {
             shop="in the console at api.gpt.ge",
             adapter="song_mcp.providers.gptge:Gptge",
             models=(
-                _suno("suno-v6", "chirp-hawk", state="current"),
-                _suno("suno-v6-wild", "chirp-hawk-wild", state="current"),
-                _suno("suno-v6-mini", "chirp-goose", state="current"),
-                _suno("suno-v5", "chirp-crow"),
-                _suno("suno-v4.5", "chirp-auk"),
-                _suno("suno-v4", "chirp-v4", lyrics=3000, style=200),
-                _suno("suno-v3.5", "chirp-v3-5", lyrics=3000, style=200),
-                _suno("suno-v3", "chirp-v3-0", lyrics=3000, style=200),
+                _suno("suno-v6", "chirp-hawk", "chirp-v6", "v6", state="current"),
+                _suno(
+                    *("suno-v6-wild", "chirp-hawk-wild", "chirp-v6-wild", "v6-wild"),
+                    state="current",
+                ),
+                _suno("suno-v6-mini", "chirp-goose", "chirp-v6-mini", "v6-mini", state="current"),
+                _suno("suno-v5", "chirp-crow", "chirp-v5", "v5"),
+                _suno("suno-v4.5", "chirp-auk", "chirp-v4-5", "v4-5"),
+                _suno("suno-v4", "chirp-v4", "v4", lyrics=3000, style=200),
+                _suno("suno-v3.5", "chirp-v3-5", "chirp-v3", "v3-5", lyrics=3000, style=200),
+                _suno("suno-v3", "chirp-v3-0", "chirp-v3", "v3", lyrics=3000, style=200),
             ),
+            gone=(
+                _suno("suno-v5.5", "chirp-fenix", "chirp-v5-5", "v5-5"),
+                _suno("suno-v4.5-plus", "chirp-bluejay", "chirp-v4-5-plus", "v4-5plus", "v4-5+"),
+                _suno("suno-v4.5-all", "chirp-auk-turbo", "chirp-v4-5-all", "v4-5all"),
+            ),
+            any_word=re.compile(r"chirp-[a-z0-9.-]{1,40}"),
+            any_model=_suno("", "", state="unsure"),
+            options=(Option("names", "SONG_MCP_SUNO_NAMES", read=read_names),),
             models_called="suno-*",
             elsewhere_tool="fetch_suno_task",
             extends_from_end=True,
@@ -245,6 +317,12 @@ SERVICES: Mapping[ServiceName, Service] = {
 MODELS: Mapping[str, Model] = {
     model.name: model for service in SERVICES.values() for model in service.models
 }
+
+
+def model_named(name: str) -> Model | None:
+    """Return what a user means by a name at any service, or None."""
+    found = (service.asked_for(name) for service in SERVICES.values())
+    return next(filter(None, found), None)
 
 
 def asked_by(tool: str) -> Service:

@@ -206,8 +206,9 @@ class Task:
 
     @property
     def made_by(self) -> Model | None:
-        """The model of the table that makes it, None if it is another one."""
-        return SERVICES[self.service].model(self.model)
+        """The model that makes it, None if it is one that nobody can ask for here."""
+        service = SERVICES[self.service]
+        return service.asked_for(self.model) or service.model(self.model)
 
     @property
     def usual_clips(self) -> int:
@@ -265,6 +266,19 @@ def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:
     return tuple(clip for clip in clips if clip.status == "completed")
 
 
+def made_otherwise(task: Task, clip: Clip) -> str:
+    """Return the model that made a clip in the service's words, "" if it is the one asked for.
+
+    It is "" too if the clip does not say, or says what is no name of a model.
+    """
+    service, word = SERVICES[task.service], clip.made_with
+    is_name = service.model(word) is not None or any(map(str.isdecimal, word))
+    is_known = task.request and task.model and clip.status == "completed"
+    if not is_known or not is_name or service.any_word is None:
+        return ""
+    return "" if service.is_same(task.model, word) else word
+
+
 # What can be continued ---------------------------------------------------------------------
 
 
@@ -284,7 +298,7 @@ def why_not_extended(task: Task, clip: Clip) -> str:
             "which are."
         )
     made_with = task.model or clip.made_with
-    maker = service.model(made_with.strip().casefold())
+    maker = service.model(made_with)
     if made_with and not service.extends_any_model and not (maker and maker.can("extend")):
         own = names(model for model in service.models if model.can("extend"))
         return (

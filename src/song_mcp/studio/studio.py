@@ -30,7 +30,6 @@ from song_mcp.journal import LAST, Journal, Page, Prepared, unpaid
 from song_mcp.messages import SETTLED_MEANWHILE as SETTLED
 from song_mcp.providers import Account, Provider, Remembering
 from song_mcp.songs import (
-    MODELS,
     SERVICES,
     Ability,
     Clip,
@@ -41,6 +40,7 @@ from song_mcp.songs import (
     Source,
     Task,
     is_uuid,
+    model_named,
     preferred,
     why_not_extended,
 )
@@ -137,11 +137,9 @@ class Studio:
         """
         if not name:
             return self._default(ability)
-        if name in MODELS:
-            return MODELS[name]
-        known = ", ".join(MODELS)
-        msg = f"There is no model {name[:60]!r}; choose one of {known}. Nothing was paid."
-        raise InvalidRequestError(msg)
+        if (model := model_named(name)) is not None:
+            return model
+        raise InvalidRequestError(messages.unknown_model(name))
 
     def _default(self, ability: Ability) -> Model:
         if self._default_model and self._default_model.can(ability):
@@ -175,13 +173,25 @@ class Studio:
             raise InvalidRequestError(messages.untold(found.untold))
         if reason := why_not_extended(found.task, found.clip):
             raise InvalidRequestError(messages.unpaid(reason))
-        return *self._known_source(found.task, found.clip), found.note
+        task, clip = found.task, found.clip
+        source = Source(
+            clip.clip_id, task.task_id, clip.title, clip.duration_s, task.service,
+            str(clip.file or ""),
+        )  # fmt: skip
+        model, note = self._continuing(task, clip)
+        return model, source, " ".join(filter(None, (found.note, note)))
 
-    def _known_source(self, task: Task, clip: Clip) -> tuple[Model, Source]:
-        service, file = SERVICES[task.service], str(clip.file or "")
-        source = Source(clip.clip_id, task.task_id, clip.title, clip.duration_s, task.service, file)
-        made_with = service.model(task.model) or service.model(clip.made_with)
-        return made_with or self._default_at(service), source
+    def _continuing(self, task: Task, clip: Clip) -> tuple[Model, str]:
+        """Return the model that continues a clip, and a note if it is not the one that made it."""
+        service = SERVICES[task.service]
+        maker = task.made_by or service.model(clip.made_with)
+        if maker is None:
+            return self._default_at(service), ""
+        if maker.state != "retired" or not service.extends_any_model:
+            return maker, ""
+        model = self._default_at(service)
+        is_same = service.is_same(model.name, maker.name)
+        return model, "" if is_same else messages.continued_otherwise(maker, model)
 
     def _default_at(self, service: Service) -> Model:
         default = self._default_model
