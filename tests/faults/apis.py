@@ -347,8 +347,7 @@ class MinimaxApi(Api):
     doubts = DOUBTS_OF_MINIMAX
 
     def usd(self, incoming: Incoming) -> float:
-        is_free = incoming.model.endswith("-free") or incoming.makes_lyrics
-        return 0.0 if is_free else MINIMAX_USD
+        return 0.0 if incoming.model.endswith("-free") else MINIMAX_USD
 
     def refusal(self, incoming: Incoming) -> Json | None:
         if not incoming.text.endswith(("refused", "fails")):

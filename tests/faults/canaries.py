@@ -9,13 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PIAPI_KEY = "canary-piapi-key-5f2a9c"
 GPTGE_KEY = "sk-canary-gptge-key-7b1d3e"
+MINIMAX_KEY = "canary-minimax-key-91c4e7"
+ACESTEP_KEY = "canary-acestep-key-6a0f3b"
+KEYS = (PIAPI_KEY, GPTGE_KEY, MINIMAX_KEY, ACESTEP_KEY)
 HTTP_TOKEN = "canary-http-token-2e8d51"
 WEBHOOK_SECRET = "canary-webhook-secret-91"
 USER_ID = "canary-user-40c2"
 CHANNEL_ID = 731_882_940_115
 SIGNATURE = "canary-signature-aa17"
 ELSEWHERE = "canary-signed-elsewhere-bb28"
-HIDDEN = (PIAPI_KEY, GPTGE_KEY, HTTP_TOKEN, WEBHOOK_SECRET, USER_ID, str(CHANNEL_ID), ELSEWHERE)
+HIDDEN = (*KEYS, HTTP_TOKEN, WEBHOOK_SECRET, USER_ID, str(CHANNEL_ID), ELSEWHERE)
 """What may come out nowhere; `SIGNATURE` may only be in a clip's own links, `HTTP_TOKEN` in its own
 file and where `song-mcp serve` says what clients must send."""
 SIGNED = re.compile(rf"https?://[^\s\"'\\]+\?sig={SIGNATURE}")
@@ -36,8 +39,11 @@ TALK = (
     f" (user {USER_ID}, channel #{CHANNEL_ID}, key {{key}}, {WEBHOOK_SECRET}, "
     f"see https://up.example/log?sig={ELSEWHERE})"
 )
-SAYING = {"message", "fail_reason", "raw_message", "error_message", "detail", "error_detail"}
-HOLDING = {"task_id", "code", "status", "error"}
+SAYING = {
+    *("message", "fail_reason", "raw_message", "error_message", "status_msg"),
+    *("detail", "error_detail"),
+}
+HOLDING = {"task_id", "code", "status", "error", "trace_id"}
 
 
 def echoing(value: Any, key: str) -> Any:  # noqa: ANN401 - JSON

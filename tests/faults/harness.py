@@ -19,7 +19,7 @@ from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.children import popen
-from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
+from tests.faults.canaries import ACESTEP_KEY, GPTGE_KEY, MINIMAX_KEY, PIAPI_KEY
 from tests.faults.fault_service import FaultService, marker_in
 from tests.harvest import VARIABLE, gather
 from tests.limits import HANGS_S, PATIENCE_S
@@ -247,7 +247,7 @@ class Home:
     base_url: str
     nursery: "Nursery"
     key_ends: str = ""
-    """What is behind both keys: NEW_KEY is another one of the same account."""
+    """What is behind each key: NEW_KEY is another one of the same account."""
     clock_ahead_s: float = 0.0
     clock_speed: float = 1.0
 
@@ -270,8 +270,13 @@ class Home:
             "HOME": str(self.folder),
             "PIAPI_API_KEY": PIAPI_KEY + self.key_ends,
             "PIAPI_BASE_URL": self.base_url,
+            "PIAPI_UPLOAD_URL": self.base_url,
             "GPTGE_API_KEY": GPTGE_KEY + self.key_ends,
             "GPTGE_BASE_URL": self.base_url,
+            "MINIMAX_API_KEY": MINIMAX_KEY + self.key_ends,
+            "MINIMAX_BASE_URL": self.base_url,
+            "ACESTEP_API_KEY": ACESTEP_KEY + self.key_ends,
+            "ACESTEP_BASE_URL": self.base_url,
             "SONG_MCP_HOME": str(self.folder),
             "SONG_MCP_LIBRARY": str(self.folder / "library"),
             "SONG_MCP_DAILY_LIMIT": "1000000",
@@ -375,6 +380,8 @@ def by_marker(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
+MOST_SENDS = {"acestep": 3}
+"""How often a submission may be sent, if more than once: where that costs nothing."""
 OPEN_OR_ENDED = frozenset({"pending", "processing", "completed", "failed"})
 DOUBTFUL = frozenset({"in_doubt", "abandoned"})
 
@@ -385,8 +392,7 @@ def broken_promises(
     """Every way in which the journal and the service's own records show a broken promise.
 
     `asked_again` says how often somebody asked explicitly to pay again for a request. What costs
-    nothing may be made more than once, but never more often than it was asked for, and is lost only
-    if the journal says so.
+    nothing may be made more than once, but not more often than it was asked for.
     """
     grouped = by_marker(rows)
     broken = [*_wrong_rows(grouped, service)]
@@ -394,14 +400,19 @@ def broken_promises(
         own, paid = grouped.get(marker, []), service.paid(marker)
         if len(paid) > 1 + asked_again.get(marker, 0):
             broken.append(f"{marker} was paid {len(paid)} times")
-        if service.submissions[marker] > len(own):
+        if service.submissions[marker] > sum(MOST_SENDS.get(row["service"], 1) for row in own):
             broken.append(f"{marker} was sent more often than asked for, rows {_brief(own)}")
         lost = set(ids) - {row["task_id"] for row in own}
         doubtful = [row for row in own if row["status"] in DOUBTFUL and not row["task_id"]]
-        refused = [row for row in own if row["status"] == "rejected" and is_free(row)]
-        if len(lost) > len(doubtful) + len(refused) * (not paid):
+        known = [*doubtful, *filter(has_own_name, own)]
+        if not own or (paid and len(lost) > len(known)):
             broken.append(f"{marker} was paid and lost: {ids}, rows {_brief(own)}")
     return broken
+
+
+def has_own_name(row: Row) -> bool:
+    """Tell whether what was made has a name of ours, as its service's answer brought none."""
+    return str(row["task_id"]).startswith(f"{row['service']}-")
 
 
 def is_free(row: Row) -> bool:
@@ -413,7 +424,9 @@ def _wrong_rows(grouped: Mapping[str, Sequence[Row]], service: FaultService) -> 
     wrong = []
     for marker, rows in grouped.items():
         ids = Counter(row["task_id"] for row in rows if row["task_id"])
-        if set(ids) - set(service.accepted[marker]) or ids.total() != len(ids):
+        unknown = set(ids) - set(service.accepted[marker])
+        unknown -= {row["task_id"] for row in rows if has_own_name(row)}
+        if unknown or ids.total() != len(ids) or len(ids) > len(service.accepted[marker]):
             wrong.append(f"{marker} has wrong ids: {_brief(rows)}")
         for row in rows:
             if row["status"] == "submitting":
