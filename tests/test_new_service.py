@@ -176,7 +176,10 @@ async def test_without_a_key_the_toys_variable_is_named(package: Path) -> None:
     async with connected(package, PIAPI_API_KEY="another") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         refused = await client.call_tool("generate_song", {"description": WISH, "model": "toy-1"})
-    assert "toy-1" in tools["generate_song"].input_schema["properties"]["model"]["examples"]
+    assert (
+        "toy-1 at Toybox"
+        in tools["generate_song"].input_schema["properties"]["model"]["description"]
+    )
     assert refused.is_error
     assert text_of(refused).startswith("Toybox has no key: set TOY_API_KEY")
 

@@ -327,11 +327,20 @@ def last_clip(task: Task, clip: Clip, running: Task | None) -> str:
 
 
 def untold(task: Task) -> str:
-    """Say that an extension whose end was never delivered may be what is asked for."""
+    """Say that what was made of a clip, and never shown, may be what is asked for."""
     return (
-        f"The end of the extension {task.public_id} was never shown: it may be what was asked for. "
-        "Call get_task with that id, then name the clip to be continued by its clip_id. Nothing "
+        f"The end of the {task.kind} {task.public_id} was never shown: it may be what was asked "
+        "for. Call get_task with that id, then name the clip that is meant by its clip_id. Nothing "
         "was sent or paid."
+    )
+
+
+def no_audio(task: Task, clip: Clip) -> str:
+    """Say that a clip has no audio from which a cover could be made."""
+    what = "has failed" if clip.status == "failed" else "has no audio here yet"
+    return (
+        f"Clip {clip.public_id} {what}, and a cover is made from the audio: get_task with task_id "
+        f"{task.public_id} looks again, free. Nothing was sent or paid."
     )
 
 

@@ -14,7 +14,7 @@ from tests.house import open_house, text
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
 MISSION = {"generate_song", "extend_song", "get_task", "fetch_suno_task"}
-PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
+PAID = {"generate_song", "extend_song", "cover_song", "generate_lyrics", "resolve_task"}
 CONFIRMS = {"check_account"}
 """Free, but it can lift a refusal to pay, so that a host may ask the person first."""
 

@@ -596,7 +596,7 @@ async def test_a_refused_request_may_be_tried_again(house: House) -> None:
 
 async def test_without_a_key_a_paid_call_says_which_variable_to_set(tmp_path: Path) -> None:
     async with open_house(tmp_path, keys=False) as house:
-        assert len((await house.client.list_tools()).tools) == 11
+        assert len((await house.client.list_tools()).tools) == 12
         error = await house.error("generate_song", description="x")
         assert "GPTGE_API_KEY" in error
         assert "song-mcp demo" in error

@@ -31,7 +31,7 @@ from song_mcp.text import clean
 
 LAST = "last"
 """The name of the newest song, whatever its title is."""
-MUSIC: Sequence[Kind] = ("song", "extension")
+MUSIC: Sequence[Kind] = ("song", "extension", "cover")
 SHORTEST_ID = 6
 """The fewest characters of a clip's id that count as a short id."""
 SHOWN = 5
@@ -59,10 +59,11 @@ WITH_COMPLETED_CLIP = (
 )
 OF_KINDS = "kind IN (SELECT value FROM json_each(?)) ORDER BY place DESC, rowid DESC LIMIT 1"
 UNTOLD = (
-    "kind = 'extension' AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
+    "kind IN ('extension', 'cover') "
+    "AND (status IN ('submitting', 'pending', 'processing', 'in_doubt') "
     "OR status IN ('completed', 'failed') AND ended_at IS NOT NULL AND delivered_at IS NULL)"
 )
-"""The extensions whose end was delivered to no client: a call may be the repetition of one."""
+"""What was made of a clip and whose end no client was told: a call may be its repetition."""
 UNTOLD_SINCE = (
     f"{UNTOLD} AND (place >= ? OR created_at > ?) "
     "AND json_extract(request, '$.source.clip_id') IS NOT ? "
@@ -274,7 +275,7 @@ def _last(db: sqlite3.Connection) -> Meaning:
 
 
 def _untold_of(db: sqlite3.Connection, entry: Entry) -> Task | None:
-    """Return the task of a clip if it is an extension whose end was delivered to no client."""
+    """Return the task of a clip that was made of another if its end was delivered to no client."""
     return next(iter(rows.tasks_where(db, f"{UNTOLD} AND local_id = ?", (entry.local_id,))), None)
 
 

@@ -254,8 +254,8 @@ class Meaning:
     """What a name can mean: `total` clips, the newest five of them in `clips`, newest first.
 
     `task` is set, and nothing else, if the name is a task's id. For the name `last` there is one
-    clip, `is_last` is true, and `running` is a newer song that is still being made. `untold` is an
-    extension whose end was delivered to no client, and which may have changed what the name means.
+    clip, `is_last` is true, and `running` is a newer song that is still being made. `untold` was
+    made of a clip, its end was delivered to no client, and it may have changed what the name means.
     """
 
     clips: tuple[Pair, ...] = ()

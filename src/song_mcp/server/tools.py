@@ -7,6 +7,7 @@ next.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Annotated, Any, cast, get_args
 
 from mcp.server.mcpserver import Context
@@ -34,16 +35,24 @@ from song_mcp.server.tasks_extension import begun_result, wants_handle
 from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
+    MOST_TAKES,
     RANDOM_SEED,
     SEEDS,
     SERVICES,
+    Ability,
+    CoverRequest,
     ExtensionRequest,
     LyricsRequest,
     Request,
     SongRequest,
     Task,
+    VocalGender,
+    able,
+    any_duration,
     asked_by,
+    called,
     checked_id,
+    part_of,
 )
 from song_mcp.studio import Action, Answer, Studio
 
@@ -52,9 +61,48 @@ TaskToolResult = Annotated[CallToolResult, TaskResult]
 
 GET_TASK_ASKS = asked_by("get_task").name
 FETCH_SUNO_TASK_ASKS = asked_by("fetch_suno_task").name
-PLACES = ", ".join(f"{each.models_called} at {each.label}" for each in SERVICES.values())
 NOT_BEGUN = frozenset({"rejected", "in_doubt"})
 """The statuses of a new task that make the paid call an error: no song is known to be made."""
+
+
+# What the schemas say of models, from the table ---------------------------------------------------
+
+
+def _offered() -> str:
+    """Return the models that work, service by service."""
+    told = []
+    for service in SERVICES.values():
+        names = [each.name for each in service.models if each.state != "retired"]
+        if service.any_word is not None:
+            names.append(f"any {service.any_word.pattern.partition('[')[0]}...")
+        told.append(f"{', '.join(names)} at {service.label}")
+    return "; ".join(told)
+
+
+def _lyrics_limits() -> str:
+    """Return how long lyrics can be: "1000 characters for udio, 5000 for suno-*"."""
+    working = [each for each in MODELS.values() if each.state != "retired" and each.can("lyrics")]
+    limits = sorted({each.lyrics_limit for each in working})
+    by_limit = {n: called(each for each in working if each.lyrics_limit == n) for n in limits}
+    told = [f"{limit} for {models}" for limit, models in by_limit.items()]
+    return ", ".join(told).replace(" for", " characters for", 1)
+
+
+def _prices_by_time() -> str:
+    """Return what a second costs, for the models that are paid by it."""
+    by_time = [each for each in MODELS.values() if each.usd_per_second is not None]
+    return "".join(f"; {each.name} costs ${each.usd_per_second:g} a second" for each in by_time)
+
+
+def _only(ability: Ability) -> str:
+    """Return which models have an ability."""
+    models = called(able(ability))
+    return f"{models} only" if models else "taken by no model now"
+
+
+SHORTEST_S, LONGEST_S = any_duration()
+MOST_AT_ONCE = max(MOST_TAKES, *(model.most_takes for model in MODELS.values()))
+SEVERAL = called(model for model in MODELS.values() if model.clips > 1)
 
 Description = Annotated[
     str, Field(description="Style, mood, instruments, voice, topic; with lyrics: the style")
@@ -62,44 +110,66 @@ Description = Annotated[
 OwnLyrics = Annotated[
     str,
     Field(
-        description="Exact text to sing, with [Verse], [Chorus] lines; at most 1000 characters for "
-        "udio, 3000 up to suno-v4, 5000 from suno-v4.5"
+        description=f"Exact text to sing, with [Verse], [Chorus] lines; at most {_lyrics_limits()}"
     ),
 ]
-Instrumental = Annotated[bool, Field(description="No vocals; not with lyrics")]
-ModelChoice = Annotated[
-    str,
-    Field(
-        description=f"{PLACES.replace(' at ', ' is at ', 1)}, which takes any chirp-... too; leave "
-        "out for the default",
-        json_schema_extra={
-            "examples": [name for name, m in MODELS.items() if m.state != "retired"]
-        },
-    ),
+NewDescription = Annotated[str, Field(description="The style")]
+NewLyrics = Annotated[str, Field(description="Exact text to sing")]
+Instrumental = Annotated[bool, Field(description="No vocals")]
+ModelChoice = Annotated[str, Field(description=f"{_offered()}; left out: the default")]
+LyricsModel = Annotated[str, Field(description=f"{_only('lyrics_maker')}")]
+CoverModel = Annotated[
+    str, Field(description=f"{_only('cover')}; for a part {called(able('repaint'))}")
 ]
-Title = Annotated[str, Field(description="Title in the library and of the files")]
-NegativeTags = Annotated[str, Field(description="What to avoid, comma-separated; udio only")]
+Title = Annotated[str, Field(description="In the library and of the files")]
+NegativeTags = Annotated[
+    str, Field(description=f"What to avoid, comma-separated; {_only('negative_tags')}")
+]
 Seed = Annotated[
-    int, Field(ge=SEEDS.start, le=SEEDS.stop - 1, description="-1 is random; udio only")
+    int,
+    Field(ge=SEEDS.start, le=SEEDS.stop - 1, description=f"-1 is random; {_only('seed')}"),
 ]
+Duration = Annotated[
+    float | None,
+    Field(
+        ge=int(SHORTEST_S),
+        le=ceil(LONGEST_S),
+        allow_inf_nan=False,
+        description=f"{_only('duration')}{_prices_by_time()}",
+    ),
+]
+AddedDuration = Annotated[
+    float | None,
+    Field(ge=0, le=ceil(LONGEST_S), allow_inf_nan=False, description="Of the new part, likewise"),
+]
+NumberOfTakes = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MOST_AT_ONCE,
+        description=f"Versions wanted, a payment each; {SEVERAL} make 2 for one",
+    ),
+]
+Gender = Annotated[VocalGender, Field(description=f"A wish; {_only('vocal_gender')}")]
+StyleWeight = Annotated[float | None, Field(ge=0, le=1, description="Likewise")]
+Weirdness = Annotated[float | None, Field(ge=0, le=1, description="Likewise")]
 Seconds = Annotated[
     float | None,
     Field(
         ge=0,
         le=LONGEST_WAIT_S,
         allow_inf_nan=False,
-        description="How long to wait for the end; 0 does not wait",
+        description="How long to wait for the end",
     ),
 ]
 AnotherTake = Annotated[
     bool,
-    Field(
-        description="Pay again for the same request: only when the user asks for another version"
-    ),
+    Field(description="Pay again for an equal request, if the user asks for that"),
 ]
 ClipId = Annotated[
     str, Field(description="The clip to continue: its id, short id, exact title, or last")
 ]
+OwnClip = Annotated[str, Field(description="Any saved clip, named as in extend_song")]
 TaskId = Annotated[str, Field(description="From an earlier result, or last")]
 IncludeLyrics = Annotated[bool, Field(description="With the lyrics of each clip")]
 
@@ -113,6 +183,10 @@ async def generate_song(
     title: Title = "",
     negative_tags: NegativeTags = "",
     seed: Seed = RANDOM_SEED,
+    duration_seconds: Duration = None,
+    vocal_gender: Gender = "",
+    style_weight: StyleWeight = None,
+    weirdness: Weirdness = None,
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
@@ -129,6 +203,10 @@ async def generate_song(
         title=title,
         negative_tags=negative_tags,
         seed=seed,
+        duration_s=duration_seconds,
+        vocal_gender=vocal_gender,
+        style_weight=style_weight,
+        weirdness=weirdness,
     )
     return await _submit(ctx, request, wait_seconds, another_take=another_take)
 
@@ -136,8 +214,8 @@ async def generate_song(
 async def extend_song(
     ctx: Ctx,
     clip_id: ClipId,
-    description: Description = "",
-    lyrics: OwnLyrics = "",
+    description: NewDescription = "",
+    lyrics: NewLyrics = "",
     instrumental: Instrumental = False,  # noqa: FBT002
     continue_at_seconds: Annotated[
         float | None,
@@ -147,8 +225,9 @@ async def extend_song(
         ),
     ] = None,
     title: Title = "",
-    negative_tags: NegativeTags = "",
+    negative_tags: Annotated[str, Field(description="What to avoid")] = "",
     seed: Seed = RANDOM_SEED,
+    duration_seconds: AddedDuration = None,
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
@@ -167,8 +246,46 @@ async def extend_song(
         title=title,
         negative_tags=negative_tags,
         seed=seed,
+        duration_s=duration_seconds,
         source=source,
         continue_at_s=continue_at_seconds,
+    )
+    return await _submit(ctx, request, wait_seconds, another_take=another_take, note=note)
+
+
+async def cover_song(
+    ctx: Ctx,
+    clip_id: OwnClip,
+    description: NewDescription = "",
+    lyrics: NewLyrics = "",
+    instrumental: Instrumental = False,  # noqa: FBT002
+    model: CoverModel = "",
+    title: Title = "",
+    from_seconds: Annotated[
+        float | None,
+        Field(ge=0, allow_inf_nan=False, description="Make only a part anew, from here"),
+    ] = None,
+    to_seconds: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="To here")] = (
+        None
+    ),
+    wait_seconds: Seconds = None,
+    another_take: AnotherTake = False,  # noqa: FBT002
+) -> TaskToolResult:
+    """Make a clip of the library in another style. Costs money like a new song.
+
+    The clip's audio is sent to the model's service.
+    """
+    studio = _studio(ctx)
+    source, note = await studio.source_of_cover(clip_id)
+    part = part_of(source, from_seconds, to_seconds)
+    request = CoverRequest(
+        model=studio.model(model, "repaint" if part else "cover"),
+        description=description,
+        lyrics=lyrics,
+        instrumental=instrumental,
+        title=title,
+        source=source,
+        part=part,
     )
     return await _submit(ctx, request, wait_seconds, another_take=another_take, note=note)
 
@@ -176,12 +293,12 @@ async def extend_song(
 async def generate_lyrics(
     ctx: Ctx,
     topic: Annotated[str, Field(description="What the lyrics are about")],
-    model: ModelChoice = "",
+    model: LyricsModel = "",
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Have lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
-    request = LyricsRequest(_studio(ctx).model(model), topic)
+    request = LyricsRequest(_studio(ctx).model(model, "lyrics_maker"), topic)
     return await _submit(ctx, request, wait_seconds, another_take=another_take)
 
 
@@ -191,7 +308,7 @@ async def get_task(
     wait_seconds: Seconds = None,
     include_lyrics: IncludeLyrics = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Look at a task of either service, and wait for its end; free.
+    """Look at a task of any service, and wait for its end; free.
 
     Also for a PiAPI task that was made elsewhere.
     """
@@ -303,6 +420,7 @@ class ToolEntry:
 TOOLS = (
     ToolEntry(generate_song, PAID, "Generate a song", player.OPENS),
     ToolEntry(extend_song, PAID, "Extend a song", player.OPENS),
+    ToolEntry(cover_song, PAID, "Cover a song", player.OPENS),
     ToolEntry(get_task, READS, "Look at a task"),
     ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
     ToolEntry(join_song, READS_HERE, "Join a song"),

@@ -349,6 +349,26 @@ def able(ability: Ability) -> tuple[Model, ...]:
     return tuple(sorted(found, key=lambda model: STATES.index(model.state)))
 
 
+def called(models: Iterable[Model]) -> str:
+    """Return short names of the models that still work, "" if none does.
+
+    All that work of one service share its common name.
+    """
+    chosen, told = [each for each in models if each.state != "retired"], []
+    for service in SERVICES.values():
+        own = [each for each in chosen if each.service == service.name]
+        working = [each for each in service.models if each.state != "retired"]
+        is_whole = len(own) == len(working) > 1 and "*" in service.models_called
+        told += [service.models_called] if is_whole else [each.name for each in own]
+    return ", ".join(told)
+
+
+def any_duration() -> tuple[float, float]:
+    """Return the shortest and the longest song that any model can be asked for, in seconds."""
+    bounds = [each.durations for each in MODELS.values() if each.durations] or [(0.0, 3600.0)]
+    return min(low for low, _ in bounds), max(top for _, top in bounds)
+
+
 def names(models: Iterable[Model]) -> str:
     """Return the names of models as a choice: "a", "a or b", "a, b or c"."""
     *others, last = [model.name for model in models] or ["none"]

@@ -4,7 +4,7 @@ One that breaks a rule cannot be made.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from song_mcp.errors import InvalidRequestError
@@ -130,7 +130,10 @@ class CoverRequest(SongRequest):
     def __post_init__(self) -> None:
         """Check the rules of a song, then those of the part."""
         super().__post_init__()
-        _check_ability(self.model, "repaint" if self.part else "cover", _MADE_OF_A_CLIP)
+        if self.part:
+            _check_ability(self.model, "repaint", "{model} makes no part of a clip anew")
+        else:
+            _check_ability(self.model, "cover", "{model} makes no covers")
         _check_part(self)
 
     @property
@@ -174,6 +177,41 @@ class LyricsRequest:
 Request = SongRequest | LyricsRequest
 
 
+def part_of(source: Source, from_s: float | None, to_s: float | None) -> tuple[float, float] | None:
+    """Return the part of a clip from and to these seconds; left out, its beginning and its end.
+
+    Returns None if neither is given. Raises InvalidRequestError if the end is not known.
+    """
+    if from_s is None and to_s is None:
+        return None
+    end_s = source.duration_s if to_s is None else to_s
+    if end_s is None:
+        clip = public_clip_id(source.clip_id)
+        raise _refuse(f"The length of clip {clip} is not known here: set to_seconds.")
+    return from_s or 0.0, end_s
+
+
+def in_takes(request: SongRequest, takes: int) -> tuple[SongRequest, ...]:
+    """Return the submissions that make so many takes of a song, each of which is paid for itself.
+
+    One is enough where a submission makes as many clips or can be asked for them. Raises
+    InvalidRequestError if the model does not make so many in one call.
+    """
+    model = request.model
+    if takes == 1 or model.most_takes > 1:
+        return (replace(request, takes=takes),)
+    if takes <= model.clips:
+        return (request,)
+    if model.clips > 1:
+        raise _refuse(
+            f"One submission of {model.name} makes {model.clips} takes: leave takes out, and make "
+            f"another call with another_take=true for {model.clips} more."
+        )
+    if takes > MOST_TAKES:
+        raise _refuse(f"takes is {takes}; {model.name} makes 1 to {MOST_TAKES} in one call.")
+    return tuple(replace(request, take=number) for number in range(1, takes + 1))
+
+
 def _clean_fields(request: object, *names: str, lines: bool) -> None:
     for name in names:
         value = clean(getattr(request, name), limit=100_000, lines=lines)
@@ -198,7 +236,6 @@ def _check_words(request: SongRequest) -> None:
         raise _refuse("lyrics and instrumental exclude each other: leave one of them out.")
 
 
-_MADE_OF_A_CLIP = "{model} makes no covers and repaints no clips"
 _CANNOT: Mapping[Ability, str] = {
     "lyrics": "{model} sings no lyrics of your own",
     "instrumental": "{model} makes no instrumentals",

@@ -31,8 +31,8 @@ NAME_LIMIT = 1000
 class Found:
     """The one clip that a name means, its task, and a note for the person on the choice.
 
-    `untold` is an extension whose end was delivered to no client. Before it the name may have meant
-    another clip, so a repeated call would extend another clip than the first.
+    `untold` was made of a clip, and its end was delivered to no client. Before it the name may have
+    meant another clip, so a repeated call would be about another clip than the first.
     """
 
     task: Task
@@ -203,6 +203,14 @@ class Catalog:
         """Return some bytes of a joined song as `part` does; raises as `part` does."""
         _check_part(offset, size)
         return await self._library.part(whole.clip, offset, size)
+
+    async def saved(self, task: Task, clip: Clip) -> Clip:
+        """Return a clip of `task` when it is no longer being saved; one without a file is tried."""
+        if clip.is_saved or not clip.audio_url:
+            return clip
+        await self._saver.save_now(task, clip)
+        _, clip = await self.clip(clip.clip_id)
+        return clip
 
     async def _saved(self, name: str) -> Clip:
         """Return the clip when it is no longer being saved; one without a file is tried once."""

@@ -174,12 +174,25 @@ class Studio:
         if reason := why_not_extended(found.task, found.clip):
             raise InvalidRequestError(messages.unpaid(reason))
         task, clip = found.task, found.clip
-        source = Source(
-            clip.clip_id, task.task_id, clip.title, clip.duration_s, task.service,
-            str(clip.file or ""),
-        )  # fmt: skip
         model, note = self._continuing(task, clip)
-        return model, source, " ".join(filter(None, (found.note, note)))
+        return model, _source(task, clip), " ".join(filter(None, (found.note, note)))
+
+    async def source_of_cover(self, name: str) -> tuple[Source, str]:
+        """Return the clip to make a cover of, with its file in the library, and a note on it.
+
+        Any finished clip in the journal will do, whoever made it. Raises as `source` does, and
+        InvalidRequestError if there is no audio of it.
+        """
+        with unpaid():
+            found = await self.catalog.find(name)
+            if found.untold is not None:  # a repeated call must be about the same clip, or none
+                raise InvalidRequestError(messages.untold(found.untold))
+            clip = found.clip
+            if clip.status == "completed":
+                clip = await self.catalog.saved(found.task, clip)
+        if clip.status != "completed" or not (clip.file or clip.audio_url):
+            raise InvalidRequestError(messages.no_audio(found.task, clip))
+        return _source(found.task, clip), found.note
 
     def _continuing(self, task: Task, clip: Clip) -> tuple[Model, str]:
         """Return the model that continues a clip, and a note if it is not the one that made it."""
@@ -523,6 +536,11 @@ class _Look:
 def _found(task: Task) -> str:
     """Return the sentence on a task whose answer was lost and that was found since; else ""."""
     return messages.found(task) if task.found_at is not None else ""
+
+
+def _source(task: Task, clip: Clip) -> Source:
+    file = str(clip.file or "")
+    return Source(clip.clip_id, task.task_id, clip.title, clip.duration_s, task.service, file)
 
 
 def _by_id(service: Service) -> Model:
