@@ -68,6 +68,9 @@ async def test_the_plan_of_the_account_repeats_no_key() -> None:
     [
         '"https://x.example/1.mp3"',
         " <https://x.example/1.mp3>\n",
+        "[mp3](https://x.example/1.mp3)",
+        "![](https://x.example/1.mp3)",
+        "\u201chttps://x.example/1.mp3\u201d",
         "'https://x.example/1.mp3 '",
         ["https://x.example/1.mp3", "https://x.example/2.mp3"],
         {"url": "https://x.example/1.mp3", "expires": 1},

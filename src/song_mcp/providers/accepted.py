@@ -23,6 +23,12 @@ FORMS = re.compile(
     re.IGNORECASE,
 )
 """The forms of ids that are given out (`docs/providers.md` 3.1, 3.9)."""
+NAMES_OF_OTHERS = ("generation_id", "generationId", "uuid")
+"""What may call another thing's id so: one in a form of ids counts, if nothing else does."""
+NAMES_OF_LISTS = ("task_ids", "taskIds", "job_ids", "jobIds")
+"""What calls a list of ids of tasks so; one submission made them, so the first is the task."""
+PLACES = ("data", "result", "output", "response", "Data")
+"""Inside what of an answer the id can stand (`docs/providers.md` 3.9)."""
 ALONE = re.compile(r"(?=.*[0-9])[!-~]+|[!-~]{16,}")
 """What a text that nothing calls an id looks like if it is one: no word."""
 NO_IDS = frozenset(
@@ -56,8 +62,12 @@ def _named(body: object) -> Iterator[object]:
     parts = _parts(body)
     for name in NAMES_OF_TASKS:
         yield from (part.get(name) for part in parts)
+    for name in NAMES_OF_LISTS:
+        yield from (each for part in parts for each in _first(part.get(name)))
     yield from (each for each in (data, result) if ALONE.fullmatch(to_text(each).strip()))
     yield to_object(data).get("id")
+    others = (part.get(name) for name in NAMES_OF_OTHERS for part in parts)
+    yield from (each for each in others if FORMS.fullmatch(to_text(each).strip()))
 
 
 def _anywhere(body: object) -> Iterator[object]:
@@ -76,9 +86,10 @@ def _anywhere(body: object) -> Iterator[object]:
 def _parts(body: object) -> list[Mapping[str, object]]:
     """Return the objects in which the id can stand: the data, the answer, a result, first tasks."""
     whole = opened(body)
-    data, result = (opened(to_object(whole).get(name)) for name in ("data", "result"))
+    data, *others = (opened(to_object(whole).get(name)) for name in PLACES)
     inside = [opened(to_object(each).get("task")) for each in (data, whole)]
-    parts = (data, whole, result, *_first(data), *_first(whole), *inside)
+    further = [opened(to_object(data).get(name)) for name in PLACES]
+    parts = (data, whole, *others, *_first(data), *_first(whole), *inside, *further)
     return [to_object(part) for part in parts]
 
 

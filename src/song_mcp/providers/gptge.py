@@ -5,6 +5,7 @@ decides whether it has ended. Whatever a reply looks like, reading it raises onl
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -79,7 +80,9 @@ LOOKS_AT_ONCE, MOST_FAILURES = 8, 3
 NO_SUCH_CALL = frozenset({404, 405, 501})
 KEY_STATUSES = frozenset({401, 402, 403, 408, 429})
 """What a gate refuses whatever is called, or for now."""
-FORM = frozenset({"data", "message", "result", *NAMES_OF_TASKS})
+REFUSING_NUMBER = re.compile("4[0-9][0-9]")
+"""With which codes relays refuse in HTTP 200: HTTP's own numbers (`docs/providers.md` 3.9)."""
+FORM = frozenset({"data", "message", "msg", "result", *NAMES_OF_TASKS})
 """What an answer of the task layer has beside its code (`docs/providers.md` 3.3, 3.9)."""
 
 
@@ -294,7 +297,7 @@ def _envelope(reply: Reply, redaction: Redaction) -> Envelope:
     gate = to_object(body.get("error"))
     said = spoken(gate)
     code = _gate_code(gate) if said else _code(body)
-    has_form = _is_code(body.get("code")) and bool(FORM & body.keys())
+    has_form = _is_code(reply, body) and bool(FORM & body.keys())
     has_flag = isinstance(body.get("success"), bool)
     is_framework = has_detail(reply)
     is_error = _is_error(reply, body, code) or is_framework
@@ -330,9 +333,15 @@ def _is_error(reply: Reply, body: Mapping[str, object], code: str) -> bool:
     return is_told or reply.status >= 300  # noqa: PLR2004 - HTTP's own numbers
 
 
-def _is_code(value: object) -> bool:
-    """Return whether this is an error code: a text; numbers mean success (3.3, 5.2)."""
-    return isinstance(value, str) or (value is not None and to_text(value) in SUCCESS_CODES - {""})
+def _is_code(reply: Reply, body: Mapping[str, object]) -> bool:
+    """Return whether an answer has a code: a text, or a number that is one (3.3, 3.9, 5.2).
+
+    What stands in front of a gateway also repeats HTTP's number, but has no data.
+    """
+    code = to_text(body.get("code"))
+    is_relays = reply.status < 300 or "data" in body  # noqa: PLR2004
+    is_number = code in SUCCESS_CODES or (is_relays and bool(REFUSING_NUMBER.fullmatch(code)))
+    return isinstance(body.get("code"), str) or (body.get("code") is not None and is_number)
 
 
 def _gate_code(gate: Mapping[str, object]) -> str:

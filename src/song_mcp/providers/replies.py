@@ -52,7 +52,8 @@ BROKEN_OUT = re.compile(r"[<>\"`\\\x00-\x1f\x7f]|!\[|\]\(")
 LINE_ENDS = re.compile(r"[\t\r\n]+")
 AROUND = " \t\r\n\f\v\u00a0\u200b\u2060\u3000\ufeff"
 """What stands around a link by mistake, and shows nothing."""
-QUOTES = {'""', "''", "``", "<>"}
+MARKDOWN_LINK = re.compile(r"!?\[[^\]]*\]\((\S+)\)")
+QUOTES = {'""', "''", "``", "<>", "\u201c\u201d", "\u2018\u2019"}
 PRINTED = "".join(map(chr, range(0x21, 0x7F)))
 SPOKEN_KEYS = (
     *("message", "msg", "error_msg", "text", "log", "error_message", "detail", "reason"),
@@ -60,6 +61,8 @@ SPOKEN_KEYS = (
     *("errorMessage", "errmsg"),
 )
 """The keys that words are under, the most telling first (`docs/providers.md` 4.7)."""
+PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|h[1-6]|title|center|p)\b", re.IGNORECASE)
+TAG = re.compile(r"<[^<>]{0,500}>")
 CUT_OFF_WORDS = re.compile(
     rf"(\\{{0,8}}[\"'])(?:{'|'.join(SPOKEN_KEYS)})\1\s?:\s?(?P<quote>\\{{0,8}}[\"'])"
     r"(?P<words>[^{}\s][^{}]{0,2000}?)(?:(?P=quote)|$)",
@@ -194,7 +197,8 @@ def _trimmed(value: object) -> str:
     url = value.strip(AROUND) if isinstance(value, str) and len(value) <= URL_CAP else ""
     if url[:1] + url[-1:] in QUOTES:
         url = url[1:-1].strip(AROUND)
-    return LINE_ENDS.sub("", url).replace("\\/", "/")
+    in_markdown = MARKDOWN_LINK.fullmatch(url)
+    return LINE_ENDS.sub("", in_markdown[1] if in_markdown else url).replace("\\/", "/")
 
 
 def _ascii_host(host: str) -> str:
@@ -230,6 +234,7 @@ def spoken(value: object, depth: int = NESTING) -> str:
 def to_message(value: object) -> str:
     """Return what is said of a failure, as one line for a person."""
     said = spoken(value)
+    said = TAG.sub(" ", said) if PAGE.match(said) else said
     said = worded(without_named(said)) if "{" in said or "[" in said else said
     return clean(said, limit=MESSAGE_CAP, lines=False)
 

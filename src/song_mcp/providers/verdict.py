@@ -89,6 +89,8 @@ QUOTA_TEXTS = (
     *("insufficient credit", "insufficient balance", "insufficient quota", "insufficient user"),
     *("doesn't have enough credits", "not enough credits", "credit not enough", "out of credits"),
     *("quota is not enough", "quota not enough", "exceeded your current quota", "quota exhausted"),
+    *("credits insufficient", "credits are insufficient", "no credits left", "no credit left"),
+    *("balance is insufficient", "balance not enough", "balance is not enough"),
     *("quota has been exhausted", "quota is used up", "pre-consume quota failed"),
     *("额度不足", "额度已用", "额度用尽", "额度用完", "额度失败", "余额不足"),
 )
@@ -113,7 +115,7 @@ RETIRED = re.compile(
     r"(?:do not|don't) have access to th(?:is|e) model|(?:switch|upgrade) to (?:suno )?v ?\d"
     r"|\b(?:models?|versions?|chirp-[\w.-]+|suno-v[\w.-]+|v\d[\w.+-]*|music-[a-z])[\"'`]?"
     rf"(?: [\w.\"'`/-]+){{0,3}} (?:is|are|was|were|has been|have been)(?: \w+)? {GONE}\b"
-    rf"|\b{GONE} models?\b"
+    rf"|\b{GONE} models?\b|\bmodel (?:chirp-|suno-)[\w.-]+ (?:is|has been) closed\b"
     r"|(?:模型|版本|chirp-[\w.-]+|suno-v[\w.-]+).{0,20}"
     r"(?:(?:已经?|被)(?:下线|下架|停用|停止|弃用|废弃|淘汰|关闭|退役)|不再支持|不再提供|停止服务)"
 )
@@ -147,7 +149,13 @@ REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
     410: StoppedError,
     413: TooLargeError,
     422: RefusedError,
+    430: BusyError,  # 3.9, like 455: two codes of the relays' own
+    455: StoppedError,
 }
+MODERATED = re.compile(
+    r"moderation|\bnsfw\b|flagged|sensitive (?:word|content)|content policy|敏感词"
+)
+"""What is said of a wish that is not allowed: with 403 it is that, and not the key."""
 RAW = re.compile(r"[<>{}\[\]]|\"\s*[:,]")
 """What plain words do not have, but web pages and pieces of JSON do."""
 WRAPPED_LEVELS = 4
@@ -177,9 +185,13 @@ class Envelope:
 
 
 def has_detail(reply: Reply) -> bool:
-    """Return whether a reply is the error of a web framework: `{"detail": ...}` (4.8)."""
+    """Return whether a reply is the error of a web framework (4.8).
+
+    It is `{"detail": ...}`, or has the HTTP status once more as `statusCode`.
+    """
     body = to_object(reply.body)
-    return reply.status >= 400 and "detail" in body and "code" not in body  # noqa: PLR2004
+    is_framework = "detail" in body or to_text(body.get("statusCode")) == str(reply.status)
+    return reply.status >= 400 and is_framework and "code" not in body  # noqa: PLR2004
 
 
 def answer_of(reply: Reply) -> object:
@@ -433,7 +445,7 @@ def _refused(case: _Case) -> type[ServiceError] | None:
     """
     if not case.envelope.is_service or case.has_doubtful_code:
         return None
-    by_status = REFUSALS_BY_STATUS.get(case.status)
+    by_status = _by_status(case)
     if case.envelope.is_gate and not by_status and case.repeats_what_was_sent:
         return None
     if case.codes & PASSED_ON_CODES:
@@ -446,6 +458,13 @@ def _refused(case: _Case) -> type[ServiceError] | None:
         return None
     is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
     return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
+
+
+def _by_status(case: _Case) -> type[RefusedError] | None:
+    """Return what a status that refuses means, None for any other."""
+    kind = REFUSALS_BY_STATUS.get(case.status)
+    found = MODERATED.search(case.words) if kind is BadKeyError else None
+    return RefusedError if found and not case.is_echo(found[0]) else kind
 
 
 def _unknown(case: _Case) -> type[NotFoundError] | None:

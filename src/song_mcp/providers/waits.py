@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 
 RETRY_AFTER_CAP_S = 120.0
 NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,9})?")
+SECONDS = re.compile(rf"({NUMBER.pattern}) ?sec(?:ond)?s?", re.IGNORECASE)
+"""A number of seconds that says so."""
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhd])")
 DURATION = re.compile(rf"(?:{PIECE.pattern}){{1,5}}")
@@ -42,7 +44,7 @@ def _milliseconds(value: str) -> float | None:
 
 def _wait_s(value: str, now: datetime) -> float | None:
     """Return the seconds that a header tells: a number, a Unix time, a duration or a date."""
-    value = value.strip()
+    value = SECONDS.sub(r"\1", value.strip())
     if NUMBER.fullmatch(value):
         return _from_now_s(float(value), now)
     if DURATION.fullmatch(value):
