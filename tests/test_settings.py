@@ -8,7 +8,7 @@ from song_mcp.settings import ServiceSettings, Settings, SettingsError
 from song_mcp.songs import MODELS, SERVICES, Service
 
 KEY = "sk-very-secret-0001"
-PIAPI, GPTGE = SERVICES["piapi"], SERVICES["gptge"]
+PIAPI, GPTGE, ACESTEP = (SERVICES[name] for name in ("piapi", "gptge", "acestep"))
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,10 @@ def problem() -> str:
 def test_without_any_variable_there_are_defaults(home: Path) -> None:
     settings = Settings.read()
     public = {"service_mode": "public"}
-    assert settings.of(PIAPI) == ServiceSettings(None, "https://api.piapi.ai", public)
-    assert settings.of(GPTGE) == ServiceSettings(None, "https://api.gpt.ge", {"names": {}})
+    assert settings.of(PIAPI) == ServiceSettings(None, "https://api.piapi.ai", public, is_on=False)
+    assert settings.of(GPTGE) == ServiceSettings(
+        None, "https://api.gpt.ge", {"names": {}}, is_on=False
+    )
     assert settings.default_model is None
     assert settings.wait_seconds == 25.0
     assert settings.journal_path.name == "journal.sqlite3"
@@ -48,6 +50,8 @@ VARIABLES = (
     "PIAPI_SERVICE_MODE",
     "GPTGE_API_KEY",
     "GPTGE_BASE_URL",
+    "ACESTEP_API_KEY",
+    "ACESTEP_BASE_URL",
     "SONG_MCP_HOME",
     "SONG_MCP_LIBRARY",
     "SONG_MCP_DEFAULT_MODEL",
@@ -121,6 +125,68 @@ def test_a_base_url_is_https_or_on_this_machine(
 ) -> None:
     monkeypatch.setenv(name, given)
     assert Settings.read().of(service).base_url == used
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("http://192.168.1.20:8001/", "http://192.168.1.20:8001"),
+        ("http://10.0.0.7", "http://10.0.0.7"),
+        ("http://172.31.255.1:8001/ace", "http://172.31.255.1:8001/ace"),
+        ("http://[fd00::20]:8001", "http://[fd00::20]:8001"),
+        ("http://127.0.0.1:8001", "http://127.0.0.1:8001"),
+        ("http://localhost:8001", "http://localhost:8001"),
+        ("https://music.example:8443", "https://music.example:8443"),
+        ("https://192.168.1.20:8001", "https://192.168.1.20:8001"),
+    ],
+)
+def test_ones_own_server_may_be_at_one_private_address(
+    monkeypatch: pytest.MonkeyPatch, given: str, used: str
+) -> None:
+    monkeypatch.setenv("ACESTEP_BASE_URL", given)
+    own = Settings.read().of(ACESTEP)
+    assert (own.base_url, own.is_on, own.key) == (used, True, None)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://music.example:8001",
+        "http://nas.local:8001",
+        "http://nas:8001",
+        "http://1.1.1.1:8001",
+        "http://172.32.0.1",
+        "http://100.64.0.1",
+        "http://169.254.169.254",
+        "http://[fe80::1]",
+        "http://[::ffff:192.168.1.20]",
+        "http://0.0.0.0:8001",
+        "http://192.168.1",
+        "http://192.168.001.020",
+        "http://0xc0a80114",
+        "http://3232235796",
+        "http://192.168.1.20.example.com",
+        "http://me@192.168.1.20",
+        "http://192.168.1.20?path=/etc",
+        "http://192.168.1.20:port",
+        "ftp://192.168.1.20",
+        "192.168.1.20:8001",
+    ],
+)
+def test_ones_own_server_is_asked_over_http_at_no_other_place(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("ACESTEP_BASE_URL", given)
+    assert problem().startswith("ACESTEP_BASE_URL: must")
+
+
+def test_ones_own_server_is_off_without_a_base_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACESTEP_API_KEY", KEY)
+    assert not Settings.read().of(ACESTEP).is_on
+
+
+def test_other_services_are_off_without_a_key() -> None:
+    assert [each.name for each in SERVICES.values() if Settings.read().of(each).is_on] == []
 
 
 def test_the_service_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,14 +276,16 @@ def _say_ready(base_url: str) -> None:
     for service in services:
         print(f"  {service.base_url_variable}={base_url}")
     for service in services:
-        print(f"  {service.key_variable}=sandbox")
+        if service.needs_key:
+            print(f"  {service.key_variable}=sandbox")
     sys.stdout.flush()
 
 
 def _config(_: argparse.Namespace) -> int:
     from song_mcp.songs import SERVICES
 
-    keys = {each.key_variable: f"your-{each.name}-key" for each in SERVICES.values()}
+    needing = [each for each in SERVICES.values() if each.needs_key]
+    keys = {each.key_variable: f"your-{each.name}-key" for each in needing}
     entry = {"command": str(_command()), "args": [], "env": keys}
     print(json.dumps({"mcpServers": {"song-mcp": entry}}, indent=2))
     return 0

@@ -1,6 +1,6 @@
 """The composition root: makes the parts of the program from the settings and joins them.
 
-Nothing is opened before the studio's context is entered. A service without a key gets no adapter.
+Nothing is opened before the studio's context is entered. A service that is not on gets no adapter.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +16,7 @@ from song_mcp.downloads import Reach, download
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.settings import LOOPBACK_NAMES, Settings
+from song_mcp.settings import LOOPBACK_NAMES, Settings, is_private
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
     Caretaker,
@@ -115,13 +115,14 @@ async def running(
 
 
 def _providers(settings: Settings) -> dict[ServiceName, Provider]:
-    """Return the adapters of the services that have a key; no others are imported."""
+    """Return the adapters of the services that are on; no others are imported."""
     providers: dict[ServiceName, Provider] = {}
     for service in SERVICES.values():
         own = settings.of(service)
-        if own.key:
+        if own.is_on:
             make: Callable[..., Provider] = resolve_name(service.adapter)
-            key, proxy = own.key.get_secret_value(), _proxy(settings, own.base_url)
+            key = own.key.get_secret_value() if own.key else ""
+            proxy = _proxy(settings, own.base_url)
             providers[service.name] = make(key, own.base_url, proxy=proxy, **own.options)
     return providers
 
@@ -132,16 +133,25 @@ def _library(settings: Settings, clock: Clock) -> Library:
 
 
 def _reach(settings: Settings) -> Reach:
-    """Return where downloads may go: on this machine only to the base URLs that are there."""
-    parts = [urlsplit(settings.of(service).base_url) for service in SERVICES.values()]
-    home = frozenset(
-        (part.hostname, part.port or DEFAULT_PORTS[part.scheme])
-        for part in parts
-        if part.hostname in LOOPBACK_NAMES
-    )
-    return Reach(home, settings.media_hosts, settings.proxy_url)
+    """Return where downloads may go besides public hosts, and which keys they take there.
+
+    That is to the base URLs that are on this machine, and to those that serve the audio themselves.
+    """
+    home: set[tuple[str, int]] = set()
+    keys: dict[tuple[str, str, int], str] = {}
+    for service in SERVICES.values():
+        own = settings.of(service)
+        parts = urlsplit(own.base_url)
+        host = parts.hostname or ""
+        if host in LOOPBACK_NAMES or (host and service.serves_audio):
+            port = parts.port or DEFAULT_PORTS[parts.scheme]
+            home.add((host, port))
+            if service.serves_audio and own.key:
+                keys[parts.scheme, host, port] = own.key.get_secret_value()
+    return Reach(frozenset(home), settings.media_hosts, settings.proxy_url, keys)
 
 
 def _proxy(settings: Settings, base_url: str) -> str:
-    """Return the proxy for a base URL, "" if that is on this machine."""
-    return "" if urlsplit(base_url).hostname in LOOPBACK_NAMES else settings.proxy_url
+    """Return the proxy for a base URL, "" if that is on this machine or in its own network."""
+    host = urlsplit(base_url).hostname or ""
+    return "" if host in LOOPBACK_NAMES or is_private(host) else settings.proxy_url

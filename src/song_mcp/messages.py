@@ -236,12 +236,14 @@ def _of_extension(request: ExtensionRequest) -> str:
 
 
 def no_key(service: ServiceName, *, has_any: bool) -> str:
-    """Say which variable is missing for a service, or, if none has a key, name them all."""
+    """Say which variable turns a service on, or, if none is on, name them all."""
+    known = SERVICES[service]
     if has_any:
-        missing = f"{SERVICES[service].label} has no key: set {SERVICES[service].key_variable}"
+        lacks = "has no key" if known.needs_key else "has no address"
+        missing = f"{known.label} {lacks}: set {known.switch}"
     else:
-        keys = " or ".join(f"{each.key_variable} ({each.music})" for each in SERVICES.values())
-        missing = f"No service has a key: set {keys}"
+        switches = " or ".join(f"{each.switch} ({each.music})" for each in SERVICES.values())
+        missing = f"No service is set up: set {switches}"
     return (
         f"{missing} in the MCP client's settings for this server and restart it. Nothing was sent "
         "or paid. `song-mcp demo` shows everything without a key."
@@ -252,7 +254,7 @@ def unknown_without_key(task_id: str, service: ServiceName) -> str:
     """Say that a task is not in the journal and that its service cannot be asked."""
     return (
         f"There is no task {task_id} in the journal, and {SERVICES[service].label} cannot be asked "
-        f"because {SERVICES[service].key_variable} is not set. list_songs shows the known tasks."
+        f"because {SERVICES[service].switch} is not set. list_songs shows the known tasks."
     )
 
 
@@ -398,7 +400,7 @@ def going(task: Task) -> str:
 
 def as_last_known(service: ServiceName) -> str:
     """Say why a service is not asked about its task."""
-    return f"As last known: {SERVICES[service].key_variable} is not set."
+    return f"As last known: {SERVICES[service].switch} is not set."
 
 
 def unfollowed(task: Task) -> str:
@@ -508,7 +510,7 @@ def other_account(task: Task) -> str:
         f"{task.public_id} was sent with another key or base URL of {service.label} than is set "
         "now, so it would be paid from another account, and it may have been charged to the first "
         "one. Nothing was sent or paid. If the user wants that, call submit_again once more; else "
-        f"set {service.key_variable} as it was and restart."
+        f"set {service.switch} as it was and restart."
     )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -38,6 +39,9 @@ from song_mcp.songs import (
 
 MIB = 2**20
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+PRIVATE = [
+    ip_network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+]
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -54,6 +58,30 @@ def _base_url(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must not have a user name, query or fragment")
     return value.rstrip("/")
+
+
+def _own_base_url(value: str) -> str:
+    """Accept what `_base_url` does, "" for none, and plain http to one private address.
+
+    That must be an address and no name: the network decides who answers to a name, and that may be
+    another machine tomorrow. Nor may it be link-local: there clouds show secrets of the machine.
+    """
+    if not value:
+        return ""
+    parts = _parts(value)
+    if parts.scheme != "http" or not is_private(parts.hostname or ""):
+        return _base_url(value)
+    _base_url(value.replace(parts.scheme, "https", 1))
+    return value.rstrip("/")
+
+
+def is_private(host: str) -> bool:
+    """Tell whether a host is written as an address of a private network (RFC 1918, RFC 4193)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in PRIVATE if network.version == address.version)
 
 
 def _proxy(value: SecretStr) -> SecretStr:
@@ -94,6 +122,7 @@ def _folder(value: Path) -> Path:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+OwnBaseUrl = Annotated[str, AfterValidator(_own_base_url)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 Folder = Annotated[Path, AfterValidator(_folder)]
@@ -101,11 +130,15 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """What is set for one service: its key or None, its base URL, and its own `options`."""
+    """What is set for one service: its key or None, its base URL, and its own `options`.
+
+    `is_on` tells whether that is enough to use it.
+    """
 
     key: SecretStr | None
     base_url: str
     options: Mapping[str, Any]
+    is_on: bool
 
 
 def _one_of(names: Iterable[str]) -> Any:  # noqa: ANN401 - a type that only pydantic reads
@@ -119,7 +152,8 @@ def _of_services() -> Mapping[str, Any]:
         key = Field(None, validation_alias=each.key_variable)
         base_url = Field(each.base_url, validation_alias=each.base_url_variable)
         fields |= {f"{each.name}_key": (SecretStr | None, key)}
-        fields |= {f"{each.name}_base_url": (BaseUrl, base_url)}
+        is_own = each.may_be_private
+        fields |= {f"{each.name}_base_url": (OwnBaseUrl if is_own else BaseUrl, base_url)}
         for option in each.options:
             fields |= {f"{each.name}_{option.name}": _of_option(each, option)}
     return fields
@@ -192,10 +226,13 @@ class Settings(OfServices):
 
     def of(self, service: Service) -> ServiceSettings:
         """Return what is set for a service."""
+        key = getattr(self, f"{service.name}_key")
+        base_url = getattr(self, f"{service.name}_base_url")
         return ServiceSettings(
-            getattr(self, f"{service.name}_key"),
-            getattr(self, f"{service.name}_base_url"),
+            key,
+            base_url,
             {each.name: getattr(self, f"{service.name}_{each.name}") for each in service.options},
+            is_on=bool(base_url and (key or not service.needs_key)),
         )
 
     @property

@@ -56,22 +56,37 @@ def test_a_name_may_be_looked_up(host: str) -> None:
 
 
 def test_one_bad_address_among_good_ones_is_enough() -> None:
-    check_addresses(PUBLIC, is_home=False)
+    check_addresses(PUBLIC)
     for address in ("127.0.0.1", "::1", "fe80::1%eth0", "x"):
         with pytest.raises(LibraryError):
-            check_addresses([*PUBLIC, address], is_home=False)
+            check_addresses([*PUBLIC, address])
 
 
 def test_a_name_with_a_crowd_of_addresses_is_refused() -> None:
     with pytest.raises(LibraryError):
-        check_addresses(["1.1.1.1"] * (MOST_ADDRESSES + 1), is_home=False)
+        check_addresses(["1.1.1.1"] * (MOST_ADDRESSES + 1))
 
 
-def test_at_home_every_address_is_loopback() -> None:
-    check_addresses(["127.0.0.1", "::1"], is_home=True)
+def test_at_localhost_every_address_is_loopback() -> None:
+    check_addresses(["127.0.0.1", "::1"], home="localhost")
     for address in ("10.0.0.1", "1.1.1.1", "x"):
         with pytest.raises(LibraryError):
-            check_addresses(["127.0.0.1", address], is_home=True)
+            check_addresses(["127.0.0.1", address], home="localhost")
+
+
+@pytest.mark.parametrize("home", ["192.168.1.20", "127.0.0.1", "fd00::20"])
+def test_an_address_as_home_means_itself_alone(home: str) -> None:
+    check_addresses([home], home=home)
+    for address in ("192.168.1.21", "127.0.0.2", "::1", "1.1.1.1", "x"):
+        with pytest.raises(LibraryError):
+            check_addresses([home, address], home=home)
+
+
+def test_a_public_name_as_home_means_public_addresses() -> None:
+    check_addresses(PUBLIC, home="music.example")
+    for address in ("127.0.0.1", "192.168.1.20", "x"):
+        with pytest.raises(LibraryError):
+            check_addresses([*PUBLIC, address], home="music.example")
 
 
 def test_a_suffix_is_whole_labels() -> None:

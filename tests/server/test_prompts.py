@@ -59,7 +59,7 @@ async def test_composing_states_the_limits_of_the_model(house: House, name: str)
     model = MODELS[name]
     assert f"title: at most {model.title_limit}" in text
     assert f"at most {model.lyrics_limit}" in text
-    assert f"at most {model.style_limit or 10_000}" in text
+    assert f"at most {model.style_limit or model.description_limit}" in text
     assert ("; without lyrics 500" in text) == (model.style_limit == 1000)
     assert f'model="{name}"' in text
     assert ("negative_tags, what to avoid: at most 100" in text) == model.can("negative_tags")

@@ -10,6 +10,7 @@ host that is checked is the one that is asked.
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import anyio
@@ -19,7 +20,8 @@ from song_mcp.errors import LibraryError
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host for a TCP port; raises OSError if it has none."""
 Origins = frozenset[tuple[str, int]]
-"""Hosts and ports on this machine: those of base URLs on loopback."""
+"""Hosts and ports of base URLs that may be asked for audio: of those on loopback, and of services
+that serve it themselves."""
 
 MOST_ADDRESSES = 64
 LONGEST_NAME = 253
@@ -67,6 +69,7 @@ SPECIAL_V6 = [
 NAT64 = IPv6Network("64:ff9b::/96")
 ISATAP = frozenset({0x00005EFE, 0x02005EFE})
 """The middle of an IPv6 address that carries an IPv4 one in its last 32 bits (RFC 5214)."""
+LOOPBACK_NAME = "localhost"
 FORBIDDEN = "The audio's host is not on the public internet, so it was not asked."
 
 
@@ -100,12 +103,13 @@ def check_host(host: str) -> None:
         raise LibraryError(FORBIDDEN)
 
 
-def check_addresses(addresses: Sequence[str], *, is_home: bool) -> None:
-    """Raise LibraryError unless every address is public, or with `is_home` on loopback.
+def check_addresses(addresses: Sequence[str], *, home: str = "") -> None:
+    """Raise LibraryError unless every address is public, or one that the base URL `home` means.
 
+    That is loopback for its name, the address itself for an address, and public for another name.
     One bad address among good ones is refused: a connection may use any of them.
     """
-    is_good = _is_loopback if is_home else is_public
+    is_good = partial(_is_meant, home) if home else is_public
     if len(addresses) > MOST_ADDRESSES or not all(map(is_good, addresses)):
         raise LibraryError(FORBIDDEN)
 
@@ -129,6 +133,16 @@ def _is_public_v6(address: IPv6Address) -> bool:
     is_isatap = (int(address) >> 32) & 0xFFFFFFFF in ISATAP
     is_special = is_isatap or any(address in network for network in SPECIAL_V6)
     return address in GLOBAL_V6 and not is_special
+
+
+def _is_meant(home: str, address: str) -> bool:
+    """Tell whether a connection to the host of a base URL may go to this address."""
+    if home == LOOPBACK_NAME:
+        return _is_loopback(address)
+    try:
+        return ip_address(address) == ip_address(home)
+    except ValueError:
+        return is_public(address)
 
 
 def _is_loopback(address: str) -> bool:

@@ -49,7 +49,7 @@ def origin_of(url: httpx.URL) -> tuple[str, int]:
 
 
 class MediaTransport(httpx.AsyncBaseTransport):
-    """Connects to public addresses, and to `home`, the sandbox's origins on this machine.
+    """Connects to public addresses, and to `home`, the origins of base URLs that serve audio.
 
     With `proxy`, everything but `home` goes through it, by name. The name is looked up here too,
     and not asked if it has an address that is not public. But the proxy does its own look-up, which
@@ -81,7 +81,7 @@ class MediaTransport(httpx.AsyncBaseTransport):
             return await self._ask(request, origin)
         check_host(origin[0])
         with suppress(OSError):
-            check_addresses(await self._resolver(*origin), is_home=False)
+            check_addresses(await self._resolver(*origin))
         return await self._proxied.handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -157,7 +157,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         if not is_home:
             check_host(host)
         addresses = await self._resolver(host, port)
-        check_addresses(addresses, is_home=is_home)
+        check_addresses(addresses, home=host if is_home else "")
         return addresses
 
 

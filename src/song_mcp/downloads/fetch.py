@@ -1,4 +1,6 @@
-"""Downloads: audio and covers from hosts that a service named, without a key.
+"""Downloads: audio and covers from hosts that a service named.
+
+No key is sent, but for that of a service which serves its audio itself, to its own origin alone.
 
 Every host was checked before it is asked (`addresses`, `connections`), that of a redirect too. A
 host that refuses a plain request, or answers it with a part, is asked again as it wants to be
@@ -9,9 +11,9 @@ No message holds an address or an exception's own text. Times are seconds.
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -68,14 +70,23 @@ EVERYTHING = {"Range": "bytes=0-"}
 class Reach:
     """Which hosts downloads may ask, and how.
 
-    `home` are the origins on this machine that may be asked, by plain http too. If there are
-    `host_suffixes`, only public hosts that end with one may be asked. `proxy` is the URL of a
-    proxy, "" for none.
+    `home` are the origins of base URLs that may be asked, by plain http and at any port too. If
+    there are `host_suffixes`, only other hosts that end with one may be asked. `proxy` is the URL
+    of a proxy, "" for none. `keys` are the bearer tokens for some of `home`, by scheme, host and
+    port: nobody else is sent one, wherever a redirect leads.
     """
 
     home: Origins = frozenset()
     host_suffixes: tuple[str, ...] = ()
     proxy: str = ""
+    keys: Mapping[tuple[str, str, int], str] = field(default_factory=dict, repr=False)
+
+    def headers(self, url: "httpx.URL") -> dict[str, str]:
+        """Return what the origin of an address is sent besides, and no other one."""
+        from song_mcp.downloads.connections import origin_of
+
+        key = self.keys.get((url.scheme, *origin_of(url)))
+        return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 PUBLIC = Reach()
@@ -98,7 +109,7 @@ async def download(
     reach: Reach = PUBLIC,
     transport: Transport | None = None,
 ) -> Downloaded:
-    """Pass the bytes at `url` to `sink`, without a key, in at most `deadline_s` seconds.
+    """Pass the bytes at `url` to `sink`, in at most `deadline_s` seconds.
 
     The address and each of at most five redirects must pass `check_url`. Raises what `sink` raises,
     NotYetError for what may be otherwise at the next try, and LibraryError for every other failure,
@@ -234,7 +245,7 @@ class _Download:
         """Return the first response that is no redirect; its body is yet to be read and closed."""
         for _ in range(REDIRECTS + 1):
             check_url(url, self._reach)
-            request = new_request(url, self._headers)
+            request = new_request(url, self._headers | self._reach.headers(_parsed(url)))
             request.extensions["timeout"]["read"] = STALLS_S
             response = await self._transport.handle_async_request(request)
             if response.status_code not in REDIRECT_STATUSES:

@@ -31,6 +31,7 @@ from song_mcp.errors import NoAnswerError, NotSentError
 from song_mcp.providers.transport import (
     CONNECT_S,
     Transport,
+    Upload,
     as_sent,
     new_request,
     service_transport,
@@ -155,21 +156,24 @@ class ServiceHttp:
         self._pause = pause
         self._transports: dict[Purpose, Transport] = {}
 
-    async def post(self, path: str, json_body: Json, deadline_s: float) -> Reply:
+    async def post(
+        self, path: str, json_body: Json, deadline_s: float, upload: Upload | None = None
+    ) -> Reply:
         """Make one paid POST, in at most `deadline_s` seconds altogether.
 
+        An `upload` goes along in a form, whose other fields are those of `json_body`.
         Raises NotSentError if no byte left, also in two more attempts, and NoAnswerError if the
         service may have received it: then it is never repeated.
         """
         ends_at = anyio.current_time() + deadline_s
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await self._pay(path, json_body, ends_at)
+                return await self._pay(path, json_body, ends_at, upload)
             except NotSentError:
                 if ends_at - anyio.current_time() < pause_s + RETRY_NEEDS_S:
                     raise
             await self._pause(pause_s)
-        return await self._pay(path, json_body, ends_at)
+        return await self._pay(path, json_body, ends_at, upload)
 
     async def get(self, path: str, deadline_s: float = READ_S) -> Reply:
         """Look once, without a retry; raises NotSentError or NoAnswerError, which cost nothing."""
@@ -192,15 +196,22 @@ class ServiceHttp:
             text = text.replace(secret, "[key]")
         return CHANNEL_ID.sub(r"\1[id]", ADDRESS.sub("[address]", text))
 
-    async def _pay(self, path: str, json_body: Json, ends_at: float) -> Reply:
+    async def _pay(
+        self, path: str, json_body: Json, ends_at: float, upload: Upload | None
+    ) -> Reply:
         left_s = max(0.0, ends_at - anyio.current_time())
-        return await self._exchange("pay", path, json_body, left_s)
+        return await self._exchange("pay", path, json_body, left_s, upload)
 
     async def _exchange(
-        self, purpose: Purpose, path: str, json_body: Json | None, deadline_s: float
+        self,
+        purpose: Purpose,
+        path: str,
+        json_body: Json | None,
+        deadline_s: float,
+        upload: Upload | None = None,
     ) -> Reply:
         """Send one request and read the whole reply; each failure becomes an error of ours."""
-        transport, request = self._built(purpose, path, json_body)
+        transport, request = self._built(purpose, path, json_body, upload)
         response = None
 
         async def exchange() -> Reply:
@@ -218,7 +229,7 @@ class ServiceHttp:
             raise self._lost(purpose, "the connection broke before the answer was there") from None
 
     def _built(
-        self, purpose: Purpose, path: str, json_body: Json | None
+        self, purpose: Purpose, path: str, json_body: Json | None, upload: Upload | None
     ) -> "tuple[Transport, httpx.Request]":
         """Return transport and request, a GET if there is no body; sends nothing."""
         import httpx
@@ -229,7 +240,7 @@ class ServiceHttp:
                 opened = self._transport or service_transport(kept, self._proxy)
                 self._transports[purpose] = opened
             path = "/" + path.removeprefix("/")  # no path can become part of the host
-            request = new_request(self._base_url + path, self._headers, json_body)
+            request = new_request(self._base_url + path, self._headers, json_body, upload)
         except (httpx.InvalidURL, ValueError, TypeError, OSError):
             raise self._unsent(UNUSABLE) from None
         if (request.url.port or 0) > HIGHEST_PORT:

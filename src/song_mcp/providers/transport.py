@@ -7,6 +7,7 @@ use: every chat starts the server, and few need it at once.
 import json
 import logging
 from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +22,15 @@ else:
 
 CONNECT_S = 10.0
 COMMON_HEADERS = {"User-Agent": "song-mcp", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that goes along with a POST: the field for it, its name there, and its bytes."""
+
+    field: str
+    name: str
+    content: bytes
 
 
 def service_transport(
@@ -45,13 +55,27 @@ def tls() -> "ssl.SSLContext":
 
 
 def new_request(
-    url: str, headers: Mapping[str, str], json_body: Mapping[str, object] | None = None
+    url: str,
+    headers: Mapping[str, str],
+    json_body: Mapping[str, object] | None = None,
+    upload: Upload | None = None,
 ) -> "httpx.Request":
-    """Return a GET, or a POST of `json_body` in plain ASCII: no character can fail later."""
+    """Return a GET, or a POST of `json_body` in plain ASCII: no character can fail later.
+
+    With an `upload` it is a form (multipart/form-data), whose fields are those of `json_body`.
+    """
     import httpx
 
     _quieten_logs()
     timeout = httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S).as_dict()
+    extensions = {"timeout": timeout}
+    if upload is not None:
+        fields = {name: _in_a_form(value) for name, value in (json_body or {}).items()}
+        files = {upload.field: (upload.name, upload.content)}
+        own = {**COMMON_HEADERS, **headers}
+        return httpx.Request(
+            "POST", url, headers=own, data=fields, files=files, extensions=extensions
+        )
     content = None if json_body is None else json.dumps(dict(json_body), allow_nan=False)
     kind = {} if content is None else {"Content-Type": "application/json"}
     return httpx.Request(
@@ -59,8 +83,13 @@ def new_request(
         url,
         headers={**COMMON_HEADERS, **kind, **headers},
         content=content,
-        extensions={"timeout": timeout},
+        extensions=extensions,
     )
+
+
+def _in_a_form(value: object) -> str:
+    """Return a value as the field of a form has it: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
 
 
 def _quieten_logs() -> None:

@@ -148,6 +148,7 @@ REFUSALS_BY_STATUS: Mapping[int, type[RefusedError]] = {
     404: RefusedError,
     410: StoppedError,
     413: TooLargeError,
+    415: RefusedError,
     422: RefusedError,
     430: BusyError,  # 3.9, like 455: two codes of the relays' own
     455: StoppedError,

@@ -479,12 +479,15 @@ def state_text(result: StateResult) -> str:
 
 
 def _account_line(account: AccountResult) -> str:
-    label = SERVICES[account.service].label
+    service = SERVICES[account.service]
+    label = service.label
     if not account.has_key:
-        return f"{label}: no key."
+        lack = "no key" if service.needs_key else f"off; {service.switch} turns it on"
+        return f"{label}: {lack}."
     if account.error:
         return f"{label}: {account.error}"
-    told = [f"${account.balance_usd:.2f} left" if account.balance_usd is not None else "key set"]
+    stands = "key set" if service.needs_key else "it runs"
+    told = [f"${account.balance_usd:.2f} left" if account.balance_usd is not None else stands]
     told += [f"plan {_quoted_once(account.plan)}"] if account.plan else []
     told += [f"{account.songs_at_once} songs at once"] if account.songs_at_once else []
     return f"{label}: {', '.join(told)}."

@@ -181,6 +181,11 @@ class Service:
 
     A word that `any_word` matches is a model too, which has the limits of `any_model` and goes out
     as it is. `gone` are models that are not offered, but that clips may name.
+
+    One that does not `needs_key` is used if its base URL is set, which is "" at first; a key is
+    then optional. If it `may_be_private`, the base URL may be a private address that the user
+    names, asked by plain http too. If it `serves_audio`, its audio is at the base URL itself, and
+    asked for with the key, as a bearer token.
     """
 
     name: ServiceName
@@ -206,6 +211,14 @@ class Service:
     any_word: re.Pattern[str] | None = None
     any_model: Model | None = None
     gone: tuple[Model, ...] = ()
+    needs_key: bool = True
+    may_be_private: bool = False
+    serves_audio: bool = False
+
+    @property
+    def switch(self) -> str:
+        """The variable that turns the service on: the key's, or the base URL's."""
+        return self.key_variable if self.needs_key else self.base_url_variable
 
     @property
     def default_model(self) -> Model:
@@ -310,6 +323,36 @@ SERVICES: Mapping[ServiceName, Service] = {
             extends_any_model=True,
             sings_given_alone=True,
             drafts_a_task=2,  # `docs/providers.md` 3.5
+        ),
+        Service(
+            name="acestep",
+            label="ACE-Step",
+            music="ACE-Step",
+            key_variable="ACESTEP_API_KEY",
+            base_url_variable="ACESTEP_BASE_URL",
+            base_url="",
+            shop="nowhere: it costs nothing",
+            adapter="song_mcp.providers.acestep:AceStep",
+            models=(
+                Model(
+                    "ace-step-local",
+                    "acestep",
+                    "acestep-v15",
+                    4096,  # this and the next: `docs/providers.md` 10.1
+                    description_limit=512,
+                    abilities=SINGS | {"duration", "seed", "cover", "repaint"},
+                    durations=(10.0, 600.0),
+                    clips=1,
+                    most_takes=8,
+                    is_free=True,
+                    takes_audio=True,
+                ),
+            ),
+            models_called="ace-step-local",
+            extends=False,
+            needs_key=False,
+            may_be_private=True,
+            serves_audio=True,
         ),
     )
 }
