@@ -96,6 +96,7 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
         ("[00:01.00]a\nno stamp\n[00:02.00]", [(1.0, "a"), (2.0, "")]),
         ("[Verse]\nTrams at noon", []),
         ("[٠٠:٠١]other digits", []),
+        ("[00:75.00]no such second\n[100:00.00]no such minute", []),
     ],
 )
 def test_timed_lines_are_read_as_people_write_them(
@@ -126,9 +127,35 @@ def test_plain_lyrics_stay_as_they_are_and_timed_ones_lose_their_stamps() -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 10**6, "[]" * 10**6, "[0:1" * 10**6, "[0:1]" * 10**6, "<0:1>" * 10**6]
+    "text",
+    [
+        *("[" * 10**6, "[]" * 10**6, "[0:1" * 10**6, "[0:1]" * 10**6, "<0:1>" * 10**6),
+        "[0:1]" * 4_000 + "la " * 10_000,
+    ],
 )
 def test_a_large_text_costs_little(text: str) -> None:
-    assert len(lrc.lines(text)) <= lrc.MOST_LINES
+    read = lrc.lines(text)
+    assert len(read) <= lrc.MOST_LINES
+    assert sum(len(words) for _, words in read) <= lrc.LONGEST_TEXT
+    assert len(lrc.document(text)) <= 2 * lrc.LONGEST_TEXT
     assert len(lrc.spread(text, 60)) <= lrc.LONGEST_TEXT + 20
     assert not lrc.spread(text * 0, 60)
+
+
+# The file -----------------------------------------------------------------------------------
+
+
+def test_a_file_has_the_title_the_length_and_each_line() -> None:
+    timed = "[ar:x]\n[00:16.5] Ring, ring\n[00:10.00]Trams at noon\n[Verse]"
+    assert lrc.document(timed, title="Trams [live]\n", length_s=95.07) == (
+        "[ti:Trams (live)]\n[length:01:35]\n[00:10.00]Trams at noon\n[00:16.50]Ring, ring\n"
+    )
+
+
+@given(ANY_TEXT | HOSTILE, ANY_TEXT)
+def test_a_file_reads_as_the_text_that_it_was_made_of(text: str, title: str) -> None:
+    written = lrc.document(text, title=title)
+    hundredths = [(int(at * 100 + 1e-6), words) for at, words in lrc.lines(text)]
+    again = [(round(at * 100), words) for at, words in lrc.lines(written)]
+    if not any("<" in words or words.startswith("[") for _, words in hundredths):
+        assert sorted(again) == sorted(hundredths)

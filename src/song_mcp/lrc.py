@@ -10,8 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+EXTENSION = ".lrc"
 LONGEST_TEXT = 100_000
-"""How many characters of a text are read."""
+"""How many characters of a text are read, and are in the timed lines that are read of it."""
 MOST_LINES = 5_000
 """How many timed lines are read of one text."""
 LEAD_IN_S = END_S = 5.0
@@ -23,11 +24,13 @@ LINE, PAUSE = 8, 16
 WIDE = 3
 """How many letters a character of Chinese, Japanese or Korean is counted as: it is a syllable."""
 
-STAMP = re.compile(r"\s*\[\s*([0-9]{1,3}):([0-9]{1,2})(?:[.:]([0-9]{1,3}))?\s*\]")
-WORD_STAMP = re.compile(r"<[0-9]{1,3}:[0-9]{1,2}(?:[.:][0-9]{1,3})?>")
+STAMP = re.compile(r"\s*\[\s*([0-9]{1,2}):([0-5]?[0-9])(?:[.:]([0-9]{1,3}))?\s*\]")
+WORD_STAMP = re.compile(r"<[0-9]{1,2}:[0-5]?[0-9](?:[.:][0-9]{1,3})?>")
 TAGS = re.compile(r"(?:\s*\[+[^\[\]]*\]+)+")
 """What is in square brackets where a line begins: sections, stamps, or facts such as `[ar:...]`."""
 SPACES = re.compile(r"\s+")
+ROUND = str.maketrans("[]", "()")
+"""For brackets inside those of a fact."""
 
 Line = tuple[float, str]
 """When a line begins, in seconds, and its text; "" if nothing is sung from then on."""
@@ -62,7 +65,8 @@ def lines(text: str) -> tuple[Line, ...]:
     """Return the timed lines of a text, in the order in which they are sung.
 
     A line with several stamps is sung several times. Lines without a stamp, and facts such as
-    `[ar:...]` or `[offset:...]`, are left out, and so is everything behind the first 5,000 lines.
+    `[ar:...]` or `[offset:...]`, are left out, and so is everything behind the first 5,000 lines or
+    100,000 characters: a text may have each of its lines sung a thousand times.
     """
     return tuple(sorted(_timed(text), key=lambda line: line[0]))
 
@@ -75,6 +79,14 @@ def plain(text: str) -> str:
     if not is_timed(text):
         return text
     return "\n".join(words for _, words in lines(text)).strip("\n")
+
+
+def document(text: str, *, title: str = "", length_s: float | None = None) -> str:
+    """Return timed lyrics as the content of a file: the song's title and length, then each line."""
+    name = SPACES.sub(" ", title).strip().translate(ROUND)
+    facts = [f"[ti:{name}]"] if name else []
+    facts += [f"[length:{stamp(length_s)[1:6]}]"] if length_s is not None else []
+    return "\n".join([*facts, *(f"{stamp(at)}{words}" for at, words in lines(text)), ""])
 
 
 def stamp(seconds: float) -> str:
@@ -112,15 +124,15 @@ def _letters(char: str) -> int:
 
 
 def _timed(text: str) -> Iterator[Line]:
-    left = MOST_LINES
+    lines_left, room = MOST_LINES, LONGEST_TEXT
     for line in _split(text):
         times, end = _stamps(line)
         words = SPACES.sub(" ", WORD_STAMP.sub("", line[end:])).strip()
-        for at in times[:left]:
+        for at in times:
+            lines_left, room = lines_left - 1, room - len(words)
+            if lines_left < 0 or room < 0:
+                return
             yield at, words
-        left -= len(times)
-        if left <= 0:
-            return
 
 
 def _stamps(line: str) -> tuple[list[float], int]:

@@ -382,6 +382,12 @@ def no_cover(clip: Clip) -> str:
     return f"The library has no cover of clip {clip.public_id}."
 
 
+def no_timed_lyrics(clip: Clip) -> str:
+    """Say that nobody knows when the lines of a clip are sung."""
+    name = clip.public_id
+    return f"Clip {name} has no timed lyrics. What is known of its words is in song://clips/{name}."
+
+
 def unknown_task(name: str) -> str:
     """Say that no task is called so, and which tool lists the known ones."""
     return f"There is no task {quoted(name)} in the journal. list_songs shows the known ones."

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from song_mcp.server.guides import GUIDES
 from tests import eras
 from tests.house import House, open_house
+from tests.models import with_timed_lyrics
 
 Json = dict[str, Any]
 
@@ -46,6 +47,7 @@ TEMPLATES: Mapping[str, Callable[[Made], str]] = {
     "song://clips/{clip_id}/audio": lambda made: f"song://clips/{clip_of(made)}/audio",
     "song://clips/{clip_id}/whole": lambda made: f"song://clips/{clip_of(made)}/whole",
     "song://clips/{clip_id}/cover": lambda made: f"song://clips/{clip_of(made)}/cover",
+    "song://clips/{clip_id}/lyrics.lrc": lambda made: f"song://clips/{clip_of(made)}/lyrics.lrc",
     "song://tasks/{task_id}": lambda made: f"song://tasks/{made.song['task_id']}",
 }
 PROMPTS: Mapping[str, Callable[[Made], dict[str, str]]] = {
@@ -56,7 +58,7 @@ PROMPTS: Mapping[str, Callable[[Made], dict[str, str]]] = {
 VARYING = (
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
     (r"local-[0-9a-f]+", "<id>"),
-    (r" [a-z2-7]{8,}\.(mp3|jpg|jpeg|png)", r" <short>.\1"),
+    (r" [a-z2-7]{8,}\.(mp3|jpg|jpeg|png|lrc)", r" <short>.\1"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "<time>"),
     (r'"size": \d+', '"size": "<bytes>"'),
     (r"\d\d:\d\d UTC", "<time>"),
@@ -65,12 +67,18 @@ VARYING = (
 )
 """What is never the same twice, whatever the era."""
 PAID = {"generate_song", "extend_song", "generate_lyrics"}
+TIMED = "[00:00.10]Lamps\n[00:00.50]along the quay"
 PATIENT = {"wait_seconds": 55}
 OF_ONE_ERA = {"ttl_ms", "cache_scope", "result_type", "meta"}
 
 
 def clip_of(made: Made) -> str:
     return str(made.song["clips"][0]["clip_id"])
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_timed_lyrics(monkeypatch)
 
 
 @asynccontextmanager
@@ -81,7 +89,7 @@ async def opened(folder: Path, era: str) -> AsyncIterator[tuple[House, Made]]:
         async with open_house(folder / era) as house:
             made = Made()
             made.song = await house.ok(
-                "generate_song", description="waltz", title="Quay", **PATIENT
+                "generate_song", description="waltz", lyrics=TIMED, title="Quay", **PATIENT
             )
             made.suno = await house.ok(
                 "generate_song", description="waltz", model="suno-v5", **PATIENT

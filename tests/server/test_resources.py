@@ -142,6 +142,7 @@ async def test_templates_are_listed(house: House) -> None:
         "song://clips/{clip_id}/audio",
         "song://clips/{clip_id}/whole",
         "song://clips/{clip_id}/cover",
+        "song://clips/{clip_id}/lyrics.lrc",
         "song://tasks/{task_id}",
     }
     assert all(template.description and template.title for template in templates)

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import SEEK_END, BytesIO
 from itertools import count
@@ -20,6 +20,7 @@ from typing import BinaryIO, Protocol
 from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 
+from song_mcp import lrc
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
@@ -30,7 +31,8 @@ from song_mcp.library.lengths import measured_s
 from song_mcp.library.mending import mended
 from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, tagged
-from song_mcp.songs import Clip, Task
+from song_mcp.songs import TITLE_LIMIT, Clip, Task
+from song_mcp.text import clean
 
 COVER_CAP_BYTES = 5 * 2**20
 COVER_S = 20.0
@@ -106,10 +108,10 @@ class Library:
         """Return the clip's file; it is downloaded if the library does not have it yet.
 
         What its host may have in a moment is tried again, for some 20 s, from the same link or from
-        what `next_link` returns. Raises LibraryError if it is not saved; then the library has no
-        file of the clip.
+        what `next_link` returns. Timed lyrics are put beside it, unless something has the name.
+        Raises LibraryError if it is not saved; then the library has no file of the clip.
         """
-        known = await run_sync(self._find, task, clip)
+        known = await run_sync(self._known, task, clip)
         if known:
             return known
         if not clip.audio_url:
@@ -121,7 +123,7 @@ class Library:
             await self._fetch_audio(clip.audio_url, file, next_link)
             cover = await self._fetch_cover(clip)
             async with self._at_work:
-                return await run_sync(self._place, file, task, clip, cover)
+                return await run_sync(self._place_all, file, task, clip, cover)
         finally:
             try:
                 with CancelScope(shield=True):
@@ -155,6 +157,19 @@ class Library:
     async def cover(self, clip: Clip) -> tuple[bytes, str] | None:
         """Return the bytes and MIME type of the picture beside the clip's file, or None."""
         return await run_sync(_picture, clip.cover) if clip.cover else None
+
+    def timed_lyrics(self, task: Task, clip: Clip) -> str:
+        """Return a clip's timed lyrics as the content of an LRC file, "" if it has none."""
+        timed = clean(task.timed_lyrics(clip))
+        title = clean(clip.title or task.title, limit=TITLE_LIMIT, lines=False)
+        return lrc.document(timed, title=title, length_s=clip.duration_s) if timed else ""
+
+    def _known(self, task: Task, clip: Clip) -> Saved | None:
+        """Return the clip as it was saved before, with its timed lyrics beside it, or None."""
+        saved = self._find(task, clip)
+        if saved:
+            self._place_lyrics(task, clip, saved)
+        return saved
 
     def _find(self, task: Task, clip: Clip) -> Saved | None:
         if clip.file and (saved := _saved(clip.file)):
@@ -224,6 +239,11 @@ class Library:
         is_there = await self._clock.wait(picture, COVER_S)
         return bytes(picture.content) if is_there else b""
 
+    def _place_all(self, file: AtomicFile, task: Task, clip: Clip, cover: bytes) -> Saved:
+        saved = self._place(file, task, clip, cover)
+        self._place_lyrics(task, clip, saved)
+        return saved
+
     def _place(self, file: AtomicFile, task: Task, clip: Clip, cover: bytes) -> Saved:
         """Tag the downloaded audio, and place it and its cover under their final names."""
         audio = file.content()
@@ -241,14 +261,22 @@ class Library:
 
     def _place_cover(self, song: Path, cover: bytes) -> None:
         kind = pictures.picture_format(cover)
-        if kind is None:
-            return
+        if kind is not None:
+            self._place_beside(song, kind.extension, cover)
+
+    def _place_lyrics(self, task: Task, clip: Clip, saved: Saved) -> None:
+        length_s = saved.duration_s or clip.duration_s
+        if text := self.timed_lyrics(task, replace(clip, duration_s=length_s)):
+            self._place_beside(saved.file, lrc.EXTENSION, text.encode())
+
+    def _place_beside(self, song: Path, extension: str, content: bytes) -> None:
+        """Put a file of the song's name beside it; what has the name, or fails, is left alone."""
         file = AtomicFile(self._pinned)
         with suppress(LibraryError):
             try:
                 file.open()
-                file.write(cover)
-                file.place([song.stem + kind.extension], lambda _: False)
+                file.write(content)
+                file.place([song.stem + extension], lambda _: False)
             finally:
                 file.discard()
 

@@ -48,6 +48,7 @@ CLIP_TEMPLATE = "song://clips/{clip_id}"
 AUDIO_TEMPLATE = "song://clips/{clip_id}/audio"
 WHOLE_TEMPLATE = "song://clips/{clip_id}/whole"
 COVER_TEMPLATE = "song://clips/{clip_id}/cover"
+LYRICS_TEMPLATE = "song://clips/{clip_id}/lyrics.lrc"
 TASK_TEMPLATE = "song://tasks/{task_id}"
 PAGE_SIZE = 50
 """How many clips are on a page."""
@@ -80,6 +81,14 @@ async def clip_cover(clip_id: str, ctx: Ctx) -> Blob:
     return await _media(ctx, clip_id, "cover", _catalog(ctx).cover)
 
 
+async def clip_lyrics(clip_id: str, ctx: Ctx) -> Text:
+    """The lyrics of a clip with the time of each line (LRC), where its model keeps to such."""
+    with _told():
+        found, timed = await _catalog(ctx).timed_lyrics(clip_id)
+    is_named = found.public_id == clip_id and found.is_saved
+    return Text(timed, ENDED if is_named else STALE)
+
+
 async def clip_whole(clip_id: str, ctx: Ctx) -> Blob:
     """The song that ends with a clip: the clips that it continues and itself, as one file."""
     with _told():
@@ -105,9 +114,13 @@ TEMPLATES = (
     (AUDIO_TEMPLATE, clip_audio, "Audio of a clip", "audio/mpeg", FOR_PEOPLE),
     (WHOLE_TEMPLATE, clip_whole, "Whole song that ends with a clip", "audio/mpeg", FOR_PEOPLE),
     (COVER_TEMPLATE, clip_cover, "Cover of a clip", "image/jpeg", FOR_PEOPLE),
+    (LYRICS_TEMPLATE, clip_lyrics, "Timed lyrics of a clip", "text/plain", FOR_BOTH),
     (TASK_TEMPLATE, task, "Task", "application/json", FOR_BOTH),
 )
-"""URI template, function, title for people, MIME type (for media the usual one), annotations."""
+"""URI template, function, title for people, MIME type (for media the usual one), annotations.
+
+Timed lyrics are plain text: no type is registered for LRC, and clients show what they know.
+"""
 
 
 # The list ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from mcp.types import CallToolResult
 from pydantic import AwareDatetime, BaseModel, Field
 
+from song_mcp import lrc
 from song_mcp.errors import Charged, JournalError
 from song_mcp.rights import rights_in
 from song_mcp.server.adapt import text_result
@@ -76,6 +77,7 @@ class ClipResult(BaseModel):
     tags: list[str] | None = None
     error: str | None = None
     file: str | None = Field(None, description="Absolute path of the saved audio")
+    lyrics_file: str | None = Field(None, description="Beside it: the lyrics with times, LRC")
     resource_uri: str | None = None
     continues_clip_id: str | None = Field(
         None, description="This clip is the new part alone, heard after that one"
@@ -218,6 +220,7 @@ def known_rights(task: Task) -> str:
 def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
     """Return the result for a clip of this task."""
     is_heard = clip.status == "completed"
+    timed = task.timed_lyrics(clip)
     before = continuation(task, clip) if is_heard else None
     return ClipResult(
         clip_id=clip.public_id,
@@ -230,12 +233,19 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         tags=list(clip.tags) or None,
         error=None if clip.status == "completed" else clip.error or None,
         file=str(clip.file) if clip.file else None,
+        lyrics_file=str(clip.file.with_suffix(lrc.EXTENSION)) if clip.file and timed else None,
         resource_uri=clip_uri(clip.public_id) if is_heard else None,
         continues_clip_id=public_clip_id(before.source_id) if before else None,
         starts_at_seconds=before.at_s if before else None,
         made_with=made_otherwise(task, clip) or None,
-        lyrics=(clip.lyrics or None) if include_lyrics else None,
+        lyrics=(_words(task, clip) or None) if include_lyrics else None,
     )
+
+
+def _words(task: Task, clip: Clip) -> str:
+    """Return the lyrics of a clip as people read them, without times."""
+    timed = task.timed_lyrics(clip)
+    return lrc.plain(timed) if timed else clip.lyrics
 
 
 def whole_result(whole: Whole) -> WholeResult:
@@ -288,7 +298,8 @@ def _drafts(lyrics: Lyrics | None) -> list[LyricsResult]:
 
 
 def _listed(task: Task) -> TaskResult:
-    brief = {"audio_url": None, "image_url": None, "video_url": None, "tags": None}
+    links = ("audio_url", "image_url", "video_url")
+    brief = dict.fromkeys((*links, "tags", "lyrics_file"))
     clips = [
         clip_result(task, clip, include_lyrics=False).model_copy(update=brief if clip.file else {})
         for clip in _shown(task)
@@ -428,7 +439,10 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     else:
         clips = completed(task.clips)
         known["covers"] = [clip.public_id for clip in clips if clip.cover]
-        known["lyrics"] = {clip.public_id: clip.lyrics for clip in clips if clip.lyrics}
+        timed = {clip.public_id: lrc.lines(task.timed_lyrics(clip)) for clip in clips}
+        words = {clip.public_id: _words(task, clip) for clip in clips}
+        known["lyrics"] = {name: text for name, text in words.items() if text}
+        known["timed_lyrics"] = {name: lines for name, lines in timed.items() if lines} or None
     return {key: value for key, value in known.items() if value is not None and value != ""}
 
 

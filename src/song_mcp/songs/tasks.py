@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from song_mcp.errors import Charged
+from song_mcp.lrc import is_timed
 from song_mcp.songs.ids import is_plain_id, public_clip_id
 from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, names
 from song_mcp.songs.requests import LONGEST_CLIP_S, Source
@@ -248,6 +249,17 @@ class Task:
     def age_s(self, now: datetime) -> float:
         """Return the task's age at the time `now`, in seconds."""
         return (now - self.created_at).total_seconds()
+
+    def timed_lyrics(self, clip: Clip) -> str:
+        """Return a clip's lyrics with the time of each line, "" if they are not known.
+
+        They are those that the service tells, or what was asked for. Only some models keep to such
+        times; those of others mean nothing.
+        """
+        if self.made_by is None or not self.made_by.can("timed_lyrics"):
+            return ""
+        told = (clip.lyrics, str(self.request.get("lyrics") or ""))
+        return next(filter(is_timed, told), "")
 
     def clip(self, clip_id: str) -> Clip | None:
         """Return the task's clip with this id, or None."""

@@ -162,6 +162,17 @@ class Catalog:
             raise NotFoundError(messages.no_cover(clip))
         return picture
 
+    async def timed_lyrics(self, name: str) -> tuple[Clip, str]:
+        """Return a clip, and its timed lyrics as the content of an LRC file.
+
+        Raises as `find` does, or NotFoundError if it has none.
+        """
+        task, clip = await self.clip(name)
+        timed = self._library.timed_lyrics(task, clip)
+        if not timed:
+            raise NotFoundError(messages.no_timed_lyrics(clip))
+        return clip, timed
+
     # Joining ---------------------------------------------------------------------------
 
     async def whole(self, name: str) -> Whole:
