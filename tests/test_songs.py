@@ -16,6 +16,7 @@ from song_mcp.songs import (
     SongRequest,
     Source,
     Task,
+    Wishes,
     checked_id,
     why_not_extended,
 )
@@ -109,9 +110,60 @@ def test_negative_tags_have_a_limit() -> None:
     assert "100" in refusal(description="d", negative_tags="x" * 101)
 
 
-def test_suno_takes_no_seed_and_no_negative_tags() -> None:
+def test_suno_takes_no_seed_and_what_is_retired_no_negative_tags() -> None:
     assert "seed" in refusal(model=V5, description="d", seed=7)
-    assert "negative_tags" in refusal(model=V5, description="d", negative_tags="metal")
+    assert "suno-v6" in refusal(model=V5, description="d", negative_tags="metal")
+
+
+V6 = MODELS["suno-v6"]
+
+
+def test_what_relays_may_ignore_is_taken_by_suno_of_today() -> None:
+    SongRequest(V6, "d", negative_tags="x" * 1000, style_weight=0, weirdness=1)
+    assert "at most 1000" in refusal(model=V6, description="d", negative_tags="x" * 1001)
+    assert "0 to 1" in refusal(model=V6, description="d", style_weight=1.01)
+    assert "0 to 1" in refusal(model=V6, description="d", weirdness=-0.01)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("f", "f"), ("Female", "f"), (" M ", "m"), ("man", "m"), ("", ""), (" ", "")]
+)
+def test_who_sings_can_be_said_in_words(said: str, kept: str) -> None:
+    assert SongRequest(V6, "d", vocal_gender=said).vocal_gender == kept  # type: ignore[arg-type]
+
+
+def test_who_sings_is_refused_if_it_means_nothing_or_nobody_sings() -> None:
+    assert "must be m or f" in refusal(model=V6, description="d", vocal_gender="choir")
+    said = refusal(model=V6, description="d", vocal_gender="f", instrumental=True)
+    assert "vocal_gender and instrumental exclude each other" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "ignored"),
+    [
+        (Wishes("metal, Rap"), Wishes("rap, METAL, drums"), ()),
+        (Wishes("metal, rap"), Wishes("metal"), ("negative_tags",)),
+        (Wishes(vocal_gender="f"), Wishes(vocal_gender="Female"), ()),
+        (Wishes(vocal_gender="f"), Wishes(vocal_gender="m"), ("vocal_gender",)),
+        (Wishes(style_weight=0.65), Wishes(style_weight=0.65), ()),
+        (Wishes(style_weight=0.65), Wishes(style_weight=65), ()),
+        (Wishes(style_weight=0.0), Wishes(style_weight=0.0), ()),
+        (Wishes(style_weight=0.0), Wishes(), ("style_weight",)),
+        (Wishes(weirdness=0.4), Wishes(weirdness=0.5), ("weirdness",)),
+        (Wishes("a", "m", 0.1, 0.2), Wishes("a"), ("vocal_gender", "style_weight", "weirdness")),
+        (Wishes(), Wishes("metal"), ()),
+    ],
+)  # fmt: skip
+def test_a_wish_counts_as_heeded_if_a_clip_repeats_it(
+    asked: Wishes, shown: Wishes, ignored: tuple[str, ...]
+) -> None:
+    assert asked.unheeded([Wishes(), shown]) == ignored
+
+
+def test_wishes_of_the_journal_of_another_kind_are_none() -> None:
+    assert Wishes.of_json({"negative_tags": 7, "style_weight": "x", "seed": 3}) == Wishes()
+    kept = Wishes("metal", "f", 0.0, 0.5)
+    assert Wishes.of_json(kept.given) == kept
 
 
 def test_defaults_sent_explicitly_are_no_reason_to_refuse() -> None:

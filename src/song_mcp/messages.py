@@ -183,6 +183,13 @@ def other_model(asked: str, made_with: str) -> str:
     return f"Asked for {asked}, made by {made_with}, as the clip's own data say."
 
 
+def maybe_ignored(service: ServiceName, wishes: Sequence[str]) -> str:
+    """Say which wishes the clips do not repeat, so that the service may have ignored them."""
+    named = " and ".join(filter(None, (", ".join(wishes[:-1]), wishes[-1])))
+    label = SERVICES[service].label
+    return f"{label} may have ignored {named}: the clips' own data do not repeat that."
+
+
 def remarks(request: Request) -> str:
     """Say what a request does that the person may not expect; "" if nothing."""
     if not isinstance(request, SongRequest):

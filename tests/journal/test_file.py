@@ -33,11 +33,12 @@ from song_mcp.journal.schema import (
     SEARCHES,
     TAKES,
     UNFOLLOWED,
+    WISHES,
 )
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Sandbox
-from song_mcp.songs import Lyrics
+from song_mcp.songs import Lyrics, Wishes
 from tests.faults.racing import NOBODY, Worker, crew, paid_posts, song
 from tests.harvest import echoed
 from tests.house import environment
@@ -109,7 +110,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 13, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 14, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -325,6 +326,18 @@ async def test_the_version_before_restores_keeps_its_rows_and_is_no_copy(journal
         pass
     assert await journal.restored() is None
     assert await titles(journal) == ["Ended", "Open"]
+    assert await write(journal, "New")
+
+
+async def test_the_version_before_wishes_keeps_its_clips_which_repeat_none(
+    journal: Journal,
+) -> None:
+    with made_before(WISHES, journal.path):
+        pass
+    ended = await journal.find("t1")
+    assert ended is not None
+    assert ended.clips[0].file == Path("/music/a.mp3")
+    assert ended.clips[0].wishes == Wishes()
     assert await write(journal, "New")
 
 

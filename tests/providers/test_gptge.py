@@ -34,6 +34,7 @@ from song_mcp.songs import (
     Report,
     SongRequest,
     Source,
+    Wishes,
     model_named,
 )
 from tests.faults.canaries import GPTGE_KEY
@@ -111,6 +112,100 @@ def test_a_description_alone_is_inspiration_mode() -> None:
         "mv": "chirp-v4",
         "make_instrumental": False,
     }
+
+
+WISHES: dict[str, Any] = {
+    "negative_tags": "metal, screaming",
+    "vocal_gender": "f",
+    "style_weight": 0.65,
+    "weirdness": 0.4,
+}
+SLIDERS = {
+    "control_sliders": {"style_weight": 0.65, "weirdness_constraint": 0.4},
+    "can_control_sliders": ["style_weight", "weirdness_constraint"],
+}
+
+
+def test_wishes_are_sent_in_custom_mode_as_clients_send_them() -> None:
+    request = SongRequest(DEFAULT_SUNO, "indie pop", lyrics="[Verse]\nTrams", title="T", **WISHES)
+    assert body(request) == {
+        "prompt": "[Verse]\nTrams",
+        "title": "T",
+        "tags": "indie pop",
+        "mv": "chirp-hawk",
+        "negative_tags": "metal, screaming",
+        "metadata": {"create_mode": "custom", "vocal_gender": "f", **SLIDERS},
+    }
+
+
+def test_wishes_are_sent_with_a_description_without_a_mode() -> None:
+    sent = body(SongRequest(DEFAULT_SUNO, "indie pop", **WISHES))
+    assert sent["negative_tags"] == "metal, screaming"
+    assert sent["metadata"] == {"vocal_gender": "f", **SLIDERS}
+
+
+@pytest.mark.parametrize(
+    ("wish", "fields"),
+    [
+        ({"negative_tags": "metal"}, {"negative_tags": "metal"}),
+        ({"vocal_gender": "m"}, {"metadata": {"vocal_gender": "m"}}),
+        (
+            {"weirdness": 0.0},
+            {
+                "metadata": {
+                    "control_sliders": {"weirdness_constraint": 0.0},
+                    "can_control_sliders": ["weirdness_constraint"],
+                }
+            },
+        ),
+        ({}, {}),
+    ],
+)
+def test_only_what_was_wished_is_sent(wish: dict[str, Any], fields: dict[str, Any]) -> None:
+    plain = body(SongRequest(DEFAULT_SUNO, "x"))
+    assert body(SongRequest(DEFAULT_SUNO, "x", **wish)) == plain | fields
+
+
+def test_an_extension_has_the_wishes_of_custom_mode() -> None:
+    source = Source("clip-1", TASK, duration_s=60.0)
+    sent = body(ExtensionRequest(DEFAULT_SUNO, lyrics="more", source=source, vocal_gender="m"))
+    assert sent["metadata"] == {"create_mode": "custom", "vocal_gender": "m"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {
+            "metadata": {
+                "negative_tags": "metal",
+                "vocal_gender": "f",
+                "control_sliders": {"style_weight": 0.65, "weirdness_constraint": 0.4},
+            }
+        },
+        {
+            "metadata": {},
+            "negative_tags": "metal",
+            "vocalGender": "f",
+            "styleWeight": "0.65",
+            "weirdnessConstraint": 0.4,
+        },
+    ],
+)
+async def test_wishes_that_a_clip_repeats_are_read(fields: dict[str, Any]) -> None:
+    assert (await clip(**fields)).wishes == Wishes("metal", "f", 0.65, 0.4)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"negative_tags": None, "vocal_gender": None, "control_sliders": None},
+        {"negative_tags": ["metal"], "vocal_gender": {}, "control_sliders": "x"},
+        {"control_sliders": {"style_weight": "much", "weirdness_constraint": -1}},
+    ],
+)
+async def test_what_a_clip_does_not_repeat_is_no_wish(metadata: dict[str, Any]) -> None:
+    assert (await clip(metadata=metadata)).wishes == Wishes()
 
 
 def test_a_relays_own_name_of_a_model_goes_out_and_comes_back_as_ours() -> None:

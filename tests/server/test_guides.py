@@ -86,5 +86,6 @@ def test_a_changed_limit_changes_the_guide(page: Callable[..., str]) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_limits_of_every_model_are_in_a_guide(page: Callable[[], str]) -> None:
     assert str(NEGATIVE_TAGS_LIMIT) in page().rpartition("|")[2]
+    assert "(1000 for suno-v6, suno-v6-wild or suno-v6-mini)" in page().rpartition("|")[2]
     models = [line.split("|")[1].strip() for line in page().splitlines() if " | " in line]
     assert [name for name in models if name in MODELS] == list(MODELS)

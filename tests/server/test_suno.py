@@ -76,6 +76,32 @@ async def test_a_clip_of_a_retired_model_is_continued_with_one_that_works(house:
     )
 
 
+WISHES = {"negative_tags": "metal", "vocal_gender": "f", "style_weight": 0.65, "weirdness": 0.0}
+
+
+async def test_wishes_are_sent_and_nothing_is_said_if_the_clips_repeat_them(house: House) -> None:
+    song = await house.song(description="x", model="suno-v6", **WISHES)
+    assert house.posts()[-1]["negative_tags"] == "metal"
+    assert house.posts()[-1]["metadata"]["control_sliders"]["weirdness_constraint"] == 0
+    assert "note" not in song
+
+
+async def test_wishes_that_no_clip_repeats_are_told_at_each_look(house: House) -> None:
+    song = await house.song(description="x [[ignores-wishes]]", model="chirp-v7", **WISHES)
+    told = (
+        "gpt.ge may have ignored negative_tags, vocal_gender, style_weight and weirdness: the "
+        "clips' own data do not repeat that."
+    )
+    assert song["note"] == told
+    assert told in text(await house.call("get_task", task_id=song["task_id"]))
+
+
+async def test_wishes_are_refused_of_a_retired_model_and_nothing_is_sent(house: House) -> None:
+    said = await house.error("generate_song", description="x", model="suno-v5", vocal_gender="f")
+    assert "use the model suno-v6, suno-v6-wild or suno-v6-mini" in said
+    assert house.posts() == []
+
+
 async def test_the_model_that_made_a_clip_is_told_where_it_is_another(house: House) -> None:
     song = await house.song(description="x [[other-model]]", model="suno-v6-wild")
     assert song["model"] == "suno-v6-wild"

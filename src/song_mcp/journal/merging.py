@@ -9,14 +9,16 @@ value hides none, and an earlier link is kept until the clip is saved.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from song_mcp.songs import Clip
+from song_mcp.songs import Clip, Wishes
 
 EARLIER_LINKS = 2
 """How many earlier links of a clip are kept, beside the newest."""
 KEPT = (
     "service_title", "duration_s", "image_url", "video_url", "tags", "lyrics", "made_with",
+    "wishes",
 )  # fmt: skip
 """The fields of which a known value is kept if a report has none."""
+NOTHING = (None, "", (), Wishes())
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _taken(known: Clip | None, told: Clip, *, is_late: bool) -> Clip:
         return replace(told, is_late=is_late)
     if known.status == "completed" and told.status != "completed":
         return replace(known, clip_id=told.clip_id)
-    kept = {name: getattr(known, name) for name in KEPT if getattr(told, name) in {None, "", ()}}
+    kept = {name: getattr(known, name) for name in KEPT if getattr(told, name) in NOTHING}
     url = told.audio_url or known.audio_url
     earlier = () if known.is_saved else tuple(link for link in _links(known) if link != url)
     return replace(

@@ -12,7 +12,7 @@ from typing import cast
 
 from song_mcp.errors import JournalError
 from song_mcp.journal.values import Doubt
-from song_mcp.songs import Clip, Lyrics, ServiceName, Task
+from song_mcp.songs import Clip, Lyrics, ServiceName, Task, Wishes
 
 Values = Sequence[object] | Mapping[str, object]
 
@@ -145,6 +145,7 @@ def _clip(row: sqlite3.Row) -> Clip:
     return Clip(
         **{name: row[name] for name in CLIP_COLUMNS},
         tags=tuple(json.loads(row["tags"])),
+        wishes=Wishes.of_json(json.loads(row["wishes"])),
         file=Path(row["file"]) if row["file"] else None,
         cover=Path(row["cover"]) if row["cover"] else None,
         earlier_urls=tuple(json.loads(row["earlier_urls"])),

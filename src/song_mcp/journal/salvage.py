@@ -24,7 +24,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 RANKS: Mapping[Value, int] = {status: rank for rank, status in enumerate(STATUSES)}
 CHARGED = {"pending": "yes", "processing": "yes", "completed": "yes", "rejected": "no"}
 """What the status alone tells of the money; of any other it is not known."""
-JSON = {"request": "{}", "wire": "{}", "tags": "[]", "lyrics_drafts": "[]"}
+JSON = {"request": "{}", "wire": "{}", "tags": "[]", "lyrics_drafts": "[]", "wishes": "{}"}
 """What stands for JSON that is lost; with a wire a task counts as made here, and so as paid."""
 LATEST = 4e9
 """No time of a journal, in Unix seconds, is later."""

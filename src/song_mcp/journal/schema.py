@@ -289,8 +289,18 @@ CREATE TABLE restores (
 )
 """
 
+# What a clip's own data repeat of the wishes that its service may ignore, as JSON. What was ignored
+# is shown, so it has a trigger for the change feed as well.
+WISHES = """
+ALTER TABLE clips ADD COLUMN wishes TEXT NOT NULL DEFAULT '{}';
+CREATE TRIGGER clip_heeds AFTER UPDATE OF wishes ON clips WHEN OLD.wishes != NEW.wishes BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = NEW.clip_id; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, NEW.clip_id); \
+END
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
-    AFTER_THE_END, SEARCHES, RESTORES,
+    AFTER_THE_END, SEARCHES, RESTORES, WISHES,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

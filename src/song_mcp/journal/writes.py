@@ -117,16 +117,18 @@ UPDATE tasks SET told_at = ? WHERE ? IN (task_id, local_id) AND another_take AND
 UPSERT_CLIP = """
 INSERT INTO clips (
     local_id, clip_id, position, status, title, service_title, duration_s, audio_url, image_url,
-    video_url, tags, lyrics, error, made_with, earlier_urls, is_late
+    video_url, tags, lyrics, error, made_with, wishes, earlier_urls, is_late
 ) VALUES (
     :local_id, :clip_id, :position, :status, :title, :service_title, :duration_s, :audio_url,
-    :image_url, :video_url, :tags, :lyrics, :error, :made_with, :earlier_urls, :is_late
+    :image_url, :video_url, :tags, :lyrics, :error, :made_with, :wishes, :earlier_urls,
+    :is_late
 ) ON CONFLICT (local_id, clip_id) DO UPDATE SET
     position = excluded.position, status = excluded.status, title = excluded.title,
     service_title = excluded.service_title, duration_s = excluded.duration_s, audio_url =
     excluded.audio_url, image_url = excluded.image_url, video_url = excluded.video_url, tags
     = excluded.tags, lyrics = excluded.lyrics, error = excluded.error, made_with =
-    excluded.made_with, earlier_urls = excluded.earlier_urls, save_tried = CASE
+    excluded.made_with, wishes = excluded.wishes,
+    earlier_urls = excluded.earlier_urls, save_tried = CASE
         WHEN audio_url = excluded.audio_url THEN save_tried ELSE min(save_tried, 1) END
 """
 # A link that is new was not tried yet, so nobody has to rest before that.
@@ -520,6 +522,7 @@ def _report_clips(db: sqlite3.Connection, row: sqlite3.Row, told: Report) -> Non
             "lyrics": clip.lyrics,
             "error": clip.error,
             "made_with": clip.made_with,
+            "wishes": json.dumps(clip.wishes.given),
             "earlier_urls": json.dumps(clip.earlier_urls),
             "is_late": clip.is_late,
         }

@@ -260,7 +260,7 @@ def _music(request: SongRequest, mv: str) -> dict[str, Any]:
         "gpt_description_prompt": request.description,
         "mv": mv,
         "make_instrumental": request.instrumental,
-    }
+    } | _wishes(request, {})
 
 
 def _custom(request: SongRequest, mv: str) -> dict[str, Any]:
@@ -270,7 +270,21 @@ def _custom(request: SongRequest, mv: str) -> dict[str, Any]:
         "title": request.title,
         "tags": request.description,
         "mv": mv,
-    }
+    } | _wishes(request, {"create_mode": "custom"})
+
+
+def _wishes(request: SongRequest, mode: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of what a relay may ignore: none for what was not asked for (3.14)."""
+    wishes = {"style_weight": request.style_weight, "weirdness_constraint": request.weirdness}
+    sliders = {name: weight for name, weight in wishes.items() if weight is not None}
+    singer = {"vocal_gender": request.vocal_gender} if request.vocal_gender else {}
+    weights = {"control_sliders": sliders, "can_control_sliders": [*sliders]} if sliders else {}
+    fields: dict[str, Any] = {}
+    if request.negative_tags:
+        fields["negative_tags"] = request.negative_tags
+    if singer or weights:
+        fields["metadata"] = {**mode, **singer, **weights}
+    return fields
 
 
 def _continuation(request: ExtensionRequest) -> dict[str, Any]:

@@ -131,6 +131,11 @@ class Redaction:
             lyrics=self.song_text(clip.lyrics),
             error=self.error(clip.error) or has_lost_audio * "The clip's link was not usable.",
             made_with=self.song_text(clip.made_with),
+            wishes=replace(
+                clip.wishes,
+                negative_tags=self.song_text(clip.wishes.negative_tags),
+                vocal_gender=self.song_text(clip.wishes.vocal_gender),
+            ),
         )
 
 

@@ -18,8 +18,10 @@ from song_mcp.providers.replies import (
     ITEMS_CAP,
     LYRICS_CAP,
     TAG_CAP,
+    TAGS_TEXT_CAP,
     WIDTH,
     is_closed,
+    to_amount,
     to_line,
     to_message,
     to_object,
@@ -29,12 +31,13 @@ from song_mcp.providers.replies import (
     to_url,
     usable_id,
 )
-from song_mcp.songs import TITLE_LIMIT, UUID, Clip, Lyrics, ServiceStatus
+from song_mcp.songs import TITLE_LIMIT, UUID, Clip, Lyrics, ServiceStatus, Wishes
 from song_mcp.text import clean
 
 CLIPS_CAP = 50
 DEPTH = 5
 """How many levels of places, lists and maps are looked into for clips and drafts."""
+NO_WISHES = Wishes()
 NO_AUDIO = "The service delivered no finished audio for this clip."
 
 Value = TypeVar("Value")
@@ -75,6 +78,20 @@ CLIP: Names = {
     "model": ("model_name", "modelName", "model"),
     "version": ("major_model_version", "majorModelVersion"),
     "progress": ("progress",),
+    "negative_tags": (
+        *("metadata.negative_tags", "negative_tags", "metadata.negativeTags", "negativeTags"),
+    ),
+    "vocal_gender": (
+        *("metadata.vocal_gender", "vocal_gender", "metadata.vocalGender", "vocalGender"),
+    ),
+    "style_weight": (
+        *("metadata.control_sliders.style_weight", "metadata.style_weight", "style_weight"),
+        *("metadata.styleWeight", "styleWeight"),
+    ),
+    "weirdness": (
+        *("metadata.control_sliders.weirdness_constraint", "metadata.weirdness_constraint"),
+        *("weirdness_constraint", "metadata.weirdnessConstraint", "weirdnessConstraint"),
+    ),
 }
 """Under which names a clip has what; a dot leads into the object before it."""
 TASK: Names = {
@@ -253,6 +270,7 @@ class ClipReply:
     model: str = ""
     version: str = ""
     asked: str = ""
+    wishes: Wishes = NO_WISHES
     is_extension: bool = False
 
     @property
@@ -289,6 +307,7 @@ class ClipReply:
             lyrics=self.lyrics,
             error=self.words,
             made_with=self.model or self.version,
+            wishes=self.wishes,
         )
         if self.audio_url and (has_ended or self.is_done):
             return replace(clip, status="completed", audio_url=self.audio_url)
@@ -326,8 +345,19 @@ def read_clip(value: Mapping[str, Any]) -> ClipReply:
         model=first(value, CLIP["model"], to_line(TAG_CAP)),
         version=version,
         asked=first(value, CLIP["asked"], _verse),
+        wishes=_wishes(value),
         is_extension=bool(metadata.get("history"))
         or to_line(TAG_CAP)(metadata.get("task")).casefold() == "extend",
+    )
+
+
+def _wishes(value: Mapping[str, Any]) -> Wishes:
+    """Return the wishes that a clip repeats."""
+    return Wishes(
+        negative_tags=first(value, CLIP["negative_tags"], to_line(TAGS_TEXT_CAP)),
+        vocal_gender=first(value, CLIP["vocal_gender"], to_line(TAG_CAP)),
+        style_weight=first(value, CLIP["style_weight"], to_amount),
+        weirdness=first(value, CLIP["weirdness"], to_amount),
     )
 
 

@@ -1,8 +1,9 @@
 """gpt.ge's endpoints: submit music or lyrics, fetch one task or several.
 
 A submission is checked completely before anything is accepted. What is accepted is in the catalog
-before the answer leaves, whatever then happens to the answer. Fields that the gateway does not know
-are dropped silently, and so is a `continue_at` of 0.
+before the answer leaves, whatever then happens to the answer. Of fields that the gateway does not
+know, some reach Suno, which repeats them in the clips; the others are dropped silently, and so is a
+`continue_at` of 0.
 """
 
 from uuid import uuid4

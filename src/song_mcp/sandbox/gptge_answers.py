@@ -85,7 +85,19 @@ def _metadata(task: Task, clip: Clip, *, done: bool) -> Json:
         "error_type": None,
         "error_message": None,
         "gpt_description_prompt": task.body.get("gpt_description_prompt"),
+        **_heeded(task),
     }
+
+
+def _heeded(task: Task) -> Json:
+    """Return the wishes that Suno repeats, unless the relay kept them from it."""
+    asked, sent = task.body, task.body.get("metadata")
+    wishes = sent if isinstance(sent, dict) else {}
+    told = {"negative_tags": asked.get("negative_tags"), "vocal_gender": wishes.get("vocal_gender")}
+    texts = {name: text for name, text in told.items() if isinstance(text, str)}
+    sliders = wishes.get("control_sliders")
+    weights = {"control_sliders": sliders} if isinstance(sliders, dict) else {}
+    return {} if "ignores-wishes" in task.marks else texts | weights
 
 
 def _history(task: Task) -> list[Json] | None:
@@ -315,6 +327,7 @@ _OWN: Table = {
     "fail_reason-before-failure": Row(fails=True, shape=_reason_first),
     "clip-not-found": Row(fails=True, shape=_not_found),
     "unknown": Row(shape=_unknown),
+    "ignores-wishes": Row(),
     "extra-fields": Row(shape=_extra_fields),
     "odd-shapes": Row(shape=_odd_shapes),
     "odd-text": Row(shape=_odd_text),

@@ -14,6 +14,7 @@ from song_mcp.songs import (
     NEGATIVE_TAGS_LIMIT,
     SERVICES,
     Model,
+    names,
 )
 
 STYLES_GUIDE = """\
@@ -143,12 +144,23 @@ GUIDES = (
 
 
 def _limits(models: Iterable[Model]) -> str:
+    models = tuple(models)
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(model) for model in models)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
         f"{table}\n\nLengths are characters at most; negative_tags, where taken, may have "
-        f"{NEGATIVE_TAGS_LIMIT}, and a seed has 32 bits. The description of an extension is always "
-        "as short as beside lyrics."
+        f"{NEGATIVE_TAGS_LIMIT}{_more_negative(models)}, and a seed has 32 bits. The description "
+        "of an extension is always as short as beside lyrics."
+    )
+
+
+def _more_negative(models: Iterable[Model]) -> str:
+    """Return which models take more negative_tags than usual."""
+    able = [each for each in models if each.can("negative_tags")]
+    limits = sorted({each.negative_tags_limit for each in able} - {NEGATIVE_TAGS_LIMIT})
+    return "".join(
+        f" ({limit} for {names(each for each in able if each.negative_tags_limit == limit)})"
+        for limit in limits
     )
 
 

@@ -17,7 +17,6 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.server.results import model_name, verses
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
-    NEGATIVE_TAGS_LIMIT,
     SERVICES,
     Clip,
     Model,
@@ -126,7 +125,7 @@ def _style_limits(model: Model) -> str:
 def _extras(model: Model) -> str:
     if not model.can("negative_tags"):
         return f"no negative_tags and no seed: {model.name} takes none"
-    return f"negative_tags, what to avoid: at most {NEGATIVE_TAGS_LIMIT}; optional"
+    return f"negative_tags, what to avoid: at most {model.negative_tags_limit}; optional"
 
 
 async def extend_to_full_song(

@@ -35,6 +35,7 @@ from song_mcp.songs import (
     made_otherwise,
     model_named,
     public_clip_id,
+    unheeded,
     why_not_extended,
 )
 from song_mcp.studio import (
@@ -45,6 +46,7 @@ from song_mcp.studio import (
     Whole,
     continuation,
     is_our_reason,
+    maybe_ignored,
     next_try,
     other_model,
     unsaved,
@@ -324,6 +326,8 @@ def _note(answer: Answer) -> str:
     made = dict.fromkeys(filter(None, (made_otherwise(answer.task, clip) for clip in clips)))
     asked = answer.task.model
     others = [other_model(model_name(asked), model_name(word)) for word in made]
+    ignored = unheeded(answer.task)
+    others += [maybe_ignored(answer.task.service, ignored)] if ignored else []
     return " ".join(filter(None, [answer.note, *others, *map(_clip_note, clips), *tries]))
 
 

@@ -3,6 +3,8 @@
     models     the table of services and models, and what each model can do
     requests   what is asked for, with every rule that can be checked without asking a service
     tasks      what comes of it: tasks, clips, lyrics, and what can be made of a clip
+    wishes     what a service may ignore, and whether a clip repeats it
+    spellings  what a relay calls models, read from a setting
     ids        which ids are taken, and which may be read by people and models
 
 What it promises: a request that breaks a rule cannot be made. Values are frozen. "Not given" and
@@ -21,6 +23,7 @@ from song_mcp.songs.ids import (
 from song_mcp.songs.models import (
     DESCRIPTION_LIMIT,
     MODELS,
+    NEGATIVE_TAGS_LIMIT,
     SERVICES,
     TITLE_LIMIT,
     Ability,
@@ -40,7 +43,6 @@ from song_mcp.songs.models import (
 from song_mcp.songs.requests import (
     LONGEST_CLIP_S,
     MOST_TAKES,
-    NEGATIVE_TAGS_LIMIT,
     RANDOM_SEED,
     SEEDS,
     CoverRequest,
@@ -63,8 +65,10 @@ from song_mcp.songs.tasks import (
     Task,
     completed,
     made_otherwise,
+    unheeded,
     why_not_extended,
 )
+from song_mcp.songs.wishes import Wishes
 
 LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
@@ -102,6 +106,7 @@ __all__ = [
     "Status",
     "Task",
     "VocalGender",
+    "Wishes",
     "able",
     "any_duration",
     "asked_by",
@@ -117,5 +122,6 @@ __all__ = [
     "part_of",
     "preferred",
     "public_clip_id",
+    "unheeded",
     "why_not_extended",
 ]

@@ -38,6 +38,7 @@ The order is that in which a default is chosen."""
 STATES: tuple[State, ...] = ("current", "unsure", "retired")
 DESCRIPTION_LIMIT = 10_000
 TITLE_LIMIT = 300
+NEGATIVE_TAGS_LIMIT = 100
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class Model:
     description_limit: int = DESCRIPTION_LIMIT
     brief_limit: int | None = None
     title_limit: int = TITLE_LIMIT
+    negative_tags_limit: int = NEGATIVE_TAGS_LIMIT
     abilities: frozenset[Ability] = SINGS | {"extend", "lyrics_maker"}
     durations: tuple[float, float] | None = None
     clips: int = 2  # `docs/providers.md` 1.5, 3.4
@@ -110,6 +112,11 @@ def _spelled(word: str) -> str:
 
 
 GAPS = re.compile(r"[\s._-]+")
+SUNOS: frozenset[Ability] = SINGS | {"extend", "lyrics_maker"}
+MAY_BE_IGNORED: frozenset[Ability] = frozenset(
+    {"negative_tags", "vocal_gender", "style_weight", "weirdness"}
+)
+"""What clients send to relays of Suno, and no relay says whether it took it (3.14)."""
 SUNO_RETIRED = date(2026, 9, 9)  # `docs/providers.md` 8.1
 
 
@@ -121,7 +128,10 @@ def _suno(
     style: int = 1000,
     state: State = "retired",
 ) -> Model:
-    """Return a row for a model of Suno; descriptions have limits of the relays (3.7)."""
+    """Return a row for a model of Suno; descriptions have limits of the relays (3.7).
+
+    What no relay documents is asked only of those that are not retired (3.14).
+    """
     return Model(
         name,
         "gptge",
@@ -131,6 +141,8 @@ def _suno(
         description_limit=500,
         brief_limit=200,
         title_limit=80 if style == 200 else 100,  # noqa: PLR2004 - both came with v4.5
+        negative_tags_limit=1000,
+        abilities=SUNOS if state == "retired" else SUNOS | MAY_BE_IGNORED,
         state=state,
         since=SUNO_RETIRED if state == "retired" else None,
         also=also,
@@ -179,6 +191,8 @@ class Service:
 
     `has_history` tells whether the service can be asked what was made, which settles doubts.
 
+    `may_ignore` are wishes that it may ignore, but that its clips may repeat.
+
     A word that `any_word` matches is a model too, which has the limits of `any_model` and goes out
     as it is. `gone` are models that are not offered, but that clips may name.
 
@@ -211,6 +225,7 @@ class Service:
     any_word: re.Pattern[str] | None = None
     any_model: Model | None = None
     gone: tuple[Model, ...] = ()
+    may_ignore: frozenset[Ability] = frozenset()
     needs_key: bool = True
     may_be_private: bool = False
     serves_audio: bool = False
@@ -315,6 +330,7 @@ SERVICES: Mapping[ServiceName, Service] = {
             ),
             any_word=re.compile(r"chirp-[a-z0-9.-]{1,40}"),
             any_model=_suno("", "", state="unsure"),
+            may_ignore=MAY_BE_IGNORED,
             options=(Option("names", "SONG_MCP_SUNO_NAMES", read=read_names),),
             models_called="suno-*",
             elsewhere_tool="fetch_suno_task",

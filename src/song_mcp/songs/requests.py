@@ -10,13 +10,13 @@ from typing import Literal
 from song_mcp.errors import InvalidRequestError
 from song_mcp.songs.ids import public_clip_id
 from song_mcp.songs.models import DESCRIPTION_LIMIT, SERVICES, Ability, Kind, Model, able, names
+from song_mcp.songs.wishes import SINGERS
 from song_mcp.text import clean
 
 VocalGender = Literal["", "m", "f"]
 RANDOM_SEED = -1
 MOST_TAKES = 4
 """How many submissions one call may make."""
-NEGATIVE_TAGS_LIMIT = 100
 SEEDS = range(-(2**31), 2**31)
 """What a seed may be: a whole number of 32 bits with a sign (`docs/providers.md` 2.1)."""
 LONGEST_CLIP_S = 3600.0
@@ -55,6 +55,7 @@ class SongRequest:
         """Clean the texts, then check the rules."""
         _clean_fields(self, "description", "title", "negative_tags", lines=False)
         _clean_fields(self, "lyrics", lines=True)
+        _check_singer(self)
         _check_words(self)
         _check_abilities(self)
         _check_limits(self)
@@ -234,6 +235,17 @@ def _check_words(request: SongRequest) -> None:
         raise _refuse("Give a description of the music, or lyrics, or both.")
     if request.lyrics and request.instrumental:
         raise _refuse("lyrics and instrumental exclude each other: leave one of them out.")
+    if request.vocal_gender and request.instrumental:
+        raise _refuse("vocal_gender and instrumental exclude each other: leave one of them out.")
+
+
+def _check_singer(request: SongRequest) -> None:
+    """Keep `vocal_gender` as "m" or "f", however it was said."""
+    said = request.vocal_gender.strip().casefold()
+    singer = SINGERS.get(said, "")
+    if said and not singer:
+        raise _refuse(f"vocal_gender is {said[:20]!r}; it must be m or f.")
+    object.__setattr__(request, "vocal_gender", singer)
 
 
 _CANNOT: Mapping[Ability, str] = {
@@ -277,7 +289,7 @@ def _check_limits(request: SongRequest) -> None:
     model = request.model
     _check_length("lyrics", request.lyrics, model.lyrics_limit, model.name)
     _check_length("title", request.title, model.title_limit, model.name)
-    _check_length("negative_tags", request.negative_tags, NEGATIVE_TAGS_LIMIT)
+    _check_length("negative_tags", request.negative_tags, model.negative_tags_limit, model.name)
     if is_style(request) and model.style_limit is not None:
         why = f"the style of {model.name} (custom mode)"
         _check_length("description", request.description, model.style_limit, why)

@@ -11,6 +11,7 @@ from song_mcp.lrc import is_timed
 from song_mcp.songs.ids import is_plain_id, public_clip_id
 from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, names
 from song_mcp.songs.requests import LONGEST_CLIP_S, Source
+from song_mcp.songs.wishes import Wishes
 from song_mcp.text import quoted
 
 ServiceStatus = Literal["pending", "processing", "completed", "failed"]
@@ -26,6 +27,7 @@ Status = Literal[
 ]
 ClipStatus = Literal["processing", "completed", "failed"]
 
+NO_WISHES = Wishes()
 OPEN: frozenset[Status] = frozenset({"submitting", "pending", "processing"})
 """The statuses of a task that can still end by itself."""
 
@@ -67,8 +69,9 @@ class Clip:
     service's own; `service_title` is always the service's. `made_with` is what the service calls
     the model. `file` and `cover` are paths in the library, None if it does not hold them;
     `save_error` then says why. `earlier_urls` are links that the service gave before, newest first.
-    `is_late` tells that the clip was not known when its task ended, `is_being_saved` that a process
-    tries to save it. `next_try_at` is when the next try is made unasked, None if none is.
+    `wishes` are those that the clip's own data repeat. `is_late` tells that the clip was not known
+    when its task ended, `is_being_saved` that a process tries to save it. `next_try_at` is when the
+    next try is made unasked, None if none is.
     """
 
     clip_id: str
@@ -88,6 +91,7 @@ class Clip:
     mime_type: str = ""
     save_error: str = ""
     earlier_urls: tuple[str, ...] = ()
+    wishes: Wishes = NO_WISHES
     is_late: bool = False
     is_being_saved: bool = False
     next_try_at: datetime | None = None
@@ -289,6 +293,15 @@ def made_otherwise(task: Task, clip: Clip) -> str:
     if not is_known or not is_name or service.any_word is None:
         return ""
     return "" if service.is_same(task.model, word) else word
+
+
+def unheeded(task: Task) -> tuple[str, ...]:
+    """Return the names of wishes that the service may have ignored: no clip of it repeats them."""
+    clips = completed(task.clips)
+    if task.status != "completed" or not clips:
+        return ()
+    asked = Wishes.of_json(task.request).unheeded(clip.wishes for clip in clips)
+    return tuple(name for name in asked if name in SERVICES[task.service].may_ignore)
 
 
 # What can be continued ---------------------------------------------------------------------
