@@ -6,6 +6,7 @@ from pkgutil import resolve_name
 import anyio
 import pytest
 
+from song_mcp.inbox import Inbox
 from song_mcp.providers import Provider
 from song_mcp.songs import SERVICES
 from tests.faults.canaries import PIAPI_KEY
@@ -15,13 +16,14 @@ from tests.providers.test_proxy import Proxy, open_proxy
 
 
 @pytest.mark.parametrize("name", list(SERVICES))
-def test_the_adapter_of_each_service_is_a_provider(name: str) -> None:
+def test_the_adapter_of_each_service_is_a_provider(name: str, tmp_path: Path) -> None:
     service = SERVICES[name]
     options = {
         option.name: option.read("", service=service) if option.read else option.choices[-1]
         for option in service.options
     }
-    made = resolve_name(service.adapter)("key", service.base_url, proxy="", **options)
+    parts = {"inbox": Inbox(tmp_path, cap_bytes=1)} if service.answers_with_audio else {}
+    made = resolve_name(service.adapter)("key", service.base_url, proxy="", **parts, **options)
     assert isinstance(made, Provider)
     assert made.service == name
 

@@ -13,6 +13,7 @@ import anyio
 
 from song_mcp.clock import Clock
 from song_mcp.downloads import Reach, download
+from song_mcp.inbox import Inbox, is_link
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
 from song_mcp.providers import Provider
@@ -45,8 +46,9 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """
     clock = clock or Clock()
     journal = Journal(settings.journal_path, clock.now)
-    providers = _providers(settings)
-    library = _library(settings, clock)
+    inbox = Inbox(settings.inbox_path, cap_bytes=settings.clip_bytes)
+    providers = _providers(settings, inbox)
+    library = _library(settings, inbox, clock)
     options = Options(
         default_model=settings.default_model,
         default_wait_s=settings.wait_seconds,
@@ -114,7 +116,7 @@ async def running(
             work.cancel_scope.cancel()
 
 
-def _providers(settings: Settings) -> dict[ServiceName, Provider]:
+def _providers(settings: Settings, inbox: Inbox) -> dict[ServiceName, Provider]:
     """Return the adapters of the services that are on; no others are imported."""
     providers: dict[ServiceName, Provider] = {}
     for service in SERVICES.values():
@@ -123,13 +125,24 @@ def _providers(settings: Settings) -> dict[ServiceName, Provider]:
             make: Callable[..., Provider] = resolve_name(service.adapter)
             key = own.key.get_secret_value() if own.key else ""
             proxy = _proxy(settings, own.base_url)
-            providers[service.name] = make(key, own.base_url, proxy=proxy, **own.options)
+            parts = {"inbox": inbox} if service.answers_with_audio else {}
+            providers[service.name] = make(key, own.base_url, proxy=proxy, **parts, **own.options)
     return providers
 
 
-def _library(settings: Settings, clock: Clock) -> Library:
-    fetch = partial(download, deadline_s=SAVE_DEADLINE_S, reach=_reach(settings))
+def _library(settings: Settings, inbox: Inbox, clock: Clock) -> Library:
+    fetch = partial(_fetch, inbox, _reach(settings))
     return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes, clock=clock)
+
+
+async def _fetch(
+    inbox: Inbox, reach: Reach, url: str, sink: Callable[[bytes], None], *, cap_bytes: int
+) -> None:
+    """Pass audio to `sink`: from the inbox, or from its host."""
+    if is_link(url):
+        await inbox.fetch(url, sink, cap_bytes=cap_bytes)
+    else:
+        await download(url, sink, cap_bytes=cap_bytes, deadline_s=SAVE_DEADLINE_S, reach=reach)
 
 
 def _reach(settings: Settings) -> Reach:

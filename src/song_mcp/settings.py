@@ -251,6 +251,11 @@ class Settings(OfServices):
         return self.home.expanduser().absolute() / "journal.sqlite3"
 
     @property
+    def inbox_path(self) -> Path:
+        """The folder of audio that came within an answer, until it is saved."""
+        return self.home.expanduser().absolute() / "inbox"
+
+    @property
     def token_path(self) -> Path:
         """The file of the token that clients need over HTTP."""
         return self.home.expanduser().absolute() / "http-token"

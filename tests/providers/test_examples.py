@@ -39,7 +39,7 @@ from song_mcp.songs import (
 from tests.models import DEFAULT_SUNO, UDIO
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-ELSEWHERE = {"acestep"}
+ELSEWHERE = {"acestep", "minimax"}
 """The services whose examples are passed through their adapters in a file of their own."""
 INDEX: list[dict[str, Any]] = [
     row

@@ -40,6 +40,7 @@ class Submission:
     it: what the body has of it, an address or bytes, is added after the request is written
     (`Attaching`), as it differs each time. `take` tells equal submissions apart that one call
     makes. One that `is_free` costs nothing, so it counts towards no limit and leaves no doubt.
+    `local_id` is our id of the task that it is sent for, "" if there is none.
     """
 
     service: ServiceName
@@ -49,6 +50,7 @@ class Submission:
     audio: SourceAudio | None = None
     take: int = 1
     is_free: bool = False
+    local_id: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -18,7 +18,7 @@ No message holds an address, a header, a key or an exception's own text. Times a
 import json
 import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 
-from song_mcp.errors import NoAnswerError, NotSentError
+from song_mcp.errors import Charged, NoAnswerError, NotSentError
 from song_mcp.providers.transport import (
     CONNECT_S,
+    Inline,
     Transport,
     Upload,
     as_sent,
@@ -55,6 +56,7 @@ BODY_CAP_BYTES = 4 * 1024 * 1024
 VALUES_CAP = 250_000
 """How many commas and opening brackets a body may have. Fifty songs with their lyrics, the most
 that is asked for at once, have some ten thousand."""
+PIECE_BYTES = 64 * 1024
 LARGE_BYTES = 32 * 1024
 """A larger body is read in a thread; a song with two clips has some 5 kB."""
 LONGEST_WHOLE, LONGEST_READ = 400, 4_300
@@ -85,10 +87,44 @@ DOUBT_ADVICE = (
     "been accepted and charged."
 )
 """What a message says of a submission that may have been accepted."""
-LOST: Mapping[Purpose, str] = {
-    "pay": DOUBT_ADVICE,
-    "look": "Looking changes and costs nothing: ask again in a while.",
-}
+LOST_LOOK = "Looking changes and costs nothing: ask again in a while."
+
+
+def doubt_advice(service: Service) -> str:
+    """Return what a message says of a submission to this service that may have been accepted.
+
+    Where nothing can be looked up, what to do depends on whether it costs anything, so whoever
+    knows that says it.
+    """
+    return "" if service.answers_with_audio else DOUBT_ADVICE
+
+
+class Sieve(Protocol):
+    """Takes out of an answer, while it comes, what is too large to be held."""
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of the answer are read at most."""
+        ...
+
+    def take(self, data: bytes, /) -> bytes:
+        """Take the next piece; return what of it is left in the answer."""
+        ...
+
+    def end(self) -> bytes:
+        """Return what is still left, when the answer has ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """What of one exchange is never in memory: a file that is sent, and what a sieve takes out."""
+
+    upload: Upload | Inline | None = None
+    sieve: Sieve | None = None
+
+
+NO_BULK = Bulk()
 
 
 @dataclass(frozen=True)
@@ -157,23 +193,28 @@ class ServiceHttp:
         self._transports: dict[Purpose, Transport] = {}
 
     async def post(
-        self, path: str, json_body: Json, deadline_s: float, upload: Upload | None = None
+        self,
+        path: str,
+        json_body: Json,
+        deadline_s: float,
+        upload: Upload | Inline | None = None,
+        sieve: Sieve | None = None,
     ) -> Reply:
         """Make one paid POST, in at most `deadline_s` seconds altogether.
 
-        An `upload` goes along in a form, whose other fields are those of `json_body`.
+        An `upload` goes along, in a form or within the JSON. A `sieve` is passed the answer's body.
         Raises NotSentError if no byte left, also in two more attempts, and NoAnswerError if the
         service may have received it: then it is never repeated.
         """
-        ends_at = anyio.current_time() + deadline_s
+        ends_at, bulk = anyio.current_time() + deadline_s, Bulk(upload, sieve)
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await self._pay(path, json_body, ends_at, upload)
+                return await self._pay(path, json_body, ends_at, bulk)
             except NotSentError:
                 if ends_at - anyio.current_time() < pause_s + RETRY_NEEDS_S:
                     raise
             await self._pause(pause_s)
-        return await self._pay(path, json_body, ends_at, upload)
+        return await self._pay(path, json_body, ends_at, bulk)
 
     async def get(self, path: str, deadline_s: float = READ_S) -> Reply:
         """Look once, without a retry; raises NotSentError or NoAnswerError, which cost nothing."""
@@ -196,11 +237,9 @@ class ServiceHttp:
             text = text.replace(secret, "[key]")
         return CHANNEL_ID.sub(r"\1[id]", ADDRESS.sub("[address]", text))
 
-    async def _pay(
-        self, path: str, json_body: Json, ends_at: float, upload: Upload | None
-    ) -> Reply:
+    async def _pay(self, path: str, json_body: Json, ends_at: float, bulk: Bulk) -> Reply:
         left_s = max(0.0, ends_at - anyio.current_time())
-        return await self._exchange("pay", path, json_body, left_s, upload)
+        return await self._exchange("pay", path, json_body, left_s, bulk)
 
     async def _exchange(
         self,
@@ -208,16 +247,16 @@ class ServiceHttp:
         path: str,
         json_body: Json | None,
         deadline_s: float,
-        upload: Upload | None = None,
+        bulk: Bulk = NO_BULK,
     ) -> Reply:
         """Send one request and read the whole reply; each failure becomes an error of ours."""
-        transport, request = self._built(purpose, path, json_body, upload)
+        transport, request = self._built(purpose, path, json_body, bulk.upload)
         response = None
 
         async def exchange() -> Reply:
             nonlocal response
             response = await transport.handle_async_request(request)
-            return replace(await self._reply(response), sent=json_body or {})
+            return replace(await self._reply(response, bulk.sieve), sent=json_body or {})
 
         try:
             return await _in_time(exchange, deadline_s)
@@ -229,7 +268,11 @@ class ServiceHttp:
             raise self._lost(purpose, "the connection broke before the answer was there") from None
 
     def _built(
-        self, purpose: Purpose, path: str, json_body: Json | None, upload: Upload | None
+        self,
+        purpose: Purpose,
+        path: str,
+        json_body: Json | None,
+        upload: Upload | Inline | None,
     ) -> "tuple[Transport, httpx.Request]":
         """Return transport and request, a GET if there is no body; sends nothing."""
         import httpx
@@ -247,9 +290,9 @@ class ServiceHttp:
             raise self._unsent(UNUSABLE)
         return self._transports[purpose], request
 
-    async def _reply(self, response: "httpx.Response") -> Reply:
+    async def _reply(self, response: "httpx.Response", sieve: Sieve | None) -> Reply:
         try:
-            content = await _read(response)
+            content = await (_read(response) if sieve is None else _sifted(response, sieve))
         finally:
             await response.aclose()
         is_json, body = await unhurried(partial(decoded, content), len(content))
@@ -273,8 +316,10 @@ class ServiceHttp:
         )
 
     def _lost(self, purpose: Purpose, reason: str) -> NoAnswerError:
-        text = f"{self._service.label} gave no usable answer ({reason}). {LOST[purpose]}"
-        return NoAnswerError(text, charged="unknown" if purpose == "pay" else "no")
+        said = f"{self._service.label} gave no usable answer ({reason})."
+        advice = doubt_advice(self._service) if purpose == "pay" else LOST_LOOK
+        charged: Charged = "unknown" if purpose == "pay" else "no"
+        return NoAnswerError(f"{said} {advice}".rstrip(), charged=charged)
 
 
 async def _in_time(work: Callable[[], Awaitable[T]], deadline_s: float) -> T:
@@ -342,11 +387,39 @@ async def _read(response: "httpx.Response") -> bytes:
     return bytes(content)
 
 
+async def _sifted(response: "httpx.Response", sieve: Sieve) -> bytes:
+    """Return what the sieve leaves of the unpacked body, or nothing as `_read` does."""
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in PACKINGS:
+        return b""
+    unpacker = PACKINGS[packing]()
+    content, taken = bytearray(), 0
+    async for chunk in as_sent(response):
+        for piece in _unpacked(unpacker, chunk):
+            taken += len(piece)
+            content += sieve.take(piece)
+            if taken > sieve.limit or len(content) > BODY_CAP_BYTES:
+                return b""
+        if unpacker.eof:
+            break
+    return bytes(content + sieve.end())
+
+
+def _unpacked(unpacker: "_Unpacker", chunk: bytes) -> Iterator[bytes]:
+    """Yield a chunk unpacked, in pieces: a small one may unpack to a thousand times its size."""
+    while chunk:
+        yield unpacker.decompress(chunk, PIECE_BYTES)
+        chunk = unpacker.unconsumed_tail
+
+
 class _Unpacker(Protocol):
     """What zlib returns: it unpacks at most `max_length` bytes at once, and knows the end."""
 
     @property
     def eof(self) -> bool: ...
+
+    @property
+    def unconsumed_tail(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
@@ -355,6 +428,7 @@ class _AsIs:
     """Unpacks what is not packed."""
 
     eof = False
+    unconsumed_tail = b""
 
     def decompress(self, data: bytes, _max_length: int, /) -> bytes:
         return data

@@ -6,9 +6,11 @@ use: every chat starts the server, and few need it at once.
 
 import json
 import logging
-from collections.abc import AsyncIterable, Mapping
+from base64 import b64encode
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ else:
 
 CONNECT_S = 10.0
 COMMON_HEADERS = {"User-Agent": "song-mcp", "Accept-Encoding": "identity"}
+PIECE_BYTES = 3 * 64 * 1024
+"""How much of a file is read at once: a multiple of three, so its base64 needs no padding."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,14 @@ class Upload:
     field: str
     name: str
     content: bytes
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A file that goes within a JSON body, as base64 in this field; it is never in memory."""
+
+    field: str
+    file: Path
 
 
 def service_transport(
@@ -58,18 +70,19 @@ def new_request(
     url: str,
     headers: Mapping[str, str],
     json_body: Mapping[str, object] | None = None,
-    upload: Upload | None = None,
+    upload: Upload | Inline | None = None,
 ) -> "httpx.Request":
     """Return a GET, or a POST of `json_body` in plain ASCII: no character can fail later.
 
-    With an `upload` it is a form (multipart/form-data), whose fields are those of `json_body`.
+    With an `Upload` it is a form (multipart/form-data), whose fields are those of `json_body`.
+    Raises OSError if the file of an `Inline` cannot be read.
     """
     import httpx
 
     _quieten_logs()
     timeout = httpx.Timeout(None, connect=CONNECT_S, pool=CONNECT_S).as_dict()
     extensions = {"timeout": timeout}
-    if upload is not None:
+    if isinstance(upload, Upload):
         fields = {name: _in_a_form(value) for name, value in (json_body or {}).items()}
         files = {upload.field: (upload.name, upload.content)}
         own = {**COMMON_HEADERS, **headers}
@@ -78,13 +91,36 @@ def new_request(
         )
     content = None if json_body is None else json.dumps(dict(json_body), allow_nan=False)
     kind = {} if content is None else {"Content-Type": "application/json"}
+    body: str | AsyncIterator[bytes] | None = content
+    if content is not None and upload is not None:
+        size = upload.file.stat().st_size
+        before, after = f'{content[:-1]}, "{upload.field}": "'.encode(), b'"}'
+        kind["Content-Length"] = str(len(before) + (size + 2) // 3 * 4 + len(after))
+        body = _with_file(before, upload.file, size, after)
     return httpx.Request(
         "GET" if content is None else "POST",
         url,
         headers={**COMMON_HEADERS, **kind, **headers},
-        content=content,
+        content=body,
         extensions=extensions,
     )
+
+
+async def _with_file(before: bytes, file: Path, size: int, after: bytes) -> AsyncIterator[bytes]:
+    """Yield a body with a file in it; raises OSError if the file has become shorter meanwhile.
+
+    Such an error is none of the network's, so a request that ended half-way is never called unsent.
+    """
+    yield before
+    with file.open("rb") as opened:
+        left = size
+        while left:
+            piece = opened.read(min(left, PIECE_BYTES))
+            if not piece:
+                raise OSError("the file has become shorter")
+            left -= len(piece)
+            yield b64encode(piece)
+    yield after
 
 
 def _in_a_form(value: object) -> str:

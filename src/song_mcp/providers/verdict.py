@@ -31,7 +31,7 @@ from song_mcp.errors import (
     UnreadableAnswerError,
 )
 from song_mcp.providers import echoes
-from song_mcp.providers.http import DOUBT_ADVICE, Reply
+from song_mcp.providers.http import Reply, doubt_advice
 from song_mcp.providers.redaction import without_named
 from song_mcp.providers.replies import json_in, spoken, to_object, to_text, worded
 from song_mcp.songs import SERVICES, ServiceName
@@ -172,7 +172,8 @@ class Envelope:
     `is_gate` whether it is from the gate, which requests pass before anything takes submissions,
     `is_framework` whether it is the web framework's own `{"detail": ...}`, and `is_flag` whether it
     reports an error by `{"success": false}`. `is_unpaid` tells whether the answer refuses with a
-    task that failed and shows no points that were taken.
+    task that failed and shows no points that were taken. `kind` is what the code means, if it is
+    one of the service's own table, which then decides alone.
     """
 
     task_id: str = ""
@@ -183,6 +184,7 @@ class Envelope:
     is_framework: bool = False
     is_flag: bool = False
     is_unpaid: bool = False
+    kind: type[ServiceError] | None = None
 
 
 def has_detail(reply: Reply) -> bool:
@@ -206,11 +208,18 @@ def accepted_id(service: ServiceName, reply: Reply, envelope: Envelope) -> str:
     Raises RefusedError or one of its kind if nothing was charged, and NoAnswerError or
     UnreadableAnswerError if the service may have accepted the submission all the same.
     """
-    case = _Case(reply, envelope)
-    if envelope.task_id and not _unpaid(case):
+    if envelope.task_id and not _unpaid(_Case(reply, envelope)):
         return envelope.task_id
-    kind = _first(SUBMISSION_RULES, case) or case.doubt
-    raise _error(kind, SUBMISSION_TEXTS, service, reply, envelope)
+    raise refusal(service, reply, envelope)
+
+
+def refusal(service: ServiceName, reply: Reply, envelope: Envelope) -> ServiceError:
+    """Return the error for an answer to a submission that made no task, as far as is known."""
+    case = _Case(reply, envelope)
+    kind = envelope.kind or _first(SUBMISSION_RULES, case) or case.doubt
+    error = _error(kind, SUBMISSION_TEXTS, service, reply, envelope)
+    assert isinstance(error, ServiceError)  # noqa: S101 - what is not found is no submission
+    return error
 
 
 def check_look(
@@ -531,9 +540,9 @@ SUBMISSION_TEXTS: Mapping[type[Exception], str] = {
     "Shorten the lyrics or the description, then ask again.",
     RefusedError: "{label} refused the request{said}. Nothing was charged. Change the request, "
     "then ask again.",
-    NoAnswerError: f"{{label}} failed while it took the request{{said}}. {DOUBT_ADVICE}",
+    NoAnswerError: "{label} failed while it took the request{said}. {advice}",
     UnreadableAnswerError: "{label} gave no usable answer, but {what} (HTTP {status}{heard}). "
-    f"{DOUBT_ADVICE}",
+    "{advice}",
 }
 UNKNOWN_TASK_TEXT = (
     "{label} knows no task {task}{said}. Check the id; tasks of another account cannot be seen."
@@ -569,20 +578,25 @@ def _error(
     task_id: str = "",
 ) -> ServiceError | NotFoundError:
     known = SERVICES[service]
-    text = texts[kind].format(
-        label=known.label,
-        key=known.key_variable,
-        base_url=known.base_url_variable,
-        shop=known.shop,
-        status=reply.status,
-        said=_said(envelope, reply, [f"HTTP {reply.status}"] * (kind is NoAnswerError)),
-        state=_state(_Case(reply, envelope)),
-        what=_what(envelope, reply),
-        heard=f", it said {quoted(words)}" if (words := worded(envelope.message)) else "",
-        later=_later(reply.retry_after_s),
-        task=quoted(task_id),
-        subject="the task" if task_id else "anything",
-        unharmed=_unharmed(task_id),
+    text = (
+        texts[kind]
+        .format(
+            label=known.label,
+            key=known.key_variable,
+            base_url=known.base_url_variable,
+            shop=known.shop,
+            status=reply.status,
+            said=_said(envelope, reply, [f"HTTP {reply.status}"] * (kind is NoAnswerError)),
+            state=_state(_Case(reply, envelope)),
+            what=_what(envelope, reply),
+            heard=f", it said {quoted(words)}" if (words := worded(envelope.message)) else "",
+            later=_later(reply.retry_after_s),
+            task=quoted(task_id),
+            subject="the task" if task_id else "anything",
+            unharmed=_unharmed(task_id),
+            advice=doubt_advice(known),
+        )
+        .rstrip()
     )
     if issubclass(kind, BusyError):
         return kind(text, retry_after_s=reply.retry_after_s)

@@ -229,7 +229,7 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         title=clip.title or None,
         status=clip.status,
         duration_seconds=clip.duration_s,
-        audio_url=plain_link(clip.audio_url) or None,
+        audio_url=plain_link(clip.link) or None,
         image_url=plain_link(clip.image_url) or None,
         video_url=plain_link(clip.video_url) or None,
         tags=list(clip.tags) or None,

@@ -149,6 +149,25 @@ def _suno(
     )
 
 
+def _minimax(name: str, sent_as: str, *, usd: float | None = None) -> Model:
+    """Return a row for a model of MiniMax; one without a price is free (`docs/providers.md` 9.3).
+
+    Its lyrics are not free, whatever the model, so no free model writes them.
+    """
+    own: frozenset[Ability] = frozenset({"cover"} if usd is None else {"cover", "lyrics_maker"})
+    return Model(
+        name,
+        "minimax",
+        sent_as,
+        lyrics_limit=3000,
+        description_limit=2000,
+        abilities=SINGS | own,
+        clips=1,
+        usd=usd,
+        is_free=usd is None,
+    )
+
+
 class ReadsOption(Protocol):
     """Makes a value of a setting's text."""
 
@@ -200,6 +219,10 @@ class Service:
     then optional. If it `may_be_private`, the base URL may be a private address that the user
     names, asked by plain http too. If it `serves_audio`, its audio is at the base URL itself, and
     asked for with the key, as a bearer token.
+
+    `answers_with_audio` tells that the one call that submits a song runs until it is made, and
+    returns it. Such a service has no tasks, so there is nothing that could be looked up: not how a
+    song stands, not what became of a lost answer, and no audio once more.
     """
 
     name: ServiceName
@@ -229,6 +252,7 @@ class Service:
     needs_key: bool = True
     may_be_private: bool = False
     serves_audio: bool = False
+    answers_with_audio: bool = False
 
     @property
     def switch(self) -> str:
@@ -339,6 +363,25 @@ SERVICES: Mapping[ServiceName, Service] = {
             extends_any_model=True,
             sings_given_alone=True,
             drafts_a_task=2,  # `docs/providers.md` 3.5
+        ),
+        Service(
+            name="minimax",
+            label="MiniMax",
+            music="MiniMax",
+            key_variable="MINIMAX_API_KEY",
+            base_url_variable="MINIMAX_BASE_URL",
+            base_url="https://api.minimax.io",
+            shop="at platform.minimax.io",
+            adapter="song_mcp.providers.minimax:Minimax",
+            models=(  # free ones first: who names no model should not have to pay
+                _minimax("minimax-3-free", "music-3.0-free"),
+                _minimax("minimax-3", "music-3.0", usd=0.15),
+                _minimax("minimax-2.6-free", "music-2.6-free"),
+                _minimax("minimax-2.6", "music-2.6", usd=0.15),
+            ),
+            models_called="minimax-*",
+            extends=False,
+            answers_with_audio=True,
         ),
         Service(
             name="acestep",

@@ -102,6 +102,11 @@ class Clip:
         return public_clip_id(self.clip_id)
 
     @property
+    def link(self) -> str:
+        """The address of the audio that people can be shown, "" if it has none."""
+        return self.audio_url if self.audio_url.startswith(("http://", "https://")) else ""
+
+    @property
     def is_saved(self) -> bool:
         """Whether the library holds the audio."""
         return self.file is not None

@@ -260,8 +260,8 @@ class _Sending:
 
     @property
     def submission(self) -> Submission:
-        """What is sent: exactly what the journal holds."""
-        return Submission.of_json(self.new.service, self.new.wire)
+        """What is sent: exactly what the journal holds, for the task with our id."""
+        return replace(Submission.of_json(self.new.service, self.new.wire), local_id=self.local_id)
 
 
 def submission_of(provider: Provider, request: Request) -> Submission:
