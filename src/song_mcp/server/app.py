@@ -7,7 +7,7 @@ in a process.
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import anyio.lowlevel
@@ -17,6 +17,7 @@ from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import RequestHandler
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool as OfferedTool
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INTERNAL_ERROR,
@@ -90,7 +91,7 @@ class SongServer(MCPServer[Studio]):
     """The SDK's server with strict arguments, flat schemas and our own error messages."""
 
     def __init__(self, open_studio: OpenStudio, room: Room | None = None) -> None:
-        """Register the tools and resources; `open_studio` is entered when serving starts."""
+        """Offer the tools and resources; `open_studio` is entered when serving starts."""
         self.room = room or Room()
         bus = notices.Bus()
         super().__init__(
@@ -102,6 +103,7 @@ class SongServer(MCPServer[Studio]):
             log_level="WARNING",
             subscriptions=bus,
             cache_hints=HINTS,
+            tools=list(_tools()),
             extensions=[TasksExtension(self._answering), Apps()],
             middleware=[self._bounded, listening_declared, notices.truthful],
         )
@@ -112,14 +114,6 @@ class SongServer(MCPServer[Studio]):
         self._replace_handlers(bus)
 
     def _add_what_is_offered(self) -> None:
-        for entry in TOOLS:
-            self.add_tool(
-                entry.function,
-                title=entry.title,
-                description=inspect.getdoc(entry.function),
-                annotations=entry.annotations,
-                meta=entry.meta,
-            )
         for prompt in PROMPTS:
             self.prompt(title=prompt.title, description=inspect.getdoc(prompt.function))(
                 prompt.function
@@ -335,6 +329,21 @@ def build_server(open_studio: OpenStudio, room: Room | None = None) -> SongServe
     `room` bounds what waits to be written; without it the usual room is taken.
     """
     return SongServer(open_studio, room)
+
+
+@cache
+def _tools() -> tuple[OfferedTool, ...]:
+    """Return what is offered as tools; reading their schemas is most of what a server costs."""
+    return tuple(
+        OfferedTool.from_function(
+            entry.function,
+            title=entry.title,
+            description=inspect.getdoc(entry.function),
+            annotations=entry.annotations,
+            meta=entry.meta,
+        )
+        for entry in TOOLS
+    )
 
 
 def _asks_for_a_part(ctx: ServerContext) -> bool:
