@@ -101,6 +101,12 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def schemas_checked_once() -> Iterator[None]:
+    with eras.schemas_checked_once():
+        yield
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what uses `era` once for each protocol era, unless a marker says otherwise."""
     if "era" in metafunc.fixturenames:

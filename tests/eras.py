@@ -12,16 +12,19 @@ both. So the cases of a test marked `one_era` take turns: the first runs in one 
 other. With `--every-era`, as `.ci/run` does it, they run in both all the same.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 from zlib import crc32
 
 import anyio
 import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp.client.extension import ClientExtension
 from mcp.client.session import IncomingMessage
@@ -142,6 +145,24 @@ class Ear:
         while self._heard.statistics().current_buffer_used:
             heard.append(self._heard.receive_nowait())
         return heard
+
+
+@contextmanager
+def schemas_checked_once() -> Iterator[None]:
+    """Let clients check that a schema is one only once in a process: each starts with none known.
+
+    Most of what a client's first call costs would go into the same schemas again.
+    """
+    check, valid = Draft202012Validator.check_schema, set[str]()
+
+    def check_once(schema: Any, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as the library has it
+        text = json.dumps(schema)
+        if text not in valid:
+            check(schema, *args, **options)
+            valid.add(text)
+
+    with patch.object(Draft202012Validator, "check_schema", check_once):
+        yield
 
 
 async def _pass_on(told: Any, send: MemoryObjectSendStream[Notice]) -> None:  # noqa: ANN401
