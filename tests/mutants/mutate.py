@@ -71,6 +71,12 @@ def mutants_of(package: Path, path: str) -> list[Mutant]:
     return sorted(found.values(), key=lambda mutant: mutant.line)
 
 
+def has_mutants(package: Path, path: str) -> bool:
+    """Tell whether the module `path` has any, without making all of them."""
+    text = (package / path).read_bytes()
+    return any(_is_python(mutant) for mutant in _Source(path, text).mutants())
+
+
 def _is_python(mutant: Mutant) -> bool:
     try:
         ast.parse(mutant.text)
