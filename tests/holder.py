@@ -11,6 +11,7 @@ from mcp.types import CallToolResult, Request, RequestParams, Result
 from pydantic import ConfigDict
 
 from tests.limits import HANGS_S
+from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
@@ -80,5 +81,5 @@ async def end_of(session: ClientSession, task_id: str) -> Json:
     """Poll until the task is not being worked on any more."""
     with anyio.fail_after(HANGS_S):
         while (found := await ask(session, "tasks/get", task_id))["status"] == "working":
-            pass
+            await a_moment()
     return found

@@ -33,6 +33,7 @@ from tests.eras import Ear
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
 from tests.voice import beep
+from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
@@ -85,6 +86,7 @@ class House:
         """Make a song and wait until its clips are in the library, however busy the machine is."""
         song = await self.ok("generate_song", **arguments)
         while song["status"] != "completed" or not all(clip.get("file") for clip in song["clips"]):
+            await a_moment()
             song = await self.ok("get_task", task_id=song["task_id"])
         return song
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.house import House, open_house, text
+from tests.waiting import a_moment
 
 pytestmark = pytest.mark.one_era("money is behind the protocol")
 
@@ -63,6 +64,7 @@ async def test_a_song_of_the_key_before_is_saved_by_the_server_with_the_new_one(
             made = await old.ok("generate_song", description="slow waltz", wait_seconds=0)
         song = made
         while song["status"] != "completed" or not all(clip.get("file") for clip in song["clips"]):
+            await a_moment()
             (song,) = (await house.ok("list_songs"))["tasks"]
     assert song["task_id"] == made["task_id"]
     assert len(house.posts()) == 1

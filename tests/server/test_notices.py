@@ -11,6 +11,7 @@ from mcp.types import INVALID_PARAMS, TextResourceContents
 
 from tests.eras import LEGACY, MODERN
 from tests.house import ENDLESS_S, House, open_house
+from tests.waiting import a_moment
 
 LIST = ResourcesListChanged()
 
@@ -144,6 +145,7 @@ async def test_looking_at_a_task_that_stays_as_it_is_tells_nothing(tmp_path: Pat
         async with house.ear.listening(task_uri(task_id).uri) as ear:
             looks = count_looks(house)
             while count_looks(house) < looks + 2:
+                await a_moment()
                 await house.ok("get_task", task_id=task_id, wait_seconds=0)
             heard = ear.so_far()
             assert heard == []

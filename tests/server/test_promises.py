@@ -102,6 +102,7 @@ async def test_a_journal_that_fails_after_the_payment_is_not_told_as_nothing_pai
     with anyio.fail_after(HANGS_S):
         song = await house.ok("get_task", task_id=answers[0]["task_id"])
         while song["status"] != "completed":
+            await a_moment()
             song = await house.ok("get_task", task_id=song["task_id"])
     assert len(house.posts()) == 1
 

@@ -52,6 +52,7 @@ async def test_a_lost_answer_is_paid_once_found_and_delivered(house: House, mark
     assert "PiAPI's history about it after 10 s" in str(lost)
     task = await settled(house, str(lost["task_id"]))
     while not all(clip.get("file") for clip in task["clips"]):  # type: ignore[attr-defined]  # JSON
+        await a_moment()
         task = await house.ok("get_task", task_id=task["task_id"])
     assert (task["status"], task["charged"], task["cost_usd"]) == ("completed", "yes", 0.05)
     assert "it was accepted once, and nothing was sent again" in str(task["note"])

@@ -549,6 +549,7 @@ async def test_a_handle_works_in_the_process_after_the_one_that_was_killed(house
         for each in (handle, doubtful):
             with anyio.fail_after(HANGS_S):
                 while found.get("taskId") != each or found["status"] == "working":
+                    await a_moment()
                     found = (await second.ask("tasks/get", about(each)))["result"]
             task = found["result"]["structuredContent"]
             expected = "completed" if each == handle else "in_doubt"

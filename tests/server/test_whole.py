@@ -12,6 +12,7 @@ from mcp.types import BlobResourceContents
 
 from tests import decoding
 from tests.house import House, open_house, text
+from tests.waiting import a_moment
 
 pytestmark = pytest.mark.one_era("how a song is joined does not depend on the protocol")
 
@@ -29,6 +30,7 @@ async def extended(house: House, clip: Json, **arguments: Any) -> Json:  # noqa:
     """Extend a clip, and return the first clip of the extension when it is saved."""
     task = await house.ok("extend_song", clip_id=clip["clip_id"], **arguments)
     while task["status"] != "completed" or not all(each.get("file") for each in task["clips"]):
+        await a_moment()
         task = await house.ok("get_task", task_id=task["task_id"])
     return dict(task["clips"][0])
 
