@@ -1,5 +1,6 @@
 """The table of models: what a model cannot do is refused, and what is the default."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -13,6 +14,8 @@ from song_mcp.songs import (
     LyricsRequest,
     SongRequest,
     Task,
+    called,
+    in_takes,
     made_otherwise,
     model_named,
     preferred,
@@ -81,6 +84,28 @@ def test_a_duration_is_taken_within_its_bounds() -> None:
 def test_takes_of_one_submission_are_refused_where_it_makes_what_it_makes() -> None:
     with pytest.raises(InvalidRequestError, match="takes is 2"):
         SongRequest(UDIO, "a waltz", takes=2)
+
+
+def test_takes_are_as_many_submissions_as_a_model_needs_for_them() -> None:
+    one = replace(UDIO, clips=1)
+    song = SongRequest(one, "a waltz")
+    assert [each.take for each in in_takes(song, 3)] == [1, 2, 3]
+    assert in_takes(song, 1) == (song,)
+    with pytest.raises(InvalidRequestError, match="takes is 5; udio makes 1 to 4 in one call"):
+        in_takes(song, 5)
+    assert in_takes(SongRequest(UDIO, "a waltz"), 2) == (SongRequest(UDIO, "a waltz"),)
+    with pytest.raises(InvalidRequestError, match="One submission of udio makes 2 takes"):
+        in_takes(SongRequest(UDIO, "a waltz"), 3)
+    (many,) = in_takes(SongRequest(replace(one, most_takes=8), "a waltz"), 8)
+    assert (many.takes, many.take) == (8, 1)
+
+
+def test_short_names_are_those_of_models_that_work() -> None:
+    suno = SERVICES["gptge"].models
+    assert called(suno) == called(each for each in suno if each.state == "current") == "suno-*"
+    assert called(suno[:2]) == "suno-v6, suno-v6-wild"
+    assert called([MODELS["suno-v3"]]) == ""
+    assert called([UDIO]) == "udio"
 
 
 def test_a_cover_needs_a_model_that_makes_covers_and_a_part_that_is_there() -> None:

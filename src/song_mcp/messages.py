@@ -106,6 +106,47 @@ def not_known_now(task: Task) -> str:
     )
 
 
+def takes(request: Request, count: int, joined: int) -> str:
+    """Say how many takes a call began, how many of an earlier call it joined, and what that is."""
+    if joined == count:
+        return (
+            f"{_takes(count)} of an earlier call like this one; this call cost nothing. Pass "
+            "another_take=true to pay for new ones."
+        )
+    price = request.model.price_usd(_asked_s(request))
+    of = "" if price is None else f" (${price:g} each)"
+    paid = "which cost nothing" if request.model.is_free else f"each paid for by itself{of}"
+    if not joined:
+        return f"{_takes(count)} {_submissions(count)}, {paid}."
+    return (
+        f"{_takes(count)} {_submissions(count - joined)} of this call, {paid}, and {joined} of an "
+        "earlier call like this one, for which nothing was paid again."
+    )
+
+
+def _asked_s(request: Request) -> float | None:
+    return request.duration_s if isinstance(request, SongRequest) else None
+
+
+def _takes(count: int) -> str:
+    return "1 take, which is" if count == 1 else f"{count} takes, which are"
+
+
+def _submissions(count: int) -> str:
+    return "1 submission" if count == 1 else f"{count} submissions"
+
+
+def take_not_begun(number: int, wanted: int, why: str) -> str:
+    """Say which take of several could not be begun, and that nothing was paid for it."""
+    for of_all in ("Nothing was sent or paid by this call.", "Nothing was sent or paid."):
+        why = why.replace(of_all, f"For take {number} nothing was sent or paid.")
+    later = "" if number == wanted else f", and so were none of the later ones up to {wanted}"
+    return (
+        f"Take {number} of {wanted} was not begun{later}: {why} What is missing can be asked for "
+        "later, with another_take=true."
+    )
+
+
 def paid_anew(lost: Task) -> str:
     """Say that a new payment is made though an equal task was accepted, and why."""
     label = SERVICES[lost.service].label

@@ -31,7 +31,7 @@ are the points at which a test may end the process.
 from song_mcp.journal import failpoints
 from song_mcp.journal.claims import POLLED_FOR_S, SEARCHES, UNKNOWN_FOR_S
 from song_mcp.journal.liveness import Liveness
-from song_mcp.journal.lookup import LAST
+from song_mcp.journal.lookup import FIRST_TAKE, LAST
 from song_mcp.journal.store import Journal, unpaid
 from song_mcp.journal.values import (
     Change,
@@ -54,6 +54,7 @@ from song_mcp.journal.values import (
 )
 
 __all__ = [
+    "FIRST_TAKE",
     "LAST",
     "POLLED_FOR_S",
     "SEARCHES",

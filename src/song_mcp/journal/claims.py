@@ -75,7 +75,17 @@ LOST = (
     "fingerprint = ? AND status = 'failed' AND unknown_from_s IS NOT NULL AND ended_at > ? "
     "ORDER BY place DESC LIMIT 1"
 )
-DOUBTED = "fingerprint = ? AND status = 'in_doubt' ORDER BY place DESC LIMIT 1"
+OF_NO_MATTER = "'$.take', '$.audio.file', '$.audio.task_id', '$.audio.service'"
+"""What tells submissions apart that ask for the same: which take it is, where its audio is."""
+SENT_ALIKE = (
+    f"CASE WHEN json_valid({{0}}.wire) THEN json_remove({{0}}.wire, {OF_NO_MATTER}) "
+    "ELSE {0}.local_id END"
+)
+DOUBTED = (
+    "status = 'in_doubt' AND (fingerprint = :fingerprint OR service = :service "
+    f"AND {SENT_ALIKE.format('tasks')} = json_remove(:wire, {OF_NO_MATTER})) "
+    "ORDER BY place DESC LIMIT 1"
+)
 UNTOLD_TAKES = """
 WITH asked AS (SELECT value FROM json_each(?))
 SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL
@@ -120,11 +130,13 @@ SEARCHED = "status = 'in_doubt' AND service = :service AND account = :account AN
 SEARCH_AT = "CASE WHEN search_at > :far THEN 0 ELSE search_at END"
 DUE_SEARCHES = f"{SEARCHED} AND {SEARCH_AT} <= :now ORDER BY search_at, rowid LIMIT 1"
 NEXT_SEARCH = f"SELECT min({SEARCH_AT}) FROM tasks WHERE {SEARCHED}"  # noqa: S608 - constants  # nosec B608
-RIVALS = (
-    "SELECT count(*) FROM tasks WHERE status IN ('submitting', 'in_doubt') "
-    "AND local_id != :local_id "
-    "AND fingerprint = (SELECT fingerprint FROM tasks WHERE local_id = :local_id)"
-)
+RIVALS = f"""
+SELECT count(*) FROM tasks JOIN tasks AS doubt ON doubt.local_id = :local_id
+WHERE tasks.status IN ('submitting', 'in_doubt') AND tasks.local_id != :local_id
+    AND (tasks.fingerprint = doubt.fingerprint
+        OR tasks.service = doubt.service
+        AND {SENT_ALIKE.format("tasks")} = {SENT_ALIKE.format("doubt")})
+"""  # noqa: S608 - constants  # nosec B608
 RESTORED = (
     "SELECT name, since, noticed_at FROM restores WHERE confirmed_at IS NULL AND noticed_at > ? "
     "ORDER BY noticed_at DESC LIMIT 1"
@@ -193,12 +205,13 @@ def _joinable(
 
 
 def _check_doubts(db: sqlite3.Connection, new: NewTask) -> None:
-    """Raise InvalidRequestError if a task with an equal request is in doubt.
+    """Raise InvalidRequestError if a task with an equal request is in doubt, whichever take it is.
 
     A second payment for what may have been paid has one door, `resolve_task`: a call that would
     say so once and then pay could not know whether a person read what it said.
     """
-    for task in rows.tasks_where(db, DOUBTED, (new.fingerprint,)):
+    sent = {"fingerprint": new.fingerprint, "service": new.service, "wire": json.dumps(new.wire)}
+    for task in rows.tasks_where(db, DOUBTED, sent):
         raise InvalidRequestError(
             f"An equal request, {task.local_id}, is in doubt: it may have been accepted and "
             "charged. Nothing was sent or paid by this call. Let the user settle the doubt first "

@@ -29,6 +29,8 @@ from song_mcp.songs import (
 )
 from song_mcp.text import clean
 
+FIRST_TAKE = "first_take"
+"""The key in a take's request for our id of the first take of the same call."""
 LAST = "last"
 """The name of the newest song, whatever its title is."""
 MUSIC: Sequence[Kind] = ("song", "extension", "cover")
@@ -57,6 +59,12 @@ WITH_COMPLETED_CLIP = (
     "local_id IN (SELECT local_id FROM clips WHERE status = 'completed') "
     "ORDER BY place DESC, rowid DESC LIMIT 1"
 )
+TAKES_OF = f"""
+place > (SELECT place FROM tasks WHERE local_id = :first)
+    AND CASE WHEN json_valid(request) THEN json_extract(request, '$.{FIRST_TAKE}') END = :first
+ORDER BY place
+"""  # noqa: S608 - a constant  # nosec B608
+"""The other takes of the call that began a task."""
 OF_KINDS = "kind IN (SELECT value FROM json_each(?)) ORDER BY place DESC, rowid DESC LIMIT 1"
 UNTOLD = (
     "kind IN ('extension', 'cover') "
@@ -272,6 +280,11 @@ def _last(db: sqlite3.Connection) -> Meaning:
         untold = next(iter(rows.tasks_where(db, UNTOLD_SINCE, lost)), None)
         return Meaning(((task, first),), 1, is_last=True, running=running, untold=untold)
     return Meaning()
+
+
+def takes_of(db: sqlite3.Connection, local_id: str) -> list[Task]:
+    """Return the other takes of the call that began a task, in the order of their beginning."""
+    return rows.tasks_where(db, TAKES_OF, {"first": local_id})
 
 
 def _untold_of(db: sqlite3.Connection, entry: Entry) -> Task | None:

@@ -316,6 +316,10 @@ class Journal:
 
     # Polling ---------------------------------------------------------------------------
 
+    async def takes_of(self, local_id: str) -> Sequence[Task]:
+        """Return the other takes of the call that began the task with this id of ours."""
+        return await self._file.read(lambda db: lookup.takes_of(db, local_id))
+
     async def running(self, service: ServiceName) -> Sequence[Task]:
         """Return up to ten tasks that a service is working on, oldest first."""
         return await self._file.read(lambda db: rows.tasks_where(db, RUNNING, (service,)))

@@ -45,13 +45,20 @@ def ended_tasks(structured: Mapping[str, Any] | None) -> list[str]:
     if structured is None:
         return []
     is_list = "tasks" in structured
-    tasks = structured["tasks"] if is_list else [structured]
+    tasks = structured["tasks"] if is_list else _takes(structured)
     return [task["task_id"] for task in tasks if _holds_the_end(task, is_list=is_list)]
 
 
 def told_tasks(structured: Mapping[str, Any] | None) -> list[str]:
-    """Return the id of the task that this structured content is about; a list is about none."""
-    return [structured["task_id"]] if structured and "task_id" in structured else []
+    """Return the ids of the tasks that this structured content is about; a list is about none."""
+    if not structured or "task_id" not in structured:
+        return []
+    return [task["task_id"] for task in _takes(structured)]
+
+
+def _takes(task: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return a task, and the other takes that its result shows."""
+    return [task, *task.get("other_takes", [])]
 
 
 def _holds_the_end(task: Mapping[str, Any], *, is_list: bool) -> bool:

@@ -89,11 +89,30 @@ class ClipResult(BaseModel):
     lyrics: str | None = None
 
 
+class TakeClipResult(BaseModel):
+    """A clip of another take, in brief."""
+
+    clip_id: str
+    duration_seconds: float | None = None
+    file: str | None = None
+
+
 class LyricsResult(BaseModel):
     """Lyrics that a lyrics task wrote."""
 
     title: str
     text: str
+
+
+class TakeResult(BaseModel):
+    """Another take of the same call: a task of its own."""
+
+    task_id: str
+    status: Status
+    charged: Charged
+    cost_usd: float | None = None
+    error: str | None = None
+    clips: list[TakeClipResult] | None = None
 
 
 class TaskResult(BaseModel):
@@ -111,6 +130,7 @@ class TaskResult(BaseModel):
     lyrics: LyricsResult | None = None
     other_lyrics: list[LyricsResult] | None = Field(None, description="Further drafts")
     rights: str | None = Field(None, description="What is known of the rights in the audio")
+    other_takes: list[TakeResult] | None = Field(None, description="Tasks of the same call")
     error: str | None = None
     charged: Charged
     cost_usd: float | None = None
@@ -197,9 +217,29 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     ).model_copy(
         update={
             "rights": known_rights(task) or None,
-            "next_step": _next_step(task),
+            "next_step": _next_step_of_all(answer),
             "note": _note(answer) or None,
+            "other_takes": [_take(each) for each in answer.others] or None,
         }
+    )
+
+
+def _take(task: Task) -> TakeResult:
+    clips = [
+        TakeClipResult(
+            clip_id=clip.public_id,
+            duration_seconds=clip.duration_s,
+            file=str(clip.file) if clip.file else None,
+        )
+        for clip in completed(task.clips)
+    ]
+    return TakeResult(
+        task_id=task.public_id,
+        status=task.status,
+        charged=task.charged,
+        cost_usd=task.cost_usd,
+        error=task.error or None,
+        clips=clips or None,
     )
 
 
@@ -408,6 +448,23 @@ def _next_step(task: Task) -> str | None:
     return " ".join(steps) or None
 
 
+def _next_step_of_all(answer: Answer) -> str | None:
+    """Return what to call now for a task, and for those of its other takes that need a call."""
+    others = [each for each in answer.others if each.is_open or _is_unsaved(each)]
+    doubts = [each.public_id for each in answer.others if each.status == "in_doubt"]
+    steps = [_next_step(answer.task)]
+    if others:
+        ids = ", ".join(each.public_id for each in others)
+        steps.append(f"Call get_task with each other take too: {ids}.")
+    if doubts:
+        steps.append(f"Let the user settle {', '.join(doubts)} by resolve_task.")
+    return " ".join(filter(None, steps)) or None
+
+
+def _is_unsaved(task: Task) -> bool:
+    return any(not clip.is_saved for clip in completed(task.clips))
+
+
 # The answer to a call about one task ------------------------------------------------------------
 
 
@@ -457,6 +514,7 @@ def task_text(result: TaskResult) -> str:
     """Return the short text that says the same as the result, for clients that show only text."""
     lines = [_headline(result)]
     lines += [_clip_line(clip) for clip in result.clips]
+    lines += [_take_line(take, result.service) for take in result.other_takes or []]
     for draft in [result.lyrics, *(result.other_lyrics or [])]:
         lines += [f"Lyrics{_title(draft.title)}:", verses(draft.text)] if draft else []
     lines += [text for text in (_error(result), result.note, result.next_step) if text]
@@ -521,14 +579,23 @@ def _headline(result: TaskResult) -> str:
     return ", ".join(facts) + "."
 
 
-def _money(result: TaskResult) -> str:
+def _take_line(take: TakeResult, service: ServiceName) -> str:
+    line = f"Other take {take.task_id}: {take.status}, {_money(take)}."
+    clips = [
+        f"- clip {clip.clip_id}{_length(clip.duration_seconds)} {clip.file or ''}".rstrip()
+        for clip in take.clips or []
+    ]
+    return "\n".join([line, *filter(None, [_error_of(take, service)]), *clips])
+
+
+def _money(result: TaskResult | TakeResult) -> str:
     if result.charged == "no":
         return "not charged"
     if result.charged == "unknown":
         return "charged: unknown"
     if result.cost_usd is not None:
         return f"cost ${result.cost_usd:g}"
-    if result.cost_units is not None:
+    if isinstance(result, TaskResult) and result.cost_units is not None:
         return f"charged, about {result.cost_units:g} (the gateway's own unit)"
     return "charged"
 
@@ -576,10 +643,14 @@ def verses(lyrics: str) -> str:
 
 def _error(result: TaskResult) -> str:
     """Return the error: the service's words, quoted, if the task failed, else our own sentence."""
+    return _error_of(result, result.service)
+
+
+def _error_of(result: TaskResult | TakeResult, service: ServiceName) -> str:
     error = result.error or ""
     if result.status != "failed" or not error:
         return error
-    if is_our_reason(error, result.service):
+    if is_our_reason(error, service):
         return f"It failed: {error}"
     words = quoted(error, limit=500)
     return f"It failed: {words}" if words[-2:-1] in SENTENCE_ENDS else f"It failed: {words}."

@@ -113,9 +113,10 @@ class TasksExtension(Extension):
         found = _fields(standing) | {"resultType": "complete"}
         if standing.phase != "ended":
             return found
-        is_error = standing.task.status != "completed"
+        takes = (standing.task, *standing.others)
+        is_error = all(each.status != "completed" for each in takes)
         async with self._answering(ctx) as call:
-            answer = Answer(standing.task)
+            answer = Answer(standing.task, others=standing.others)
             result = await task_answer(ctx.lifespan_context, answer, is_error=is_error)
             call.told = told_tasks(result.structured_content)
             call.ended = ended_tasks(result.structured_content)

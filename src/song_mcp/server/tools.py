@@ -5,7 +5,7 @@ Its docstring is the description that the model reads: what it does, what it cos
 next.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Annotated, Any, cast, get_args
@@ -52,6 +52,7 @@ from song_mcp.songs import (
     asked_by,
     called,
     checked_id,
+    in_takes,
     part_of,
 )
 from song_mcp.studio import Action, Answer, Studio
@@ -147,7 +148,7 @@ NumberOfTakes = Annotated[
     Field(
         ge=1,
         le=MOST_AT_ONCE,
-        description=f"Versions wanted, a payment each; {SEVERAL} make 2 for one",
+        description=f"Versions; each is a payment, but one of {SEVERAL} makes 2",
     ),
 ]
 Gender = Annotated[VocalGender, Field(description=f"A wish; {_only('vocal_gender')}")]
@@ -187,15 +188,16 @@ async def generate_song(
     vocal_gender: Gender = "",
     style_weight: StyleWeight = None,
     weirdness: Weirdness = None,
+    takes: NumberOfTakes = 1,
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Make a song from a description, from own lyrics, or both. Costs money at each new call.
 
-    Takes 1-5 minutes and usually makes two clips: when it answers before the end, call get_task
-    with the task_id; never call generate_song again for the same song.
+    Takes 1-5 minutes: when it answers before the end, call get_task with the task_id; never call
+    generate_song again for the same song.
     """
-    request = SongRequest(
+    song = SongRequest(
         model=_studio(ctx).model(model),
         description=description,
         lyrics=lyrics,
@@ -208,7 +210,8 @@ async def generate_song(
         style_weight=style_weight,
         weirdness=weirdness,
     )
-    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+    request, *more = in_takes(song, takes)
+    return await _submit(ctx, request, wait_seconds, another_take=another_take, more=more)
 
 
 async def extend_song(
@@ -438,17 +441,25 @@ def _studio(ctx: Ctx) -> Studio:
 
 
 async def _submit(
-    ctx: Ctx, request: Request, wait_seconds: float | None, *, another_take: bool, note: str = ""
+    ctx: Ctx,
+    request: Request,
+    wait_seconds: float | None,
+    *,
+    another_take: bool,
+    note: str = "",
+    more: Sequence[Request] = (),
 ) -> CallToolResult:
+    """Submit a request, and further takes of it; say what became of them."""
     if wants_handle(ctx.request_context):
-        begun = await _studio(ctx).begin(request, another_take=another_take)
+        begun = await _studio(ctx).begin(request, another_take=another_take, more=more)
         return begun_result(_studio(ctx), _noted(begun, note))
     if wait_seconds is None and not isinstance(request, LyricsRequest):
         wait_seconds = player.wait_s(ctx)
     patience = _patience(ctx, wait_seconds)
-    answer = await _studio(ctx).submit(request, patience, another_take=another_take)
+    answer = await _studio(ctx).submit(request, patience, another_take=another_take, more=more)
     answer = _noted(answer, note)
-    return await task_answer(_studio(ctx), answer, is_error=answer.task.status in NOT_BEGUN)
+    is_error = all(task.status in NOT_BEGUN for task in (answer.task, *answer.others))
+    return await task_answer(_studio(ctx), answer, is_error=is_error)
 
 
 def _noted(answer: Answer, note: str) -> Answer:

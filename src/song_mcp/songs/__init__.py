@@ -52,6 +52,7 @@ from song_mcp.songs.requests import (
     SongRequest,
     Source,
     VocalGender,
+    in_takes,
     is_style,
     part_of,
 )
@@ -113,6 +114,7 @@ __all__ = [
     "called",
     "checked_id",
     "completed",
+    "in_takes",
     "is_plain_id",
     "is_style",
     "is_uuid",

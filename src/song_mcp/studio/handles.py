@@ -8,7 +8,7 @@ that is polled no more stays so in every process, until the same request is made
 import re
 from collections.abc import Container
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyio.abc import TaskGroup
 
@@ -22,16 +22,22 @@ from song_mcp.studio.phase import Phase, phase_of
 from song_mcp.studio.poller import SLOWEST_S, Poller
 from song_mcp.studio.supervise import going_on
 
+OVER: frozenset[Phase] = frozenset({"ended", "unfollowed"})
+"""The phases in which nothing happens by itself any more."""
 HANDLE_FORM = re.compile(r"local-[0-9a-f]{20}")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A task as the journal has it, the phase it is in, and a sentence on that for the client."""
+    """A task as the journal has it, the phase it is in, and a sentence on that for the client.
+
+    `others` are the other takes of the same call: the phase ends when all of them have ended.
+    """
 
     task: Task
     phase: Phase
     message: str
+    others: tuple[Task, ...] = ()
 
 
 class Handles:
@@ -61,10 +67,14 @@ class Handles:
     async def standing(self, handle: str) -> Standing:
         """Return how a task stands; if it is too old to be polled, a look is begun as well."""
         task = await self._found(handle)
-        if self._is_left_to_us(task):
-            self._looked_after.add(task.local_id)
-            self._work.start_soon(self._look_once, task)
-        return self.standing_of(task)
+        others = tuple(await self._journal.takes_of(task.local_id))
+        for each in filter(self._is_left_to_us, (task, *others)):
+            self._looked_after.add(each.local_id)
+            self._work.start_soon(self._look_once, each)
+        own = self.standing_of(task)
+        standings = [own] if own.phase == "unfollowed" else map(self.standing_of, (task, *others))
+        going = next((each for each in standings if each.phase not in OVER), own)
+        return replace(own, phase=going.phase, message=going.message, others=others)
 
     def standing_of(self, task: Task) -> Standing:
         """Return how this task, as the journal has it, stands."""
@@ -88,10 +98,11 @@ class Handles:
         await self._found(handle)
 
     async def unfollow(self, handle: str) -> None:
-        """Have an open task polled no more; an ended one stays as it is."""
+        """Have an open task and its other takes polled no more; an ended one stays as it is."""
         task = await self._found(handle)
-        await self._journal.unfollow(task.local_id)
-        self._feed.wake(task.local_id)  # the change feed does not count this
+        for each in (task, *await self._journal.takes_of(task.local_id)):
+            await self._journal.unfollow(each.local_id)
+            self._feed.wake(each.local_id)  # the change feed does not count this
 
     async def _found(self, handle: str) -> Task:
         task = await self._journal.find(handle) if HANDLE_FORM.fullmatch(handle) else None

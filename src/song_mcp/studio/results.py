@@ -29,10 +29,14 @@ class Wait(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """A task as it stands, and in `note` what the person should know about this call."""
+    """A task as it stands, and in `note` what the person should know about this call.
+
+    `others` are the tasks of the other takes, if the call asked for several submissions.
+    """
 
     task: Task
     note: str = ""
+    others: tuple[Task, ...] = ()
 
 
 AccountState = Account | str | None

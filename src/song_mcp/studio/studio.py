@@ -5,7 +5,7 @@ spends money, only the poller looks at tasks, and only the saver saves.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -214,8 +214,12 @@ class Studio:
 
     # Paying ----------------------------------------------------------------------------
 
-    async def submit(self, request: Request, wait: Wait, *, another_take: bool) -> Answer:
+    async def submit(
+        self, request: Request, wait: Wait, *, another_take: bool, more: Sequence[Request] = ()
+    ) -> Answer:
         """Submit a request once, wait for the song as long as `wait` says, and return the task.
+
+        `more` are other takes of the same, each of which is a submission of its own.
 
         A request equal to that of a task that is open, in doubt or not delivered joins that task,
         unless `another_take`. A call for another take joins one that such a call began if no client
@@ -223,14 +227,52 @@ class Studio:
         InvalidRequestError, LimitReachedError or JournalError before anything is sent; the task's
         status tells what happens afterwards.
         """
-        begun = await self.begin(request, another_take=another_take)
-        if begun.task.is_open:
-            task = await self._wait(begun.task, wait)
-            return Answer(task, " ".join(filter(None, (begun.note, self._incomplete(task)))))
-        return await self._looked(begun.task, wait, begun.note)
+        start = self._clock.monotonic()
+        begun = await self.begin(request, another_take=another_take, more=more)
+        first = await self._awaited(begun.task, wait, start, begun.note)
+        others = [await self._awaited(task, wait, start) for task in begun.others]
+        if not others:
+            return first
+        task = await self._as_written(first.task)  # the others may have taken longer
+        return Answer(task, first.note, tuple(other.task for other in others))
 
-    async def begin(self, request: Request, *, another_take: bool) -> Answer:
-        """Begin to submit a request, as `submit` does; return its task without waiting."""
+    async def _awaited(self, task: Task, wait: Wait, start: float, note: str = "") -> Answer:
+        """Wait for a task's end; all that a call waits for together began at `start`."""
+        if not task.is_open:
+            return await self._looked(task, _Rest(wait, self._clock.monotonic() - start), note)
+        task = await self._wait(task, wait, start)
+        return Answer(task, " ".join(filter(None, (note, self._incomplete(task)))))
+
+    async def begin(
+        self, request: Request, *, another_take: bool, more: Sequence[Request] = ()
+    ) -> Answer:
+        """Begin to submit a request, as `submit` does; return its task without waiting.
+
+        The takes in `more` are begun one after the other. Each joins what an equal call began
+        before. If one cannot be begun, the note says which were, and no later one is tried.
+        """
+        begun = [await self._begin(request, another_take=another_take)]
+        refused: SongError | None = None
+        for take in more:
+            try:
+                begun.append(await self._begin(take, another_take=another_take, before=begun))
+            except SongError as error:
+                refused = error
+                break
+        first, *others = begun
+        if not more:
+            return Answer(first.task, " ".join(filter(None, (first.joined, first.note))))
+        notes = [messages.takes(request, len(begun), sum(bool(each.joined) for each in begun))]
+        if refused is not None:
+            notes.append(messages.take_not_begun(len(begun) + 1, len(more) + 1, str(refused)))
+        notes += dict.fromkeys(each.note for each in begun)
+        note = " ".join(filter(None, notes))
+        return Answer(first.task, note, tuple(each.task for each in others))
+
+    async def _begin(
+        self, request: Request, *, another_take: bool, before: Sequence["_Begun"] = ()
+    ) -> "_Begun":
+        """Begin one submission; `before` are those of the call's earlier takes."""
         provider = self._provider(request.model.service)
         await self._restored.notice()
         pay = partial(
@@ -239,17 +281,19 @@ class Studio:
             provider,
             another_take=another_take,
             answered=self._takes.answered,
+            first_take=before[0].task.local_id if before else "",
         )
         try:
             prepared = await pay()
         except OlderJournalError:
             earlier = await self._restored.earlier(provider, submission_of(provider, request))
-            if earlier is not None:
-                return Answer(earlier, messages.JOINED_RESTORED)
+            if earlier is not None and not _is_among(earlier, before):
+                return _Begun(earlier, messages.JOINED_RESTORED)
             prepared = await pay(is_searched=True)
         if another_take:
             self._takes.begun(prepared.task.local_id)
-        return Answer(prepared.task, _note(request, prepared, another_take=another_take))
+        joined = _joined(prepared, another_take=another_take)
+        return _Begun(prepared.task, joined, "" if joined else _note(request, prepared))
 
     def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
@@ -549,11 +593,47 @@ def _by_id(service: Service) -> Model:
     return next(by_id, service.default_model)
 
 
-def _note(request: Request, prepared: Prepared, *, another_take: bool) -> str:
-    """Return what the person should know about a task that was begun or joined."""
+@dataclass(frozen=True)
+class _Begun:
+    """A task that was begun, or that a call joined: `joined` says so, and what that cost."""
+
+    task: Task
+    joined: str
+    note: str = ""
+
+
+def _is_among(task: Task, begun: Sequence[_Begun]) -> bool:
+    """Tell whether a task is one of those begun: equal takes are told apart by us alone."""
+    return any(each.task.local_id == task.local_id for each in begun)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What is left of a wait after `spent_s` seconds; progress is counted from its beginning."""
+
+    whole: Wait
+    spent_s: float
+
+    @property
+    def seconds(self) -> float:
+        """How long is still waited, in seconds."""
+        return max(0.0, self.whole.seconds - self.spent_s)
+
+    async def tell(self, elapsed_s: float, task: Task) -> None:
+        """Tell how the task stands."""
+        await self.whole.tell(self.spent_s + elapsed_s, task)
+
+
+def _note(request: Request, prepared: Prepared) -> str:
+    """Return what the person should know about a task that was begun."""
+    anew = messages.paid_anew(prepared.lost) if prepared.lost else ""
+    return " ".join(filter(None, (anew, messages.remarks(request))))
+
+
+def _joined(prepared: Prepared, *, another_take: bool) -> str:
+    """Return what the person should know about a task that was joined, "" if it was not."""
     if not prepared.joined:
-        anew = messages.paid_anew(prepared.lost) if prepared.lost else ""
-        return " ".join(filter(None, (anew, messages.remarks(request))))
+        return ""
     joined = messages.JOINED_TAKE if another_take else messages.JOINED
     other = messages.joined_elsewhere(prepared.task) if prepared.is_of_another else ""
     return " ".join(filter(None, (other, joined)))

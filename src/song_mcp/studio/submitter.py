@@ -26,7 +26,7 @@ from song_mcp.errors import (
     PlanLimitError,
     SongError,
 )
-from song_mcp.journal import Journal, Liveness, NewTask, Prepared
+from song_mcp.journal import FIRST_TAKE, Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
 from song_mcp.providers import Accepted, Account, Attaching, Provider, Submission
 from song_mcp.songs import RANDOM_SEED, SERVICES, Request, SongRequest, Task
@@ -78,11 +78,13 @@ class Submitter:
         another_take: bool,
         answered: set[str],
         is_searched: bool = False,
+        first_take: str = "",
     ) -> Prepared:
         """Write the task and begin to send it, or return one that the request joins.
 
-        `another_take`, `answered` and `is_searched` are as in `Journal.prepare`. Returns before the
-        service has answered. Raises InvalidRequestError, LimitReachedError, OlderJournalError or
+        `another_take`, `answered` and `is_searched` are as in `Journal.prepare`; `first_take` is
+        our id of the task whose other take this is, "" for a first one. Returns before the service
+        has answered. Raises InvalidRequestError, LimitReachedError, OlderJournalError or
         JournalError before anything is sent; the journal tells what happens afterwards.
         """
         submission = submission_of(provider, request)
@@ -92,6 +94,8 @@ class Submitter:
             another_take=another_take,
             is_searched=is_searched,
         )
+        if first_take:
+            new = replace(new, request={**new.request, FIRST_TAKE: first_take})
         prepared = await self._journal.prepare(
             new, join=True, daily_limit=self._daily_limit, answered=answered
         )
