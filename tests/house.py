@@ -193,6 +193,7 @@ def environment(folder: Path, base_url: str, *, keys: bool = True) -> dict[str, 
     """The variables of a server that uses the sandbox at `base_url`."""
     values = {
         "PIAPI_BASE_URL": base_url,
+        "PIAPI_UPLOAD_URL": base_url,
         "GPTGE_BASE_URL": base_url,
         "SONG_MCP_HOME": str(folder / "home"),
         "SONG_MCP_LIBRARY": str(folder / "library"),

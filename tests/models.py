@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from song_mcp.songs import SERVICES
+from song_mcp.songs import MODELS, SERVICES
 
-UDIO = SERVICES["piapi"].default_model
+UDIO = MODELS["udio"]
 DEFAULT_SUNO = SERVICES["gptge"].default_model
 
 

@@ -176,7 +176,7 @@ async def test_the_sandbox_tells_how_to_use_it_until_a_signal(
             assert await rest(process.stderr) == b""
             assert await process.wait() in {0, 130}
     variables = re.findall(r"^  (\w+)=(\S+)$", printed.decode(), re.MULTILINE)
-    assert len(variables) == 4
+    assert len(variables) == 5
     values = dict(variables)
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", values["PIAPI_BASE_URL"])
     assert values["GPTGE_BASE_URL"] == values["PIAPI_BASE_URL"]

@@ -31,7 +31,7 @@ def problem() -> str:
 
 def test_without_any_variable_there_are_defaults(home: Path) -> None:
     settings = Settings.read()
-    public = {"service_mode": "public"}
+    public = {"service_mode": "public", "upload_url": ""}
     assert settings.of(PIAPI) == ServiceSettings(None, "https://api.piapi.ai", public, is_on=False)
     assert settings.of(GPTGE) == ServiceSettings(
         None, "https://api.gpt.ge", {"names": {}}, is_on=False
@@ -48,6 +48,7 @@ VARIABLES = (
     "PIAPI_API_KEY",
     "PIAPI_BASE_URL",
     "PIAPI_SERVICE_MODE",
+    "PIAPI_UPLOAD_URL",
     "GPTGE_API_KEY",
     "GPTGE_BASE_URL",
     "MINIMAX_API_KEY",
@@ -193,7 +194,14 @@ def test_other_services_are_off_without_a_key() -> None:
 
 def test_the_service_mode_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIAPI_SERVICE_MODE", "private")
-    assert Settings.read().of(PIAPI).options == {"service_mode": "private"}
+    assert Settings.read().of(PIAPI).options["service_mode"] == "private"
+
+
+def test_an_address_for_uploads_is_taken_as_a_base_url_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIAPI_UPLOAD_URL", " http://127.0.0.1:8787/ ")
+    assert Settings.read().of(PIAPI).options["upload_url"] == "http://127.0.0.1:8787"
+    monkeypatch.setenv("PIAPI_UPLOAD_URL", "http://upload.example")
+    assert "PIAPI_UPLOAD_URL: must be an https address" in problem()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -197,14 +197,21 @@ def test_a_finished_clip_of_udio_is_extended(model: str) -> None:
     assert why_not_extended(made(GOOD, model=model), GOOD) == ""
 
 
-@pytest.mark.parametrize(
-    "model", ["Qubico/ace-step", "Qubico/diffrhythm", "music-s", "suno", "mmaudio", "suno-v5"]
-)
+@pytest.mark.parametrize("model", ["Qubico/diffrhythm", "music-s", "suno", "mmaudio", "suno-v5"])
 def test_a_clip_of_another_model_is_not_extended_as_udio(model: str) -> None:
     reason = why_not_extended(made(GOOD, model=model), GOOD)
     assert model in reason
     assert "extends only clips of udio" in reason
     assert "generate_song" in reason
+
+
+@pytest.mark.parametrize("model", ["ace-step", "Qubico/ace-step"])
+@pytest.mark.parametrize("clip_id", ["c", "t"])
+def test_a_clip_of_ace_step_is_extended_though_it_has_no_id_of_its_own(
+    model: str, clip_id: str
+) -> None:
+    clip = Clip(clip_id, "completed")
+    assert why_not_extended(made(clip, model=model), clip) == ""
 
 
 def test_what_made_a_clip_counts_if_its_task_does_not_tell() -> None:

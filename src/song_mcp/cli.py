@@ -273,8 +273,8 @@ def _say_ready(base_url: str) -> None:
     services = [SERVICES[name] for name in STANDS_IN_FOR]
     labels = " and ".join(service.label for service in services)
     print(f"A stand-in for {labels} is running; Ctrl-C ends it. For a server to use it, set:")
-    for service in services:
-        print(f"  {service.base_url_variable}={base_url}")
+    for name in (name for service in services for name in service.addresses):
+        print(f"  {name}={base_url}")
     for service in services:
         if service.needs_key:
             print(f"  {service.key_variable}=sandbox")

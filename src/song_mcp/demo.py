@@ -183,7 +183,7 @@ async def _main_job(demo: Demo, folder: Path, sandbox: Sandbox) -> None:
 async def _client(base_url: str, folder: Path) -> AsyncIterator[Client]:
     environment = {
         **{SERVICES[name].key_variable: "sandbox" for name in STANDS_IN_FOR},
-        **{SERVICES[name].base_url_variable: base_url for name in STANDS_IN_FOR},
+        **{name: base_url for service in STANDS_IN_FOR for name in SERVICES[service].addresses},
         "SONG_MCP_HOME": str(folder / "journal"),
         "SONG_MCP_LIBRARY": str(folder / "library"),
     }

@@ -236,7 +236,8 @@ def remarks(request: Request) -> str:
     if not isinstance(request, SongRequest):
         return ""
     said = _of_extension(request) if isinstance(request, ExtensionRequest) else _of_length(request)
-    return " ".join(filter(None, (_of_model(request.model), said)))
+    more = (_of_words(request), _of_price(request))
+    return " ".join(filter(None, (_of_model(request.model), said, *more)))
 
 
 def _of_model(model: Model) -> str:
@@ -254,6 +255,28 @@ def _of_model(model: Model) -> str:
 def _retired(model: Model) -> str:
     since = f" on {model.since}" if model.since else ""
     return f"{SERVICES[model.service].music} retired {model.name}{since}"
+
+
+def _of_words(request: SongRequest) -> str:
+    """Say that a song is without a voice, though nobody asked for that."""
+    is_given = request.lyrics or request.instrumental or request.kind == "cover"
+    if request.model.writes_lyrics or is_given:
+        return ""
+    return f"{request.model.name} sings only lyrics that are given, so this is instrumental."
+
+
+def _of_price(request: SongRequest) -> str:
+    """Say what a song costs that is paid by the second."""
+    price, seconds = request.model.usd_per_second, request.duration_s
+    cost = request.model.price_usd(seconds)
+    if price is None or cost is None or seconds is None:
+        return ""
+    if isinstance(request, ExtensionRequest):
+        counted = "if only what is added is counted, which is not documented"
+        return (
+            f"It costs about ${cost:g} for {seconds:g} s more, at ${price:g} a second, {counted}."
+        )
+    return f"It costs about ${cost:g} for {seconds:g} s, at ${price:g} a second."
 
 
 def _of_length(request: SongRequest) -> str:

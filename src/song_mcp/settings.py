@@ -84,6 +84,11 @@ def is_private(host: str) -> bool:
     return any(address in network for network in PRIVATE if network.version == address.version)
 
 
+def _base_url_or_none(value: str) -> str:
+    """Accept a base URL, or "" for none of one's own."""
+    return _base_url(value) if value else ""
+
+
 def _proxy(value: SecretStr) -> SecretStr:
     """Accept the address of an HTTP proxy; it may have a user name and password."""
     parts = _parts(value.get_secret_value())
@@ -123,6 +128,7 @@ def _folder(value: Path) -> Path:
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 OwnBaseUrl = Annotated[str, AfterValidator(_own_base_url)]
+OtherBaseUrl = Annotated[str, AfterValidator(_base_url_or_none)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 Folder = Annotated[Path, AfterValidator(_folder)]
@@ -161,6 +167,8 @@ def _of_services() -> Mapping[str, Any]:
 
 def _of_option(service: Service, option: Option) -> tuple[Any, Any]:
     """Return type and default of a setting that only one service has."""
+    if option.is_address:
+        return OtherBaseUrl, Field("", validation_alias=option.variable)
     if option.read is None:
         value = Field(option.choices[0], validation_alias=option.variable)
         return _one_of(option.choices), value

@@ -429,8 +429,11 @@ async def test_statuses_are_folded_and_unknown_ones_are_no_end(word: object, sta
         (
             {"model": "Qubico/ace-step", "task_type": "txt2audio", "output": {"audio_url": AUDIO}},
             "song",
-            "Qubico/ace-step",
+            "ace-step",
         ),
+        ({"model": "Qubico/ace-step", "task_type": "extend"}, "extension", "ace-step"),
+        ({"model": "qubico/ACE-STEP", "task_type": "audio2audio"}, "cover", "ace-step"),
+        ({"model": "Qubico/diffrhythm", "task_type": "txt2audio-full"}, "song", "diffrhythm"),
         ({"model": "Qubico/flux1-dev", "task_type": "txt2img"}, "other", "Qubico/flux1-dev"),
         ({"model": "kling", "task_type": "generate_music"}, "other", "kling"),
     ],

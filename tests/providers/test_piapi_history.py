@@ -23,6 +23,7 @@ SINCE = datetime(2026, 9, 21, 9, 59, tzinfo=UTC)
 UNTIL = datetime(2026, 9, 21, 10, 2, tzinfo=UTC)
 MADE = datetime(2026, 9, 21, 10, 0, 1, tzinfo=UTC)
 EXAMPLE = Path(__file__).parent.parent / "examples" / "piapi" / "answers" / "history.json"
+SENT = Submission("piapi", "/api/v1/task", {"model": "music-u"})
 SONG = SongRequest(UDIO, description="slow waltz", title="Quay", seed=7)
 SUNG = SongRequest(UDIO, description="waltz", lyrics="[Verse]\nLamps", negative_tags="drums")
 
@@ -46,7 +47,7 @@ def page(entries: object, **more: object) -> Json:
 
 
 async def listed(data: object) -> History:
-    return await piapi(lambda _: data).history(SINCE, UNTIL)
+    return await piapi(lambda _: data).history(SINCE, UNTIL, SENT)
 
 
 # The list -----------------------------------------------------------------------------------
@@ -66,7 +67,7 @@ async def test_it_is_asked_by_time_model_and_page_with_the_key() -> None:
         requests.append(request)
         return page([], total=0)
 
-    await piapi(answer).history(SINCE, UNTIL)
+    await piapi(answer).history(SINCE, UNTIL, SENT)
     (request,) = requests
     assert (request.method, request.url.path) == ("GET", "/api/open/tasks/histories")
     assert dict(request.url.params) == {
@@ -127,7 +128,7 @@ def paged(entries: list[Json], size: int, *, total: bool) -> Callable[[httpx.Req
 @pytest.mark.parametrize("size", [10, 100])
 async def test_all_pages_are_read(size: int, *, total: bool) -> None:
     entries = [entry(number) for number in range(size * 3 + 1)]
-    found = await piapi(paged(entries, size, total=total)).history(SINCE, UNTIL)
+    found = await piapi(paged(entries, size, total=total)).history(SINCE, UNTIL, SENT)
     assert len(found.tasks) == len(entries)
     assert found.is_whole
 
@@ -139,7 +140,7 @@ async def test_a_list_that_is_too_long_is_not_whole() -> None:
         requests.append(request)
         return paged([entry(number) for number in range(2000)], 100, total=True)(request)
 
-    found = await piapi(answer).history(SINCE, UNTIL)
+    found = await piapi(answer).history(SINCE, UNTIL, SENT)
     assert (len(found.tasks), found.is_whole, len(requests)) == (500, False, 5)
 
 

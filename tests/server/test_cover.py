@@ -32,7 +32,9 @@ async def test_a_clip_of_one_service_is_covered_by_another_which_gets_its_file(
 ) -> None:
     song = await house.song(description="waltz")
     clip = song["clips"][0]
-    cover = await house.ok("cover_song", clip_id=clip["clip_id"], description="ska", wait_seconds=0)
+    cover = await house.ok(
+        "cover_song", clip_id=clip["clip_id"], description="ska", model="solo", wait_seconds=0
+    )
     assert (cover["kind"], cover["service"], cover["model"]) == ("cover", "gptge", "solo")
     (post,) = shop.posts
     assert post.body == {"about": "ska", "seconds": None, "takes": 1, "part": None}
@@ -90,8 +92,12 @@ async def test_a_repeated_cover_joins_the_first_and_the_last_song_is_not_guessed
 ) -> None:
     song = await house.song(description="waltz")
     clip = song["clips"][0]["clip_id"]
-    first = await house.ok("cover_song", clip_id=clip, description="ska", wait_seconds=0)
-    again = await house.ok("cover_song", clip_id=clip, description="ska", wait_seconds=0)
+    first = await house.ok(
+        "cover_song", clip_id=clip, description="ska", model="solo", wait_seconds=0
+    )
+    again = await house.ok(
+        "cover_song", clip_id=clip, description="ska", model="solo", wait_seconds=0
+    )
     assert again["task_id"] == first["task_id"]
     shop.is_done = True
     with anyio.fail_after(HANGS_S):

@@ -55,7 +55,7 @@ def test_a_limit_in_a_guide_is_the_longest_that_is_accepted(
         SongRequest(model, description="x", title="y" * (title + 1))
     SongRequest(model, lyrics="x" * lyrics, description="y" * style)
     with pytest.raises(InvalidRequestError, match="lyrics has"):
-        SongRequest(model, lyrics="x" * (lyrics + 1))
+        SongRequest(model, lyrics="x" * (lyrics + 1), description="y")
     with pytest.raises(InvalidRequestError, match="description has"):
         SongRequest(model, lyrics="x", description="y" * (style + 1))
 

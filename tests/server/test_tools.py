@@ -235,7 +235,7 @@ async def test_a_clip_is_extended_at_gptge_from_its_end_with_its_task_and_model(
     }
 
 
-@pytest.mark.parametrize("model", ["ace-step", "diffrhythm", "music-s"])
+@pytest.mark.parametrize("model", ["diffrhythm", "music-s"])
 async def test_a_clip_of_another_model_at_piapi_is_not_extended_as_udio(
     house: House, model: str
 ) -> None:

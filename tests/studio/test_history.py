@@ -52,7 +52,8 @@ class Archive(Teller):
     looked: list[str] = field(default_factory=list)
     now_s: float = 30.0
 
-    async def history(self, since: datetime, until: datetime) -> History:
+    async def history(self, since: datetime, until: datetime, submission: Submission) -> History:
+        assert submission.path == "/p"
         if self.error is not None:
             raise self.error
         if self.hangs:

@@ -123,7 +123,7 @@ class Past:
 
 @dataclass(frozen=True)
 class History:
-    """Tasks of our model that the account made in some time, in the service's order.
+    """Tasks of one model that the account made in some time, in the service's order.
 
     `is_whole` tells whether no task of that time can be missing, and `now` is the time by the
     service's clock, None if it does not tell it. `is_empty` tells that the service showed nothing
@@ -218,8 +218,8 @@ class Batching(Provider, Protocol):
 class Remembering(Provider, Protocol):
     """A service with a history, in which a submission can be found whose answer was lost."""
 
-    async def history(self, since: datetime, until: datetime) -> History:
-        """List what was made between two times by the service's clock."""
+    async def history(self, since: datetime, until: datetime, submission: Submission) -> History:
+        """List what the submission's model made between two times by the service's clock."""
 
     async def compare(self, task_id: str, submission: Submission) -> tuple[Likeness, Report]:
         """Look at a task, and tell whether this submission made it; raises as `fetch` does."""

@@ -1,7 +1,8 @@
-"""PiAPI's `music-u`, which is Udio: translation both ways (`docs/providers.md` 1, 2 and 4.4).
+"""PiAPI: Udio (`music-u`), ACE-Step and DiffRhythm; `docs/providers.md` 1, 2 and 4.4.
 
-Every song is one `generate_music` task with the same `config`, so no webhook secret is ever sent or
-stored. Whatever a reply looks like, reading it raises only our own errors.
+`piapi_requests` says what is sent, and `piapi_upload` makes a clip's file reachable for PiAPI.
+Every task has the same `config`, so no webhook secret is ever sent or stored. Whatever a reply
+looks like, reading it raises only our own errors.
 """
 
 import re
@@ -10,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from song_mcp.errors import Charged, UnreadableAnswerError
-from song_mcp.providers import piapi_history, verdict
+from song_mcp.errors import Charged, SongError, UnreadableAnswerError
+from song_mcp.providers import piapi_history, piapi_requests, verdict
 from song_mcp.providers.accepted import task_id_in
 from song_mcp.providers.base import (
     Accepted,
@@ -22,11 +23,20 @@ from song_mcp.providers.base import (
     History,
     Likeness,
     Past,
+    SourceAudio,
     Submission,
     account_tag,
 )
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
-from song_mcp.providers.piapi_replies import POINTS_PER_USD, AccountReply, ErrorReply, TaskReply
+from song_mcp.providers.piapi_replies import (
+    POINTS_PER_USD,
+    AccountReply,
+    ErrorReply,
+    InputReply,
+    TaskReply,
+)
+from song_mcp.providers.piapi_requests import LINK_FIELDS, NO_VOICE, UDIO, ServiceMode
+from song_mcp.providers.piapi_upload import Upload
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
     ITEMS_CAP,
@@ -44,36 +54,36 @@ from song_mcp.providers.shapes import as_clips, first, read_clips, read_lyrics, 
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope, answer_of, has_detail
 from song_mcp.songs import (
-    MODELS,
     SERVICES,
     Clip,
+    CoverRequest,
     ExtensionRequest,
     Kind,
     Lyrics,
-    LyricsRequest,
     Report,
     Request,
     ServiceName,
     ServiceStatus,
-    SongRequest,
 )
 
 SERVICE = SERVICES["piapi"]
 LABEL = SERVICE.label
-UDIO = MODELS["udio"]
 TASKS = "/api/v1/task"
-LYRICS_FIELDS: tuple[str, ...] = ("prompt", "lyrics")
-"""The fields for own lyrics: sources disagree, so both get them (`docs/providers.md` 2.2)."""
-MUSIC_MODELS = frozenset(
-    {"music-s", "suno", "ace-step", "diffrhythm", "qubico/ace-step", "qubico/diffrhythm"}
-)
+STOPPED_MODELS = frozenset({"music-s", "suno"})
+"""Models of music that PiAPI does not have any more (`docs/providers.md` 2.10)."""
+KINDS: Mapping[str, Kind] = {"extend": "extension", "audio2audio": "cover"}
+"""What a task of a model makes that is told what to do by the type of its task (2.12)."""
+NO_VOICES = frozenset({NO_VOICE, "[instrumental]"})
 ERROR_KEYS = ("message", "raw_message", "rawMessage", "detail")
 GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
 NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
 
 
 class Piapi:
-    """PiAPI behind the account of `key`; `service_mode` says whose Udio account works."""
+    """PiAPI behind the account of `key`; `service_mode` says whose Udio account works.
+
+    `upload_url` is where files are uploaded, "" for PiAPI's own place beside its own base URL.
+    """
 
     service: ServiceName = SERVICE.name
 
@@ -81,22 +91,45 @@ class Piapi:
         self,
         key: str,
         base_url: str,
-        service_mode: Literal["public", "private"] = "public",
+        service_mode: ServiceMode = "public",
         transport: Transport | None = None,
         *,
+        upload_url: str = "",
         proxy: str = "",
     ) -> None:
         self.account_tag = account_tag(self.service, base_url, key)
         headers = {"x-api-key": key}
         self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
+        self._upload = Upload(key, base_url, upload_url, transport, proxy)
         self._key = key
         self._service_mode = service_mode
 
     def prepare(self, request: Request) -> Submission:
-        """Translate a request (`docs/providers.md` 2.1 to 2.3, 2.7); sends nothing."""
-        if isinstance(request, LyricsRequest):
-            return self._submission("generate_lyrics", {"prompt": request.topic})
-        return self._submission("generate_music", self._input(request))
+        """Translate a request (`docs/providers.md` 2.1 to 2.3, 2.7, 2.12); sends nothing."""
+        body = piapi_requests.body_of(request, self._service_mode)
+        return Submission(self.service, TASKS, body, audio=_audio(request, body))
+
+    async def attach(self, submission: Submission) -> Submission:
+        """Add a link to the clip that goes along: PiAPI's own if it has one, else of an upload.
+
+        This pays nothing. Raises LibraryError if there is no file to be uploaded, and a
+        ServiceError if PiAPI does not take it.
+        """
+        if submission.audio is None:
+            return submission
+        link = await self._link_to(submission.audio) or await self._upload.link_to(submission.audio)
+        return replace(submission, body=piapi_requests.with_link(submission.body, link))
+
+    async def _link_to(self, audio: SourceAudio) -> str:
+        """Return PiAPI's present link to a clip that was made there, "" if it tells none."""
+        if audio.service != self.service or not audio.task_id:
+            return ""
+        try:
+            report = await self.fetch(audio.task_id)
+        except SongError:
+            return ""
+        links = (clip.audio_url for clip in report.clips if clip.clip_id == audio.clip_id)
+        return next(filter(self._upload.has, links), "")
 
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
@@ -136,18 +169,19 @@ class Piapi:
             raise verdict.unknown_task(self.service, task_id)
         return read.report(task_id)
 
-    async def history(self, since: datetime, until: datetime) -> History:
-        """List what was made between two times by PiAPI's clock (`docs/providers.md` 2.11).
+    async def history(self, since: datetime, until: datetime, submission: Submission) -> History:
+        """List what its model made between two times by PiAPI's clock (`docs/providers.md` 2.11).
 
         A long list is read up to `piapi_history.MOST_PAGES` pages. Raises a ServiceError if one of
         them cannot be read.
         """
+        sent_as = to_text(submission.body.get("model"))
         tasks: dict[str, Past] = {}
         seen: set[str] = set()
         is_whole, is_readable, now = False, True, None
         for number in range(1, piapi_history.MOST_PAGES + 1):
-            reply = await self._http.get(_page_path(number, since, until))
-            page = await unhurried(partial(self._page, reply), reply.size)
+            reply = await self._http.get(_page_path(number, since, until, sent_as))
+            page = await unhurried(partial(self._page, reply, sent_as), reply.size)
             is_new, seen, now = bool(page.ids - seen), seen | page.ids, reply.date or now
             tasks |= {task.task_id: task for task in page.tasks}
             is_readable = is_readable and page.is_readable
@@ -156,9 +190,9 @@ class Piapi:
                 break
         return History(tuple(tasks.values()), is_whole and is_readable, not seen, now)
 
-    def _page(self, reply: Reply) -> piapi_history.Page:
+    def _page(self, reply: Reply, sent_as: str) -> piapi_history.Page:
         verdict.check_look(self.service, reply, self._read(reply).envelope)
-        page = piapi_history.read_page(to_object(reply.body).get("data"), UDIO.sent_as)
+        page = piapi_history.read_page(to_object(reply.body).get("data"), sent_as.casefold())
         if page is None:
             raise unreadable(LABEL, "data.data")
         return page
@@ -190,30 +224,7 @@ class Piapi:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
-
-    def _submission(self, task_type: str, fields: Mapping[str, Any]) -> Submission:
-        config = {
-            "service_mode": self._service_mode,
-            "webhook_config": dict.fromkeys(("endpoint", "secret"), ""),
-        }
-        body = {"model": UDIO.sent_as, "task_type": task_type, "input": fields, "config": config}
-        return Submission(self.service, TASKS, body)
-
-    def _input(self, request: SongRequest) -> dict[str, Any]:
-        fields: dict[str, Any] = {
-            "lyrics_type": _lyrics_type(request),
-            "negative_tags": request.negative_tags,
-            "seed": request.seed,
-        }
-        if request.description:
-            fields["gpt_description_prompt"] = request.description
-        if request.title:
-            fields["title"] = request.title
-        if isinstance(request, ExtensionRequest):
-            fields |= _continuation(request)
-        if request.lyrics:
-            fields |= dict.fromkeys(LYRICS_FIELDS, request.lyrics)
-        return fields
+        await self._upload.close()
 
     def _read(self, reply: Reply) -> "_Read":
         whole = unpacked(reply.body)
@@ -239,31 +250,24 @@ class _Read:
 # Requests --------------------------------------------------------------------------------------
 
 
-def _page_path(number: int, since: datetime, until: datetime) -> str:
+def _audio(request: Request, body: Mapping[str, Any]) -> SourceAudio | None:
+    """Return the clip whose audio goes along, None if none does."""
+    is_made_of_audio = body["task_type"] in LINK_FIELDS
+    if not is_made_of_audio or not isinstance(request, CoverRequest | ExtensionRequest):
+        return None
+    source = request.source
+    return SourceAudio(source.clip_id, source.task_id, source.service, source.file)
+
+
+def _page_path(number: int, since: datetime, until: datetime, sent_as: str) -> str:
     asked = {
         "page": number,
         "page_size": piapi_history.PAGE_SIZE,
-        "model": UDIO.sent_as,
+        "model": sent_as,
         "start_time": int(since.timestamp()),
         "end_time": int(until.timestamp()) + 1,
     }
     return f"{piapi_history.PATH}?{urlencode(asked)}"
-
-
-def _lyrics_type(request: SongRequest) -> str:
-    if request.lyrics:
-        return "user"
-    return "instrumental" if request.instrumental else "generate"
-
-
-def _continuation(request: ExtensionRequest) -> dict[str, Any]:
-    """Return the fields of an extension; a whole position is an integer, as in the example."""
-    position = float(request.position_s)
-    return {
-        "continue_song_id": request.source.clip_id,
-        "continue_at": int(position) if position.is_integer() else position,
-        "lyrics": "",
-    }
 
 
 # Replies ---------------------------------------------------------------------------------------
@@ -314,17 +318,17 @@ def _is_unpaid(task: dict[str, Any]) -> bool:
 
 def _report(task: TaskReply, task_id: str) -> Report:
     status = standing(task.status)
-    has_ended = status in {"completed", "failed"}
-    clips = as_clips(read_clips(task.output), task_id, has_ended=has_ended)
+    model = SERVICE.model(task.model)
+    clips = _clips(task, task_id, has_ended=status in {"completed", "failed"})
     kind = _kind(task, clips)
-    clips = clips if kind in {"song", "extension"} else ()
+    clips = clips if kind in {"song", "extension", "cover"} else ()
     lyrics = read_lyrics(task.output) if kind == "lyrics" else None
     return Report(
         task_id=task_id,
         status=status,
         provider_status=task.status,
         kind=kind,
-        model=UDIO.name if task.model.casefold() == UDIO.sent_as else task.model,
+        model=model.name if model else task.model,
         clips=clips,
         lyrics=lyrics,
         error=_error(task, status, kind, clips, lyrics),
@@ -332,18 +336,47 @@ def _report(task: TaskReply, task_id: str) -> Report:
         cost_usd=_cost_usd(task, status),
         created_at=task.meta.created_at,
         finished_at=task.meta.ended_at or task.meta.completed_at,
-        asked=task.input.asked,
+        asked=_asked(task.input),
     )
+
+
+def _asked(given: InputReply) -> str:
+    """Return the lyrics or the description that PiAPI repeats, "" if neither."""
+    lyrics = "" if given.lyrics in NO_VOICES else given.lyrics
+    return lyrics or given.prompt or given.gpt_description_prompt or given.style_prompt
+
+
+def _clips(task: TaskReply, task_id: str, *, has_ended: bool) -> tuple[Clip, ...]:
+    clips = as_clips(read_clips(task.output), task_id, has_ended=has_ended)
+    if SERVICE.model(task.model) in {None, UDIO}:
+        return clips
+    return tuple(_completed(clip, task, has_ended=has_ended) for clip in clips)
+
+
+def _completed(clip: Clip, task: TaskReply, *, has_ended: bool) -> Clip:
+    """Return a clip with what only the request tells: how long it is, and what is sung in it.
+
+    An output that is there before the end of its task is not believed (`docs/providers.md` 2.12).
+    """
+    given = task.input
+    clip = replace(
+        clip,
+        duration_s=clip.duration_s or (given.duration if clip.status == "completed" else None),
+        lyrics=clip.lyrics or ("" if given.lyrics in NO_VOICES else given.lyrics),
+    )
+    return clip if has_ended else replace(clip, status="processing", audio_url="", error="")
 
 
 def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
     """Return what the task makes; clips of models that make no music do not count."""
     if task.task_type.casefold() == "generate_lyrics":
         return "lyrics"
-    model = task.model.casefold()
-    is_ours, is_music = model in {"", UDIO.sent_as}, model in MUSIC_MODELS
+    model = SERVICE.model(task.model)
+    if model is not None and model != UDIO:
+        return KINDS.get(task.task_type.casefold(), "song")
+    is_stopped = task.model.casefold() in STOPPED_MODELS
     makes_music = task.task_type.casefold().startswith("generate_music") or bool(clips)
-    if is_ours or (is_music and makes_music):
+    if model is UDIO or not task.model or (is_stopped and makes_music):
         return "extension" if task.input.continue_song_id else "song"
     return "other"
 
@@ -357,7 +390,7 @@ def _error(
 ) -> str:
     if status == "failed":
         return _reason(task, clips)
-    if status == "completed" and kind in {"song", "extension"} and not clips:
+    if status == "completed" and kind in {"song", "extension", "cover"} and not clips:
         return f"{LABEL} calls the task completed, but gave no audio."
     if status == "completed" and kind == "lyrics" and lyrics is None:
         return f"{LABEL} calls the task completed, but gave no lyrics."

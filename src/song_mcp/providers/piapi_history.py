@@ -39,8 +39,18 @@ FIELDS = (
     "continue_song_id",
     "continue_at",
     "seed",
+    "style_prompt",
+    "negative_style_prompt",
+    "duration",
+    "right_extend_duration",
+    "left_extend_duration",
 )
-"""The fields of `input` that decide whether two requests are the same."""
+"""The fields of `input` that decide whether two requests are the same.
+
+The address of a clip that went along is none of them: it differs each time, and is not kept.
+"""
+LINKS = frozenset({"audio", "style_audio"})
+LENGTHS = frozenset({"duration", "right_extend_duration", "left_extend_duration"})
 
 
 class _Detail(Lenient):
@@ -104,7 +114,8 @@ def likeness(sent: Mapping[str, Any], task: Mapping[str, Any]) -> Likeness:
     if any(theirs and theirs.casefold() != ours.casefold() for ours, theirs in kinds):
         return "other"
     given, shown = to_object(sent.get("input")), to_object(task.get("input"))
-    found = {_alike(name, given.get(name), shown.get(name)) for name in {*FIELDS, *given}}
+    names = {*FIELDS, *given} - LINKS
+    found = {_alike(name, given.get(name), shown.get(name)) for name in names}
     if "other" in found:
         return "other"
     return "unclear" if "unclear" in found else "same"
@@ -131,6 +142,8 @@ def _plain(name: str, value: object) -> object:
     """Return a value in the one form in which it is compared; None for one that says nothing."""
     if name == "continue_at":
         return to_number(value) or 0.0
+    if name in LENGTHS:
+        return to_number(value)
     if name == "seed":
         number = to_number(value)
         return None if number == RANDOM_SEED else number

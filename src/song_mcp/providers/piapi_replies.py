@@ -5,7 +5,7 @@ An optional field of a wrong type counts as not known. Nothing here decides anyt
 
 from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 from pydantic.alias_generators import to_camel
 
 from song_mcp.providers.replies import (
@@ -19,6 +19,7 @@ from song_mcp.providers.replies import (
     Verse,
     When,
     Word,
+    to_seconds,
 )
 
 POINTS_PER_USD = 10_000_000
@@ -82,11 +83,8 @@ class InputReply(AnyCase):
     lyrics: Verse = ""
     prompt: Verse = ""
     gpt_description_prompt: Verse = ""
-
-    @property
-    def asked(self) -> str:
-        """The lyrics or the description, "" if neither is repeated."""
-        return self.lyrics or self.prompt or self.gpt_description_prompt
+    style_prompt: Verse = ""
+    duration: Annotated[float | None, BeforeValidator(to_seconds)] = None
 
 
 class ErrorReply(AnyCase):

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from song_mcp.sandbox import gptge, media, piapi, piapi_answers
+from song_mcp.sandbox import gptge, media, piapi, piapi_answers, piapi_audio
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, press
@@ -30,6 +30,7 @@ _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("POST", "/api/v1/task", "piapi", piapi.create),
     ("GET", "/api/v1/task/{task_id}", "piapi", piapi.look),
     ("GET", "/api/open/tasks/histories", "piapi", piapi.histories),
+    ("POST", "/api/ephemeral_resource", "piapi", piapi.upload),
     ("GET", "/account/info", "piapi", piapi.account),
     ("GET", "/account/active_tasks", "piapi", piapi.active_tasks),
     ("POST", "/suno/submit/music", "gptge", gptge.submit_music),
@@ -41,6 +42,7 @@ _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("GET", piapi_answers.AUDIO_PATH, "media", media.audio),
     ("GET", "/media/{clip_id}.mp3", "media", media.audio),
     ("GET", "/media/{clip_id}.png", "media", media.image),
+    ("GET", f"{piapi_audio.UPLOADS}{{name}}", "media", media.upload),
 )
 
 

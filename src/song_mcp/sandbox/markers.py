@@ -25,6 +25,8 @@ from song_mcp.sandbox.wire import Cut, Held, Reset, bad_gateway, half_of, web_pa
 
 _MARKER = re.compile(r"\[\[([^\[\]:]+)(?::([^\[\]]*))?\]\]")
 ACCEPTED = "accepted"
+_TAGS = 65_536
+"""How many bytes of an uploaded file are searched for markers."""
 
 Part = TypeVar("Part")
 Spoil = Callable[[Response, int, int], Response]
@@ -92,6 +94,8 @@ class Row:
     """The answer to every batch with the task, at a service without batches."""
     media: Callable[[Response, Serving], Response] | None = None
     """From the answer with a file to what is sent."""
+    upload: Callable[[Response], Response] | None = None
+    """From the answer to an upload of a file that has the marker in its tags, to what is sent."""
     listed: Literal["hidden", "failing"] | None = None
     """Whether the first lists of the task's time, one or as many as the argument says, leave it out
     or fail."""
@@ -211,6 +215,16 @@ def served(table: Table, answer: Response, task: Task, serving: Serving) -> Resp
     """Spoil the answer with one of the task's files."""
     for media, argument in parts(table, task.marks, lambda row: row.media):
         answer = media(answer, replace(serving, argument=argument))
+    return answer
+
+
+def uploaded(table: Table, content: bytes, answer: Response) -> Response:
+    """Spoil the answer to an upload, by the markers in the tags of the file."""
+    named = find([content[:_TAGS].decode("latin-1")])
+    for upload, _ in parts(
+        table, {name: "" for name in named if name in table}, lambda r: r.upload
+    ):
+        answer = upload(answer)
     return answer
 
 

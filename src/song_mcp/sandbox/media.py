@@ -65,7 +65,7 @@ async def _serve(request: Request, content: Callable[[Clip], bytes], media_type:
 
 def _mp3(request: Request) -> Callable[[Clip], bytes]:
     pressed: Press = request.app.state.press
-    return lambda clip: pressed(clip.tune)
+    return lambda clip: clip.before + pressed(clip.tune)
 
 
 async def audio(request: Request) -> Response:
@@ -77,6 +77,12 @@ async def stream(request: Request) -> Response:
     """Answer with what can be heard of a clip before it is complete."""
     mp3 = _mp3(request)
     return await _serve(request, lambda clip: excerpt(mp3(clip), _STREAMED), "audio/mpeg")
+
+
+async def upload(request: Request) -> Response:
+    """Answer with a file that was uploaded."""
+    content = sandbox_of(request).uploads.get(request.path_params["name"])
+    return missing() if content is None else Response(content, media_type="audio/mpeg")
 
 
 async def image(request: Request) -> Response:

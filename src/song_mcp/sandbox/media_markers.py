@@ -5,6 +5,7 @@ says. The others hold for every request. Covers are served as ever.
 """
 
 import gzip
+import json as jsonlib
 import math
 import struct
 from array import array
@@ -149,6 +150,17 @@ def _expired(answer: Response, serving: Serving) -> Response:
     return Response(text, HTTPStatus.FORBIDDEN, media_type="application/xml")
 
 
+def needs_plan() -> Response:
+    """Refuse an upload at PiAPI to an account whose plan has none."""
+    message = "this feature is only available for Creator plan or higher"
+    return JSONResponse({"code": 403, "data": None, "message": message}, 403)
+
+
+def _url_on_top(answer: Response) -> Response:
+    url = jsonlib.loads(bytes(answer.body))["data"]["url"]
+    return JSONResponse({"code": 200, "url": url, "message": "success"})
+
+
 MEDIA: Table = {
     "media-403-first": _first(lambda: Response("AccessDenied", 403, media_type="text/plain")),
     "media-404-first": _first(lambda: Response("NoSuchKey", 404, media_type="text/plain")),
@@ -171,5 +183,9 @@ MEDIA: Table = {
     "media-adts": _made(_adts, "audio/aac"),
     "media-wav": _made(_wav, "audio/wav"),
     "media-playlist": _audio(_playlist),
+    "upload-403": Row(upload=lambda _: needs_plan()),
+    "upload-url-on-top": Row(upload=_url_on_top),
+    "upload-reset": Row(upload=lambda _: Reset()),
+    "upload-redirect": Row(upload=lambda _: RedirectResponse("/elsewhere", 307)),
 }
 """Rows that both services have."""

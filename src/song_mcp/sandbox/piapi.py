@@ -4,6 +4,7 @@ A submission is checked completely before anything is accepted or frozen. What i
 catalog before the answer leaves, whatever then happens to the answer.
 """
 
+import base64
 from collections.abc import Callable
 from email.utils import formatdate
 from uuid import uuid4
@@ -11,9 +12,10 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from song_mcp.sandbox import markers, piapi_answers, words
+from song_mcp.sandbox import markers, piapi_answers, piapi_audio, words
 from song_mcp.sandbox.markers import View, without
-from song_mcp.sandbox.piapi_answers import MARKERS, PRICE, envelope, refused
+from song_mcp.sandbox.media_markers import needs_plan
+from song_mcp.sandbox.piapi_answers import MARKERS, envelope, price, refused
 from song_mcp.sandbox.songs import Clip, Order, make
 from song_mcp.sandbox.state import RefusalError, Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Json, Stage, Task
@@ -38,6 +40,10 @@ _HOLDS_SOURCE = "holds-source"
 _ADDED_S = 32.0
 """How much a continuation adds that begins with its source, as PiAPI's page says."""
 _LYRICS_SHARE = 0.25  # lyrics take a quarter of the time of a song
+_AUDIO_SHARE = 0.4  # ACE-Step takes about a minute, Udio nearly three
+_MOST_UPLOADED = 10_000_000
+_LONGEST_NAME = 128
+_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".mp4", ".wav", ".mp3")
 
 
 def _text(given: Json, name: str) -> str:
@@ -136,11 +142,16 @@ def _check(body: Json) -> None:
     """Refuse what the real service refuses."""
     if body.get("model") in _STOPPED_MODELS:
         raise RefusalError(refused(503, "Service is under maintenance"))
-    if body.get("model") != piapi_answers.MODEL:
+    is_udio = body.get("model") == piapi_answers.MODEL
+    if not is_udio and not piapi_audio.is_audio_model(body):
         raise RefusalError(refused(400, "invalid model"))
-    if body.get("task_type") not in _CHECKS:
+    task_type = body["task_type"]
+    checks = (
+        _CHECKS.get(task_type) if is_udio else piapi_audio.CHECKS.get((body["model"], task_type))
+    )
+    if checks is None:
         raise RefusalError(refused(400, "invalid task_type"))
-    for check in _CHECKS[body["task_type"]]:
+    for check in checks:
         if message := check(body["input"]):
             raise RefusalError(refused(400, message))
 
@@ -195,6 +206,26 @@ def _new_seconds(sandbox: Sandbox, order: Order) -> float:
     return _ADDED_S if order.holds_source else sandbox.rules.extension_seconds
 
 
+def _audio_task(sandbox: Sandbox, body: Json, marks: dict[str, str], netloc: str) -> Task:
+    """Return a task of ACE-Step or DiffRhythm; it fails if what it was given is not audio."""
+    given = piapi_audio.input_of(sandbox, body, netloc)
+    is_missing = given is not None and not given.is_there
+    order = piapi_audio.order_of(sandbox, body, None if is_missing else given)
+    return Task(
+        id=str(uuid4()),
+        body=body,
+        order=order,
+        clips=make(order, piapi_audio.new_seconds(body), takes=1),
+        marks=marks,
+        submitted_at=sandbox.clock(),
+        span_s=sandbox.song_seconds * _AUDIO_SHARE,
+        points=price(body),
+        fails=is_missing or any(MARKERS[name].fails for name in marks),
+        reason=piapi_audio.NO_INPUT if is_missing else "",
+        least_looks=markers.least_looks(MARKERS, marks),
+    )
+
+
 def _task(sandbox: Sandbox, body: Json, marks: dict[str, str]) -> Task:
     order = _order(sandbox, body)
     is_song = body["task_type"] != "generate_lyrics"
@@ -206,7 +237,7 @@ def _task(sandbox: Sandbox, body: Json, marks: dict[str, str]) -> Task:
         marks=marks,
         submitted_at=sandbox.clock(),
         span_s=sandbox.song_seconds * (1 if is_song else _LYRICS_SHARE),
-        points=PRICE[body["task_type"]],
+        points=price(body),
         fails=any(MARKERS[name].fails for name in marks),
         least_looks=markers.least_looks(MARKERS, marks),
     )
@@ -224,8 +255,11 @@ async def create(request: Request) -> Response:
     body = await _body(request)
     marks = _marks(body)
     _check(body)
-    _afford(sandbox, PRICE[body["task_type"]])
-    task = _task(sandbox, body, marks)
+    _afford(sandbox, price(body))
+    if piapi_audio.is_audio_model(body):
+        task = _audio_task(sandbox, body, marks, request.url.netloc)
+    else:
+        task = _task(sandbox, body, marks)
     sandbox.accept("piapi", task)
     answer = _shown(request, task, Stage.NEW)
     return markers.spoilt(MARKERS, marks, answer)
@@ -254,6 +288,28 @@ async def active_tasks(request: Request) -> Response:
     return JSONResponse(piapi_answers.active_tasks([task.stage(now) for task in sandbox.active()]))
 
 
+async def upload(request: Request) -> Response:
+    """Answer `POST /api/ephemeral_resource`: keep a file for a task."""
+    sandbox = _authorise(request)
+    try:
+        body = read_json(await request.body())
+        name, data = (body[key] for key in ("file_name", "file_data"))  # type: ignore[index]
+        content = base64.b64decode(data.rpartition("base64,")[2], validate=True)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return refused(400, "file_name and file_data are required")
+    if not sandbox.rules.may_upload:
+        return needs_plan()
+    ending = f".{str(name).rpartition('.')[2].casefold()}"
+    if ending not in _ENDINGS or len(name) > _LONGEST_NAME:
+        return refused(400, "invalid file_name")
+    if len(content) > _MOST_UPLOADED:
+        return refused(413, "file size exceeds 10MB")
+    kept_as = f"{uuid4()}{ending}"
+    sandbox.keep_upload(kept_as, content)
+    url = f"{str(request.base_url).rstrip('/')}{piapi_audio.UPLOADS}{kept_as}"
+    return markers.uploaded(MARKERS, content, piapi_answers.uploaded(url))
+
+
 async def histories(request: Request) -> Response:
     """Answer `GET /api/open/tasks/histories`: newest first, and with the sandbox's own time."""
     sandbox = _authorise(request)
@@ -262,6 +318,8 @@ async def histories(request: Request) -> Response:
     asked = _numbers(request, page=1, page_size=_PAGE_SIZE, start_time=0, end_time=_ENDLESS)
     first, size = asked["start_time"], max(1, min(asked["page_size"], _MOST_LISTED))
     tasks = [task for task in sandbox.piapi if first <= task.submitted_at <= asked["end_time"]]
+    if model := request.query_params.get("model"):
+        tasks = [task for task in tasks if task.body["model"] == model]
     for task in tasks:
         task.listings += 1
     states = [markers.listed(MARKERS, task) for task in tasks]

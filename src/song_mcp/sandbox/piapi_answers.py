@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from starlette.responses import JSONResponse, Response
 
+from song_mcp.sandbox import piapi_audio
 from song_mcp.sandbox.markers import COMMON, Row, Table, View, with_twins
 from song_mcp.sandbox.media_markers import MEDIA
 from song_mcp.sandbox.songs import Clip, plain
@@ -91,6 +92,8 @@ def _generation_id(task: Task) -> str:
 
 
 def _output(task: Task, view: View) -> Json | None:
+    if piapi_audio.is_audio_model(task.body):
+        return piapi_audio.output(task, view)
     done = view.stage is Stage.ENDED and not task.fails
     if task.kind == "lyrics":
         return {"lyrics": task.order.lyrics} if done else None
@@ -129,7 +132,7 @@ def task_json(view: View) -> Json:
     failed = stage is Stage.ENDED and task.fails
     return {
         "task_id": task.id,
-        "model": MODEL,
+        "model": task.body["model"],
         "task_type": task.body["task_type"],
         "status": "failed" if failed else _STATUS[stage],
         "config": _config(task.body),
@@ -137,8 +140,8 @@ def task_json(view: View) -> Json:
         "output": _output(task, view),
         "meta": _meta(task, stage),
         "detail": None,
-        "logs": list(_FAILED_LOGS) if failed else None,
-        "error": _error(10000, _INTERNAL) if failed else _error(),
+        "logs": list(_FAILED_LOGS) if failed and not task.reason else None,
+        "error": _error(10000, task.reason or _INTERNAL) if failed else _error(),
     }
 
 
@@ -185,12 +188,12 @@ def history_entry(task: Task, stage: Stage, number: int) -> Json:
         "action": task.body["task_type"],
         "created_at": _go_time(task.submitted_at),
         "updated_at": _go_time(task.ended_at or task.submitted_at),
-        "detail": {"model": MODEL, "task_id": task.id, "workflow_type": ""},
+        "detail": {"model": task.body["model"], "task_id": task.id, "workflow_type": ""},
         "fixed": False,
         "service_mode": (task.body.get("config") or {}).get("service_mode", ""),
         "status": "failed" if failed else _STATUS[stage],
         "task_id": task.id,
-        "task_model": MODEL,
+        "task_model": task.body["model"],
         "usage": 0 if failed else task.points,
         "usage_type": "point",
     }
@@ -348,6 +351,13 @@ def _late_second(json: Json, view: View) -> Json:
     return json
 
 
+def _output_early(json: Json, view: View) -> Json:
+    """Show a link before the task has ended, which does not work then."""
+    if view.stage is Stage.ENDED:
+        return json
+    return json | {"output": {"audio_url": f"{view.origin}/media/early.mp3"}}
+
+
 def _output_as_text(json: Json, _view: View) -> Json:
     return json | {"output": jsonlib.dumps(json["output"])} if _ended_songs(json) else json
 
@@ -390,6 +400,7 @@ _OWN: Table = {
     "diffrhythm": Row(shape=_other_model("Qubico/diffrhythm", "txt2audio-full")),
     "music-s": Row(shape=_other_model("music-s", "generate_music")),
     "empty-songs-completed": Row(shape=_empty_songs),
+    "output-early": Row(shape=_output_early),
     "songs-early": Row(shape=_songs_early),
     "odd-shapes": Row(shape=_odd_shapes),
     "odd-text": Row(shape=_odd_text),
@@ -416,5 +427,17 @@ _OWN: Table = {
 MARKERS = with_twins({**COMMON, **MEDIA, **_OWN})
 """All markers that PiAPI's side knows."""
 
-PRICE = {"generate_music": SONG_POINTS, "generate_music_custom": SONG_POINTS, "generate_lyrics": 0}
-"""Points per task type; what lyrics cost is not documented."""
+_PRICE = {"generate_music": SONG_POINTS, "generate_music_custom": SONG_POINTS, "generate_lyrics": 0}
+"""Points per task type of Udio; what lyrics cost is not documented."""
+
+
+def price(body: Json) -> int:
+    """Return how many points a submission costs."""
+    if piapi_audio.is_audio_model(body):
+        return piapi_audio.points(body)
+    return _PRICE[body["task_type"]]
+
+
+def uploaded(url: str) -> Response:
+    """Answer an upload with the address of the file."""
+    return JSONResponse(envelope({"url": url}))

@@ -13,6 +13,8 @@ from song_mcp.sandbox.mood import mood
 from song_mcp.sandbox.tune import Tune, compose
 
 TAKES = 2
+BYTES_A_SECOND = 16_000
+"""Of an MP3 of 128 kbit/s, as all of this sandbox are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Clip:
     """Line breaks and section marks included; empty for an instrumental."""
     tags: tuple[str, ...]
     tune: Tune
+    before: bytes = b""
+    """The frames of an MP3 that are played before the tune."""
 
     @property
     def duration_s(self) -> float:
         """Return the length of the audio in seconds."""
-        return self.tune.duration_s
+        return self.tune.duration_s + len(self.before) / BYTES_A_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Order:
     """Seconds into the source; 0 stands for its end, because no service says what it means."""
     holds_source: bool = False
     """Whether a continuation begins with its source; else it is the new part alone."""
+    before: bytes = b""
+    """The frames of an uploaded MP3 that the clip begins with."""
 
 
 def sung(order: Order, take: int) -> str:
@@ -81,12 +87,13 @@ def _clip(order: Order, take: int, seconds: float) -> Clip:
         lyrics=text,
         tags=tuple(words.tags(style, mood(tune.pieces[0].style))),
         tune=tune,
+        before=order.before,
     )
 
 
-def make(order: Order, seconds: float) -> tuple[Clip, ...]:
+def make(order: Order, seconds: float, takes: int = TAKES) -> tuple[Clip, ...]:
     """Make the clips of an order; `seconds` is the length of what is new in each."""
-    return tuple(_clip(order, take, seconds) for take in range(TAKES))
+    return tuple(_clip(order, take, seconds) for take in range(takes))
 
 
 def plain(lyrics: str) -> str:

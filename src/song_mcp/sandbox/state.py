@@ -28,6 +28,7 @@ SONG_POINTS = 500_000
 
 _SECRET_HEADERS = frozenset({"x-api-key", "authorization", "cookie", "proxy-authorization"})
 _REMEMBERED = 10_000
+_UPLOADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Rules:
     """The only keys accepted; None takes any but `BAD_KEY`."""
     has_history: bool = True
     """Whether PiAPI lists past tasks; without, it knows no such path."""
+    may_upload: bool = True
+    """Whether the plan at PiAPI allows uploads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class Sandbox:
         """What became a task, oldest first; only the last 10,000."""
         self.held: set[asyncio.Transport | None] = set()
         """Connections whose answers are being held back."""
+        self.uploads: dict[str, bytes] = {}
+        """The last files that were uploaded to PiAPI, by name."""
         self._points = round(rules.balance_usd * POINTS_PER_DOLLAR)
         self._open: dict[str, Task] = {}
 
@@ -153,6 +158,12 @@ class Sandbox:
         if service == "piapi":
             self._points -= task.points
             self._open[task.id] = task
+
+    def keep_upload(self, name: str, content: bytes) -> None:
+        """Keep an uploaded file, and drop the oldest if there are too many."""
+        self.uploads[name] = content
+        while len(self.uploads) > _UPLOADS:
+            del self.uploads[next(iter(self.uploads))]
 
     def active(self) -> list[Task]:
         """Return PiAPI's tasks that have not ended, after settling those that have."""

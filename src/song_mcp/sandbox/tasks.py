@@ -53,6 +53,8 @@ class Task:
     points: int = 0
     """Price, frozen at acceptance and refunded on failure."""
     fails: bool = False
+    reason: str = ""
+    """Why it fails, if not for the usual reason."""
     least_looks: int = 0
     """How many looks it takes before the task may be seen ended."""
     files: Counter[str] = field(default_factory=Counter, init=False)

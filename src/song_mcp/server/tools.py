@@ -81,18 +81,18 @@ def _offered() -> str:
 
 
 def _lyrics_limits() -> str:
-    """Return how long lyrics can be: "1000 characters for udio, 5000 for suno-*"."""
+    """Return how long lyrics can be: "1000 characters for udio, 5000 for others"."""
     working = [each for each in MODELS.values() if each.state != "retired" and each.can("lyrics")]
     limits = sorted({each.lyrics_limit for each in working})
-    by_limit = {n: called(each for each in working if each.lyrics_limit == n) for n in limits}
+    by_limit = {n: called(each for each in working if each.lyrics_limit == n) for n in limits[:-1]}
     told = [f"{limit} for {models}" for limit, models in by_limit.items()]
-    return ", ".join(told).replace(" for", " characters for", 1)
+    return ", ".join([*told, f"{limits[-1]} for others"]).replace(" for", " characters for", 1)
 
 
 def _prices_by_time() -> str:
     """Return what a second costs, for the models that are paid by it."""
     by_time = [each for each in MODELS.values() if each.usd_per_second is not None]
-    return "".join(f"; {each.name} costs ${each.usd_per_second:g} a second" for each in by_time)
+    return "".join(f"; {each.name} ${each.usd_per_second:g}/s" for each in by_time)
 
 
 def _only(ability: Ability) -> str:

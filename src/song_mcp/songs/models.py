@@ -58,6 +58,10 @@ class Model:
 
     `state` tells whether it works, and `since` the day of its end or of the last sign of it.
 
+    `needs_description` tells that lyrics alone are not enough. A model that does not write lyrics
+    itself (`writes_lyrics`) makes an instrumental without them. `usual_s` and `usual_extension_s`
+    are how many seconds are asked for if nobody names a duration, None if the service decides.
+
     `extension_adds_s` is how many seconds an extension adds, None if that is not known beforehand.
     `takes_audio` tells that what is made of a clip is made of its audio, which goes along, and not
     of its id: an extension then begins at the clip's end, and holds the clip as well.
@@ -84,6 +88,10 @@ class Model:
     is_free: bool = False
     state: State = "current"
     since: date | None = None
+    needs_description: bool = False
+    writes_lyrics: bool = True
+    usual_s: float | None = None
+    usual_extension_s: float | None = None
     extension_adds_s: float | None = None
     takes_audio: bool = False
     also: tuple[str, ...] = ()
@@ -103,7 +111,7 @@ class Model:
             return 0.0
         if self.usd_per_second is None:
             return self.usd
-        return None if duration_s is None else duration_s * self.usd_per_second
+        return None if duration_s is None else round(duration_s * self.usd_per_second, 6)
 
 
 def _spelled(word: str) -> str:
@@ -181,13 +189,15 @@ class Option:
 
     `name` is the adapter's argument. Its value is one of the `choices`, the first of which is the
     default; or what `read` makes of the text, or of "" if there is none. `read` raises ValueError
-    with what is wrong, in the predicate of a sentence about the variable.
+    with what is wrong, in the predicate of a sentence about the variable. An option that
+    `is_address` is a base URL, or "".
     """
 
     name: str
     variable: str
     choices: tuple[str, ...] = ()
     read: "ReadsOption | None" = None
+    is_address: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,6 +270,12 @@ class Service:
         return self.key_variable if self.needs_key else self.base_url_variable
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """The variables that say where the service is."""
+        own = (option.variable for option in self.options if option.is_address)
+        return (self.base_url_variable, *own)
+
+    @property
     def default_model(self) -> Model:
         """The model that is used if a call names none."""
         return preferred([self])
@@ -318,9 +334,41 @@ SERVICES: Mapping[ServiceName, Service] = {
                     since=date(2026, 7, 24),  # `docs/providers.md` 8.1
                     extension_adds_s=32.0,  # `docs/providers.md` 2.3
                 ),
+                Model(  # `docs/providers.md` 2.12
+                    "ace-step",
+                    "piapi",
+                    "Qubico/ace-step",
+                    5000,
+                    description_limit=1000,
+                    abilities=SINGS | {"negative_tags", "duration", "extend", "cover"},
+                    durations=(10, 240),
+                    clips=1,
+                    usd_per_second=0.0005,
+                    needs_description=True,
+                    writes_lyrics=False,
+                    usual_s=60,
+                    usual_extension_s=30,
+                    takes_audio=True,
+                ),
+                Model(  # `docs/providers.md` 2.12
+                    "diffrhythm",
+                    "piapi",
+                    "Qubico/diffrhythm",
+                    5000,
+                    description_limit=1000,
+                    abilities=SINGS | {"duration", "timed_lyrics"},
+                    durations=(10, 285),
+                    clips=1,
+                    usd=0.02,
+                    needs_description=True,
+                    writes_lyrics=False,
+                ),
             ),
             models_called="udio",
-            options=(Option("service_mode", "PIAPI_SERVICE_MODE", ("public", "private")),),
+            options=(
+                Option("service_mode", "PIAPI_SERVICE_MODE", ("public", "private")),
+                Option("upload_url", "PIAPI_UPLOAD_URL", ("",), is_address=True),
+            ),
             elsewhere_tool="get_task",
             has_history=True,
             extends_any_clip=True,

@@ -28,7 +28,8 @@ songs of up to eight minutes (`docs/providers.md` 3.7), and few people extend on
 class SongRequest:
     """One new song: a description, or own lyrics with an optional description of the style.
 
-    `duration_s` is how long it shall be, in seconds, None as the model likes. `vocal_gender`,
+    `duration_s` is how long it shall be, in seconds, None as the model likes: a model that has to
+    be told gets its usual duration. `vocal_gender`,
     `style_weight` and `weirdness` (0 to 1 both) are wishes that a relay may ignore. `takes` is how
     many clips this one submission asks for, which only some models can do. Where several
     submissions are wanted, `take` tells them apart, from 1 on.
@@ -56,6 +57,8 @@ class SongRequest:
         _clean_fields(self, "description", "title", "negative_tags", lines=False)
         _clean_fields(self, "lyrics", lines=True)
         _check_singer(self)
+        if self.duration_s is None:
+            object.__setattr__(self, "duration_s", self.usual_s)
         _check_words(self)
         _check_abilities(self)
         _check_limits(self)
@@ -65,6 +68,11 @@ class SongRequest:
     def kind(self) -> Kind:
         """What the task that this request makes is called."""
         return "song"
+
+    @property
+    def usual_s(self) -> float | None:
+        """The duration that is asked for if nobody names one, None if the model decides."""
+        return self.model.usual_s
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,8 @@ class ExtensionRequest(SongRequest):
     """A continuation of a clip from `continue_at_s` seconds on.
 
     Without it the position is the clip's duration or 0, as is usual at the service
-    (`docs/providers.md` 2.3, 3.2). Raises InvalidRequestError as a song does, and for a position
-    that the clip does not have or that the service cannot take.
+    (`docs/providers.md` 2.3, 3.2). `duration_s` is that of the new part. Raises InvalidRequestError
+    as a song does, and for a position that the clip does not have or that the service cannot take.
     """
 
     source: Source
@@ -106,6 +114,11 @@ class ExtensionRequest(SongRequest):
     def kind(self) -> Kind:
         """What the task that this request makes is called."""
         return "extension"
+
+    @property
+    def usual_s(self) -> float | None:
+        """The duration of the new part that is asked for if nobody names one."""
+        return self.model.usual_extension_s
 
     @property
     def position_s(self) -> float:
@@ -141,6 +154,15 @@ class CoverRequest(SongRequest):
     def kind(self) -> Kind:
         """What the task that this request makes is called."""
         return "cover"
+
+    @property
+    def usual_s(self) -> float | None:
+        """The duration of the clip as far as the model can make it, else the model's usual one."""
+        model, length_s = self.model, self.source.duration_s
+        if model.usual_s is None or model.durations is None or length_s is None:
+            return model.usual_s
+        shortest, longest = model.durations
+        return min(max(shortest, float(round(length_s))), longest)
 
 
 @dataclass(frozen=True)
@@ -237,6 +259,8 @@ def _check_words(request: SongRequest) -> None:
         raise _refuse("lyrics and instrumental exclude each other: leave one of them out.")
     if request.vocal_gender and request.instrumental:
         raise _refuse("vocal_gender and instrumental exclude each other: leave one of them out.")
+    if request.model.needs_description and not request.description:
+        raise _refuse(f"{request.model.name} needs a description of how it sounds, too.")
 
 
 def _check_singer(request: SongRequest) -> None:
@@ -328,11 +352,17 @@ def _check_duration(request: SongRequest) -> None:
         return
     shortest, longest = model.durations
     if not shortest <= asked <= longest:
-        bounds = f"{model.name} makes {shortest:g} to {longest:g} s"
+        bounds = f"{model.name} makes {shortest:g} to {longest:g} s{_each_second(model)}"
         others = [each for each in able("duration") if each.durations and each is not model]
         fit = [each for each in others if each.durations and _is_within(asked, each.durations)]
         instead = f" {names(fit)} can do that." if fit else ""
         raise _refuse(f"duration_seconds is {asked:g}; {bounds}.{instead}")
+
+
+def _each_second(model: Model) -> str:
+    """Return what a second costs, "" if songs are not paid by the second."""
+    price = model.usd_per_second
+    return "" if price is None else f", at ${price:g} a second"
 
 
 def _is_within(asked: float, bounds: tuple[float, float]) -> bool:

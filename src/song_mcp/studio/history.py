@@ -133,14 +133,17 @@ class _Search:
     async def _listed(self) -> _Listed:
         """Return the list of a day around, or of those seconds alone if that one is too long."""
         first, last = self._times(timedelta())
-        history = await self.provider.history(first - MARGIN, last + MARGIN)
+        history = await self._history(first - MARGIN, last + MARGIN)
         ahead = history.now - self.now() if history.now else timedelta()
         if abs(ahead) > SAME_CLOCK:
             first, last = self._times(ahead)
-            history = await self.provider.history(first - MARGIN, last + MARGIN)
+            history = await self._history(first - MARGIN, last + MARGIN)
         if history.is_whole or history.is_empty:
             return _Listed(history, ahead)
-        return _Listed(await self.provider.history(*self._times(ahead)), ahead, is_wide=False)
+        return _Listed(await self._history(*self._times(ahead)), ahead, is_wide=False)
+
+    async def _history(self, since: datetime, until: datetime) -> History:
+        return await self.provider.history(since, until, self.submission)
 
     async def _unknown(self, listed: _Listed) -> list[Past]:
         """Return the listed tasks that were not submitted from here, those of that time first."""

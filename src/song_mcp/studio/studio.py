@@ -207,6 +207,9 @@ class Studio:
         return model, "" if is_same else messages.continued_otherwise(maker, model)
 
     def _default_at(self, service: Service) -> Model:
+        """Return the model that continues a clip of which nobody tells what made it."""
+        if service.extends_any_clip:
+            return _by_id(service)
         default = self._default_model
         if default and default.service == service.name and default.can("extend"):
             return default
