@@ -101,6 +101,11 @@ def _only(ability: Ability) -> str:
     return f"{models} only" if models else "taken by no model now"
 
 
+FROM_ZERO = called(
+    model
+    for model in able("extend")
+    if not (model.takes_audio or SERVICES[model.service].extends_from_end)
+)
 SHORTEST_S, LONGEST_S = any_duration()
 MOST_AT_ONCE = max(MOST_TAKES, *(model.most_takes for model in MODELS.values()))
 SEVERAL = called(model for model in MODELS.values() if model.clips > 1)
@@ -122,7 +127,7 @@ LyricsModel = Annotated[str, Field(description=f"{_only('lyrics_maker')}")]
 CoverModel = Annotated[
     str, Field(description=f"{_only('cover')}; for a part {called(able('repaint'))}")
 ]
-Title = Annotated[str, Field(description="In the library and of the files")]
+Title = Annotated[str, Field(description="For the files too")]
 NegativeTags = Annotated[
     str, Field(description=f"What to avoid, comma-separated; {_only('negative_tags')}")
 ]
@@ -130,6 +135,7 @@ Seed = Annotated[
     int,
     Field(ge=SEEDS.start, le=SEEDS.stop - 1, description=f"-1 is random; {_only('seed')}"),
 ]
+NewSeed = Annotated[int, Field(ge=SEEDS.start, le=SEEDS.stop - 1, description="-1 is random")]
 Duration = Annotated[
     float | None,
     Field(
@@ -158,14 +164,14 @@ Seconds = Annotated[
     float | None,
     Field(
         ge=0,
-        le=LONGEST_WAIT_S,
+        le=int(LONGEST_WAIT_S),
         allow_inf_nan=False,
-        description="How long to wait for the end",
+        description="Longest wait",
     ),
 ]
 AnotherTake = Annotated[
     bool,
-    Field(description="Pay again for an equal request, if the user asks for that"),
+    Field(description="Pay for another version, if the user asks for one"),
 ]
 ClipId = Annotated[
     str, Field(description="The clip to continue: its id, short id, exact title, or last")
@@ -224,20 +230,19 @@ async def extend_song(
         float | None,
         Field(
             allow_inf_nan=False,
-            description="Where to continue; left out: 0 for udio, the clip's end for Suno",
+            description=f"Where to continue; left out: the end, for {FROM_ZERO} 0",
         ),
     ] = None,
     title: Title = "",
     negative_tags: Annotated[str, Field(description="What to avoid")] = "",
-    seed: Seed = RANDOM_SEED,
+    seed: NewSeed = RANDOM_SEED,
     duration_seconds: AddedDuration = None,
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Continue a clip with the service that made it. Costs money like a new song.
 
-    Suno returns the new part alone, from continue_at_seconds on; udio adds 32 s a call. Give a
-    description or lyrics for the new part.
+    Some models return the new part alone; the result says so.
     """
     studio = _studio(ctx)
     model, source, note = await studio.source(clip_id)
@@ -266,7 +271,7 @@ async def cover_song(
     title: Title = "",
     from_seconds: Annotated[
         float | None,
-        Field(ge=0, allow_inf_nan=False, description="Make only a part anew, from here"),
+        Field(ge=0, allow_inf_nan=False, description="Only a part, from here"),
     ] = None,
     to_seconds: Annotated[float | None, Field(ge=0, allow_inf_nan=False, description="To here")] = (
         None
