@@ -34,10 +34,10 @@ def test_a_row_is_one_short_fact_with_its_day_and_its_source() -> None:
 
 def test_the_models_that_others_own_promise_nothing() -> None:
     for service, model in (("piapi", "udio"), ("gptge", "suno-v6"), ("gptge", "chirp-raw")):
-        assert "no promise is known" in rights_in(service, model).line
+        assert "no promise of rights is known" in rights_in(service, model).line
     assert "2025-10-29" in rights_in("piapi", "udio").line
     assert "2026-09-03" in rights_in("gptge", "suno-v5").line
 
 
 def test_of_a_service_that_is_not_in_the_table_nothing_is_promised() -> None:
-    assert rights_in("toy", "loop").line == "No promise is known."
+    assert rights_in("toy", "loop").line == "No promise of rights is known."

@@ -35,8 +35,8 @@ TABLE = (
     Rights(
         "piapi",
         "udio",
-        "Udio through PiAPI: no promise is known. Udio itself has allowed no downloads since "
-        "2025-10-29.",
+        "Udio through PiAPI: no promise of rights is known. Udio itself has allowed no downloads "
+        "since 2025-10-29.",
         "rymmagazine.com 2025-10, chartlex.com 2026-05-12",
     ),
     Rights(
@@ -53,12 +53,12 @@ TABLE = (
         "decoder's is Stability AI's community licence.",
         "model cards ASLP-lab/DiffRhythm-base and ASLP-lab/DiffRhythm-vae at huggingface.co",
     ),
-    Rights("piapi", ANY, "PiAPI: no promise is known.", "its pages name none"),
+    Rights("piapi", ANY, "PiAPI: no promise of rights is known.", "its pages name none"),
     Rights(
         "gptge",
         ANY,
-        "Suno through a relay: no promise is known. Suno's terms of 2026-09-03 tie commercial "
-        "rights to a download through its own channels.",
+        "Suno through a relay: no promise of rights is known. Suno's terms of 2026-09-03 tie "
+        "commercial rights to a download through its own channels.",
         "a client's notes on Suno's terms, 2026-09-30",
     ),
     Rights(
@@ -75,7 +75,7 @@ TABLE = (
         "model card ACE-Step/Ace-Step1.5 at huggingface.co",
     ),
 )
-UNKNOWN = Rights(ANY, ANY, "No promise is known.", "", None)
+UNKNOWN = Rights(ANY, ANY, "No promise of rights is known.", "", None)
 
 
 def rights_in(service: str, model: str) -> Rights:

@@ -21,6 +21,7 @@ class Player implements Listener {
   private readonly making = new Making();
   private readonly takes = h("div", { class: "takes" });
   private readonly note = h("p", { class: "note", hidden: true });
+  private readonly rights = h("p", { class: "note", hidden: true });
   private readonly stage = h("div", { class: "stage" });
   private readonly life = new AbortController();
   private readonly cards = new Map<string, Take>();
@@ -34,7 +35,7 @@ class Player implements Listener {
   private view = "";
 
   async run(root: HTMLElement): Promise<void> {
-    root.append(this.head.element, this.stage, this.note);
+    root.append(this.head.element, this.stage, this.note, this.rights);
     this.tellHead();
     this.stage.append(this.making.element);
     this.tick();
@@ -88,6 +89,8 @@ class Player implements Listener {
     this.seenAt = Date.now();
     this.making.says("");
     this.tellHead();
+    setText(this.rights, this.task.rights);
+    show(this.rights, Boolean(this.task.rights));
     this.render(this.task);
     if (before && before.status !== this.task.status) announce(`${chip(this.task)}.`);
     const rest = this.rest(this.task);
@@ -107,6 +110,7 @@ class Player implements Listener {
       covers: extra.covers ?? before.covers,
       extendable: extra.extendable ?? before.extendable,
       lyrics: extra.lyrics ?? before.lyrics,
+      timed: extra.timed ?? before.timed,
     };
   }
 
@@ -173,7 +177,8 @@ class Player implements Listener {
       const card = this.cards.get(clip.id);
       const { covers, extendable } = this.extra;
       const canExtend = extendable ? extendable.includes(clip.id) : true;
-      card?.update(clip, this.extra.lyrics?.[clip.id], this.title(), canExtend);
+      const told = { lyrics: this.extra.lyrics?.[clip.id], timed: this.extra.timed?.[clip.id] };
+      card?.update(clip, told, this.title(), canExtend);
       if (card && clip.file && (covers ? covers.includes(clip.id) : clip.picture)) void card.paint();
     }
     const failed = task.status === "failed" ? `${task.error} ${money(task)}.` : "";

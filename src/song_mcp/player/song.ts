@@ -17,6 +17,12 @@ export interface Clip {
   readonly startsAt: number | undefined;
 }
 
+/** A line of lyrics, and when it is sung, in seconds. */
+export interface TimedLine {
+  readonly at: number;
+  readonly text: string;
+}
+
 export interface Task {
   readonly id: string;
   readonly service: string;
@@ -31,6 +37,8 @@ export interface Task {
   readonly cost: number | undefined;
   readonly madeAt: number;
   readonly note: string;
+  /** What is known of the rights in the audio, with the day on which it was read. */
+  readonly rights: string;
 }
 
 /** What the server adds for the page alone; a host may strip all of it. */
@@ -43,11 +51,18 @@ export interface Extra {
   readonly covers: readonly string[] | undefined;
   readonly extendable: readonly string[] | undefined;
   readonly lyrics: Readonly<Record<string, string>> | undefined;
+  /** Of each clip of which it is known when its lines are sung. */
+  readonly timed: Readonly<Record<string, readonly TimedLine[]>> | undefined;
 }
 
 export const EXTRA_KEY = "song-mcp/player";
 const OPEN = new Set(["submitting", "pending", "processing"]);
-const SERVICES: Record<string, string> = { piapi: "PiAPI", gptge: "gpt.ge" };
+const SERVICES: Record<string, string> = {
+  piapi: "PiAPI",
+  gptge: "gpt.ge",
+  minimax: "MiniMax",
+  acestep: "ACE-Step",
+};
 
 type Values = Record<string, unknown>;
 
@@ -65,6 +80,12 @@ export function number(of: unknown): number | undefined {
 
 function texts(of: unknown): string[] {
   return Array.isArray(of) ? of.filter((item) => typeof item === "string") : [];
+}
+
+function timedLines(of: unknown): TimedLine[] {
+  const lines = (Array.isArray(of) ? of : []).filter(Array.isArray);
+  const isLine = ([at, words]: unknown[]) => (number(at) ?? -1) >= 0 && typeof words === "string";
+  return lines.filter(isLine).map(([at, words]) => ({ at: Number(at), text: text(words) }));
 }
 
 function clip(of: unknown): Clip {
@@ -104,6 +125,7 @@ export function taskIn(structured: unknown): Task | undefined {
     cost: number(from.cost_usd),
     madeAt: Date.parse(text(from.created_at)),
     note: text(from.note),
+    rights: text(from.rights),
   };
 }
 
@@ -111,6 +133,7 @@ export function taskIn(structured: unknown): Task | undefined {
 export function extraIn(meta: unknown): Extra {
   const from = values(values(meta)[EXTRA_KEY]);
   const lyrics = from.lyrics === undefined ? undefined : values(from.lyrics);
+  const timed = from.timed_lyrics === undefined ? undefined : values(from.timed_lyrics);
   return {
     title: text(from.title),
     description: text(from.description),
@@ -120,11 +143,16 @@ export function extraIn(meta: unknown): Extra {
     covers: from.covers === undefined ? undefined : texts(from.covers),
     extendable: from.extendable === undefined ? undefined : texts(from.extendable),
     lyrics: lyrics && Object.fromEntries(Object.entries(lyrics).map(([id, of]) => [id, text(of)])),
+    timed: timed && Object.fromEntries(Object.entries(timed).map(([id, of]) => [id, timedLines(of)])),
   };
 }
 
 export function isOpen(task: Task): boolean {
   return OPEN.has(task.status);
+}
+
+export function makesAudio(task: Task): boolean {
+  return ["song", "extension", "cover"].includes(task.kind);
 }
 
 export function finished(task: Task): Clip[] {
@@ -138,8 +166,7 @@ export function isUnsaved(task: Task, clip: Clip): boolean {
 
 /** Whether a task ended without all of its audio, which may come later. */
 export function isLate(task: Task): boolean {
-  const makesAudio = task.kind === "song" || task.kind === "extension";
-  if (task.status !== "completed" || !makesAudio) return false;
+  if (task.status !== "completed" || !makesAudio(task)) return false;
   return task.clips.length === 0 || finished(task).some((each) => !each.file);
 }
 

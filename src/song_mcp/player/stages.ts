@@ -4,7 +4,7 @@
 import { h, icon, setText, show, type Icon } from "./dom.ts";
 import type { Host } from "./host.ts";
 import { suggestion } from "./actions.ts";
-import { type Task, isPlain } from "./song.ts";
+import { type Task, isPlain, makesAudio } from "./song.ts";
 import { anotherTake, chip, clock, expectation, haveChecked, heading, money, price, spoken } from "./words.ts";
 
 /** Title, description and facts, above everything else. */
@@ -108,9 +108,8 @@ export function ending(host: Host, task: Task): HTMLElement {
   const wish = task.status === "in_doubt" ? haveChecked(task) : anotherTake(task);
   const label = task.status === "in_doubt" ? "Have it checked" : "Ask for another try";
   const act = () => answers.replaceChildren(suggestion(host, wish, answers));
-  const isSong = task.kind === "song" || task.kind === "extension";
   const button =
-    isPlain(task.id) && isSong && task.status !== "abandoned" &&
+    isPlain(task.id) && makesAudio(task) && task.status !== "abandoned" &&
     h("button", { class: "action", type: "button", on: { click: act } }, icon("again"), label);
   return h(
     "section",

@@ -4,8 +4,9 @@
 import { announce, h, icon, setText, show } from "./dom.ts";
 import { type Host, type Part, Refusal } from "./host.ts";
 import { action, copyRow, suggestion, tool } from "./actions.ts";
-import { type Clip, type Task, isPlain } from "./song.ts";
+import { type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
+import { Verses } from "./verses.ts";
 import { Wave } from "./wave.ts";
 import { anotherTake, clock, extendFrom, partOf, takeName, unplayable, WHOLE } from "./words.ts";
 
@@ -14,6 +15,12 @@ export interface Place {
   readonly of: number;
   /** Whether this is the take that was asked for. */
   readonly focused: boolean;
+}
+
+/** What is told of a clip's lyrics beside the clip. */
+export interface Told {
+  readonly lyrics?: string | undefined;
+  readonly timed?: readonly TimedLine[] | undefined;
 }
 
 let playing: Take | undefined;
@@ -39,8 +46,7 @@ export class Take {
   private readonly actions = h("div", { class: "actions" });
   private readonly tools = h("div", { class: "tools" });
   private readonly panels = h("div", { class: "panels" });
-  private readonly lyrics = h("pre", { class: "lyrics" });
-  private readonly lyricsBox: HTMLDetailsElement;
+  private readonly verses = new Verses();
   private readonly sight = new IntersectionObserver((seen) => {
     if (seen.some((entry) => entry.isIntersecting)) void this.load();
   });
@@ -65,15 +71,9 @@ export class Take {
     this.clip = clip;
     this.wave = new Wave((to) => this.seek(to));
     this.button = h("button", { class: "play", type: "button", on: { click: () => this.toggle() } });
-    this.lyricsBox = h(
-      "details",
-      { class: "words", hidden: true },
-      h("summary", {}, icon("chevron"), "Lyrics"),
-      this.lyrics,
-    );
     this.element = this.laidOut();
     this.listen();
-    this.update(clip, undefined, "", true);
+    this.update(clip, {}, "", true);
     this.move(place);
     this.sight.observe(this.element);
     signal.addEventListener("abort", () => this.dispose(), { once: true });
@@ -91,7 +91,7 @@ export class Take {
   }
 
   /** Take new facts about the clip; `songTitle` is shown above it already. */
-  update(clip: Clip, lyrics: string | undefined, songTitle: string, canExtend: boolean): void {
+  update(clip: Clip, told: Told, songTitle: string, canExtend: boolean): void {
     const wasSaved = Boolean(this.clip.file);
     const isSame = canExtend === this.canExtend;
     this.clip = clip;
@@ -103,9 +103,7 @@ export class Take {
     setText(this.take, isTold ? "" : take);
     setText(this.tags, clip.tags.join(" · "));
     show(this.tags, clip.tags.length > 0);
-    const words = lyrics || clip.lyrics;
-    setText(this.lyrics, words);
-    show(this.lyricsBox, Boolean(words));
+    this.verses.tell(told.lyrics || clip.lyrics, told.timed ?? []);
     if (this.state !== "ready") this.setLength(clip.seconds ?? 0);
     if (!isSame || (!wasSaved && clip.file)) this.makeActions();
     if (!wasSaved && clip.file && this.state === "broken") void this.load();
@@ -155,7 +153,7 @@ export class Take {
       this.trouble,
       this.actions,
       this.panels,
-      this.lyricsBox,
+      this.verses.element,
       this.audio,
     );
   }
@@ -300,6 +298,7 @@ export class Take {
   private moved(): void {
     this.wave.place(this.audio.currentTime, this.seconds);
     setText(this.time, clock(this.audio.currentTime));
+    this.verses.mark(this.plays === "whole" ? undefined : this.audio.currentTime);
     this.tellExtend();
   }
 

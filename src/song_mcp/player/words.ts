@@ -120,7 +120,7 @@ export function extendFrom(clip: Clip, seconds: number): string {
 }
 
 export function anotherTake(task: Task): string {
-  const tool = task.kind === "extension" ? "extend_song" : "generate_song";
+  const tool = { extension: "extend_song", cover: "cover_song" }[task.kind] ?? "generate_song";
   return (
     `Make another take of task ${task.id}: the same request once more, as a new payment ` +
     `(${tool} with another_take true).`
