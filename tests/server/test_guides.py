@@ -64,14 +64,35 @@ def test_a_limit_in_a_guide_is_the_longest_that_is_accepted(
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_what_a_guide_says_a_model_takes_it_takes(page: Callable[[], str], model: Model) -> None:
-    takes = dict(zip(("seed", "negative_tags"), row(page(), model.name)[6:], strict=True))
-    for name, value in (("seed", 7), ("negative_tags", "drums")):
+    takes = row(page(), model.name)[6].split(", ")
+    for name, value in (("seed", 7), ("negative_tags", "drums"), ("style_weight", 0.5)):
         extra = {name: value}
-        if takes[name] == "yes":
+        if name in takes:
             SongRequest(model, description="x", **extra)  # type: ignore[arg-type]  # by name
         else:
             with pytest.raises(InvalidRequestError, match=name):
                 SongRequest(model, description="x", **extra)  # type: ignore[arg-type]  # by name
+
+
+@pytest.mark.no_client
+@pytest.mark.parametrize("page", PAGES)
+def test_price_length_and_state_of_a_model_are_in_a_guide(page: Callable[..., str]) -> None:
+    udio, old = MODELS["udio"], MODELS["suno-v3"]
+    timed = replace(
+        udio,
+        name="timed",
+        abilities=frozenset({"description", "duration"}),
+        durations=(10.0, 240.0),
+        usd_per_second=0.0005,
+        clips=1,
+        state="current",
+    )
+    free = replace(timed, name="free", is_free=True, most_takes=8)
+    said = page([udio, old, timed, free])
+    assert row(said, "udio")[7:] == ["$0.05, 2 clips", "unsure: last sign 2026-07-24"]
+    assert row(said, "suno-v3")[8] == "retired 2026-09-09"
+    assert row(said, "timed")[6:] == ["duration_seconds 10-240", "$0.0005 a second", "current"]
+    assert row(said, "free")[7] == "free, up to 8 clips"
 
 
 @pytest.mark.no_client

@@ -5,7 +5,7 @@ promises what is refused. What a guide says of a service is in `docs/providers.m
 general advice on writing songs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from song_mcp.server.caching import PUBLISHED, Text
@@ -13,6 +13,7 @@ from song_mcp.songs import (
     MODELS,
     NEGATIVE_TAGS_LIMIT,
     SERVICES,
+    Ability,
     Model,
     names,
 )
@@ -75,7 +76,7 @@ Somebody still has to row
 - Write the chorus out each time. Keep lines that answer each other equally long: 4 to 10 words.
 - Rhyme where it comes freely (ABAB or AABB), and read it aloud: stresses fall on the beats.
 - Outside brackets stands nothing that is not to be sung: no chords, no `x2`, no remarks.
-- Neither service has published a list of tags, so keep to these usual ones; how closely they are
+- No service has published a list of tags, so keep to these usual ones; how closely they are
   followed differs from take to take.
 - How the music sounds goes into `description`, which has a limit of its own.
 - A line mostly takes two bars, about 5 s at 100 bpm: two verses and two choruses fill two minutes.
@@ -98,9 +99,25 @@ COLUMNS = (
     "description beside lyrics",
     "without lyrics",
     "title",
-    "seed",
-    "negative_tags",
+    "takes or does",
+    "price of a submission",
+    "state",
 )
+SAID: Mapping[Ability, str] = {
+    "instrumental": "instrumental",
+    "negative_tags": "negative_tags",
+    "seed": "seed",
+    "duration": "duration_seconds",
+    "timed_lyrics": "timed lyrics",
+    "vocal_gender": "vocal_gender",
+    "style_weight": "style_weight",
+    "weirdness": "weirdness",
+    "extend": "extend_song",
+    "cover": "cover_song",
+    "repaint": "cover_song of a part",
+    "lyrics_maker": "generate_lyrics",
+}
+"""What a model can do beside a description and own lyrics, by what a call names for it."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +160,16 @@ GUIDES = (
 )
 
 
+def table(models: Iterable[Model] = MODELS.values()) -> str:
+    """Return a table of models in Markdown: limits, abilities, price and state."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(model) for model in models)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def _limits(models: Iterable[Model]) -> str:
     models = tuple(models)
-    rows = [COLUMNS, ("---",) * len(COLUMNS), *(_row(model) for model in models)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return (
-        f"{table}\n\nLengths are characters at most; negative_tags, where taken, may have "
+        f"{table(models)}\n\nLengths are characters at most; negative_tags, where taken, may have "
         f"{NEGATIVE_TAGS_LIMIT}{_more_negative(models)}, and a seed has 32 bits. The description "
         "of an extension is always as short as beside lyrics."
     )
@@ -167,6 +188,34 @@ def _more_negative(models: Iterable[Model]) -> str:
 def _row(model: Model) -> tuple[str, ...]:
     style = model.description_limit if model.style_limit is None else model.style_limit
     limits = (model.lyrics_limit, style, model.description_limit, model.title_limit)
-    yes_no = ["yes" if takes else "no" for takes in (model.can("seed"), model.can("negative_tags"))]
     label = SERVICES[model.service].label
-    return (model.name, label, *map(str, limits), *yes_no)
+    return (model.name, label, *map(str, limits), _abilities(model), _price(model), _state(model))
+
+
+def _abilities(model: Model) -> str:
+    said = [words for ability, words in SAID.items() if model.can(ability)]
+    if model.durations is not None:
+        shortest, longest = model.durations
+        bounds = f"duration_seconds {shortest:g}-{longest:g}"
+        said = [bounds if words == "duration_seconds" else words for words in said]
+    return ", ".join(said)
+
+
+def _price(model: Model) -> str:
+    if model.is_free:
+        price = "free"
+    elif model.usd_per_second is not None:
+        price = f"${model.usd_per_second:g} a second"
+    else:
+        price = "not told" if model.usd is None else f"${model.usd:g}"
+    made = max(model.clips, model.most_takes)
+    up_to = "up to " if model.most_takes > 1 else ""
+    return price if made == 1 else f"{price}, {up_to}{made} clips"
+
+
+def _state(model: Model) -> str:
+    if model.state == "current":
+        return "current"
+    if model.state == "retired":
+        return f"retired {model.since}"
+    return f"unsure: last sign {model.since}"
