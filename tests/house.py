@@ -118,8 +118,9 @@ class House:
         self._end_all(least_looks=sys.maxsize)
 
     def _end_all(self, *, least_looks: int) -> None:
-        for task in (*self.sandbox.piapi, *self.sandbox.gptge):
-            task.span_s, task.least_looks = 0.0, least_looks
+        for catalog in self.sandbox.catalogs.values():
+            for task in catalog:
+                task.span_s, task.least_looks = 0.0, least_looks
 
     def posts(self) -> list[Json]:
         """The bodies of the paid submissions that arrived, in order."""
@@ -195,6 +196,7 @@ def environment(folder: Path, base_url: str, *, keys: bool = True) -> dict[str, 
         "PIAPI_BASE_URL": base_url,
         "PIAPI_UPLOAD_URL": base_url,
         "GPTGE_BASE_URL": base_url,
+        "MINIMAX_BASE_URL": base_url,
         "SONG_MCP_HOME": str(folder / "home"),
         "SONG_MCP_LIBRARY": str(folder / "library"),
         "SONG_MCP_DEFAULT_MODEL": "udio",

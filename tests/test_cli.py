@@ -16,6 +16,8 @@ import pytest
 from anyio.abc import ByteReceiveStream
 
 from song_mcp import __version__
+from song_mcp.sandbox.app import STANDS_IN_FOR
+from song_mcp.songs import SERVICES
 from tests import children
 from tests.harvest import gather
 from tests.limits import HANGS_S
@@ -168,19 +170,20 @@ async def test_the_sandbox_tells_how_to_use_it_until_a_signal(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     command = [*AS_MODULE, "sandbox", "--port", "0"]
+    services = [SERVICES[name] for name in STANDS_IN_FOR]
+    keys = [service.key_variable for service in services]
     with anyio.fail_after(HANGS_S):
         async with children.process(command, cwd=tmp_path) as process:
-            printed = await said(process.stdout, b"GPTGE_API_KEY=sandbox\n")
+            printed = await said(process.stdout, f"{keys[-1]}=sandbox\n".encode())
             process.send_signal(number)
             assert await rest(process.stdout) == b""
             assert await rest(process.stderr) == b""
             assert await process.wait() in {0, 130}
-    variables = re.findall(r"^  (\w+)=(\S+)$", printed.decode(), re.MULTILINE)
-    assert len(variables) == 5
-    values = dict(variables)
-    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", values["PIAPI_BASE_URL"])
-    assert values["GPTGE_BASE_URL"] == values["PIAPI_BASE_URL"]
-    assert values["PIAPI_API_KEY"] == values["GPTGE_API_KEY"] == "sandbox"
+    values = dict(re.findall(r"^  (\w+)=(\S+)$", printed.decode(), re.MULTILINE))
+    assert {values.pop(name) for name in keys} == {"sandbox"}
+    assert {service.base_url_variable for service in services} <= values.keys()
+    [base_url] = set(values.values())
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", base_url)
 
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The sandbox as an ASGI app: both services on one origin, and the files that they link to.
+"""The sandbox as an ASGI app: all services on one origin, and the files that they link to.
 
-Each path belongs to one service. `/api/...` and `/account/...` are PiAPI's. `/suno/...` and
-`/v1/...` are gpt.ge's, and so is every path without a route: it answers with the gateway's web page
-and HTTP 200. `/media/...` needs no key.
+Each path belongs to one service. `/api/...` and `/account/...` are PiAPI's, and the three calls of
+MiniMax are below `/v1/`. Everything else below `/v1/` and `/suno/...` are gpt.ge's, and so is every
+path without a route: it answers with the gateway's web page and HTTP 200. `/media/...` needs no
+key.
 """
 
 import time
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from song_mcp.sandbox import gptge, media, piapi, piapi_answers, piapi_audio
+from song_mcp.sandbox import gptge, media, minimax, piapi, piapi_answers, piapi_audio
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, press
@@ -22,7 +23,7 @@ from song_mcp.sandbox.wire import web_page
 
 __all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "Task", "build_app"]
 
-STANDS_IN_FOR = ("piapi", "gptge")
+STANDS_IN_FOR = ("piapi", "gptge", "minimax")
 """The services that it stands in for, by their names in `songs.SERVICES`."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -38,6 +39,9 @@ _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("POST", "/suno/submit/{action}", "gptge", gptge.submit_other),
     ("POST", "/suno/fetch", "gptge", gptge.fetch_many),
     ("GET", "/suno/fetch/{task_id}", "gptge", gptge.fetch),
+    ("POST", "/v1/music_generation", "minimax", minimax.generate_song),
+    ("POST", "/v1/lyrics_generation", "minimax", minimax.generate_lyrics),
+    ("POST", "/v1/music_cover_preprocess", "minimax", minimax.preprocess),
     ("GET", "/media/stream/{clip_id}.mp3", "media", media.stream),
     ("GET", piapi_answers.AUDIO_PATH, "media", media.audio),
     ("GET", "/media/{clip_id}.mp3", "media", media.audio),

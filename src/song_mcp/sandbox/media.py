@@ -4,7 +4,7 @@ A file is served under exactly the URL that an answer named, percent signs inclu
 key. Music is made in a worker thread, one clip at a time, and the last clips are cached.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from threading import Lock
 
@@ -12,13 +12,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from song_mcp.sandbox import gptge_answers, markers, piapi_answers
+from song_mcp.sandbox import gptge_answers, markers, minimax_answers, piapi_answers
 from song_mcp.sandbox.cover import cover
 from song_mcp.sandbox.songs import Clip
-from song_mcp.sandbox.state import Sandbox, sandbox_of
+from song_mcp.sandbox.state import Sandbox, Service, sandbox_of
 from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, excerpt
 
+_TABLES: Mapping[Service, markers.Table] = {
+    "piapi": piapi_answers.MARKERS,
+    "gptge": gptge_answers.MARKERS,
+    "minimax": minimax_answers.MARKERS,
+}
 _KEPT = 64  # clips of a quarter of a megabyte
 _STREAMED = 0.4  # how much of a song can be heard while it is still being made
 
@@ -37,10 +42,9 @@ class Press:
 
 
 def _found(sandbox: Sandbox, clip_id: str) -> tuple[Task, Clip, markers.Table] | None:
-    if found := sandbox.piapi.of_clip(clip_id):
-        return *found, piapi_answers.MARKERS
-    if found := sandbox.gptge.of_clip(clip_id):
-        return *found, gptge_answers.MARKERS
+    for service, catalog in sandbox.catalogs.items():
+        if found := catalog.of_clip(clip_id):
+            return *found, _TABLES[service]
     return None
 
 

@@ -16,11 +16,11 @@ from starlette.responses import Response
 
 from song_mcp.sandbox.tasks import Catalog, Json, Stage, Task
 
-Service = Literal["piapi", "gptge"]
-Asked = Literal["piapi", "gptge", "media"]
+Service = Literal["piapi", "gptge", "minimax"]
+Asked = Literal["piapi", "gptge", "minimax", "media"]
 
 BAD_KEY = "bad-key"
-"""The one key that both services refuse if any other is accepted."""
+"""The one key that all services refuse if any other is accepted."""
 
 POINTS_PER_DOLLAR = 10_000_000
 SONG_POINTS = 500_000
@@ -49,6 +49,8 @@ class Rules:
     """Tasks kept per service."""
     keys: frozenset[str] | None = None
     """The only keys accepted; None takes any but `BAD_KEY`."""
+    free_per_minute: int = 3
+    """How many songs of free models MiniMax takes in a minute."""
     has_history: bool = True
     """Whether PiAPI lists past tasks; without, it knows no such path."""
     may_upload: bool = True
@@ -108,6 +110,9 @@ class Sandbox:
         self.clock = clock
         self.piapi = Catalog(rules.max_tasks)
         self.gptge = Catalog(rules.max_tasks)
+        self.minimax = Catalog(rules.max_tasks)
+        self.free: list[float] = []
+        """When MiniMax took songs of free models in the last minute, in Unix seconds."""
         self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
         """What came in, oldest first; only the last 10,000."""
         self.accepted: deque[Accepted] = deque(maxlen=_REMEMBERED)
@@ -118,6 +123,11 @@ class Sandbox:
         """The last files that were uploaded to PiAPI, by name."""
         self._points = round(rules.balance_usd * POINTS_PER_DOLLAR)
         self._open: dict[str, Task] = {}
+
+    @property
+    def catalogs(self) -> Mapping[Service, Catalog]:
+        """The tasks of each service."""
+        return {"piapi": self.piapi, "gptge": self.gptge, "minimax": self.minimax}
 
     @property
     def points(self) -> int:
@@ -152,8 +162,7 @@ class Sandbox:
 
     def accept(self, service: Service, task: Task) -> None:
         """Add the task of an accepted submission, and freeze its price."""
-        catalog = self.piapi if service == "piapi" else self.gptge
-        catalog.add(task)
+        self.catalogs[service].add(task)
         self.accepted.append(Accepted(service, task.body, _canonical(task.body), task.id))
         if service == "piapi":
             self._points -= task.points

@@ -29,7 +29,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _transport(scope: Scope) -> asyncio.Transport | None:
+def transport_of(scope: Scope) -> asyncio.Transport | None:
+    """Return the connection of a request, None if the app was called without one."""
     found = scope.get("state", {}).get(TRANSPORT)
     return found if isinstance(found, asyncio.Transport) else None
 
@@ -39,7 +40,7 @@ class Reset(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Reset the connection."""
-        transport = _transport(scope)
+        transport = transport_of(scope)
         if transport is None:
             raise ConnectionResetError("the sandbox closed the connection without an answer")
         transport.get_extra_info("socket").setsockopt(
@@ -52,15 +53,19 @@ class Reset(Response):
 class Cut(Response):
     """The first half of another response, which promises its whole length; then the end."""
 
-    def __init__(self, whole: Response) -> None:
-        """Keep status and headers of `whole`, the content length included."""
+    def __init__(self, whole: Response, size: int | None = None) -> None:
+        """Keep status and headers of `whole`, the content length included.
+
+        With `size`, so many bytes are sent in place of the half.
+        """
         super().__init__(bytes(whole.body), whole.status_code)
         self.raw_headers = whole.raw_headers
+        self._size = len(self.body) // 2 if size is None else size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send half, and hang up."""
-        transport = _transport(scope)
-        half = bytes(self.body)[: len(self.body) // 2]
+        transport = transport_of(scope)
+        half = bytes(self.body)[: self._size]
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
         more = transport is not None
@@ -86,7 +91,7 @@ class Held(Response):
 
     async def _waited(self, scope: Scope, receive: Receive) -> bool:
         """Wait; return whether the client is still connected."""
-        sandbox, transport = scope["app"].state.sandbox, _transport(scope)
+        sandbox, transport = scope["app"].state.sandbox, transport_of(scope)
         held: set[asyncio.Transport | None] = sandbox.held
         seconds = sandbox.rules.hold_seconds if self._seconds is None else self._seconds
         held.add(transport)
