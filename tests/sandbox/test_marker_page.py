@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from song_mcp.sandbox import gptge_answers, minimax_answers, piapi_answers
+from song_mcp.sandbox import gptge_account, gptge_answers, minimax_answers, piapi_answers
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
@@ -13,5 +13,10 @@ def test_every_marker_is_on_the_page_and_no_other() -> None:
         line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
     ]
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[1])}
-    known = {*piapi_answers.MARKERS, *gptge_answers.MARKERS, *minimax_answers.MARKERS}
+    known = {
+        *piapi_answers.MARKERS,
+        *gptge_answers.MARKERS,
+        *gptge_account.KEY_MARKERS,
+        *minimax_answers.MARKERS,
+    }
     assert named == {name for name in known if not name.startswith("fetch-")}

@@ -1,11 +1,13 @@
 """Suno's models through the tools: which one is asked for, and which one made the song."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.house import House, open_house, text
+from tests.house import QUICK, House, open_house, text
 
 pytestmark = pytest.mark.one_era("which model is meant is decided behind the protocol")
 
@@ -100,6 +102,71 @@ async def test_wishes_are_refused_of_a_retired_model_and_nothing_is_sent(house: 
     said = await house.error("generate_song", description="x", model="suno-v5", vocal_gender="f")
     assert "use the model suno-v6, suno-v6-wild or suno-v6-mini" in said
     assert house.posts() == []
+
+
+# What is told of a key ---------------------------------------------------------------------------
+
+
+async def account(house: House, key: str) -> tuple[dict[str, Any], str]:
+    """What is told of gpt.ge with this key, as data and in the text."""
+    async with house.another_client(GPTGE_API_KEY=key) as other:
+        result = await other.call("check_account")
+    assert result.structured_content is not None
+    (found,) = [
+        each for each in result.structured_content["accounts"] if each["service"] == "gptge"
+    ]
+    (line,) = [line for line in text(result).splitlines() if line.startswith("gpt.ge")]
+    return found, line
+
+
+async def test_what_is_left_on_a_key_is_told_in_the_gateways_own_unit(house: House) -> None:
+    await house.song(description="x", model="suno-v6")
+    for key in ("sk-x", "sk-x[[balance-of-key]]"):
+        found, line = await account(house, key)
+        assert found == {"service": "gptge", "has_key": True, "balance_units": 12.4}
+        assert line == "gpt.ge: about 12.4 left (the gateway's own unit)."
+    assert len(house.posts()) == 1
+
+
+@pytest.mark.parametrize("marker", ["balance-error", "balance-flag", "balance-page"])
+async def test_nothing_is_said_of_a_key_of_which_nothing_is_told(house: House, marker: str) -> None:
+    found, line = await account(house, f"sk-x[[{marker}]]")
+    assert found == {"service": "gptge", "has_key": True}
+    assert line == "gpt.ge: key set."
+
+
+async def test_a_key_without_a_limit_and_one_without_suno_are_told_as_such(house: House) -> None:
+    found, line = await account(house, "sk-x[[balance-unlimited]][[lists-no-suno]]")
+    assert (found["is_unlimited"], "balance_units" in found) == (True, False)
+    assert line == (
+        "gpt.ge: no limit on this key. Among the models of this key gpt.ge lists no suno_music, so "
+        "it may refuse songs."
+    )
+
+
+async def test_a_song_is_submitted_without_a_look_at_the_key(house: House) -> None:
+    await house.song(description="x", model="suno-v6")
+    asked = {(each.method, each.path) for each in house.sandbox.requests if each.service == "gptge"}
+    assert not any("billing" in path or "usage" in path for _, path in asked)
+
+
+# A relay with names of its own -------------------------------------------------------------------
+
+
+async def test_a_relay_that_takes_only_its_own_names_makes_songs_by_the_setting(
+    tmp_path: Path,
+) -> None:
+    rules = replace(QUICK, suno_models=frozenset({"chirp-v6", "chirp-v6-mini"}))
+    settings = {"SONG_MCP_SUNO_NAMES": "suno-v6=chirp-v6"}
+    async with open_house(tmp_path, rules=rules, settings=settings) as house:
+        song = await house.song(description="x", model="suno-v6")
+        raw = await house.song(description="y", model="chirp-v6-mini")
+        refused = await house.call("generate_song", description="z", model="suno-v6-mini")
+    assert (song["model"], raw["model"]) == ("suno-v6", "chirp-v6-mini")
+    assert "note" not in song | raw
+    assert refused.structured_content is not None
+    assert refused.structured_content["status"] == "rejected"
+    assert [post["mv"] for post in house.posts()] == ["chirp-v6", "chirp-v6-mini"]
 
 
 async def test_the_model_that_made_a_clip_is_told_where_it_is_another(house: House) -> None:

@@ -102,7 +102,8 @@ class Account:
     `plan` is "" and the numbers are None if it does not say; `balance_usd` is US dollars,
     `max_concurrent` how many songs may be made at the same time. `balance_units` is in the
     gateway's own unit, of which nobody outside knows the worth; a key that `is_unlimited` has no
-    limit of its own. `models` are what the key may use, by our names, None if it is not told.
+    limit of its own. `models` are what the key may use, by our names, None if it is not told, and
+    `remark` is a sentence on what it may not use.
     """
 
     plan: str = ""
@@ -111,6 +112,7 @@ class Account:
     balance_units: float | None = None
     is_unlimited: bool = False
     models: tuple[str, ...] | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)

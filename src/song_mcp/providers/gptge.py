@@ -25,7 +25,8 @@ from song_mcp.errors import (
 )
 from song_mcp.providers import verdict
 from song_mcp.providers.accepted import NAMES_OF_TASKS, task_id_in
-from song_mcp.providers.base import Accepted, Submission, account_tag
+from song_mcp.providers.base import Accepted, Account, Submission, account_tag
+from song_mcp.providers.gptge_account import account
 from song_mcp.providers.gptge_replies import (
     about,
     is_refused,
@@ -210,8 +211,12 @@ class Gptge:
         reports = reports_of(tasks_in(read.data), set(task_ids))
         return {task_id: self._told(read, report) for task_id, report in reports.items()}
 
-    async def account(self) -> None:
-        """Return None: no look at the account is documented (`docs/providers.md` 3.8)."""
+    async def account(self) -> Account | None:
+        """Look at the key, as far as gateways of this family tell of it; None if nothing is told.
+
+        Raises nothing, as none of these looks is documented (`docs/providers.md` 3.13).
+        """
+        return await account(self._http)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,9 +1,9 @@
 """The sandbox as an ASGI app: all services on one origin, and the files that they link to.
 
 Each path belongs to one service. `/api/...` and `/account/...` are PiAPI's, and the three calls of
-MiniMax are below `/v1/`. Everything else below `/v1/` and `/suno/...` are gpt.ge's, and so is every
-path without a route: it answers with the gateway's web page and HTTP 200. `/media/...` needs no
-key.
+MiniMax are below `/v1/`. Everything else below `/v1/`, `/suno/...` and `/api/usage/token/` are
+gpt.ge's, and so is every path without a route: it answers with the gateway's web page and
+HTTP 200. `/media/...` needs no key.
 """
 
 import time
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from song_mcp.sandbox import gptge, media, minimax, piapi, piapi_answers, piapi_audio
+from song_mcp.sandbox import gptge, gptge_account, media, minimax, piapi, piapi_answers, piapi_audio
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, press
@@ -39,6 +39,10 @@ _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("POST", "/suno/submit/{action}", "gptge", gptge.submit_other),
     ("POST", "/suno/fetch", "gptge", gptge.fetch_many),
     ("GET", "/suno/fetch/{task_id}", "gptge", gptge.fetch),
+    ("GET", "/v1/dashboard/billing/subscription", "gptge", gptge_account.subscription),
+    ("GET", "/v1/dashboard/billing/usage", "gptge", gptge_account.usage),
+    ("GET", "/api/usage/token/", "gptge", gptge_account.of_key),
+    ("GET", "/v1/models", "gptge", gptge_account.models),
     ("POST", "/v1/music_generation", "minimax", minimax.generate_song),
     ("POST", "/v1/lyrics_generation", "minimax", minimax.generate_lyrics),
     ("POST", "/v1/music_cover_preprocess", "minimax", minimax.preprocess),

@@ -170,6 +170,12 @@ def _barred(status: int, message: str, code: str = "") -> Response:
     return JSONResponse({"error": error}, status)
 
 
+def retired() -> Response:
+    """Refuse a model that Suno retired."""
+    text = "You don't have access to this model. Please switch to v6!"
+    return _refused(403, "fail_to_fetch_task", text)
+
+
 def _field_required(_argument: str) -> Response:
     detail = [{"loc": ["body", "prompt"], "msg": "field required", "type": "value_error.missing"}]
     return JSONResponse({"detail": detail}, 422)
@@ -245,13 +251,7 @@ REFUSALS: Table = {
         refuse=lambda _: _refused(403, "pre_consume_failed", "预扣费额度失败, 用户剩余额度: 0")
     ),
     "403-cloudflare": Row(refuse=_cloudflare),
-    "403-retired": Row(
-        refuse=lambda _: _refused(
-            403,
-            "fail_to_fetch_task",
-            "You don't have access to this model. Please switch to v6!",
-        )
-    ),
+    "403-retired": Row(refuse=lambda _: retired()),
     "500-retired": Row(refuse=lambda _: _refused(500, "fail_to_fetch_task", "模型已下线")),
     "413": Row(
         refuse=lambda _: _refused(413, "read_request_body_failed", "request body too large")

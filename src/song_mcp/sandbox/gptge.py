@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from song_mcp.sandbox import gptge_answers, markers, words
+from song_mcp.sandbox.family_answers import retired
 from song_mcp.sandbox.gptge_answers import MARKERS, refused, succeeded
 from song_mcp.sandbox.markers import View, without
 from song_mcp.sandbox.songs import Clip, Order, make
@@ -91,6 +92,12 @@ def _marks(given: Json) -> dict[str, str]:
     return marks
 
 
+def _check_model(sandbox: Sandbox, given: Json) -> None:
+    taken = sandbox.rules.suno_models
+    if taken is not None and given.get("mv", "chirp-v3-0") not in taken:
+        raise RefusalError(retired())
+
+
 def _source(sandbox: Sandbox, given: Json) -> Clip | None:
     """Find the clip to continue; None for a new song, or if the task has no such clip."""
     if not (clip_id := given.get("continue_clip_id")):
@@ -166,6 +173,7 @@ async def submit_music(request: Request) -> Response:
     body = await _body(request)
     given = _known(body)
     marks = _marks(given)
+    _check_model(sandbox, given)
     order = _song_order(sandbox, body, given)
     if not any(given.get(name) for name in _WORDS):
         raise _invalid("prompt is empty")

@@ -49,6 +49,8 @@ class Rules:
     """Tasks kept per service."""
     keys: frozenset[str] | None = None
     """The only keys accepted; None takes any but `BAD_KEY`."""
+    suno_models: frozenset[str] | None = None
+    """What gpt.ge's side takes as `mv`, None for any; it calls all others retired."""
     free_per_minute: int = 3
     """How many songs of free models MiniMax takes in a minute."""
     has_history: bool = True

@@ -147,8 +147,12 @@ class AccountResult(BaseModel):
     service: NamedService
     has_key: bool
     balance_usd: float | None = None
+    balance_units: float | None = Field(None, description="In the gateway's own unit, not dollars")
+    is_unlimited: bool | None = Field(None, description="The key has no limit of its own")
     plan: str | None = None
     songs_at_once: int | None = Field(None, description="What the plan allows")
+    models: list[str] | None = Field(None, description="What the key may use, if that is told")
+    remark: str | None = None
     error: str | None = None
 
 
@@ -408,8 +412,12 @@ def _account(service: ServiceName, account: AccountState) -> AccountResult:
         service=service,
         has_key=True,
         balance_usd=account.balance_usd,
+        balance_units=None if account.balance_units is None else round(account.balance_units, 2),
+        is_unlimited=account.is_unlimited or None,
         plan=_word(account.plan) or None,
         songs_at_once=account.max_concurrent,
+        models=list(account.models) if account.models else None,
+        remark=account.remark or None,
     )
 
 
@@ -562,11 +570,20 @@ def _account_line(account: AccountResult) -> str:
         return f"{label}: {lack}."
     if account.error:
         return f"{label}: {account.error}"
-    stands = "key set" if service.needs_key else "it runs"
-    told = [f"${account.balance_usd:.2f} left" if account.balance_usd is not None else stands]
+    told = [_left(account) or ("key set" if service.needs_key else "it runs")]
     told += [f"plan {_quoted_once(account.plan)}"] if account.plan else []
     told += [f"{account.songs_at_once} songs at once"] if account.songs_at_once else []
-    return f"{label}: {', '.join(told)}."
+    told += [f"models {', '.join(account.models)}"] if account.models else []
+    return " ".join(filter(None, (f"{label}: {', '.join(told)}.", account.remark)))
+
+
+def _left(account: AccountResult) -> str:
+    """Say what is left on an account, "" if it is not known."""
+    if account.balance_usd is not None:
+        return f"${account.balance_usd:.2f} left"
+    if account.balance_units is not None:
+        return f"about {account.balance_units:.10g} left (the gateway's own unit)"
+    return "no limit on this key" if account.is_unlimited else ""
 
 
 def _headline(result: TaskResult) -> str:

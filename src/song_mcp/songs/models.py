@@ -220,6 +220,7 @@ class Service:
 
     `has_history` tells whether the service can be asked what was made, which settles doubts.
 
+    `tells_balance` tells whether it says what is left in US dollars, which helps to settle doubts.
     `may_ignore` are wishes that it may ignore, but that its clips may repeat.
 
     A word that `any_word` matches is a model too, which has the limits of `any_model` and goes out
@@ -259,6 +260,7 @@ class Service:
     any_model: Model | None = None
     gone: tuple[Model, ...] = ()
     may_ignore: frozenset[Ability] = frozenset()
+    tells_balance: bool = False
     needs_key: bool = True
     may_be_private: bool = False
     serves_audio: bool = False
@@ -371,6 +373,7 @@ SERVICES: Mapping[ServiceName, Service] = {
             ),
             elsewhere_tool="get_task",
             has_history=True,
+            tells_balance=True,
             extends_any_clip=True,
         ),
         Service(

@@ -219,7 +219,12 @@ class Submitter:
         await self._poller.recorded(recorded)
 
     async def _balance(self, provider: Provider) -> float | None:
-        """Return the account's balance before the POST, or None if it is not told within 3 s."""
+        """Return the account's balance before the POST, or None if it is not told within 3 s.
+
+        A service that never tells it in US dollars is not asked.
+        """
+        if not SERVICES[provider.service].tells_balance:
+            return None
         account: Account | None = None
         with anyio.move_on_after(BALANCE_S), going_on("reading the balance"), suppress(SongError):
             account = await provider.account()
