@@ -27,9 +27,11 @@ from song_mcp.errors import (
 from song_mcp.providers.base import Account
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
+from song_mcp.providers.piapi_requests import with_link
 from song_mcp.songs import (
     MODELS,
     SERVICES,
+    CoverRequest,
     ExtensionRequest,
     LyricsRequest,
     Request,
@@ -44,8 +46,9 @@ ELSEWHERE = {"acestep", "minimax"}
 INDEX: list[dict[str, Any]] = [
     row
     for row in json.loads((EXAMPLES / "index.json").read_text(encoding="utf-8"))
-    if row["service"] not in ELSEWHERE
+    if row["service"] not in ELSEWHERE and row["call"] != "upload"
 ]
+"""All but those, and the examples of uploads (`test_piapi_upload.py`)."""
 ANSWERS = {row["file"]: row for row in INDEX if row["direction"] == "answer"}
 REQUESTS = {row["file"]: row for row in INDEX if row["direction"] == "request"}
 PIAPI_TASK = "11111111-2222-4333-8444-555555555555"
@@ -105,6 +108,10 @@ def udio(status: str, clips: tuple[str, ...] = (), error: str = "") -> Seen:
 
 def suno(status: str, clips: tuple[str, ...]) -> Seen:
     return Seen(status, clips, model="suno-v5")
+
+
+def ace_step(status: str, kind: str = "song", clip: str = "completed") -> Seen:
+    return Seen(status, (clip,), kind, "yes", "ace-step")
 
 
 SHAPES = (
@@ -182,6 +189,14 @@ REPORTS: Mapping[str, Seen] = {
         "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
     ),
     "piapi/answers/completed_output_as_text.json": udio("completed", TWO),
+    "piapi/answers/ace_step_pending_with_output.json": ace_step("pending", clip="processing"),
+    "piapi/answers/ace_step_completed.json": ace_step("completed"),
+    "piapi/answers/ace_step_cover_completed.json": ace_step("completed", "cover"),
+    "piapi/answers/ace_step_extend_completed.json": ace_step("completed", "extension"),
+    "piapi/answers/ace_step_no_input.json": Seen(
+        *("failed", (), "extension", "no", "ace-step"), error="failed to get input audio"
+    ),
+    "piapi/answers/diffrhythm_completed.json": replace(ace_step("completed"), model="diffrhythm"),
     "piapi/answers/failed_without_usage.json": Seen("failed", model="udio", error="blocked"),
     "gptge/answers/raw_clips.json": Seen("completed", ("completed",), model="chirp-v3"),
     "gptge/answers/raw_lyrics.json": Seen(
@@ -190,6 +205,7 @@ REPORTS: Mapping[str, Seen] = {
 }
 ACCEPTED = {
     "piapi/answers/created.json": PIAPI_TASK,
+    "piapi/answers/ace_step_created.json": PIAPI_TASK,
     "piapi/refusals/failed_to_do_request.json": PIAPI_TASK,
     "gptge/answers/submitted.json": SUNO_TASK,
     "gptge/answers/submitted_prefixed_id.json": "task_0123456789abcdefghijklmnopqrstuv",
@@ -205,11 +221,12 @@ BATCHES: Mapping[str, set[str]] = {
 }
 ACCOUNTS = {"piapi/answers/account.json": Account("developer", 12.3, 2)}
 UNUSED = {"piapi/answers/active_tasks.json"}
-LISTS = {"piapi/answers/history.json"}
+LISTS = {"piapi/answers/history.json", "piapi/answers/history_ace_step.json"}
 """Read by the tests of the history."""
 REFUSALS: Mapping[str, type[SongError]] = {
     "piapi/refusals/lyrics_too_long.json": RefusedError,
     "piapi/refusals/negative_tags_too_long.json": RefusedError,
+    "piapi/refusals/duration_too_long.json": RefusedError,
     "piapi/refusals/bad_key.json": BadKeyError,
     "piapi/refusals/insufficient_credits.json": OutOfCreditsError,
     "piapi/refusals/plan_limit.json": PlanLimitError,
@@ -329,6 +346,8 @@ NIGHT = (
 )
 WARM = SongRequest(UDIO, "folk, warm", LAMPS, title="Quay", negative_tags="metal")
 TRAMS = Source("bbbbbbbb-0000-4000-8000-000000000001", SUNO_TASK, duration_s=128.92)
+ACE_STEP, DIFFRHYTHM = MODELS["ace-step"], MODELS["diffrhythm"]
+TAKE = Source("clip-1", PIAPI_TASK, duration_s=131.114, service="piapi")
 PREPARED: Mapping[str, Request] = {
     "piapi/requests/description.json": SongRequest(UDIO, "slow harbour waltz, accordion"),
     "piapi/requests/own_lyrics.json": WARM,
@@ -354,6 +373,26 @@ PREPARED: Mapping[str, Request] = {
         seed=-25443934,
     ),
     "piapi/requests/lyrics.json": LyricsRequest(UDIO, "harbour at night"),
+    "piapi/requests/ace_step.json": SongRequest(
+        ACE_STEP,
+        "slow waltz, upright piano, brushed drums",
+        "[Verse]\nTrams at noon\n[Chorus]\nRing, ring",
+        negative_tags="distortion",
+        duration_s=60,
+    ),
+    "piapi/requests/ace_step_instrumental.json": SongRequest(
+        ACE_STEP, "slow waltz", instrumental=True
+    ),
+    "piapi/requests/ace_step_cover.json": CoverRequest(ACE_STEP, "ska, brass", source=TAKE),
+    "piapi/requests/ace_step_extend.json": ExtensionRequest(ACE_STEP, "slow waltz", source=TAKE),
+    "piapi/requests/diffrhythm.json": SongRequest(
+        DIFFRHYTHM,
+        "folk, acoustic guitar, harmony vocals",
+        "[00:10.00] Trams at noon\n[00:16.50] Ring, ring",
+    ),
+    "piapi/requests/diffrhythm_full.json": SongRequest(
+        DIFFRHYTHM, "folk", instrumental=True, duration_s=285
+    ),
     "gptge/requests/inspiration.json": SongRequest(
         MODELS["suno-v4"], "cheerful weekend song, female voice"
     ),
@@ -370,6 +409,11 @@ PREPARED: Mapping[str, Request] = {
     ),
     "gptge/requests/lyrics.json": LyricsRequest(DEFAULT_SUNO, "trams at noon"),
 }
+LINKS = {
+    "piapi/requests/ace_step_cover.json": "style_audio",
+    "piapi/requests/ace_step_extend.json": "audio",
+}
+"""Which field has the address that is added when a request is sent."""
 CONFIG = {"service_mode": "public", "webhook_config": {"endpoint": "", "secret": ""}}
 
 
@@ -393,7 +437,10 @@ def test_every_request_is_prepared_or_a_look() -> None:
 def test_a_request_is_prepared_as_it_is_documented(file: str) -> None:
     service = SERVICES[REQUESTS[file]["service"]]
     made = resolve_name(service.adapter)("key", service.base_url).prepare(PREPARED[file])
-    assert made.body == documented(file)
+    wanted = documented(file)
+    assert (made.audio is not None) == (file in LINKS)
+    body = with_link(made.body, wanted["input"][LINKS[file]]) if made.audio else made.body
+    assert body == wanted
 
 
 async def test_several_tasks_are_asked_for_as_it_is_documented() -> None:

@@ -13,7 +13,15 @@ from song_mcp.errors import ServiceError, UnknownTaskError
 from song_mcp.providers import Batching, History, Past, Remembering, Submission
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import ExtensionRequest, LyricsRequest, Request, SongRequest, Source
+from song_mcp.songs import (
+    MODELS,
+    CoverRequest,
+    ExtensionRequest,
+    LyricsRequest,
+    Request,
+    SongRequest,
+    Source,
+)
 from tests.faults.canaries import PIAPI_KEY
 from tests.models import UDIO
 
@@ -23,6 +31,7 @@ SINCE = datetime(2026, 9, 21, 9, 59, tzinfo=UTC)
 UNTIL = datetime(2026, 9, 21, 10, 2, tzinfo=UTC)
 MADE = datetime(2026, 9, 21, 10, 0, 1, tzinfo=UTC)
 EXAMPLE = Path(__file__).parent.parent / "examples" / "piapi" / "answers" / "history.json"
+ACE_STEP, DIFFRHYTHM = MODELS["ace-step"], MODELS["diffrhythm"]
 SENT = Submission("piapi", "/api/v1/task", {"model": "music-u"})
 SONG = SongRequest(UDIO, description="slow waltz", title="Quay", seed=7)
 SUNG = SongRequest(UDIO, description="waltz", lyrics="[Verse]\nLamps", negative_tags="drums")
@@ -204,7 +213,7 @@ def submission(request: Request) -> Submission:
 
 
 async def compared(sent: Submission, shown: object, **more: object) -> str:
-    task = {"task_id": "t1", "model": "music-u", "task_type": sent.body["task_type"]}
+    task = {"task_id": "t1"} | {key: sent.body[key] for key in ("model", "task_type")}
     task |= {"status": "processing", "input": shown, "output": None} | more
     service = piapi(lambda _: {"code": 200, "message": "success", "data": task})
     likeness, report = await service.compare("t1", sent)
@@ -218,16 +227,59 @@ REQUESTS: tuple[Request, ...] = (
     LyricsRequest(UDIO, "a harbour at night"),
     ExtensionRequest(UDIO, source=Source("c1"), description="on", continue_at_s=12.5),
     SongRequest(UDIO, description="slow", instrumental=True),
+    SongRequest(ACE_STEP, description="slow", lyrics="[Verse]\nLamps", negative_tags="drums"),
+    ExtensionRequest(ACE_STEP, source=Source("c1"), description="on"),
+    CoverRequest(ACE_STEP, source=Source("c1", duration_s=90.0), description="ska"),
+    SongRequest(DIFFRHYTHM, description="folk", lyrics="[Verse]\nLamps"),
 )
 
 
 @pytest.mark.parametrize(
-    "request_", REQUESTS, ids=("song", "sung", "lyrics", "extension", "instrumental")
+    "request_",
+    REQUESTS,
+    ids=[f"{number}-{each.model.name}-{each.kind}" for number, each in enumerate(REQUESTS)],
 )
 async def test_an_echo_of_what_was_sent_is_the_same(request_: Request) -> None:
     sent = submission(request_)
     assert await compared(sent, dict(sent.body["input"])) == "same"
     assert await compared(sent, dict(sent.body["input"]) | {"lang": "en", "extra": None}) == "same"
+
+
+@pytest.mark.parametrize(
+    ("change", "likeness"),
+    [
+        ({"style_audio": "https://storage.theapi.app/ephemeral/1.mp3"}, "same"),
+        ({"style_audio": "https://storage.theapi.app/ephemeral/2.mp3", "infer_step": 60}, "same"),
+        ({"duration": 90.0}, "same"),
+        ({"duration": "90"}, "same"),
+        ({"duration": 91}, "other"),
+        ({"style_prompt": "ska, brass"}, "other"),
+        ({"style_prompt": None}, "unclear"),
+        ({"negative_style_prompt": "drums"}, "unclear"),
+        ({"lyrics": "[inst]"}, "unclear"),
+        ({"right_extend_duration": 30}, "unclear"),
+    ],
+)
+async def test_a_cover_is_known_by_its_words_and_not_by_the_address_that_was_added(
+    change: Json, likeness: str
+) -> None:
+    sent = submission(REQUESTS[-2])
+    assert await compared(sent, dict(sent.body["input"]) | change) == likeness
+
+
+async def test_the_history_is_asked_about_the_model_that_was_sent() -> None:
+    requests: list[httpx.Request] = []
+    shown = json.loads(EXAMPLE.with_name("history_ace_step.json").read_text(encoding="utf-8"))
+
+    def answer(request: httpx.Request) -> Json:
+        requests.append(request)
+        return dict(shown)
+
+    found = await piapi(answer).history(SINCE, UNTIL, submission(REQUESTS[-2]))
+    assert [past.task_id for past in found.tasks] == ["11111111-2222-4333-8444-555555555555"]
+    assert requests[0].url.params["model"] == "Qubico/ace-step"
+    other = await piapi(answer).history(SINCE, UNTIL, submission(REQUESTS[-1]))
+    assert other.tasks == ()
 
 
 async def test_what_is_empty_may_be_left_out_and_a_random_seed_may_be_chosen() -> None:

@@ -158,10 +158,25 @@ async def test_what_may_have_become_of_another_doubt_is_not_joined(desk: Desk) -
     assert await desk.is_joined(task)
 
 
+async def test_a_doubt_about_another_clip_in_the_same_words_is_a_rival(desk: Desk) -> None:
+    """What a service shows of a task does not tell which clip went along."""
+
+    def about(clip_id: str) -> NewTask:
+        audio = {"clip_id": clip_id, "task_id": "", "service": "", "file": f"/{clip_id}.mp3"}
+        return replace(NEW, fingerprint=clip_id, wire={**NEW.wire, "audio": audio})
+
+    task, rival = await desk.doubt(about("one")), await desk.doubt(about("two"))
+    await desk.adopt(FOUND)
+    assert not await desk.is_joined(task)
+    await desk.journal.abandon(rival.local_id, "closed")
+    assert await desk.is_joined(task)
+
+
 async def test_a_doubt_about_something_else_is_no_rival(desk: Desk) -> None:
-    await desk.doubt(replace(NEW, fingerprint="other"))
+    other = replace(NEW, fingerprint="other", wire={**NEW.wire, "body": {"prompt": "polka"}})
+    await desk.doubt(other)
     task = await desk.doubt()
-    await desk.doubt(replace(NEW, fingerprint="other"))
+    await desk.doubt(other)
     await desk.adopt(FOUND)
     assert await desk.is_joined(task)
 

@@ -81,6 +81,11 @@ SENT_ALIKE = (
     f"CASE WHEN json_valid({{0}}.wire) THEN json_remove({{0}}.wire, {OF_NO_MATTER}) "
     "ELSE {0}.local_id END"
 )
+SHOWN_ALIKE = (
+    "CASE WHEN json_valid({0}.wire) THEN json_remove({0}.wire, '$.take', '$.audio') "
+    "ELSE {0}.local_id END"
+)
+"""What a service shows of a task, which does not tell which clip went along."""
 DOUBTED = (
     "status = 'in_doubt' AND (fingerprint = :fingerprint OR service = :service "
     f"AND {SENT_ALIKE.format('tasks')} = json_remove(:wire, {OF_NO_MATTER})) "
@@ -135,7 +140,7 @@ SELECT count(*) FROM tasks JOIN tasks AS doubt ON doubt.local_id = :local_id
 WHERE tasks.status IN ('submitting', 'in_doubt') AND tasks.local_id != :local_id
     AND (tasks.fingerprint = doubt.fingerprint
         OR tasks.service = doubt.service
-        AND {SENT_ALIKE.format("tasks")} = {SENT_ALIKE.format("doubt")})
+        AND {SHOWN_ALIKE.format("tasks")} = {SHOWN_ALIKE.format("doubt")})
 """  # noqa: S608 - constants  # nosec B608
 RESTORED = (
     "SELECT name, since, noticed_at FROM restores WHERE confirmed_at IS NULL AND noticed_at > ? "

@@ -100,7 +100,7 @@ class Piapi:
         self.account_tag = account_tag(self.service, base_url, key)
         headers = {"x-api-key": key}
         self._http = ServiceHttp(SERVICE, base_url, headers, [key], transport, proxy=proxy)
-        self._upload = Upload(key, base_url, upload_url, transport, proxy)
+        self._upload = Upload(key, base_url, upload_url, transport, proxy=proxy)
         self._key = key
         self._service_mode = service_mode
 

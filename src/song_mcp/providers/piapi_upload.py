@@ -75,13 +75,24 @@ REFUSED = "PiAPI's upload did not take the file (HTTP {status}){said}. {unpaid}"
 
 
 class Upload:
-    """PiAPI's upload for the account of `key`, at `url`, or where PiAPI's own is for `base_url`."""
+    """PiAPI's upload for the account of `key`, at `url`, or where PiAPI's own is for `base_url`.
+
+    One may take `deadline_s` seconds in all.
+    """
 
     def __init__(
-        self, key: str, base_url: str, url: str, transport: Transport | None, proxy: str
+        self,
+        key: str,
+        base_url: str,
+        url: str = "",
+        transport: Transport | None = None,
+        *,
+        proxy: str = "",
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._url = url or (OWN_UPLOAD if _parts(base_url).hostname in OWN_HOSTS else "")
         self._key = key
+        self._deadline_s = deadline_s
         service = replace(SERVICE, label="PiAPI's upload", base_url_variable=VARIABLE)
         headers = {"x-api-key": key}
         self._http = ServiceHttp(service, self._url, headers, [key], transport, proxy=proxy)
@@ -109,7 +120,7 @@ class Upload:
             raise LibraryError(NO_UPLOAD.format(clip=clip, unpaid=UNPAID))
         body = await anyio.to_thread.run_sync(partial(_body, Path(audio.file), clip))
         try:
-            reply = await self._http.post_read(PATH, body, DEADLINE_S)
+            reply = await self._http.post_read(PATH, body, self._deadline_s)
         except NoAnswerError:
             raise NotSentError(LOST.format(unpaid=UNPAID)) from None
         return self._link_in(reply)
