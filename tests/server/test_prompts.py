@@ -197,7 +197,7 @@ async def test_what_others_wrote_of_a_clip_is_quoted(house: House) -> None:
         ("compose", {}, "There is no prompt 'compose'. The prompts are compose_song"),
         ("compose_song", {}, "needs idea"),
         ("compose_song", {"idea": ""}, "needs idea"),
-        ("compose_song", {"idea": " \n"}, "idea is empty"),
+        ("compose_song", {"idea": " \n"}, "needs idea"),
         ("compose_song", {"idee": "x"}, "did you mean idea?"),
         ("compose_song", {"idea": "x", "model": "suno-v9"}, "suno-v5"),
         ("extend_to_full_song", {}, "needs clip_id"),

@@ -1,20 +1,18 @@
-"""What stands between MCP and song-mcp: strict arguments, flat schemas, our errors, progress.
+"""What stands between MCP and song-mcp: flat schemas, our errors, progress.
 
 Whatever a client sends, the answer is a result or an error in a sentence of ours: no SDK prefix, no
-pydantic dump, no traceback. An unknown argument is refused and never ignored.
+pydantic dump, no traceback.
 """
 
-import difflib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, Prompt, TextContent
+from mcp.types import CallToolResult, TextContent
 from pydantic import ValidationError
 
-from song_mcp.errors import InvalidRequestError
 from song_mcp.songs import Task
 
 logger = logging.getLogger(__name__)
@@ -42,60 +40,7 @@ def error_result(text: str) -> CallToolResult:
     return text_result(text, is_error=True)
 
 
-# Arguments ------------------------------------------------------------------------------------
-
-
-def checked_arguments(known: Iterable[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that were given: null and "" count as not given.
-
-    Raises InvalidRequestError for an unknown argument; it names the nearest known one.
-    """
-    names = list(known)
-    for name in arguments:
-        if name not in names:
-            raise InvalidRequestError(_unknown_argument(name, names))
-    return {name: value for name, value in arguments.items() if value is not None and value != ""}
-
-
-def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the arguments of a prompt that were given, as `checked_arguments` does.
-
-    Raises InvalidRequestError also if a required argument is missing.
-    """
-    known = prompt.arguments or []
-    given = checked_arguments([each.name for each in known], arguments or {})
-    missing = [each.name for each in known if each.required and each.name not in given]
-    if missing:
-        raise InvalidRequestError(f"{prompt.name} needs {' and '.join(missing)}.")
-    return given
-
-
-LONGEST_NAME = 60
-"""How many characters of an unknown argument's name are compared and shown."""
-SYNONYMS = {
-    "prompt": "description",
-    "style": "description",
-    "tags": "description",
-    "text": "lyrics",
-    "make_instrumental": "instrumental",
-    "negative_prompt": "negative_tags",
-    "continue_at": "continue_at_seconds",
-    "continue_clip_id": "clip_id",
-    "id": "task_id",
-    "timeout": "wait_seconds",
-    "theme": "topic",
-    "search": "query",
-}
-"""Our arguments by the names that other tools and the services use for them."""
-
-
-def _unknown_argument(name: str, names: list[str]) -> str:
-    name = name[:LONGEST_NAME]  # comparing takes the longer the longer it is
-    others = {other: ours for other, ours in SYNONYMS.items() if ours in names}
-    near = difflib.get_close_matches(name, [*names, *others], n=1, cutoff=0.5)
-    meant = others.get(near[0], near[0]) if near else ""
-    hint = f"did you mean {meant}?" if meant else f"known are {', '.join(names)}."
-    return f"There is no argument {name!r}; {hint} Nothing was sent or paid."
+# Errors ---------------------------------------------------------------------------------------
 
 
 def validation_text(error: ValidationError) -> str:

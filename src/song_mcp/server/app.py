@@ -43,13 +43,12 @@ from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
 from song_mcp.server import notices, player, resources
 from song_mcp.server.adapt import (
     INTERNAL,
-    checked_arguments,
     error_result,
     flat_schema,
-    given_arguments,
     logger,
     validation_text,
 )
+from song_mcp.server.arguments import Properties, checked_arguments, given_arguments
 from song_mcp.server.caching import HINTS, described, hinted
 from song_mcp.server.delivery import Deliver, Expects
 from song_mcp.server.guides import GUIDES
@@ -214,13 +213,13 @@ class SongServer(MCPServer[Studio]):
         except ToolError as error:
             return error_result(_sentence(name, error))
 
-    async def _parameters(self, name: str) -> list[str]:
-        """Return the tool's argument names; raises InvalidRequestError if there is no such tool."""
-        tools = {tool.name: tool.input_schema for tool in await super().list_tools()}
+    async def _parameters(self, name: str) -> Properties:
+        """Return the tool's arguments; raises InvalidRequestError if there is no such tool."""
+        tools = {tool.name: flat_schema(tool.input_schema) for tool in await super().list_tools()}
         if name not in tools:
             msg = f"There is no tool {name[:60]!r}. The tools are {', '.join(tools)}."
             raise InvalidRequestError(msg)
-        return list(tools[name].get("properties", {}))
+        return dict(tools[name].get("properties", {}))
 
     @asynccontextmanager
     async def _answering(self, context: ServerContext) -> AsyncIterator[Call]:

@@ -1,0 +1,293 @@
+"""Reading the arguments of a call: sloppy but clear ones are taken, unclear ones refused.
+
+Assistants call tools in many ways: everything inside one key or as JSON in a text, keys that their
+host adds, "null" for what was not given, "40s" for a number. What can only mean one thing is read
+so. An unknown argument is refused and never ignored, as it may change what is paid for; the refusal
+names the argument that was meant, if one is near.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mcp.types import Prompt
+
+from song_mcp.errors import InvalidRequestError
+
+Properties = Mapping[str, Mapping[str, Any]]
+"""The arguments that a tool has, each with its schema."""
+
+NOT_GIVEN = frozenset({"", "null", "none", "n/a", "undefined"})
+"""What assistants write as a whole text for what was not given, in any case."""
+WRAPPERS = frozenset(
+    {"args", "arguments", "input", "inputs", "kwargs", "params", "parameters", "request", "payload"}
+    | {"data", "body", "properties", "tool_input", "toolinput"}
+)
+"""Inside which single key all arguments may be."""
+OF_HOSTS = frozenset(
+    {"", "toolcallid", "sessionid", "randomstring", "chatinput", "requestheartbeat", "reason"}
+    | {"explanation", "callid", "tooluseid", "requestid", "threadid", "runid", "traceid"}
+    | {"conversationid", "messageid", "userid", "action_name", "toolname", "tool", "thought"}
+    | {"thoughts", "reasoning", "rationale", "intent", "waitformsbeforeaction", "progresstoken"}
+    | {"dummy", "noargs", "placeholder", "meta", "security_risk", "task_progress"}
+)
+"""Keys that hosts and frameworks add to a call, folded as `_folded` does; so is each `_...`."""
+SYNONYMS = {
+    "prompt": ("description", "topic"),
+    "style": ("description",),
+    "tags": ("description",),
+    "genre": ("description",),
+    "mood": ("description",),
+    "text": ("lyrics",),
+    "words": ("lyrics",),
+    "name": ("title",),
+    "makeinstrumental": ("instrumental",),
+    "negativeprompt": ("negative_tags",),
+    "avoid": ("negative_tags",),
+    "continueat": ("continue_at_seconds",),
+    "startat": ("continue_at_seconds",),
+    "continueclipid": ("clip_id",),
+    "songid": ("clip_id",),
+    "clip": ("clip_id",),
+    "audioid": ("clip_id",),
+    "id": ("task_id", "clip_id"),
+    "jobid": ("task_id",),
+    "task": ("task_id",),
+    "timeout": ("wait_seconds",),
+    "wait": ("wait_seconds",),
+    "theme": ("topic",),
+    "subject": ("topic",),
+    "search": ("query",),
+    "q": ("query",),
+    "count": ("limit",),
+    "duration": ("duration_seconds",),
+    "length": ("duration_seconds",),
+    "mv": ("model",),
+    "modelname": ("model",),
+    "gender": ("vocal_gender",),
+}
+"""Our arguments by the names that others use for them, the likeliest first."""
+LONGEST_NAME = 60
+"""How many characters of an unknown argument's name are compared and shown."""
+NEAR, NEAR_SYNONYM = 0.75, 0.8
+"""How alike an unknown name must be to one of ours, and to a synonym, to be called near, 0 to 1."""
+IDS = frozenset({"clip_id", "task_id"})
+OF_IDS = re.compile(r"song://(?:clips|tasks)/", re.IGNORECASE)
+AROUND_IDS = " \t\r\n\"'`<>()[]{}\u201c\u201d\u2018\u2019"
+AN_ID = re.compile(r"last|(?=.*[0-9])[A-Za-z0-9._:-]+", re.IGNORECASE)
+"""What stands for an id inside quotes or brackets; a title may have brackets of its own."""
+UNITS_S = (("ms", 0.001), ("m", 60.0), ("h", 3600.0), ("", 1.0))
+"""How many seconds a unit has, by how its name begins."""
+AMOUNT = re.compile(
+    r"([+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+)\s*(ms|s|m|h|secs?|seconds?|mins?|minutes?|hours?)?",
+    re.IGNORECASE,
+)
+CLOCK_TIME = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,3}):([0-5]?[0-9](?:\.[0-9]+)?)")
+YES = frozenset({"true", "yes", "y", "1", "on"})
+NO = frozenset({"false", "no", "n", "0", "off"})
+ENDS = frozenset({"end", "theend", "atend", "attheend", "last", "clipend"})
+"""What says that a clip is continued at its end."""
+DEPTH = 3
+"""How deep arguments may be wrapped."""
+
+
+def checked_arguments(properties: Properties, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that were given, each as its schema wants it.
+
+    Raises InvalidRequestError for an unknown argument, and for a value that can mean several things
+    or nothing; no values are repeated in it.
+    """
+    known = dict(_sorted_out(properties, _unwrapped(properties, arguments)))
+    values = ((name, _read(name, properties[name], value)) for name, value in known.items())
+    return {name: value for name, value in values if not _is_not_given(value)}
+
+
+def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the arguments of a prompt that were given, as `checked_arguments` does.
+
+    Raises InvalidRequestError also if a required argument is missing.
+    """
+    known = prompt.arguments or []
+    properties: Properties = {each.name: {"type": "string"} for each in known}
+    given = checked_arguments(properties, arguments or {})
+    missing = [each.name for each in known if each.required and each.name not in given]
+    if missing:
+        raise InvalidRequestError(f"{prompt.name} needs {' and '.join(missing)}.")
+    return given
+
+
+# Names ------------------------------------------------------------------------------------------
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold()
+
+
+def _is_of_a_host(name: str) -> bool:
+    return name.startswith("_") or _folded(name) in OF_HOSTS
+
+
+def _unwrapped(
+    properties: Properties, arguments: Mapping[str, Any], depth: int = DEPTH
+) -> Mapping[str, Any]:
+    """Return what one key holds if it holds all arguments, as an object or as JSON in a text."""
+    own = {name: value for name, value in arguments.items() if not _is_of_a_host(name)}
+    if len(own) != 1 or not depth:
+        return arguments
+    [(name, value)] = own.items()
+    if name in properties or _folded(name) not in WRAPPERS:
+        return arguments
+    inner = _opened(value)
+    if not isinstance(inner, dict):
+        return arguments
+    inner = _unwrapped(properties, inner, depth - 1)
+    is_known = all(_meant(each, properties) or _is_of_a_host(each) for each in inner)
+    return inner if is_known else arguments
+
+
+def _opened(value: object) -> object:
+    """Return what a text holds if it is JSON of an object, else the value."""
+    try:
+        is_json = isinstance(value, str) and value.lstrip()[:1] == "{"
+        return json.loads(value) if is_json and isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
+
+
+def _sorted_out(
+    properties: Properties, arguments: Mapping[str, Any]
+) -> Iterator[tuple[str, object]]:
+    """Yield what was given under the names that the tool has; raises for any other name.
+
+    A name that differs in case, `_` and `-` alone is the tool's.
+    """
+    seen: set[str] = set()
+    for name, value in arguments.items():
+        ours = _meant(name, properties)
+        if not ours and (_is_of_a_host(name) or _is_not_given(value)):
+            continue
+        if not ours:
+            raise InvalidRequestError(_unknown_argument(name, properties))
+        if ours in seen and not _is_not_given(value):
+            raise InvalidRequestError(f"{ours} is given twice. Nothing was sent or paid.")
+        if not _is_not_given(value):
+            seen.add(ours)
+            yield ours, value
+
+
+def _meant(name: str, properties: Properties) -> str:
+    """Return the tool's own name for this one, "" if it has none."""
+    if name in properties:
+        return name
+    return next((ours for ours in properties if _folded(ours) == _folded(name)), "")
+
+
+def _unknown_argument(name: str, properties: Properties) -> str:
+    name = name[:LONGEST_NAME]  # comparing takes the longer the longer it is
+    near = difflib.get_close_matches(_folded(name), SYNONYMS, n=1, cutoff=NEAR_SYNONYM)
+    others = (each for other in near for each in SYNONYMS[other] if each in properties)
+    ours = difflib.get_close_matches(name.casefold(), properties, n=1, cutoff=NEAR)
+    meant = next(others, ours[0] if ours else "")
+    hint = f"did you mean {meant}?" if meant else "the tool's schema has all."
+    return f"There is no argument {name!r}; {hint} Nothing was sent or paid."
+
+
+# Values -----------------------------------------------------------------------------------------
+
+
+def _is_not_given(value: object) -> bool:
+    if isinstance(value, str):
+        return value.strip().casefold() in NOT_GIVEN
+    return value is None or (isinstance(value, list | dict) and not value)
+
+
+def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
+    """Return a value as its schema wants it; what cannot be read is left to the schema."""
+    kind = schema.get("type")
+    if isinstance(value, list) and len(value) == 1 and kind != "string":
+        value = value[0]
+    if name == "query" and value == "*":
+        return None
+    if kind == "string":
+        return _chosen(schema, _named(name, _written(name, value)))
+    if kind == "boolean":
+        return _yes_or_no(value)
+    if kind in {"number", "integer"}:
+        return _bounded(name, schema, _number(name, value))
+    return value
+
+
+def _written(name: str, value: object) -> object:
+    """Return numbers and lists of texts as a text, lyrics by lines; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return format(value, "g") if isinstance(value, float) else str(value)
+    if isinstance(value, list) and all(isinstance(each, str | int | float) for each in value):
+        separator = "\n" if name == "lyrics" else ", "
+        return separator.join(str(_written(name, each)).strip() for each in value)
+    return value
+
+
+def _named(name: str, value: object) -> object:
+    """Return an id without its URI, and without what stands around it."""
+    if name not in IDS or not isinstance(value, str):
+        return value
+    bare = value.strip(AROUND_IDS)
+    if OF_IDS.match(bare):
+        return OF_IDS.sub("", bare).split("/")[0]
+    return bare if AN_ID.fullmatch(bare) else value
+
+
+def _chosen(schema: Mapping[str, Any], value: object) -> object:
+    """Return the choice of an enumeration that a text is, whatever its case."""
+    choices = schema.get("enum")
+    if not choices or not isinstance(value, str):
+        return value
+    return next((each for each in choices if _folded(str(each)) == _folded(value)), value.strip())
+
+
+def _yes_or_no(value: object) -> object:
+    word = str(value).strip().casefold() if isinstance(value, str | int | float) else ""
+    return True if word in YES else False if word in NO else value
+
+
+def _number(name: str, value: object) -> object:
+    """Return the number in a text: with a unit of time, or as 1:20; None for a clip's end."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().replace(",", ".", 1) if value.count(",") == 1 else value.strip()
+    if found := AMOUNT.fullmatch(text):
+        is_time = name.endswith("_seconds")
+        return float(found[1]) * _unit_s(found[2]) if is_time or not found[2] else value
+    if name.endswith("_seconds") and (found := CLOCK_TIME.fullmatch(text)):
+        hours, minutes, seconds = (float(each or 0) for each in found.groups())
+        return hours * 3600 + minutes * 60 + seconds
+    return None if name == "continue_at_seconds" and _folded(text) in ENDS else value
+
+
+def _unit_s(unit: str | None) -> float:
+    named = (unit or "").casefold()
+    return next(seconds for begin, seconds in UNITS_S if named.startswith(begin))
+
+
+def _bounded(name: str, schema: Mapping[str, Any], value: object) -> object:
+    """Return a number as a whole one where that is wanted; what costs nothing is kept in bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    is_finite = isinstance(value, int) or math.isfinite(value)
+    return _fitted(name, schema, value) if is_finite else value
+
+
+def _fitted(name: str, schema: Mapping[str, Any], number: float) -> float:
+    if name in FREE:
+        number = min(max(number, schema.get("minimum", number)), schema.get("maximum", number))
+    is_whole = schema.get("type") == "integer" and number % 1 == 0
+    return int(number) if is_whole else number
+
+
+FREE = frozenset({"wait_seconds", "limit"})
+"""The numbers that change nothing of what is made and paid."""
