@@ -13,8 +13,8 @@ WITHIN_MS = 90_000
 LINES = [[2.0, "Trams at noon"], [5.0, ""], [7.0, "Ring, ring"], [11.5, "<b>The last one</b>"]]
 
 
-async def shown(chat: Chat, timed: object) -> Json:
-    """Show a song of which the server tells when its lines are sung; returns the first clip."""
+async def shown(chat: Chat, timed: object) -> None:
+    """Show a song of which the server would tell such times for its lines."""
     asked = {"lyrics": "Trams at noon\nRing, ring", "wait_seconds": 55}
     made = await chat.answer("generate_song", asked)
     task: dict[str, Any] = made["structuredContent"]
@@ -32,7 +32,6 @@ async def shown(chat: Chat, timed: object) -> Json:
     await chat.tell("result", told(await chat.answer("get_task", {"task_id": task["task_id"]})))
     await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
     await expect(chat.player.locator("[aria-busy]")).to_have_count(0, timeout=WITHIN_MS)
-    return dict(task["clips"][0])
 
 
 def sung(chat: Chat) -> Locator:
@@ -42,6 +41,17 @@ def sung(chat: Chat) -> Locator:
 async def sought(chat: Chat, seconds: float) -> None:
     audio = chat.player.locator("audio").first
     await audio.evaluate("(audio, to) => { audio.currentTime = to; }", seconds)
+
+
+async def test_a_song_of_diffrhythm_marks_the_line_that_is_sung(chat: Chat) -> None:
+    lyrics = "[00:03.00]Trams at noon\n[00:40.00]Ring, ring"
+    asked = {"model": "diffrhythm", "description": "folk", "lyrics": lyrics}
+    await chat.open()
+    await chat.call("generate_song", **asked)
+    await expect(chat.player.locator("audio[src]")).to_have_count(1, timeout=WITHIN_MS)
+    await expect(chat.player.locator(".line")).to_have_text(["Trams at noon", "Ring, ring"])
+    await sought(chat, 41)
+    await expect(sung(chat)).to_have_text(["Ring, ring"])
 
 
 async def test_the_line_that_is_sung_is_marked_and_no_other(chat: Chat, pictures: Path) -> None:

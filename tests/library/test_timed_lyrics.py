@@ -14,13 +14,12 @@ from song_mcp.library.names import key_of
 from song_mcp.library.store import Library
 from song_mcp.songs import Clip, Task
 from tests import recordings
-from tests.models import with_timed_lyrics
 
 TIMED = "[00:01.00]Trams at noon\n[00:01.50] Ring, ring"
 TASK = Task(
     "l1",
     "piapi",
-    "udio",
+    "diffrhythm",
     "song",
     "completed",
     datetime(2026, 11, 22, tzinfo=UTC),
@@ -42,11 +41,6 @@ async def fetched(url: str, sink: Callable[[bytes], None], *, cap_bytes: int) ->
 
 def library(folder: Path, fetch: Any = fetched) -> Library:  # noqa: ANN401 - a function
     return Library(folder, fetch, cap_bytes=2**20)
-
-
-@pytest.fixture(autouse=True)
-def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_timed_lyrics(monkeypatch)
 
 
 def names(folder: Path) -> list[str]:
@@ -81,9 +75,10 @@ async def test_what_was_asked_for_is_taken_where_the_service_tells_no_times(
         (TASK, replace(CLIP, lyrics="Trams at noon")),
         (TASK, replace(CLIP, lyrics="")),
         (replace(TASK, model="another model"), CLIP),
+        (replace(TASK, model="udio"), CLIP),
         (replace(TASK, service="gptge", model="suno-v6"), CLIP),
     ],
-    ids=["plain", "none", "unknown model", "a model that does not keep to times"],
+    ids=["plain", "none", "unknown model", "udio", "suno"],
 )
 async def test_other_lyrics_make_no_file(tmp_path: Path, task: Task, clip: Clip) -> None:
     saved = await library(tmp_path).save(task, clip)

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from song_mcp.server.guides import GUIDES
 from tests import eras
 from tests.house import House, open_house
-from tests.models import with_timed_lyrics
 
 Json = dict[str, Any]
 
@@ -25,6 +24,7 @@ class Made:
     """What the calls below refer to: a song, one of Suno, and a doubt."""
 
     song: Json
+    timed: Json
     suno: Json
     doubt: Json
 
@@ -47,7 +47,9 @@ TEMPLATES: Mapping[str, Callable[[Made], str]] = {
     "song://clips/{clip_id}/audio": lambda made: f"song://clips/{clip_of(made)}/audio",
     "song://clips/{clip_id}/whole": lambda made: f"song://clips/{clip_of(made)}/whole",
     "song://clips/{clip_id}/cover": lambda made: f"song://clips/{clip_of(made)}/cover",
-    "song://clips/{clip_id}/lyrics.lrc": lambda made: f"song://clips/{clip_of(made)}/lyrics.lrc",
+    "song://clips/{clip_id}/lyrics.lrc": lambda made: (
+        f"{made.timed['clips'][0]['resource_uri']}/lyrics.lrc"
+    ),
     "song://tasks/{task_id}": lambda made: f"song://tasks/{made.song['task_id']}",
 }
 PROMPTS: Mapping[str, Callable[[Made], dict[str, str]]] = {
@@ -67,18 +69,13 @@ VARYING = (
 )
 """What is never the same twice, whatever the era."""
 PAID = {"generate_song", "extend_song", "generate_lyrics"}
-TIMED = "[00:00.10]Lamps\n[00:00.50]along the quay"
+TIMED = {"model": "diffrhythm", "description": "waltz", "lyrics": "[00:00.10]Lamps"}
 PATIENT = {"wait_seconds": 55}
 OF_ONE_ERA = {"ttl_ms", "cache_scope", "result_type", "meta"}
 
 
 def clip_of(made: Made) -> str:
     return str(made.song["clips"][0]["clip_id"])
-
-
-@pytest.fixture(autouse=True)
-def timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_timed_lyrics(monkeypatch)
 
 
 @asynccontextmanager
@@ -89,8 +86,9 @@ async def opened(folder: Path, era: str) -> AsyncIterator[tuple[House, Made]]:
         async with open_house(folder / era) as house:
             made = Made()
             made.song = await house.ok(
-                "generate_song", description="waltz", lyrics=TIMED, title="Quay", **PATIENT
+                "generate_song", description="waltz", title="Quay", **PATIENT
             )
+            made.timed = await house.ok("generate_song", **TIMED, **PATIENT)
             made.suno = await house.ok(
                 "generate_song", description="waltz", model="suno-v5", **PATIENT
             )
