@@ -17,7 +17,7 @@ from anyio.abc import ByteReceiveStream
 
 from song_mcp import __version__
 from song_mcp.sandbox.app import STANDS_IN_FOR
-from song_mcp.songs import SERVICES
+from song_mcp.songs import SERVICES, preferred
 from tests import children
 from tests.harvest import gather
 from tests.limits import HANGS_S
@@ -220,10 +220,11 @@ def test_a_number_that_cannot_be_right_is_refused(
 
 STEPS = (
     "connect over stdio",
-    "generate_song with udio",
-    "generate_song with suno-v5",
-    "extend_song",
+    *(f"generate_song with {SERVICES[name].default_model.name}" for name in STANDS_IN_FOR),
     "a song that arrives late",
+    "extend_song",
+    "join_song",
+    f"cover_song with {preferred((SERVICES[name] for name in STANDS_IN_FOR), 'cover').name}",
     "list_songs and resources",
     "read a clip's resources",
 )
@@ -235,8 +236,13 @@ def test_the_demo_makes_songs_and_shows_where_they_are(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "Traceback" not in ran.stderr
     assert [step for step in STEPS if f"\n  {step}  " not in ran.stdout] == []
-    files = [Path(line.strip()) for line in ran.stdout.splitlines() if line.endswith(".mp3")]
-    assert len(files) == 7
+    songs = [line.split("  ") for line in ran.stdout.splitlines() if ".mp3" in line]
+    files = [Path(cells[-1].strip()) for cells in songs]
+    table = [[cell.strip() for cell in cells if cell.strip()] for cells in songs if len(cells) > 2]
+    assert [row[:2] for row in table[: len(STANDS_IN_FOR)]] == [
+        [SERVICES[name].label, SERVICES[name].default_model.name] for name in STANDS_IN_FOR
+    ]
+    assert {len(row) for row in table} == {6}
     assert all(file.is_file() for file in files)
     assert re.search(r"its first links were refused \([1-9]\d* times\)", ran.stdout)
     assert {file.parent for file in files} == {tmp_path / "shown", tmp_path / "shown" / "library"}
@@ -247,7 +253,7 @@ def test_the_demo_fails_with_a_sentence_where_a_step_does_not_hold(tmp_path: Pat
     (tmp_path / "library").write_text("in the way", encoding="utf-8")
     ran = run(tmp_path, "demo", "--folder", ".", "--song-seconds", "0.5")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert "The demo failed: generate_song with udio: " in ran.stderr
+    assert f"The demo failed: {STEPS[1]}: " in ran.stderr
     assert str(tmp_path / "library") in ran.stderr
     assert "Traceback" not in ran.stderr
 

@@ -1,9 +1,9 @@
 """The demo: makes songs from end to end with a sandbox, a server as a child, and the SDK's client.
 
 The demo talks to the server only over stdio, as any client would. It ends with status 0 only if
-every step succeeded: songs made at both services, one of them saved though its first links were
-refused, one extended, all found again, a clip's resources read, and the audio in them equal to the
-file in the library.
+every step succeeded: a song made with each service, one of them saved though its first links were
+refused, one extended and joined with its extension, one made in another style, all found again, a
+clip's resources read, and the audio in them equal to the file in the library.
 """
 
 import base64
@@ -24,12 +24,14 @@ from tqdm import tqdm
 from song_mcp.errors import SongError
 from song_mcp.sandbox.app import STANDS_IN_FOR, Sandbox, Task, build_app
 from song_mcp.sandbox.serve import running
-from song_mcp.songs import SERVICES
+from song_mcp.songs import SERVICES, Model, preferred
 
 Json = dict[str, Any]
 
 WAIT_S = 20
 SONG_DEADLINE_S = 300
+SONG_S = 20.0
+"""How long songs are made, where that can be asked for."""
 LATE = "[[media-expires]]"
 """The marker that makes the sandbox refuse the links of its first look at an ended task."""
 DEMO_LYRICS = "[Verse]\nTrams at noon, the bells go by\n[Chorus]\nRing me home under a paper sky\n"
@@ -39,13 +41,31 @@ class DemoError(SongError):
     """A step of the demo failed."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """A song that was made, as the last table shows it."""
+
+    service: str
+    model: str
+    clips: int
+    length: str
+    cost: str
+    file: Path
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its row, without the file."""
+        return (self.service, self.model, str(self.clips), self.length, self.cost)
+
+
 @dataclass
 class Demo:
-    """One run: the client, the progress bar, the steps done so far and the files made."""
+    """One run: the client, the progress bar, the steps done so far, the songs and other files."""
 
     client: Client
     bar: "tqdm[Any]"
     steps: list[tuple[str, str]] = field(default_factory=list)
+    songs: list[Made] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
 
     async def song(self, label: str, tool: str, arguments: Json) -> Json:
@@ -60,10 +80,10 @@ class Demo:
             again = {"task_id": task["task_id"], "wait_seconds": WAIT_S}
             task, looked = await self._call(label, "get_task", again), True
         clips = _finished_clips(label, task)
-        self.files += [Path(clip["file"]) for clip in clips]
-        length = ", ".join(f"{round(clip['duration_seconds'], 1):g} s" for clip in clips)
-        cost = f", ${task['cost_usd']:g}" if "cost_usd" in task else ""
-        self.done(label, f"{len(clips)} clips ({length}){cost}")
+        made = _made(task, clips)
+        self.songs.append(made)
+        self.files += [Path(clip["file"]) for clip in clips[1:]]
+        self.done(label, f"{made.clips} clip{'s' * (made.clips > 1)}, {made.length}, {made.cost}")
         return task
 
     def came_late(self, made: Task | None, clips: int) -> None:
@@ -84,6 +104,16 @@ class Demo:
         if result.is_error or result.structured_content is None:
             raise DemoError(f"{label}: {_text_of(result.content)}")
         return dict(result.structured_content)
+
+    async def join(self, clip: Json) -> None:
+        """Join a song with its extension."""
+        whole = await self._call("join_song", "join_song", {"clip_id": clip["clip_id"]})
+        file = anyio.Path(whole["file"])
+        if len(whole["parts"]) < 2 or not await file.is_file():  # noqa: PLR2004 - it was joined
+            raise DemoError("join_song: nothing was joined")
+        self.files.append(Path(file))
+        length = f"{round(whole['duration_seconds'], 1):g} s"
+        self.done("join_song", f"{len(whole['parts'])} parts, {length}, free")
 
     async def listed(self, expected: int) -> None:
         """Find every song again in the journal and in the list of resources."""
@@ -119,7 +149,7 @@ class Demo:
         self.bar.update()
 
 
-STEPS = 7
+STEPS = len(STANDS_IN_FOR) + 7
 
 
 def run(folder: Path, *, song_seconds: float) -> int:
@@ -152,31 +182,44 @@ async def _main_job(demo: Demo, folder: Path, sandbox: Sandbox) -> None:
     before = (await demo.client.call_tool("list_songs", {})).structured_content or {}
     tools = (await demo.client.list_tools()).tools
     demo.done("connect over stdio", f"{len(tools)} tools")
-    await demo.song(
-        "generate_song with udio",
-        "generate_song",
-        {"description": "slow harbour waltz, accordion", "model": "udio", "another_take": True},
-    )
-    suno = await demo.song(
-        "generate_song with suno-v5",
-        "generate_song",
-        {
-            "lyrics": DEMO_LYRICS,
-            "description": f"cheerful indie pop, bells {LATE}",
-            "title": "Trams at Noon",
-            "model": "suno-v5",
-            "another_take": True,
-        },
-    )
+    songs = {name: await _song_of(demo, SERVICES[name].default_model) for name in STANDS_IN_FOR}
+    suno = songs["gptge"]
     demo.came_late(sandbox.gptge.task(suno["task_id"]), len(suno["clips"]))
     clip = suno["clips"][0]
-    await demo.song(
+    longer = await demo.song(
         "extend_song",
         "extend_song",
         {"clip_id": clip["clip_id"], "description": "the bells fade out", "another_take": True},
     )
-    await demo.listed(before.get("total", 0) + 3)
+    await demo.join(longer["clips"][0])
+    maker = preferred((SERVICES[name] for name in STANDS_IN_FOR), "cover")
+    await demo.song(
+        f"cover_song with {maker.name}",
+        "cover_song",
+        {
+            "clip_id": clip["clip_id"],
+            "description": "ska, brass",
+            "model": maker.name,
+            "another_take": True,
+        },
+    )
+    await demo.listed(before.get("total", 0) + len(songs) + 2)
     await demo.read(clip, folder)
+
+
+async def _song_of(demo: Demo, model: Model) -> Json:
+    """Make a song with a model; that of gpt.ge arrives late."""
+    late = f" {LATE}" if model.service == "gptge" else ""
+    arguments: Json = {
+        "lyrics": DEMO_LYRICS,
+        "description": f"cheerful indie pop, bells{late}",
+        "title": "Trams at Noon",
+        "model": model.name,
+        "another_take": True,
+    }
+    if model.durations is not None:
+        arguments["duration_seconds"] = max(SONG_S, model.durations[0])
+    return await demo.song(f"generate_song with {model.name}", "generate_song", arguments)
 
 
 @asynccontextmanager
@@ -218,14 +261,37 @@ def _finished_clips(label: str, task: Json) -> list[Json]:
     return clips
 
 
+def _made(task: Json, clips: list[Json]) -> Made:
+    service, model = SERVICES[task["service"]], SERVICES[task["service"]].model(task["model"])
+    lengths = [f"{round(clip['duration_seconds'], 1):g}" for clip in clips]
+    cost = f"${task['cost_usd']:g}" if "cost_usd" in task else "not told"
+    return Made(
+        service.label,
+        task["model"],
+        len(clips),
+        f"{' + '.join(lengths)} s",
+        "free" if model is not None and model.is_free else cost,
+        Path(clips[0]["file"]),
+    )
+
+
+HEAD = ("service", "model", "clips", "length", "cost")
+
+
 def _print_table(demo: Demo, folder: Path) -> None:
     width = max(len(step) for step, _ in demo.steps)
     print("\nWhat was done, against the sandbox: no key, no money.\n")
     for step, what in demo.steps:
         print(f"  {step:<{width}}  {what}")
-    print(f"\nThe journal is {folder / 'journal'}; the songs are:\n")
-    for file in demo.files:
-        print(f"  {file}")
+    print("\nThe songs:\n")
+    rows = [HEAD, *(song.cells for song in demo.songs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    for row, file in zip(rows, ["file", *(song.file for song in demo.songs)], strict=True):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print("  " + "  ".join([*cells, str(file)]))
+    print(f"\nThe journal is {folder / 'journal'}; also made:\n")
+    for other in demo.files:
+        print(f"  {other}")
 
 
 def _text_of(content: list[Any]) -> str:
