@@ -24,6 +24,7 @@ from song_mcp.errors import (
     UnknownTaskError,
     UnreadableAnswerError,
 )
+from song_mcp.providers import gptge_account
 from song_mcp.providers.base import Account
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -37,6 +38,8 @@ from song_mcp.songs import (
     Request,
     SongRequest,
     Source,
+    Wishes,
+    model_named,
 )
 from tests.models import DEFAULT_SUNO, UDIO
 
@@ -198,6 +201,12 @@ REPORTS: Mapping[str, Seen] = {
     ),
     "piapi/answers/diffrhythm_completed.json": replace(ace_step("completed"), model="diffrhythm"),
     "piapi/answers/failed_without_usage.json": Seen("failed", model="udio", error="blocked"),
+    "gptge/answers/completed_wishes.json": replace(suno("completed", TWO), model="suno-v6"),
+    "gptge/answers/completed_other_model.json": replace(suno("completed", TWO), model="suno-v6"),
+    "gptge/answers/running_new_api.json": Seen("pending"),
+    "gptge/answers/completed_lyrics_new_api.json": Seen(
+        "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
+    ),
     "gptge/answers/raw_clips.json": Seen("completed", ("completed",), model="chirp-v3"),
     "gptge/answers/raw_lyrics.json": Seen(
         "completed", kind="lyrics", lyrics="[Verse]\nTrams at noon"
@@ -220,6 +229,28 @@ BATCHES: Mapping[str, set[str]] = {
     "gptge/answers/many_no_ids.json": set(),
 }
 ACCOUNTS = {"piapi/answers/account.json": Account("developer", 12.3, 2)}
+OF_KEYS: Mapping[tuple[str, ...], Account | None] = {
+    ("answers/account_subscription.json", "answers/account_usage.json"): Account(
+        balance_units=8.188
+    ),
+    ("answers/account_subscription_no_limit.json",): Account(is_unlimited=True),
+    ("refusals/account_error_in_200.json", "answers/account_of_key.json"): Account(
+        balance_units=8.188
+    ),
+    ("refusals/account_flag.json",): None,
+    ("answers/account_models.json",): None,
+    ("answers/account_models_without_suno.json",): Account(
+        remark="Among the models of this key gpt.ge lists no suno_music, so it may refuse songs."
+    ),
+}
+"""What is made of the answers to looks at a key of gpt.ge's, where all others are web pages."""
+LOOKS_AT_KEYS = {
+    "subscription": {gptge_account.SUBSCRIPTION},
+    "usage": {gptge_account.USAGE},
+    "of_key": {gptge_account.OF_KEY},
+    "models": {gptge_account.MODELS},
+    "any_account": {gptge_account.SUBSCRIPTION, gptge_account.USAGE, gptge_account.MODELS},
+}
 UNUSED = {"piapi/answers/active_tasks.json"}
 LISTS = {"piapi/answers/history.json", "piapi/answers/history_ace_step.json"}
 """Read by the tests of the history."""
@@ -235,6 +266,8 @@ REFUSALS: Mapping[str, type[SongError]] = {
     "piapi/refusals/unknown_task.json": UnknownTaskError,
     "piapi/refusals/no_money_with_task_id.json": OutOfCreditsError,
     "piapi/refusals/model_discontinued.json": StoppedError,
+    "gptge/refusals/prompt_empty_new_api.json": RefusedError,
+    "gptge/refusals/no_price_new_api.json": StoppedError,
     "gptge/refusals/task_not_exist.json": UnknownTaskError,
     "gptge/refusals/task_not_exist_raw.json": UnknownTaskError,
     "gptge/refusals/prompt_empty.json": RefusedError,
@@ -287,7 +320,8 @@ REFUSALS: Mapping[str, type[SongError]] = {
 
 def test_every_answer_is_expected_in_one_table() -> None:
     tables = [REPORTS, ACCEPTED, BATCHES, ACCOUNTS, REFUSALS, UNUSED, LISTS]
-    assert sorted(file for table in tables for file in table) == sorted(ANSWERS)
+    of_keys = {f"gptge/{file}" for files in OF_KEYS for file in files}
+    assert sorted([*(file for table in tables for file in table), *of_keys]) == sorted(ANSWERS)
 
 
 @pytest.mark.parametrize("file", REPORTS)
@@ -328,6 +362,28 @@ async def test_an_account_is_read(file: str) -> None:
     assert await played(file) == ACCOUNTS[file]
 
 
+@pytest.mark.parametrize("files", OF_KEYS, ids=lambda files: files[0])
+async def test_a_key_of_gptges_is_read_as_far_as_it_is_told(files: tuple[str, ...]) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        for row in (ANSWERS[f"gptge/{file}"] for file in files):
+            if request.url.path in LOOKS_AT_KEYS[row["call"]]:
+                content = (EXAMPLES / row["file"]).read_bytes()
+                return httpx.Response(row["http_status"], content=content)
+        return httpx.Response(200, html="<!doctype html>")
+
+    service = Gptge("sk-0123456789abcdef", "https://api.gpt.ge", httpx.MockTransport(handler))
+    assert await service.account() == OF_KEYS[files]
+
+
+async def test_what_clips_repeat_of_wishes_is_read() -> None:
+    heeded = Wishes("metal, screaming", "f", 0.65, 0.4)
+    clips = (await played("gptge/answers/completed_wishes.json")).clips
+    others = (await played("gptge/answers/completed_other_model.json")).clips
+    assert {clip.wishes for clip in clips} == {heeded}
+    assert {clip.wishes for clip in others} == {Wishes()}
+    assert {clip.made_with for clip in others} == {"chirp-hawk"}
+
+
 @pytest.mark.parametrize("file", REFUSALS)
 async def test_a_refusal_is_sorted(file: str) -> None:
     with pytest.raises(SongError) as caught:
@@ -348,6 +404,19 @@ WARM = SongRequest(UDIO, "folk, warm", LAMPS, title="Quay", negative_tags="metal
 TRAMS = Source("bbbbbbbb-0000-4000-8000-000000000001", SUNO_TASK, duration_s=128.92)
 ACE_STEP, DIFFRHYTHM = MODELS["ace-step"], MODELS["diffrhythm"]
 TAKE = Source("clip-1", PIAPI_TASK, duration_s=131.114, service="piapi")
+WISHFUL = SongRequest(
+    DEFAULT_SUNO,
+    "indie pop",
+    "[Verse]\nTrams at noon",
+    title="Trams",
+    negative_tags="metal, screaming",
+    vocal_gender="f",
+    style_weight=0.65,
+    weirdness=0.4,
+)
+SIX_MINI = model_named("chirp-v6-mini") or DEFAULT_SUNO
+ASK_NOTHING = ("generation_type", "make_instrumental")
+"""What clients send beside own lyrics, and song-mcp does not (`docs/providers.md` 3.14)."""
 PREPARED: Mapping[str, Request] = {
     "piapi/requests/description.json": SongRequest(UDIO, "slow harbour waltz, accordion"),
     "piapi/requests/own_lyrics.json": WARM,
@@ -408,6 +477,12 @@ PREPARED: Mapping[str, Request] = {
         continue_at_s=80.5,
     ),
     "gptge/requests/lyrics.json": LyricsRequest(DEFAULT_SUNO, "trams at noon"),
+    "gptge/requests/wishes.json": WISHFUL,
+    "gptge/requests/wishes_of_clients.json": WISHFUL,
+    "gptge/requests/wishes_description.json": SongRequest(
+        MODELS["suno-v6-wild"], "trams at noon", negative_tags="metal", vocal_gender="m"
+    ),
+    "gptge/requests/any_model.json": SongRequest(SIX_MINI, "trams at noon"),
 }
 LINKS = {
     "piapi/requests/ace_step_cover.json": "style_audio",
@@ -426,6 +501,8 @@ def documented(file: str) -> dict[str, Any]:
         if given.get("lyrics_type") == "user":
             lyrics = (given.get("prompt") or given["lyrics"]).strip()
             given |= {"prompt": lyrics, "lyrics": lyrics}
+    if file.endswith("_of_clients.json"):
+        body = {name: value for name, value in body.items() if name not in ASK_NOTHING}
     return body
 
 

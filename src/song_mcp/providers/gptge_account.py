@@ -27,6 +27,8 @@ NO_LIMIT = 100_000_000
 """What a gateway says of a key without a limit (3.13)."""
 HUNDREDTHS = 100
 MOST_NAMED = 20
+DIGITS = 6
+"""To how many digits a figure is exact: it is only about right."""
 SUNOS = re.compile(r"suno|chirp", re.IGNORECASE)
 WRITES = re.compile(r"lyric", re.IGNORECASE)
 
@@ -65,12 +67,12 @@ def _left(told: Mapping[str, Mapping[str, Any]]) -> float | None:
     limit = to_number(told.get(SUBSCRIPTION, {}).get("hard_limit_usd"))
     used = to_number(told.get(USAGE, {}).get("total_usage"))
     if limit is not None and used is not None and 0 <= limit < NO_LIMIT and used >= 0:
-        return limit - used / HUNDREDTHS
+        return round(limit - used / HUNDREDTHS, DIGITS)
     key = to_object(told.get(OF_KEY, {}).get("data"))
     available = to_number(key.get("total_available"))
     if available is None or key.get("unlimited_quota") is True:
         return None
-    return available / UNITS
+    return round(available / UNITS, DIGITS)
 
 
 def _is_unlimited(told: Mapping[str, Mapping[str, Any]]) -> bool:
