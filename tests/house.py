@@ -156,23 +156,26 @@ def text(result: CallToolResult) -> str:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_house(  # noqa: PLR0913 - what tests vary, each by name
     folder: Path,
     *,
     song_seconds: float = 1.5,
     rules: Rules = QUICK,
     settings: Mapping[str, str] | None = None,
     keys: bool = True,
+    at_home: bool = False,
     clock: Clock | None = None,
 ) -> AsyncIterator[House]:
     """Open a house in `folder`, with a client of the era that is being tested.
 
+    With `at_home` the user runs a server of ACE-Step's, too.
     Pass a clock only if nothing has to be ready before a call has waited long enough.
     """
     clock = clock or FastClock()
     app = build_app(song_seconds, rules=rules, clock=lambda: clock.now().timestamp(), press=beep)
     async with running(echoed(app)) as base_url:
-        values = environment(folder, base_url, keys=keys) | dict(settings or {})
+        own = {"ACESTEP_BASE_URL": base_url} if at_home else {}
+        values = environment(folder, base_url, keys=keys) | own | dict(settings or {})
         async with _client(values, clock) as (client, ear):
             yield House(client, app.state.sandbox, folder, base_url, clock, ear)
 

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
 
-    sandbox = commands.add_parser("sandbox", help="run a stand-in for both services on loopback")
+    sandbox = commands.add_parser("sandbox", help="run a stand-in for the services on loopback")
     sandbox.add_argument("--port", type=_port, default=8787, help="0 takes any free one")
     sandbox.add_argument(
         "--song-seconds", type=_seconds, default=12.0, help="how many seconds it takes for a song"
@@ -271,7 +271,8 @@ def _say_ready(base_url: str) -> None:
     from song_mcp.songs import SERVICES
 
     services = [SERVICES[name] for name in STANDS_IN_FOR]
-    labels = " and ".join(service.label for service in services)
+    *most, last = [service.label for service in services]
+    labels = f"{', '.join(most)} and {last}"
     print(f"A stand-in for {labels} is running; Ctrl-C ends it. For a server to use it, set:")
     for name in (name for service in services for name in service.addresses):
         print(f"  {name}={base_url}")

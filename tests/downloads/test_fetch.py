@@ -67,6 +67,63 @@ async def test_the_address_is_used_exactly_as_it_came_and_without_a_key() -> Non
     assert not {"x-api-key", "authorization", "cookie"} & requests[0].headers.keys()
 
 
+OWN_KEY = "home-key-0001"
+OWN = Reach(
+    frozenset({("192.168.1.20", 8001), ("localhost", 80)}),
+    keys={("http", "192.168.1.20", 8001): OWN_KEY},
+)
+OWN_URL = "http://192.168.1.20:8001/v1/audio?path=%2Ftmp%2Fa.mp3"
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        URL,
+        "https://192.168.1.20.example/a.mp3",
+        "https://192.168.1.20:8001/a.mp3",
+        "http://localhost/a.mp3",
+    ],
+)
+async def test_a_servers_own_key_goes_to_its_own_origin_alone(away: str) -> None:
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if str(request.url) == OWN_URL:
+            return httpx.Response(302, headers={"location": away})
+        return audio(request)
+
+    content = bytearray()
+    await download(
+        OWN_URL,
+        content.extend,
+        cap_bytes=10_000,
+        deadline_s=HANGS_S,
+        reach=OWN,
+        transport=httpx.MockTransport(handler),
+    )
+    assert [each.headers.get("authorization") for each in asked] == [f"Bearer {OWN_KEY}", None]
+    assert bytes(content) == AUDIO
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.168.1.20/a.mp3",
+        "http://192.168.1.20:8002/a.mp3",
+        "http://192.168.1.21:8001/a.mp3",
+        "http://192.168.1.20.:8001/a.mp3",
+        "http://user@192.168.1.20:8001/a.mp3",
+        "http://[::ffff:192.168.1.20]:8001/a.mp3",
+        "http://127.0.0.1:8001/a.mp3",
+    ],
+)
+def test_no_private_origin_but_the_servers_own_is_asked(url: str) -> None:
+    check_url(OWN_URL, OWN)
+    with pytest.raises(LibraryError):
+        check_url(url, OWN)
+
+
 async def test_a_host_that_claims_no_type_gives_an_empty_one() -> None:
     media, _ = await fetched(lambda _: httpx.Response(200, content=AUDIO))
     assert media.mime_type == ""

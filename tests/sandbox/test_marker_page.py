@@ -3,7 +3,13 @@
 import re
 from pathlib import Path
 
-from song_mcp.sandbox import gptge_account, gptge_answers, minimax_answers, piapi_answers
+from song_mcp.sandbox import (
+    acestep_answers,
+    gptge_account,
+    gptge_answers,
+    minimax_answers,
+    piapi_answers,
+)
 
 PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
@@ -18,5 +24,6 @@ def test_every_marker_is_on_the_page_and_no_other() -> None:
         *gptge_answers.MARKERS,
         *gptge_account.KEY_MARKERS,
         *minimax_answers.MARKERS,
+        *acestep_answers.MARKERS,
     }
     assert named == {name for name in known if not name.startswith("fetch-")}

@@ -1,4 +1,4 @@
-"""The sandbox: stands in for PiAPI, gpt.ge and MiniMax on loopback, to try things without a key.
+"""The sandbox: a stand-in for all services on loopback, for trying things without a key.
 
 What it promises: it accepts and answers what the services do, for every request that song-mcp makes
 (`docs/providers.md`), and its songs are real audio, synthesised from the words of the request. A

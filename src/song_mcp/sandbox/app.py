@@ -1,7 +1,8 @@
 """The sandbox as an ASGI app: all services on one origin, and the files that they link to.
 
 Each path belongs to one service. `/api/...` and `/account/...` are PiAPI's, and the three calls of
-MiniMax are below `/v1/`. Everything else below `/v1/`, `/suno/...` and `/api/usage/token/` are
+MiniMax are below `/v1/`. `/release_task`, `/query_result`, `/health` and `/v1/audio` are those of
+ACE-Step's own server. Everything else below `/v1/`, `/suno/...` and `/api/usage/token/` are
 gpt.ge's, and so is every path without a route: it answers with the gateway's web page and
 HTTP 200. `/media/...` needs no key.
 """
@@ -15,7 +16,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from song_mcp.sandbox import gptge, gptge_account, media, minimax, piapi, piapi_answers, piapi_audio
+from song_mcp.sandbox import (
+    acestep,
+    acestep_answers,
+    gptge,
+    gptge_account,
+    media,
+    minimax,
+    piapi,
+    piapi_answers,
+    piapi_audio,
+)
 from song_mcp.sandbox.state import Asked, RefusalError, Rules, Sandbox, sandbox_of
 from song_mcp.sandbox.tasks import Task
 from song_mcp.sandbox.tune import Tune, press
@@ -23,7 +34,7 @@ from song_mcp.sandbox.wire import web_page
 
 __all__ = ["STANDS_IN_FOR", "Rules", "Sandbox", "Task", "build_app"]
 
-STANDS_IN_FOR = ("piapi", "gptge", "minimax")
+STANDS_IN_FOR = ("piapi", "gptge", "minimax", "acestep")
 """The services that it stands in for, by their names in `songs.SERVICES`."""
 
 _Handler = Callable[[Request], Awaitable[Response]]
@@ -46,6 +57,10 @@ _ROUTES: tuple[tuple[str, str, Asked, _Handler], ...] = (
     ("POST", "/v1/music_generation", "minimax", minimax.generate_song),
     ("POST", "/v1/lyrics_generation", "minimax", minimax.generate_lyrics),
     ("POST", "/v1/music_cover_preprocess", "minimax", minimax.preprocess),
+    ("POST", "/release_task", "acestep", acestep.release),
+    ("POST", "/query_result", "acestep", acestep.query),
+    ("GET", acestep_answers.AUDIO_PATH, "acestep", acestep.audio),
+    ("GET", "/health", "acestep", acestep.health),
     ("GET", "/media/stream/{clip_id}.mp3", "media", media.stream),
     ("GET", piapi_answers.AUDIO_PATH, "media", media.audio),
     ("GET", "/media/{clip_id}.mp3", "media", media.audio),

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from song_mcp.sandbox import gptge_answers, markers, minimax_answers, piapi_answers
+from song_mcp.sandbox import acestep_answers, gptge_answers, markers, minimax_answers, piapi_answers
 from song_mcp.sandbox.cover import cover
 from song_mcp.sandbox.songs import Clip
 from song_mcp.sandbox.state import Sandbox, Service, sandbox_of
@@ -23,6 +23,7 @@ _TABLES: Mapping[Service, markers.Table] = {
     "piapi": piapi_answers.MARKERS,
     "gptge": gptge_answers.MARKERS,
     "minimax": minimax_answers.MARKERS,
+    "acestep": acestep_answers.MARKERS,
 }
 _KEPT = 64  # clips of a quarter of a megabyte
 _STREAMED = 0.4  # how much of a song can be heard while it is still being made
@@ -54,8 +55,15 @@ def missing() -> Response:
 
 
 async def _serve(request: Request, content: Callable[[Clip], bytes], media_type: str) -> Response:
+    """Answer with the file of a clip that the path names."""
+    return await serve(request, request.path_params["clip_id"], content, media_type)
+
+
+async def serve(
+    request: Request, clip_id: str, content: Callable[[Clip], bytes], media_type: str
+) -> Response:
     """Answer with one file of a clip."""
-    found = _found(sandbox_of(request), request.path_params["clip_id"])
+    found = _found(sandbox_of(request), clip_id)
     if found is None:
         return missing()
     task, clip, table = found
@@ -67,19 +75,20 @@ async def _serve(request: Request, content: Callable[[Clip], bytes], media_type:
     return markers.served(table, Response(body, media_type=media_type), task, serving)
 
 
-def _mp3(request: Request) -> Callable[[Clip], bytes]:
+def mp3_for(request: Request) -> Callable[[Clip], bytes]:
+    """Return what makes the MP3 of a clip."""
     pressed: Press = request.app.state.press
     return lambda clip: clip.before + pressed(clip.tune)
 
 
 async def audio(request: Request) -> Response:
     """Answer with a clip's whole audio."""
-    return await _serve(request, _mp3(request), "audio/mpeg")
+    return await _serve(request, mp3_for(request), "audio/mpeg")
 
 
 async def stream(request: Request) -> Response:
     """Answer with what can be heard of a clip before it is complete."""
-    mp3 = _mp3(request)
+    mp3 = mp3_for(request)
     return await _serve(request, lambda clip: excerpt(mp3(clip), _STREAMED), "audio/mpeg")
 
 

@@ -82,7 +82,8 @@ def _moved(answer: Response, serving: Serving) -> Response:
     """Send the client on to the same file, as often as the marker says."""
     hop = int(serving.request.query_params.get("hop", 0)) + 1
     most = int(float(serving.argument or 5))
-    return answer if hop > most else RedirectResponse(f"?hop={hop}")  # the path stays as it came
+    query = serving.request.url.include_query_params(hop=hop).query
+    return answer if hop > most else RedirectResponse(f"?{query}")  # the path stays as it came
 
 
 def _wav(seconds: float) -> bytes:

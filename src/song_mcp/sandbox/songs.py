@@ -1,4 +1,4 @@
-"""Orders and the clips made from them: an order becomes two clips, each with a tune of its own.
+"""Orders and the clips made from them: an order becomes some clips, each with a tune of its own.
 
 A clip is complete from the moment its task is accepted; the services only choose when to show which
 part of it. Equal orders make equal music; a repeated request differs in the seed of its order.

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from song_mcp.sandbox.tasks import Catalog, Json, Stage, Task
 
-Service = Literal["piapi", "gptge", "minimax"]
-Asked = Literal["piapi", "gptge", "minimax", "media"]
+Service = Literal["piapi", "gptge", "minimax", "acestep"]
+Asked = Literal["piapi", "gptge", "minimax", "acestep", "media"]
 
 BAD_KEY = "bad-key"
 """The one key that all services refuse if any other is accepted."""
@@ -57,6 +57,10 @@ class Rules:
     """Whether PiAPI lists past tasks; without, it knows no such path."""
     may_upload: bool = True
     """Whether the plan at PiAPI allows uploads."""
+    home_key: str = ""
+    """The key that ACE-Step's server wants, for its audio too; "" if it wants none."""
+    queue_size: int = 200
+    """How many tasks of ACE-Step may wait at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _canonical(body: Json) -> str:
 
 
 class Sandbox:
-    """Both services' tasks and money, and what a test may want to count."""
+    """All services' tasks and money, and what a test may want to count."""
 
     def __init__(self, song_seconds: float, rules: Rules, clock: Callable[[], float]) -> None:
         self.song_seconds = song_seconds
@@ -115,6 +119,7 @@ class Sandbox:
         self.minimax = Catalog(rules.max_tasks)
         self.free: list[float] = []
         """When MiniMax took songs of free models in the last minute, in Unix seconds."""
+        self.acestep = Catalog(rules.max_tasks)
         self.requests: deque[Received] = deque(maxlen=_REMEMBERED)
         """What came in, oldest first; only the last 10,000."""
         self.accepted: deque[Accepted] = deque(maxlen=_REMEMBERED)
@@ -129,7 +134,12 @@ class Sandbox:
     @property
     def catalogs(self) -> Mapping[Service, Catalog]:
         """The tasks of each service."""
-        return {"piapi": self.piapi, "gptge": self.gptge, "minimax": self.minimax}
+        return {
+            "piapi": self.piapi,
+            "gptge": self.gptge,
+            "minimax": self.minimax,
+            "acestep": self.acestep,
+        }
 
     @property
     def points(self) -> int:
