@@ -78,6 +78,26 @@ async def test_without_lyrics_it_is_instrumental_and_as_long_as_is_usual_which_i
     assert (body["input"]["lyrics"], body["input"]["duration"]) == ("[inst]", 60)
 
 
+async def test_what_it_costs_is_told_while_it_is_made(house: House) -> None:
+    house.hold()
+    begun = await house.ok("generate_song", **ACE, wait_seconds=0)
+    shown = await house.ok("get_task", task_id=begun["task_id"], wait_seconds=0)
+    assert shown["status"] in {"pending", "processing"}
+    assert (shown["charged"], shown["cost_usd"]) == ("yes", 0.005)
+
+
+async def test_a_task_whose_audio_was_not_reachable_is_told_as_failed_and_free(
+    house: House,
+) -> None:
+    await house.song(model="suno-v6", description="waltz")
+    words = "ska [[fail-no-input]]"
+    failed = await house.ok("cover_song", clip_id="last", description=words, wait_seconds=0)
+    failed = await made(house, failed)
+    assert (failed["status"], failed["charged"], failed["kind"]) == ("failed", "no", "cover")
+    assert "failed to get input audio" in failed["error"]
+    assert (len(house.posts()), house.sandbox.spent) == (2, 0)
+
+
 async def test_a_wrong_length_is_refused_with_the_price_and_nothing_is_paid(house: House) -> None:
     told = await house.error("generate_song", **(ACE | {"duration_seconds": 241}))
     assert "ace-step makes 10 to 240 s, at $0.0005 a second. diffrhythm" in told
@@ -113,6 +133,20 @@ async def test_an_extension_holds_the_clip_which_piapi_fetches_from_its_own_link
     assert body["input"]["audio"] == f"{house.base_url}/media/{source.clips[0].id}.mp3"
     assert uploads(house) == []
     assert house.sandbox.spent == 20 * A_SECOND
+
+
+async def test_the_plan_for_a_whole_song_asks_for_seconds_and_names_their_price(
+    house: House,
+) -> None:
+    song = await made(house, await house.ok("generate_song", **ACE))
+    asked = {"clip_id": song["task_id"], "target_seconds": "300"}
+    found = await house.client.get_prompt("extend_to_full_song", asked)
+    text = str(found.messages[0].content)
+    assert "2 x extend_song with duration_seconds 145" in text
+    assert "each new clip holds the one that it continues" in text
+    assert "Leave continue_at_seconds out" in text
+    assert "All 2 cost about $0.145" in text
+    assert "ace-step sings only lyrics that are given" in text
 
 
 async def test_a_cover_of_another_services_clip_goes_by_an_upload_with_the_key(

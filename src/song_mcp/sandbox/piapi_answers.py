@@ -287,6 +287,12 @@ def _no_reason(json: Json, _view: View) -> Json:
     return json
 
 
+def _no_input(json: Json, _view: View) -> Json:
+    if json["status"] == "failed":
+        json |= {"error": _error(10000, piapi_audio.NO_INPUT), "logs": None}
+    return json
+
+
 def _no_credits_reason(json: Json, _view: View) -> Json:
     if json["status"] == "failed":
         json |= {
@@ -380,6 +386,7 @@ def _extra_fields(json: Json, _view: View) -> Json:
 
 _OWN: Table = {
     "fail-10000-logs": Row(fails=True),
+    "fail-no-input": Row(fails=True, shape=_no_input),
     "fail-empty-reason": Row(fails=True, shape=_no_reason),
     "fail-credits": Row(fails=True, shape=_no_credits_reason),
     "holds-source": Row(),

@@ -132,7 +132,10 @@ def input_of(sandbox: Sandbox, body: Json, netloc: str) -> Input | None:
     link = _text(given, "audio") or _text(given, "style_audio")
     if not link:
         return None
-    parts = urlsplit(link)
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return Input()
     if parts.netloc != netloc:
         return Input()
     name = parts.path.rpartition("/")[2]

@@ -77,6 +77,10 @@ Extend, add the new clip's duration_seconds to the {length_s:.0f} s that are the
 the target. The first call continues at {start_s:g} s, each later one at the end of the clip \
 before. {cost}"""
 
+AUDIO_PLAN = """\
+Plan: {count} x extend_song with duration_seconds {each_s:g}: {model} adds what is asked for, and \
+each new clip holds the one that it continues. Leave continue_at_seconds out. {cost}"""
+
 ENOUGH = """\
 The song that ends with clip {clip_id} is long enough: {length_s:.0f} s of the {target_s:g} s that \
 were asked for.{note}
@@ -142,7 +146,6 @@ async def extend_to_full_song(
     target_s = _target_s(target_seconds)
     _check_that_it_can_grow(task, clip, target_s)
     model, _, _ = await studio.source(clip.clip_id)
-    service = SERVICES[model.service]
     chain = await studio.catalog.chain(clip.clip_id)
     note = "".join(f" {each}" for each in (found.note, chain.gap) if each)
     about = _about(task, clip, model, chain)
@@ -162,10 +165,15 @@ async def extend_to_full_song(
         part=_part(model),
         style_limit=_style_limit(model),
         lyrics_limit=model.lyrics_limit,
-        sung=f" {service.music} sings only lyrics that are given."
-        if service.sings_given_alone
-        else "",
+        sung=_sung(model),
     )
+
+
+def _sung(model: Model) -> str:
+    service = SERVICES[model.service]
+    who = service.music if service.sings_given_alone else model.name
+    is_given_alone = service.sings_given_alone or not model.writes_lyrics
+    return f" {who} sings only lyrics that are given." if is_given_alone else ""
 
 
 def _target_s(target_seconds: str) -> float:
@@ -245,6 +253,8 @@ def _plan(chain: Chain, model: Model, target_s: float, cost_usd: float | None) -
     if length_s is None or own_s is None:
         return f"Plan: before its length is known, nobody can say how many calls it takes. {cost}"
     missing_s = target_s - length_s
+    if model.takes_audio and model.durations is not None:
+        return _audio_plan(model, model.durations, missing_s, cost_usd)
     if adds_s is None:
         return OPEN_PLAN.format(
             music=service.music,
@@ -261,6 +271,20 @@ def _plan(chain: Chain, model: Model, target_s: float, cost_usd: float | None) -
     if count > SHOWN_STEPS:
         steps.append(f"   and so on, up to step {count}.")
     return "\n".join([f"{head} {cost}{total}", *steps])
+
+
+def _audio_plan(
+    model: Model, durations: tuple[float, float], missing_s: float, cost_usd: float | None
+) -> str:
+    """Return the plan for a model that continues audio by as many seconds as it is asked for."""
+    shortest, longest = durations
+    count = math.ceil(missing_s / longest)
+    each_s = float(max(shortest, math.ceil(missing_s / count)))
+    price = model.price_usd(each_s)
+    cost = _each_costs(model, cost_usd)
+    if price:
+        cost = f"Each call costs about ${price:g}. All {count} cost about ${price * count:g}."
+    return AUDIO_PLAN.format(count=count, each_s=each_s, model=model.name, cost=cost)
 
 
 def _step(own_s: float, before_s: float, adds_s: float, number: int) -> str:
