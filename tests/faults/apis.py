@@ -112,6 +112,7 @@ class Song:
     fate: str
     service: ServiceName
     model: str
+    task_type: str
     makes_lyrics: bool
     account: str
     created_at: datetime
@@ -244,7 +245,7 @@ class PiapiApi(Api):
     def _past(self, books: Books, song: Song) -> Json:
         return {
             "id": song.number,
-            "action": "generate_lyrics" if song.makes_lyrics else "generate_music",
+            "action": song.task_type,
             "created_at": song.created_at.isoformat(),
             "detail": {"model": song.model, "task_id": song.task_id, "workflow_type": ""},
             "status": self._status(books, song),
@@ -259,7 +260,7 @@ class PiapiApi(Api):
         return {
             "task_id": song.task_id,
             "model": song.model,
-            "task_type": "generate_lyrics" if song.makes_lyrics else "generate_music",
+            "task_type": song.task_type,
             "status": status,
             "input": song.asked,
             "output": books.form(dialects.OUTPUTS, song)(output),

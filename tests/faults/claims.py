@@ -55,12 +55,13 @@ class Claims:
     untrue: list[str] = field(default_factory=list)
 
     def hear(self, marker: str, call: Call) -> None:
-        """Note what an answer says of its task."""
-        task_id = str(call.task.get("task_id", ""))
-        charged = {"no": Claim.FREE, "yes": Claim.CHARGED}.get(call.task.get("charged", ""))
-        claims = [charged] if charged else []
-        claims += [each for each in _in(call.text) if each not in OF_CALLS]
-        self.said += [Said(claim, marker, task_id) for claim in claims if task_id]
+        """Note what an answer says of its task, and of those of other takes."""
+        for task in call.tasks:
+            task_id = str(task.get("task_id", ""))
+            charged = {"no": Claim.FREE, "yes": Claim.CHARGED}.get(task.get("charged", ""))
+            claims = [charged] if charged else []
+            claims += [each for each in _in(call.text) if each not in OF_CALLS]
+            self.said += [Said(claim, marker, task_id) for claim in claims if task_id]
 
     def hear_of_call(self, marker: str, call: Call, sent: int, accepted: int) -> None:
         """Judge what an answer says of its own call, which sent and had accepted so much."""

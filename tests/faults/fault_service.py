@@ -169,6 +169,8 @@ class FaultService:
         self.accepted: defaultdict[str, list[str]] = defaultdict(list)
         self.songs: dict[str, Song] = {}
         self.submissions: Counter[str] = Counter()
+        self.sent_to: Counter[tuple[str, str]] = Counter()
+        """How many submissions came, by service and its model."""
         self.asked_with: set[str] = set()
         """The keys that came with requests."""
         self.faults: Counter[Fault] = Counter()
@@ -212,7 +214,7 @@ class FaultService:
 
     def make_elsewhere(self, text: str) -> str:
         """Accept a PiAPI song that was requested elsewhere; returns its id."""
-        body = {"model": "music-u", "input": {"prompt": text}}
+        body = {"model": "music-u", "task_type": "generate_music", "input": {"prompt": text}}
         return self._accept(Incoming("POST", TASKS, body, PIAPI_KEY, text=text)).task_id
 
     def paid(self, marker: str) -> list[str]:
@@ -244,6 +246,7 @@ class FaultService:
         marker = marker_in(incoming.text)
         assert marker, incoming
         self.submissions[marker] += 1
+        self.sent_to[api_of(incoming.path).name, incoming.model] += 1
         fault = self._choose(marker, self.submissions[marker])
         if fault is not None:
             self.faults[fault] += 1
@@ -319,6 +322,7 @@ class FaultService:
             fate=incoming.text.split()[-1],
             service=api.name,
             model=incoming.model,
+            task_type=str(incoming.body.get("task_type", "")),
             makes_lyrics=incoming.makes_lyrics,
             account=incoming.account,
             created_at=datetime.now(UTC) + self.clock_ahead,

@@ -69,6 +69,11 @@ class Call:
         return dict((self.result or {}).get("structuredContent") or {})
 
     @property
+    def tasks(self) -> list[Json]:
+        """The task in the result, and those of other takes."""
+        return [self.task, *(self.task.get("other_takes") or ())]
+
+    @property
     def handle(self) -> str:
         """The handle that the call was answered with, or ""."""
         return str((self.result or {}).get("taskId", ""))

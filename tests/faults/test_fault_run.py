@@ -1,17 +1,17 @@
 """Four servers on one journal, behind a network that breaks, with clients that repeat and die.
 
-The servers have two accounts, two keys of one of them, and two spellings of the address. Whatever
-happens, no request is paid twice, what was paid is in the journal, with its own id or as in doubt,
-no id is another's, and no sentence about money is untrue. The seed is printed; SONG_FAULTS_SEED
-chooses another one.
+Every second request goes to one of the newer models. The servers have two accounts, two keys of one
+of them, and two spellings of the address. Whatever happens, no request is paid twice, what was paid
+is in the journal, with its own id or as in doubt, no id is another's, and no sentence about money
+is untrue. The seed is printed; SONG_FAULTS_SEED chooses another one.
 """
 
 import os
 import random
 import signal
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +24,7 @@ import anyio.lowlevel
 import pytest
 from filelock import FileLock
 
-from song_mcp.songs import LONGEST_WAIT_S
+from song_mcp.songs import LONGEST_WAIT_S, MODELS, SERVICES
 from song_mcp.studio.history import MOST_LOOKS
 from tests.faults.apis import Song
 from tests.faults.claims import Claims
@@ -58,7 +58,14 @@ KILLS = 100
 SERVERS = 4
 CLIENTS = 24
 
-MODELS = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
+OLDER = ("udio", "suno-v3.5", "suno-v4.5", "suno-v5")
+NEWER = ("ace-step", "diffrhythm", "minimax-3", "minimax-3-free", "ace-step-local")
+ENDING = frozenset({"udio", "ace-step", "diffrhythm"})
+"""Models whose tasks all end here: an account of PiAPI with many open ones settles no doubts."""
+Clip = tuple[str, str]
+"""A clip's id, and the model that made it."""
+SOURCES = 40
+"""From how many saved clips, the newest, something is made."""
 PATIENCE = 50
 """How often a client repeats a call that gets no answer."""
 
@@ -117,24 +124,49 @@ class Request:
 
     marker: str
 
+    sources: Sequence[Clip] = ()
+    """Clips that are in the library."""
+
     def __post_init__(self) -> None:
         self.dice = dice = random.Random(f"{SEED} client {self.marker}")  # noqa: S311 - no secret
-        self.model = dice.choice(MODELS)
-        self.has_twin = dice.random() < 0.15 and self.model != "udio"
-        fates = ("ends", "ends", "fails") if self.model == "udio" else ("ends", "fails", "open")
+        self.model = MODELS[dice.choice(dice.choice((OLDER, NEWER)))]
+        is_ending = self.model.name in ENDING
+        is_at_once = SERVICES[self.model.service].answers_with_audio
+        self.has_twin = dice.random() < 0.15 and not (is_ending or is_at_once)
+        fates = ("ends", "ends", "fails") if is_ending else ("ends", "fails", "open")
         fate = "open" if self.has_twin else dice.choice(fates)
-        self.is_lyrics = dice.random() < 0.15
+        self.tool = self._tool()
         words = dice.choice(BLUES) if dice.random() < 0.2 else "a song"
         self.text = f"{self.marker} {words} {fate}"
+        self.source = self._source()
+        has_takes = self.tool == "generate_song" and self.model.clips == 1 and not self.has_twin
+        self.takes = dice.choice((1, 1, 1, 1, 2, 3)) if has_takes else 1
 
-    @property
-    def tool(self) -> str:
-        return "generate_lyrics" if self.is_lyrics else "generate_song"
+    def _tool(self) -> str:
+        luck = self.dice.random()
+        if luck < 0.15 and self.model.can("lyrics_maker"):
+            return "generate_lyrics"
+        if 0.15 < luck < 0.5 and self.sources and self.model.can("cover"):
+            is_extended = luck < 0.3 and self._own_clips()
+            return "extend_song" if is_extended else "cover_song"
+        return "generate_song"
+
+    def _source(self) -> str:
+        """Return the id of the clip that something is made of, "" if it is a new song."""
+        clips = {"cover_song": self.sources, "extend_song": self._own_clips()}.get(self.tool)
+        return self.dice.choice(clips)[0] if clips else ""
+
+    def _own_clips(self) -> Sequence[Clip]:
+        """Return those that this model extends: an extension is by the model of its clip."""
+        return [clip for clip in self.sources if clip[1] == self.model.name == "ace-step"]
 
     def arguments(self) -> Json:
-        name = "topic" if self.is_lyrics else "description"
+        name = "topic" if self.tool == "generate_lyrics" else "description"
         waits = self.dice.choice((0, 0, 0, 0, 0, 0, 0.5, 3))
-        return {name: self.text, "model": self.model, "wait_seconds": waits}
+        asked: Json = {name: self.text, "wait_seconds": waits}
+        asked |= {"model": self.model.name} if self.tool != "extend_song" else {}
+        asked |= {"clip_id": self.source} if self.source else {}
+        return asked | ({"takes": self.takes} if self.takes > 1 else {})
 
 
 class Run:
@@ -145,6 +177,7 @@ class Run:
         self.counts: Counter[str] = Counter()
         self.asked_again: Counter[str] = Counter()
         self.told: list[tuple[str, str]] = []
+        self.sources: deque[Clip] = deque(maxlen=SOURCES)
         self.unexpected: list[str] = []
         self.claims = Claims(service)
         self._dice = random.Random(f"{SEED} killer")  # noqa: S311 - no secret
@@ -196,7 +229,7 @@ class Run:
 
     async def client(self) -> None:
         while True:
-            request = Request(next(self._markers))
+            request = Request(next(self._markers), tuple(self.sources))
             async with anyio.create_task_group() as both:
                 both.start_soon(self.want, request)
                 if request.has_twin:
@@ -205,11 +238,15 @@ class Run:
 
     async def want(self, request: Request) -> None:
         """Ask until there is an answer, as clients do, and go on from what it says."""
+        self.counts[request.tool] += 1
+        self.counts["takes in one call"] += request.takes - 1
+        self.asked_again[request.marker] += request.takes - 1
         for _ in range(3):
             call = await self._answered(request.tool, request, **request.arguments())
             if call is None or call.task.get("status") != "rejected":
                 break
             self.counts["asked again after a refusal"] += 1
+            self.asked_again[request.marker] += request.takes - 1  # the others may have been made
         else:
             return
         if call is None:
@@ -245,9 +282,12 @@ class Run:
 
     def _note(self, request: Request, call: Call) -> Call:
         self.claims.hear(request.marker, call)
-        task_id = call.task.get("task_id", "")
-        if task_id and not task_id.startswith("local-"):
-            self.told.append((request.marker, task_id))
+        for task_id in (task.get("task_id", "") for task in call.tasks):
+            if task_id and not task_id.startswith("local-"):
+                self.told.append((request.marker, task_id))
+        clips = call.task.get("clips") or ()
+        saved = (clip for clip in clips if clip.get("file"))
+        self.sources.extend((clip["clip_id"], call.task["model"]) for clip in saved)
         return call
 
     async def _go_on(self, request: Request, task: Json) -> None:
@@ -270,7 +310,7 @@ class Run:
 
     async def _take_another(self, request: Request) -> None:
         """Ask for another take, and repeat the very same call until it is answered."""
-        self.asked_again[request.marker] += 1
+        self.asked_again[request.marker] += request.takes
         self.counts["other takes"] += 1
         take = {**request.arguments(), "another_take": True}
         await self._answered(request.tool, request, **take)
@@ -285,7 +325,8 @@ class Run:
 
     def wrongly_told(self) -> Iterator[str]:
         for marker, task_id in self.told:
-            if task_id not in self.service.accepted[marker]:
+            is_known = task_id in self.service.accepted[marker]
+            if not is_known and task_id.partition("-")[0] not in SERVICES:
                 yield f"{marker} was told the id {task_id}, which is not its own"
 
 
@@ -384,7 +425,7 @@ def still_lost(rows: list[Row], service: FaultService) -> Iterator[str]:
         if len(unknown) == len(doubts) == 1 == len(own):
             account = service.songs[next(iter(unknown))].account
             if lost[account] <= MOST_LOOKS:
-                yield f"{marker} is in doubt, but the history has {unknown}"
+                yield f"{marker} is in doubt, but the history has {unknown}: {doubts[0]['error']}"
 
 
 async def save_the_rest(home: Home, run: Run) -> None:
@@ -415,13 +456,10 @@ def not_at_the_end(home: Home, service: FaultService, ends: str) -> list[str]:
     return [
         task_id
         for row in rows_in(home.journal)
-        if (task_id := row["task_id"]) and _is_of(service.songs[task_id], ends)
-        if _is_finished_and_unsaved(row, saved) or _could_be_finished(row, service.songs[task_id])
+        if (song := service.songs.get(task_id := row["task_id"]))
+        and song.account.endswith(OTHER_ACCOUNT) == bool(ends)
+        if _is_finished_and_unsaved(row, saved) or _could_be_finished(row, song)
     ]
-
-
-def _is_of(song: Song, ends: str) -> bool:
-    return song.account.endswith(OTHER_ACCOUNT) == bool(ends)
 
 
 def _is_finished_and_unsaved(row: Row, saved: set[str]) -> bool:
@@ -446,6 +484,7 @@ def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
         f"{service.accepted_count} accepted, {service.faults.total()} faults "
         f"(and {service.faults_of_looks} of looks), {run.kills} kills"
     )
+    report(f"  sent to: {_listed(sent_to(service))}; uploads {service.uploads}")
     report(f"  faults: {_listed(service.faults)}")
     report(f"  clients: {_listed(run.counts)}")
     report(f"  sentences about money: {run.claims.listed()}; untrue {len(run.claims.untrue)}")
@@ -455,6 +494,10 @@ def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
         f"looks at the history: {service.history_looks}"
     )
     report(f"  left `submitting` by the last kill: {left}, SQLite {sqlite3.sqlite_version}")
+
+
+def sent_to(service: FaultService) -> Counter[str]:
+    return Counter({" ".join(key).strip(): number for key, number in service.sent_to.items()})
 
 
 def _listed(counts: Counter[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Named points at which a test may end the process: around each commit and each paid POST.
+"""Named points at which a test may end the process: around each commit, upload and paid POST.
 
 Outside tests `reach` does nothing. The names are an enumeration, so that a test can walk all of
 them and none is forgotten.
@@ -13,6 +13,8 @@ class Failpoint(StrEnum):
 
     BEFORE_PREPARE = "before-prepare"
     AFTER_PREPARE = "after-prepare"
+    BEFORE_ATTACH = "before-attach"
+    AFTER_ATTACH = "after-attach"
     BEFORE_BEGIN = "before-begin"
     AFTER_BEGIN = "after-begin"
     BEFORE_POST = "before-post"

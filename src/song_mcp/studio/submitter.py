@@ -180,7 +180,9 @@ class Submitter:
         """
         submission, owner = sending.submission, self._liveness.token
         if submission.audio is not None:
+            reach(Failpoint.BEFORE_ATTACH)
             submission = await self._attached(submission, provider)
+            reach(Failpoint.AFTER_ATTACH)
         balance_usd = await self._balance(provider)
         if not await self._journal.begin(sending.local_id, owner, balance_usd):
             return None
