@@ -82,12 +82,13 @@ def _of_cases(service: ServiceName) -> Iterator[Any]:
 
 
 def _echoing(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Put secrets into the object and its tasks, as some replies do."""
+    """Put secrets into the object and its tasks, as some replies do. Every task is `TASK_ID`."""
     if isinstance(value, list):
         return [_echoing(item) for item in value]
     if not isinstance(value, dict):
         return value
     inner = {key: _echoing(item) for key, item in value.items()}
+    inner |= {"task_id": TASK_ID} if isinstance(value.get("task_id"), str) else {}
     return inner | (ECHOES if {"task_id", "data", "id", "code"} & value.keys() else {})
 
 

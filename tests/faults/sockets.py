@@ -14,6 +14,7 @@ Reads = Literal["nothing", "half", "all"]
 Ends = Literal["close", "reset", "hold"]
 
 RESET = struct.pack("ii", 1, 0)
+ASKED_FIRST = frozenset({"piapi", "acestep"})
 ACCOUNT = b'{"code":200,"data":{"equivalent_in_usd":10.0},"message":"success"}'
 
 
@@ -91,8 +92,8 @@ async def ignoring() -> AsyncIterator[BareService]:
 async def _accept(
     listener: socket.socket, played: BareService, service: ServiceName, script: Script
 ) -> None:
-    """Serve each connection in a task of its own; PiAPI is first asked for its balance."""
-    loop, looks_first = asyncio.get_running_loop(), service == "piapi"
+    """Serve each connection in a task of its own; some services are first asked for an account."""
+    loop, looks_first = asyncio.get_running_loop(), service in ASKED_FIRST
     async with asyncio.TaskGroup() as group:
         while True:
             connection, _ = await loop.sock_accept(listener)

@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from itertools import product
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import anyio
 import httpx
@@ -10,9 +13,9 @@ import pytest
 from song_mcp.downloads import Reach, download
 from song_mcp.downloads.connections import MediaTransport
 from song_mcp.errors import LibraryError, ServiceError
-from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import SongRequest
+from song_mcp.inbox import Inbox
+from song_mcp.providers import Provider, Submission
+from song_mcp.songs import MODELS, SERVICES, CoverRequest, Model, ServiceName, SongRequest, Source
 from tests.faults.canaries import GPTGE_KEY
 from tests.faults.outside import (
     AUDIO,
@@ -31,32 +34,81 @@ from tests.models import DEFAULT_SUNO, UDIO
 KEY = GPTGE_KEY
 TASK_ID = "11111111-2222-4333-8444-555555555555"
 STATUSES = [301, 302, 303, 307, 308]
-Ask = Callable[[str], Awaitable[object]]
+Ask = Callable[[str, Path], Awaitable[object]]
 
 
-async def piapi_get(base_url: str) -> object:
-    return await Piapi(KEY, base_url).fetch(TASK_ID)
+def adapter(service: ServiceName, base_url: str, **more: Any) -> Any:  # noqa: ANN401 - any adapter
+    return resolve_name(SERVICES[service].adapter)(KEY, base_url, **more)
 
 
-async def piapi_post(base_url: str) -> object:
-    service = Piapi(KEY, base_url)
-    return await service.submit(service.prepare(SongRequest(UDIO, description="x")))
+async def piapi_get(base_url: str, _: Path) -> object:
+    return await adapter("piapi", base_url).fetch(TASK_ID)
 
 
-async def gptge_get(base_url: str) -> object:
-    return await Gptge(KEY, base_url).fetch(TASK_ID)
+async def piapi_post(base_url: str, _: Path) -> object:
+    return await posted(adapter("piapi", base_url), UDIO)
 
 
-async def gptge_post(base_url: str) -> object:
-    service = Gptge(KEY, base_url)
-    return await service.submit(service.prepare(SongRequest(DEFAULT_SUNO, description="x")))
+async def piapi_post_to_ace_step(base_url: str, _: Path) -> object:
+    return await posted(adapter("piapi", base_url), MODELS["ace-step"])
 
 
-async def gptge_look_by_post(base_url: str) -> object:
-    return await Gptge(KEY, base_url).fetch_many([TASK_ID])
+async def piapi_upload(base_url: str, folder: Path) -> object:
+    asked = adapter("piapi", base_url, upload_url=base_url)
+    return await asked.attach(cover(asked, MODELS["ace-step"], folder))
 
 
-ASKS: list[Ask] = [piapi_get, piapi_post, gptge_get, gptge_post, gptge_look_by_post]
+async def gptge_get(base_url: str, _: Path) -> object:
+    return await adapter("gptge", base_url).fetch(TASK_ID)
+
+
+async def gptge_post(base_url: str, _: Path) -> object:
+    return await posted(adapter("gptge", base_url), DEFAULT_SUNO)
+
+
+async def gptge_look_by_post(base_url: str, _: Path) -> object:
+    return await adapter("gptge", base_url).fetch_many([TASK_ID])
+
+
+async def minimax_post(base_url: str, folder: Path) -> object:
+    asked = adapter("minimax", base_url, inbox=Inbox(folder, cap_bytes=2**20))
+    return await posted(asked, MODELS["minimax-3"])
+
+
+async def minimax_cover(base_url: str, folder: Path) -> object:
+    asked = adapter("minimax", base_url, inbox=Inbox(folder, cap_bytes=2**20))
+    return await asked.submit(cover(asked, MODELS["minimax-3"], folder))
+
+
+async def acestep_post(base_url: str, _: Path) -> object:
+    return await posted(adapter("acestep", base_url), MODELS["ace-step-local"])
+
+
+async def acestep_cover(base_url: str, folder: Path) -> object:
+    asked = adapter("acestep", base_url)
+    return await asked.submit(cover(asked, MODELS["ace-step-local"], folder))
+
+
+async def acestep_look_by_post(base_url: str, _: Path) -> object:
+    return await adapter("acestep", base_url).fetch_many([TASK_ID])
+
+
+async def posted(asked: Provider, model: Model) -> object:
+    return await asked.submit(asked.prepare(SongRequest(model, description="a slow waltz")))
+
+
+def cover(asked: Provider, model: Model, folder: Path) -> Submission:
+    file = folder / "clip.mp3"
+    file.write_bytes(b"ID3 audio")
+    source = Source("c1", file=str(file))
+    return asked.prepare(CoverRequest(model, "a slow waltz", source=source))
+
+
+ASKS: list[Ask] = [
+    *(piapi_get, piapi_post, piapi_post_to_ace_step, piapi_upload),
+    *(gptge_get, gptge_post, gptge_look_by_post, minimax_post, minimax_cover),
+    *(acestep_post, acestep_cover, acestep_look_by_post),
+]
 
 
 def leading(status: int, location: str) -> Callable[[bytes], bytes]:
@@ -78,7 +130,7 @@ def places(home: Host, other: Host, tls: Host) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("ask", ASKS)
-async def test_a_key_follows_no_redirect(ask: Ask) -> None:
+async def test_a_key_follows_no_redirect(ask: Ask, tmp_path: Path) -> None:
     home, other, tls = Host(audio), Host(audio), Host(audio)
     redirects = 0
     async with open_hosts(home, other), open_hosts(tls, tls=True):
@@ -86,7 +138,7 @@ async def test_a_key_follows_no_redirect(ask: Ask) -> None:
             redirects += 1
             home.reply = leading(status, location)
             with anyio.fail_after(HANGS_S), pytest.raises(ServiceError):
-                await ask(f"http://127.0.0.1:{home.port}")
+                await ask(f"http://127.0.0.1:{home.port}", tmp_path)
     elsewhere = other.connections + tls.connections
     print(f"{ask.__name__}: {redirects} redirects, the key seen by others {elsewhere} times")
     assert elsewhere == 0

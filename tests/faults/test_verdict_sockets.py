@@ -9,18 +9,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, cast
 
 import anyio
 import pytest
 
 from song_mcp.clock import Clock
+from song_mcp.inbox import Inbox
 from song_mcp.journal import Journal, Liveness
 from song_mcp.providers import Submission, transport
-from song_mcp.providers.gptge import Gptge
-from song_mcp.providers.piapi import Piapi
-from song_mcp.songs import Request, ServiceName, SongRequest, Task
+from song_mcp.songs import MODELS, SERVICES, Model, Request, ServiceName, SongRequest, Task
 from song_mcp.studio import Poller, Saver, Submitter
+from tests.faults.apis import AUDIO
 from tests.faults.scale import report, scaled
 from tests.faults.sockets import (
     BareService,
@@ -33,13 +34,21 @@ from tests.faults.sockets import (
 )
 from tests.models import DEFAULT_SUNO, UDIO
 
-SERVICES: tuple[ServiceName, ...] = ("piapi", "gptge")
+MODEL_OF: Mapping[ServiceName, Model] = {
+    "piapi": UDIO,
+    "gptge": DEFAULT_SUNO,
+    "minimax": MODELS["minimax-3"],
+    "acestep": MODELS["ace-step-local"],
+}
+OLDER: tuple[ServiceName, ...] = ("piapi", "gptge")
 TASK_ID = "11111111-2222-4333-8444-555555555555"
 ENDLESS_S = 60.0
 SHORT_S = 0.3
 ROUNDS = scaled(3)
 
 ACCEPTED = "accepted, charged: yes"
+ACCEPTED_AS = {False: ACCEPTED, True: "accepted, charged: no"}
+"""By whether it is free."""
 REJECTED = "rejected, charged: no"
 IN_DOUBT = "in_doubt, charged: unknown"
 
@@ -48,16 +57,16 @@ IN_DOUBT = "in_doubt, charged: unknown"
 
 
 def told(piapi: object, gptge: object, status: int = 200, *headers: str) -> Script:
-    """Answer each service's client with JSON of its own."""
-    bodies: Mapping[ServiceName, object] = {"piapi": piapi, "gptge": gptge}
+    """Answer each service's client with JSON of its own; newer ones get what gpt.ge says."""
+    bodies: Mapping[ServiceName, object] = dict.fromkeys(TAKEN, gptge) | {"piapi": piapi}
     return Script(
-        sends={name: response(status, json.dumps(bodies[name]), *headers) for name in SERVICES}
+        sends={name: response(status, json.dumps(bodies[name]), *headers) for name in TAKEN}
     )
 
 
 def taken(status: int = 200, *headers: str) -> Script:
     """Say that the submission was accepted, with an id."""
-    return told(TAKEN["piapi"], TAKEN["gptge"], status, *headers)
+    return Script(sends=whole(lambda body: response(status, body, *headers)))
 
 
 def said(status: int, message: str, code: str = "", *headers: str) -> Script:
@@ -93,10 +102,16 @@ TAKEN: Mapping[ServiceName, dict[str, object]] = {
         "message": "success",
     },
     "gptge": {"code": "success", "message": "", "data": TASK_ID},
+    "minimax": {
+        "data": {"audio": AUDIO.hex(), "status": 2},
+        "trace_id": TASK_ID,
+        "base_resp": {"status_code": 0, "status_msg": "success"},
+    },
+    "acestep": {"data": {"task_id": TASK_ID, "status": "queued"}, "code": 200, "error": None},
 }
 FAILED_TASK = {"task_id": TASK_ID, "status": "failed", "error": {"message": "failed to do request"}}
-BYTES: Mapping[ServiceName, bytes] = {name: json.dumps(TAKEN[name]).encode() for name in SERVICES}
-WHOLE: Mapping[ServiceName, bytes] = {name: response(200, BYTES[name]) for name in SERVICES}
+BYTES: Mapping[ServiceName, bytes] = {name: json.dumps(TAKEN[name]).encode() for name in TAKEN}
+WHOLE: Mapping[ServiceName, bytes] = {name: response(200, BYTES[name]) for name in TAKEN}
 
 
 def whole(change: Callable[[bytes], bytes]) -> Mapping[ServiceName, bytes]:
@@ -361,25 +376,85 @@ ROWS = [
 ]
 
 
+# The newer services ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Newer:
+    """A model of a newer service: what a lost answer means there, and how often it is sent then."""
+
+    model: str
+    lost: str
+    sent: int = 1
+    says: str = ""
+
+
+NEWER = [
+    Newer("ace-step", IN_DOUBT),
+    Newer("minimax-3", IN_DOUBT, says="no history"),
+    Newer("minimax-3-free", REJECTED, says="costs nothing"),
+    Newer("ace-step-local", REJECTED, 3, "costs nothing"),
+]
+WITH_THE_SONG = {
+    "a whole body that claims to be longer",
+    "a body that claims to be shorter",
+    "chunks without an end",
+}
+"""Broken answers that bring all of a song, if it comes with the answer."""
+
+
+def minimax(code: object, message: str = "no", status: int = 200, audio: object = "") -> Script:
+    """Answer as MiniMax does; `audio` is what its answer has there."""
+    body = {
+        "data": {"audio": audio, "status": 1},
+        "trace_id": TASK_ID,
+        "base_resp": {"status_code": code, "status_msg": message},
+    }
+    return Script(sends=response(status, json.dumps(body)))
+
+
+def part_of_the_audio(share: float, ends: Any = "close") -> Script:  # noqa: ANN401 - a literal
+    """Break off within the digits of the audio."""
+    body = BYTES["minimax"]
+    cut = round(len(body) * share)
+    return Script(sends=response(200, body[:cut], length=len(body)), ends=ends)
+
+
+ROWS_OF_MINIMAX = [
+    *[
+        row(f"{share:%} of the audio, then {ends}", part_of_the_audio(share, ends), IN_DOUBT)
+        for share in (0.1, 0.5, 0.9)
+        for ends in ("close", "reset")
+    ],
+    row("no more audio", part_of_the_audio(0.5, "hold"), IN_DOUBT, deadline_s=SHORT_S),
+    row(
+        "audio that is no hexadecimal digits",
+        minimax(0, audio="00ffzz00"),
+        "accepted, charged: yes",
+        "could not be kept",
+    ),
+    row("no audio", minimax(0), IN_DOUBT),
+    row("audio that is null", minimax(0, audio=None), IN_DOUBT),
+    row("audio that is a list", minimax(0, audio=["00"]), IN_DOUBT),
+    *[row(f"code {code}", minimax(code), IN_DOUBT) for code in (1000, 1001, 1013, 1024, 9, -1)],
+    *[row(f"code {code}", minimax(code), REJECTED) for code in (1002, 1004, 1008, 1026, 2013)],
+    row("code 2049", minimax(2049), REJECTED, "key"),
+    row("code 1008 as a text", minimax("1008"), REJECTED, "Top up"),
+    row("code 1026 with HTTP 400", minimax(1026, status=400), REJECTED),
+    row("code 1001 with HTTP 504", minimax(1001, status=504), IN_DOUBT),
+    row("code 1001 that says it is refused", minimax(1001, "insufficient balance"), IN_DOUBT),
+    row("the audio with HTTP 500", taken(500), ACCEPTED),
+]
+
+
 # The bench -------------------------------------------------------------------------------------
 
 
-class _Hurried:
-    """An adapter whose every submission must be answered within `deadline_s`."""
+class _NoSaver:
+    """Saves nothing of what came with an answer."""
 
-    deadline_s = ENDLESS_S
-
-    def prepare(self, request: Request) -> Submission:
-        prepared: Submission = super().prepare(request)  # type: ignore[misc]  # the adapter's
-        return replace(prepared, deadline_s=self.deadline_s)
-
-
-class HurriedPiapi(_Hurried, Piapi):
-    pass
-
-
-class HurriedGptge(_Hurried, Gptge):
-    pass
+    async def save_due(self, task: Task) -> None:
+        pass
 
 
 @dataclass
@@ -388,21 +463,17 @@ class Bench:
 
     submitter: Submitter
     journal: Journal
+    folder: Path
     numbers: Iterator[int] = field(default_factory=count)
 
-    async def submitted(
-        self, service: ServiceName, base_url: str, deadline_s: float
-    ) -> tuple[Task, int]:
+    async def submitted(self, model: Model, base_url: str, deadline_s: float) -> tuple[Task, int]:
         """Pay once at `base_url`; returns what the journal says in the end, and the tries."""
-        adapter = (
-            HurriedPiapi("key-1234", base_url)
-            if service == "piapi"
-            else HurriedGptge("key-1234", base_url)
-        )
-        adapter.deadline_s = deadline_s
+        service = SERVICES[model.service]
+        more = {"inbox": Inbox(self.folder, cap_bytes=2**20)} if service.answers_with_audio else {}
+        adapter = _hurried(resolve_name(service.adapter), deadline_s)("key-1234", base_url, **more)
         pauses: list[float] = []
         adapter._http._pause = _noting(pauses)  # noqa: SLF001 - the pauses are real time
-        model = UDIO if service == "piapi" else DEFAULT_SUNO
+        adapter._pause = _noting([])  # noqa: SLF001 - likewise
         request = SongRequest(model, f"slow harbour waltz {next(self.numbers)}")
         prepared = await self.submitter.pay(request, adapter, another_take=False, answered=set())
         task = await self._decided(prepared.task)
@@ -418,6 +489,17 @@ class Bench:
             if task.status == "submitting":
                 await written.wait()
         return task
+
+
+def _hurried(adapter: Any, deadline_s: float) -> Any:  # noqa: ANN401 - any adapter's class
+    """Return a kind of adapter whose every submission must be answered within `deadline_s`."""
+
+    class Hurried(adapter):  # type: ignore[misc]  # any of them
+        def prepare(self, request: Request) -> Submission:
+            prepared: Submission = super().prepare(request)
+            return replace(prepared, deadline_s=deadline_s)
+
+    return Hurried
 
 
 def _noting(pauses: list[float]) -> Callable[[float], Awaitable[None]]:
@@ -437,10 +519,10 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
             liveness=Liveness(folder / "processes"),
             clock=clock,
             work=work,
-            poller=Poller({}, journal, clock, cast("Saver", None)),
+            poller=Poller({}, journal, clock, cast("Saver", _NoSaver())),
             daily_limit=1_000_000,
         )
-        bench = Bench(submitter, journal)
+        bench = Bench(submitter, journal, folder / "inbox")
         yield bench
         await bench.submitter.settled()
     await journal.close()
@@ -449,33 +531,65 @@ async def open_bench(folder: Path) -> AsyncIterator[Bench]:
 def outcome(task: Task) -> str:
     """Return the outcome of the submission: with an id it was accepted, whatever came later."""
     status = "accepted" if task.task_id else task.status
-    assert task.task_id in {"", TASK_ID}
+    assert task.task_id in {"", TASK_ID} or task.task_id.startswith("minimax-")
     return f"{status}, charged: {task.charged}"
 
 
 # The tests -------------------------------------------------------------------------------------
 
 
-async def difference(bench: Bench, service: ServiceName, r: Row) -> str:
-    """Play a row's script to the service's client; returns how the outcome differs from the row."""
-    async with playing(service, r.script) as played:
+async def difference(bench: Bench, model: Model, r: Row, expected: str) -> str:
+    """Play a row's script to the client of a model's service; returns how the outcome differs."""
+    async with playing(model.service, r.script) as played:
         url = f"http://127.0.0.1:{played.port}"
-        task, tried = await bench.submitted(service, url, r.deadline_s)
-    expected = (r.piapi if service == "piapi" else r.gptge, r.arrived, r.tried)
+        task, tried = await bench.submitted(model, url, r.deadline_s)
     found = (outcome(task), played.arrived, tried)
-    if found == expected and r.says in task.error:
+    if found == (expected, r.arrived, r.tried) and r.says in task.error:
         return ""
-    return f"{r.name}: expected {expected} {r.says!r}, found {found} {task.error!r}"
+    return f"{r.name}: expected {expected, r.arrived} {r.says!r}, found {found} {task.error!r}"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", OLDER)
 async def test_whatever_a_socket_does_is_sorted_by_the_table(
     service: ServiceName, tmp_path: Path
 ) -> None:
     assert len({r.name for r in ROWS}) == len(ROWS) >= 25
+    model = MODEL_OF[service]
     async with open_bench(tmp_path) as bench:
-        found = [await difference(bench, service, r) for r in ROWS * ROUNDS]
+        found = [
+            await difference(bench, model, r, r.piapi if service == "piapi" else r.gptge)
+            for r in ROWS * ROUNDS
+        ]
     report(f"{service}: {len(ROWS)} behaviours of a socket, {len(found)} submissions")
+    assert list(filter(None, found)) == []
+
+
+@pytest.mark.parametrize("newer", NEWER, ids=lambda newer: newer.model)
+async def test_a_lost_answer_of_a_newer_service_is_a_doubt_only_if_it_is_paid(
+    newer: Newer, tmp_path: Path
+) -> None:
+    model = MODELS[newer.model]
+    brings_songs = SERVICES[model.service].answers_with_audio
+    async with open_bench(tmp_path) as bench:
+        found = []
+        for r in (CONNECTIONS + BROKEN_ANSWERS) * ROUNDS:
+            is_whole = brings_songs and r.name in WITH_THE_SONG
+            lost = replace(r, says=newer.says or r.says, arrived=newer.sent)
+            expected = ACCEPTED_AS[model.is_free] if is_whole else newer.lost
+            found.append(await difference(bench, model, r if is_whole else lost, expected))
+    report(f"{newer.model}: {len(found)} submissions whose answer was lost")
+    assert list(filter(None, found)) == []
+
+
+@pytest.mark.parametrize("name", ["minimax-3", "minimax-3-free"])
+async def test_what_minimax_says_is_sorted_by_its_table(name: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    async with open_bench(tmp_path) as bench:
+        found = []
+        for r in ROWS_OF_MINIMAX * ROUNDS:
+            free = {IN_DOUBT: REJECTED, ACCEPTED: ACCEPTED_AS[True]}.get(r.piapi, r.piapi)
+            found.append(await difference(bench, model, r, free if model.is_free else r.piapi))
+    report(f"{name}: {len(ROWS_OF_MINIMAX)} answers, {len(found)} submissions")
     assert list(filter(None, found)) == []
 
 
@@ -507,7 +621,7 @@ async def test_only_a_connection_that_was_never_made_is_tried_again_and_twice_at
     monkeypatch.setattr(transport, "CONNECT_S", 1.0)
     async with open_bench(tmp_path) as bench, case.place(service) as played:
         url = f"{case.scheme}://127.0.0.1:{played.port}"
-        task, tried = await bench.submitted(service, url, ENDLESS_S)
+        task, tried = await bench.submitted(MODEL_OF[service], url, ENDLESS_S)
     assert (outcome(task), tried) == (REJECTED, 3)
     assert "Nothing was sent or charged" in task.error
     assert played.arrived == (3 if case.scheme == "https" else 0)
@@ -520,6 +634,6 @@ async def test_an_address_that_cannot_be_used_is_rejected(
     service: ServiceName, url: str, tmp_path: Path
 ) -> None:
     async with open_bench(tmp_path) as bench:
-        task, tried = await bench.submitted(service, url, ENDLESS_S)
+        task, tried = await bench.submitted(MODEL_OF[service], url, ENDLESS_S)
     assert outcome(task) == REJECTED
     assert tried <= 3

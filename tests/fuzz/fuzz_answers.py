@@ -1,4 +1,4 @@
-"""Pass what a coverage-guided fuzzer invents to both adapters: any error but ours is a crash.
+"""Pass what a coverage-guided fuzzer invents to each adapter: any error but ours is a crash.
 
 Not part of the tests, and atheris is no requirement of theirs. From the root of the repository:
 
@@ -17,16 +17,19 @@ import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from tempfile import mkdtemp
 
 atheris = import_module("atheris")
 with atheris.instrument_imports(include=["song_mcp"]):
+    from song_mcp.songs import SERVICES as ROWS
     from tests.faults.mutation import bodies
-    from tests.faults.test_bodies import Upstream, provider, read
+    from tests.faults.test_bodies import Upstream, read, ways_of
 
-SERVICES = ("piapi", "gptge")
+SERVICES = tuple(ROWS)
 STATUSES = (200, 200, 400, 403, 404, 429, 500, 301)
 UPSTREAMS = {service: Upstream() for service in SERVICES}
-ASKED = {service: provider(service, UPSTREAMS[service]) for service in SERVICES}
+FOLDER = Path(mkdtemp())
+WAYS = {service: ways_of(service, UPSTREAMS[service], FOLDER) for service in SERVICES}
 LOOP = asyncio.new_event_loop()
 
 
@@ -35,10 +38,10 @@ def try_one(data: bytes) -> None:
     if not data:
         return
     choice, body = data[0], data[1:]
-    service = SERVICES[choice & 1]
+    service = SERVICES[choice & 3]
     upstream = UPSTREAMS[service]
-    upstream.status, upstream.body = STATUSES[choice >> 1 & 7], body
-    LOOP.run_until_complete(read(ASKED[service], body, Counter[str](), which=choice >> 4))
+    upstream.status, upstream.body = STATUSES[choice >> 2 & 7], body
+    LOOP.run_until_complete(read(WAYS[service], body, Counter[str](), which=choice >> 5))
 
 
 def fill(folder: Path) -> None:
@@ -47,7 +50,7 @@ def fill(folder: Path) -> None:
     for index, service in enumerate(SERVICES):
         for number, body in enumerate(bodies(service)):
             for call in range(4):
-                content = bytes([call << 4 | index]) + json.dumps(body).encode()
+                content = bytes([call << 5 | index]) + json.dumps(body).encode()
                 (folder / f"{service}-{number}-{call}").write_bytes(content)
 
 
