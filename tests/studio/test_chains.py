@@ -1,14 +1,15 @@
 """Which clips an extended song is made of, as the journal knows it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from song_mcp.journal import Journal, NewTask
-from song_mcp.songs import MODELS, Clip, ExtensionRequest, Report, Source
-from song_mcp.studio.chains import LONGEST, Chain, chain_of, continuation
+from song_mcp.songs import MODELS, Clip, ExtensionRequest, Report, Source, Task
+from song_mcp.studio.chains import LONGEST, Chain, Stretch, chain_of, continuation, whole_clip
 from song_mcp.studio.submitter import _as_json  # as the journal has what was asked for
 from tests.manual_clock import ManualClock
 from tests.memory_services import spare_the_disk
@@ -208,3 +209,14 @@ async def test_a_position_that_cannot_be_is_the_end(studio: Studio, at_s: object
     continued = continuation(task, Clip("two", "completed"))
     assert continued is not None
     assert continued.at_s == 60.0
+
+
+def test_a_whole_song_has_the_words_of_its_parts_without_times() -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    first = Task("l1", "piapi", "diffrhythm", "song", "completed", now)
+    then = replace(first, local_id="l2", model="ace-step", kind="extension")
+    parts = (
+        Stretch(first, Clip("c1", "completed", lyrics="[00:01.00]Trams\n[00:02.00]Ring"), 60.0),
+        Stretch(then, Clip("c2", "completed", lyrics="[outro]\nLamps"), None),
+    )
+    assert whole_clip(Chain(parts)).lyrics == "Trams\nRing\n\n[outro]\nLamps"

@@ -16,7 +16,6 @@ from io import BytesIO
 from types import ModuleType
 from typing import Any
 
-from song_mcp import lrc
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats, pictures
 from song_mcp.library.bare import bare
@@ -57,13 +56,12 @@ class Tags:
     @classmethod
     def of(cls, task: Task, clip: Clip, cover: bytes = b"") -> "Tags":
         """Return the tags of a clip: its texts, and as the comment the request and its origin."""
-        timed = task.timed_lyrics(clip)
-        lyrics = clip.lyrics or str(task.request.get("lyrics") or "")
+        lyrics = task.words(clip) or str(task.request.get("lyrics") or "")
         return cls(
             title=clean(clip.title or task.title, limit=TITLE_LIMIT, lines=False),
             artist=clean(task.model, lines=False),
             album=OWNER,
-            lyrics=clean(lrc.plain(timed) if timed else lyrics),
+            lyrics=clean(lyrics),
             comment=f"{_asked(task)}\n{_origin(task, clip)}".strip(),
             clip_key=key_of(task, clip),
             cover=cover,

@@ -81,6 +81,9 @@ Somebody still has to row
 - How the music sounds goes into `description`, which has a limit of its own.
 - A line mostly takes two bars, about 5 s at 100 bpm: two verses and two choruses fill two minutes.
   The songs of udio on record lasted 131 s. More comes with `extend_song`: for udio 32 s a call.
+- A model with timed lyrics (below) sings each line at its time: `[00:12.50]Lamps along the quay`.
+  Without times, the lines are spread over the song, and tags are pauses. The times are kept as a
+  `.lrc` file beside the audio, and as `song://clips/last/lyrics.lrc`.
 - An extension gets the lyrics of the new part alone. Suno sings nothing in it that is not given.
   `join_song` makes one file of a song's parts, free.
 - `generate_lyrics` has lyrics written by the service, for money; writing them here is free.

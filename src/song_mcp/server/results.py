@@ -284,14 +284,8 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         continues_clip_id=public_clip_id(before.source_id) if before else None,
         starts_at_seconds=before.at_s if before else None,
         made_with=made_otherwise(task, clip) or None,
-        lyrics=(_words(task, clip) or None) if include_lyrics else None,
+        lyrics=(task.words(clip) or None) if include_lyrics else None,
     )
-
-
-def _words(task: Task, clip: Clip) -> str:
-    """Return the lyrics of a clip as people read them, without times."""
-    timed = task.timed_lyrics(clip)
-    return lrc.plain(timed) if timed else clip.lyrics
 
 
 def whole_result(whole: Whole) -> WholeResult:
@@ -509,7 +503,7 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
         clips = completed(task.clips)
         known["covers"] = [clip.public_id for clip in clips if clip.cover]
         timed = {clip.public_id: lrc.lines(task.timed_lyrics(clip)) for clip in clips}
-        words = {clip.public_id: _words(task, clip) for clip in clips}
+        words = {clip.public_id: task.words(clip) for clip in clips}
         known["lyrics"] = {name: text for name, text in words.items() if text}
         known["timed_lyrics"] = {name: lines for name, lines in timed.items() if lines} or None
     return {key: value for key, value in known.items() if value is not None and value != ""}

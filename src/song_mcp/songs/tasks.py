@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from song_mcp.errors import Charged
-from song_mcp.lrc import is_timed
+from song_mcp.lrc import is_timed, plain
 from song_mcp.songs.ids import is_plain_id, public_clip_id
 from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, names
 from song_mcp.songs.requests import LONGEST_CLIP_S, Source
@@ -269,6 +269,10 @@ class Task:
             return ""
         told = (clip.lyrics, str(self.request.get("lyrics") or ""))
         return next(filter(is_timed, told), "")
+
+    def words(self, clip: Clip) -> str:
+        """Return a clip's lyrics as people read them, without times; "" if they are not known."""
+        return plain(self.timed_lyrics(clip)) or clip.lyrics
 
     def clip(self, clip_id: str) -> Clip | None:
         """Return the task's clip with this id, or None."""

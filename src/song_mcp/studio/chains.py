@@ -119,7 +119,7 @@ def whole_clip(chain: Chain) -> Clip:
     """
     titles = (part.clip.title or part.task.title for part in chain.parts)
     title = next(filter(None, titles), "")
-    lyrics = dict.fromkeys(part.clip.lyrics for part in chain.parts if part.clip.lyrics)
+    lyrics = dict.fromkeys(filter(None, (part.task.words(part.clip) for part in chain.parts)))
     return Clip(
         f"{chain.parts[-1].clip.clip_id}\0whole",
         "completed",
