@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +116,7 @@ def test_timed_lines_are_read_as_people_write_them(
         (SONG, False),
         ("Trams at noon\nThe clock says [12:30]", False),
         ("[12:30] on the clock\nTrams at noon\nRing, ring", False),
+        ("[00:10.00] Trams at noon\nRing, ring", False),
         ("", False),
     ],
 )
@@ -140,6 +143,26 @@ def test_a_large_text_costs_little(text: str) -> None:
     assert len(lrc.document(text)) <= 2 * lrc.LONGEST_TEXT
     assert len(lrc.spread(text, 60)) <= lrc.LONGEST_TEXT + 20
     assert not lrc.spread(text * 0, 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "tidied"),
+    [
+        ("[00:10.00] Trams\n[00:16.50]Ring", "[00:10.00] Trams\n[00:16.50]Ring"),
+        ("[0:10] Trams\n[Chorus]\n[00:16.5]Ring", "[00:10.00]Trams\n[00:16.50]Ring"),
+        ("[ti:x]\n[00:16.50][00:10.00]Ring", "[00:10.00]Ring\n[00:16.50]Ring"),
+        ("[00:10.00]<00:10.00>Trams\n\n", "[00:10.00]Trams"),
+    ],
+)
+def test_timed_lyrics_are_sent_in_one_exact_form(text: str, tidied: str) -> None:
+    assert lrc.tidy(text) == tidied
+
+
+@given(ANY_TEXT | HOSTILE)
+def test_tidied_lyrics_read_as_before_and_each_line_has_one_exact_stamp(text: str) -> None:
+    tidied = lrc.tidy(text)
+    assert [words for _, words in lrc.lines(tidied)] == [words for _, words in lrc.lines(text)]
+    assert all(re.match(r"\[\d\d:\d\d\.\d\d\]", line) for line in tidied.splitlines())
 
 
 # The file -----------------------------------------------------------------------------------

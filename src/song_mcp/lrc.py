@@ -25,6 +25,7 @@ WIDE = 3
 """How many letters a character of Chinese, Japanese or Korean is counted as: it is a syllable."""
 
 STAMP = re.compile(r"\s*\[\s*([0-9]{1,2}):([0-5]?[0-9])(?:[.:]([0-9]{1,3}))?\s*\]")
+TIDY = re.compile(r"\[[0-9]{2}:[0-5][0-9]\.[0-9]{2}\](?!\s*\[)")
 WORD_STAMP = re.compile(r"<[0-9]{1,2}:[0-5]?[0-9](?:[.:][0-9]{1,3})?>")
 TAGS = re.compile(r"(?:\s*\[+[^\[\]]*\]+)+")
 """What is in square brackets where a line begins: sections, stamps, or facts such as `[ar:...]`."""
@@ -51,14 +52,9 @@ def spread(lyrics: str, seconds: float) -> str:
 
 
 def is_timed(text: str) -> bool:
-    """Tell whether these are timed lyrics: whether half of the lines or more have a stamp."""
-    stamped = others = 0
-    for line in _split(text):
-        if STAMP.match(line):
-            stamped += 1
-        elif _sung(line):
-            others += 1
-    return stamped > 0 and stamped >= others
+    """Tell whether these are timed lyrics: whether each line that is sung has a stamp."""
+    stamped = [STAMP.match(line) is not None for line in _split(text) if _is_sung(line)]
+    return bool(stamped) and all(stamped)
 
 
 def lines(text: str) -> tuple[Line, ...]:
@@ -79,6 +75,16 @@ def plain(text: str) -> str:
     if not is_timed(text):
         return text
     return "\n".join(words for _, words in lines(text)).strip("\n")
+
+
+def tidy(text: str) -> str:
+    """Return timed lyrics as lines of one `[mm:ss.cc]` each, for readers that take nothing else.
+
+    A text that is so already is returned as it is.
+    """
+    if all(map(TIDY.match, text.splitlines())):
+        return text
+    return "\n".join(f"{stamp(at)}{words}" for at, words in lines(text))
 
 
 def document(text: str, *, title: str = "", length_s: float | None = None) -> str:
@@ -117,6 +123,11 @@ def _sung(line: str) -> str:
     """Return a line without the tags and stamps with which it begins."""
     tags = TAGS.match(line)
     return line[tags.end() :].strip() if tags else line
+
+
+def _is_sung(line: str) -> bool:
+    """Tell whether something is sung in a line, or nothing from its time on."""
+    return STAMP.match(line) is not None or bool(_sung(line))
 
 
 def _letters(char: str) -> int:

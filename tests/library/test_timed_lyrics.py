@@ -125,7 +125,7 @@ async def test_two_shelves_that_save_the_same_clip_leave_one_file_of_each(tmp_pa
 async def test_a_title_without_letters_and_hostile_words_stay_in_their_lines(
     tmp_path: Path,
 ) -> None:
-    words = "[00:01.00]a\u2028[00:02.00]b\x85c\n[00:03.00]../../etc\n[ti:other]\n[00:00.50]\x1b[31m"
+    words = "[00:01.00]a\u2028[00:02.00]b\x85[00:02.50]c\n[00:03.00]/a\n[ti:x]\n[00:00.50]\x1b[31m"
     clip = replace(CLIP, title="]\n[00:00.00]", lyrics=words)
     saved = await library(tmp_path).save(TASK, clip)
     written = saved.file.with_suffix(".lrc").read_text(encoding="utf-8").splitlines()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.lrc import is_timed, lines, spread
+from song_mcp.lrc import is_timed, lines, spread, tidy
 from song_mcp.songs import (
     MODELS,
     CoverRequest,
@@ -148,11 +148,10 @@ def _diffrhythm(request: SongRequest) -> tuple[str, Json]:
     if needed_s > FULL_S:
         raise InvalidRequestError(TOO_LATE.format(needed_s))
     longest_s = FULL_S if needed_s > BASE_S else BASE_S
-    lyrics = request.lyrics
-    if lyrics and not is_timed(lyrics):
-        lyrics = spread(lyrics, request.duration_s or longest_s)
+    given = request.lyrics
+    timed = tidy(given) if is_timed(given) else spread(given, request.duration_s or longest_s)
     fields = {
-        "lyrics": lyrics or NO_VOICE,
+        "lyrics": timed or NO_VOICE,
         "style_prompt": request.description,
         "style_audio": "",
     }
