@@ -3,10 +3,11 @@
 import difflib
 import json
 import shutil
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,18 @@ async def test_the_toys_song_is_made_followed_and_saved(
     async with connected(package, TOY_API_KEY=KEY, TOY_BASE_URL=base_url) as client:
         song = await made(client, description=WISH, model="toy-1")
         account = await client.call_tool("check_account", {})
+        listed = (await client.call_tool("list_songs", {"query": "toy-1"})).structured_content
+        guides = {name: await guide(client, name) for name in ("styles", "lyrics")}
+        schemas = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
     assert wishes == [WISH]
+    offered = schemas["generate_song"]["properties"]["model"]["description"]
+    assert "toy-1 at Toybox" in offered
+    limits = [line for text in guides.values() for line in text.splitlines() if "| toy-1 |" in line]
+    assert len(limits) == 2
+    assert all("Toybox" in line and "500" in line for line in limits)
+    assert listed is not None
+    assert [task["task_id"] for task in listed["tasks"]] == [song["task_id"]]
+    assert journalled(package) == [("toy", "toy-1", song["task_id"], "completed")]
     assert (song["status"], song["service"], song["model"]) == ("completed", "toy", "toy-1")
     [clip] = song["clips"]
     saved = Path(clip["file"])
@@ -191,6 +203,19 @@ async def test_a_setting_of_the_toy_that_is_wrong_is_named(package: Path) -> Non
     )
     assert status != 0
     assert b"TOY_BASE_URL: must be an https address" in said
+
+
+async def guide(client: Client, name: str) -> str:
+    """The text of a guide."""
+    read = await client.read_resource(f"song://guide/{name}")
+    return "".join(content.text for content in read.contents if hasattr(content, "text"))
+
+
+def journalled(package: Path) -> list[tuple[str, ...]]:
+    """What the journal's file says of each task."""
+    file = package.parent.parent / "home" / "journal.sqlite3"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+        return db.execute("SELECT service, model, task_id, status FROM tasks").fetchall()
 
 
 async def made(client: Client, **arguments: str) -> dict[str, Any]:

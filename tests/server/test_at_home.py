@@ -54,6 +54,21 @@ async def test_an_instrumental_and_own_lyrics_are_told_apart(house: House) -> No
     assert (sung["lyrics"], sung["use_random_seed"]) == ("[Verse]\nTrams", True)
 
 
+async def test_three_takes_are_one_submission(house: House) -> None:
+    song = await house.song(description="waltz", model=MODEL, takes=3)
+    [body] = released(house)
+    assert body["batch_size"] == 3
+    assert len({clip["file"] for clip in song["clips"]}) == 3
+    assert len({Path(clip["file"]).read_bytes() for clip in song["clips"]}) == 3
+    assert "payment" not in song.get("note", "")
+
+
+async def test_more_takes_than_eight_are_refused(house: House) -> None:
+    error = await house.error("generate_song", description="waltz", model=MODEL, takes=9)
+    assert "8" in error
+    assert released(house) == []
+
+
 async def test_a_clip_of_another_service_is_covered_by_its_file(house: House) -> None:
     song = await house.song(description="waltz", model="udio")
     clip = song["clips"][0]
