@@ -17,6 +17,7 @@ from song_mcp.songs import (
     ServiceName,
     SongRequest,
     Task,
+    instead_of,
     is_style,
     names,
     public_clip_id,
@@ -206,7 +207,11 @@ def unpaid(reason: str) -> str:
 
 
 def unknown_model(name: str) -> str:
-    """Say that no model is called so, and which ones there are."""
+    """Say that no model is called so, why if that is known, and which ones there are."""
+    gone = instead_of(name)
+    if gone is not None:
+        use = f" Use {' or '.join(gone.instead)}." if gone.instead else ""
+        return f"There is no model {name[:60]!r}. {gone.why}.{use} Nothing was paid."
     known = ", ".join(MODELS)
     return (
         f"There is no model {name[:60]!r}; choose one of {known}, or any chirp-... word that "

@@ -5,6 +5,7 @@
     tasks      what comes of it: tasks, clips, lyrics, and what can be made of a clip
     wishes     what a service may ignore, and whether a clip repeats it
     spellings  what a relay calls models, read from a setting
+    gone       names of models that are not offered, and what there is instead
     ids        which ids are taken, and which may be read by people and models
 
 What it promises: a request that breaks a rule cannot be made. Values are frozen. "Not given" and
@@ -12,6 +13,7 @@ What it promises: a request that breaks a rule cannot be made. Values are frozen
 UTC.
 """
 
+from song_mcp.songs.gone import instead_of
 from song_mcp.songs.ids import (
     OWN_CLIP_ID,
     UUID,
@@ -115,6 +117,7 @@ __all__ = [
     "checked_id",
     "completed",
     "in_takes",
+    "instead_of",
     "is_plain_id",
     "is_style",
     "is_uuid",
