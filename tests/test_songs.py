@@ -214,6 +214,15 @@ def test_a_clip_of_ace_step_is_extended_though_it_has_no_id_of_its_own(
     assert why_not_extended(made(clip, model=model), clip) == ""
 
 
+@pytest.mark.parametrize(
+    ("service", "model"), [("piapi", "diffrhythm"), ("minimax", "minimax-3-free")]
+)
+def test_a_clip_that_cannot_be_extended_can_be_covered(service: str, model: str) -> None:
+    reason = why_not_extended(made(GOOD, service=service, model=model), GOOD)
+    assert "cover_song makes it in another style, by " in reason
+    assert "ace-step" in reason
+
+
 def test_what_made_a_clip_counts_if_its_task_does_not_tell() -> None:
     old = Clip("c", "completed", made_with="chirp-v3")
     assert "chirp-v3" in why_not_extended(made(old, model=""), old)

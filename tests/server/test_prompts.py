@@ -102,6 +102,38 @@ async def test_udio_extensions_are_counted_placed_and_priced(tmp_path: Path) -> 
         assert len(house.posts()) == 1
 
 
+async def test_composing_for_ace_step_names_length_price_and_that_it_writes_no_words(
+    house: House,
+) -> None:
+    text = await prompt(house, "compose_song", idea="a waltz", model="ace-step")
+    assert "duration_seconds, 10 to 240; optional" in text
+    assert "ace-step sings only lyrics that are given" in text
+    assert "That costs $0.0005 for each second of duration_seconds." in text
+    free = await prompt(house, "compose_song", idea="a waltz", model="minimax-3-free")
+    assert "That costs nothing." in free
+
+
+async def test_an_extension_that_holds_its_clip_is_planned_by_how_much_it_adds(
+    house: House,
+) -> None:
+    await house.song(description="x", model="ace-step", duration_seconds=30)
+    text = await prompt(house, "extend_to_full_song", clip_id="last", target_seconds="330")
+    assert "Plan: 2 x extend_song with duration_seconds 1" in text
+    assert "call extend_song with clip_id, description, lyrics, duration_seconds and title" in text
+    assert "The last clip is the whole song" in text
+    assert "join_song" not in text
+
+
+async def test_for_a_clip_that_cannot_be_extended_the_prompt_says_what_can_be_made(
+    house: House,
+) -> None:
+    await house.song(description="x", lyrics="[00:01.00] la", model="diffrhythm")
+    with pytest.raises(MCPError) as refused:
+        await prompt(house, "extend_to_full_song", clip_id="last")
+    assert "PiAPI extends only clips of udio or ace-step" in str(refused.value)
+    assert "cover_song makes it in another style, by ace-step, minimax-*" in str(refused.value)
+
+
 async def test_the_price_of_an_extension_is_that_of_the_last_one(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]["clip_id"]

@@ -85,6 +85,7 @@ Somebody still has to row
   Without times, the lines are spread over the song, and tags are pauses. The times are kept as a
   `.lrc` file beside the audio, and as `song://clips/last/lyrics.lrc`.
 - An extension gets the lyrics of the new part alone. Suno sings nothing in it that is not given.
+  ACE-Step and DiffRhythm never sing what is not given.
   `join_song` makes one file of a song's parts, free.
 - `generate_lyrics` has lyrics written by the service, for money; writing them here is free.
 

@@ -17,10 +17,12 @@ from song_mcp.errors import InvalidRequestError
 from song_mcp.server.results import model_name, verses
 from song_mcp.songs import (
     DESCRIPTION_LIMIT,
+    MODELS,
     SERVICES,
     Clip,
     Model,
     Task,
+    called,
     why_not_extended,
 )
 from song_mcp.studio import Chain, Studio
@@ -46,9 +48,9 @@ idea wants no singing, no lyrics;
 2. Show me all of it, with the model, and ask whether it should be made so. Change what I want \
 changed, and ask again. Nothing is paid until I agree.
 3. Only then call generate_song, once, with title, description, lyrics and model="{model}"; \
-without singing, leave lyrics out and set instrumental to true. That costs money.
+without singing, leave lyrics out and set instrumental to true. {cost}
 4. Where it answers before the end, call get_task with its task_id until the song is there. Then \
-name both takes, with duration and file."""
+name each take, with duration and file."""
 
 EXTEND = """\
 Make a whole song of about {target_s:g} s out of a clip of mine.{note}
@@ -63,13 +65,13 @@ How to go on:
 {lyrics_limit} characters).{sung}
 2. Show me the plan with these texts, the number of calls and their cost, and ask whether to \
 begin. Nothing is paid until I agree.
-3. Then call extend_song with clip_id, description, lyrics, continue_at_seconds and title, once \
-for a step. continue_at_seconds is the duration_seconds of the clip that is continued.{part}
+3. Then call extend_song with clip_id, description, lyrics, {place} and title, once for a step. \
+{place_is}{part}
 4. Where it answers before the end, call get_task with its task_id until the clips are there. Ask \
 me which take to go on with before the next step.
 5. Stop when the target is reached, or when I say so; a step that failed is not repeated without \
 asking me.
-6. At the end call join_song with the last clip_id: it makes one file of all parts, for free."""
+6. {end}"""
 
 OPEN_PLAN = """\
 Plan: {music} does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
@@ -80,6 +82,11 @@ before. {cost}"""
 AUDIO_PLAN = """\
 Plan: {count} x extend_song with duration_seconds {each_s:g}: {model} adds what is asked for, and \
 each new clip holds the one that it continues. Leave continue_at_seconds out. {cost}"""
+
+BY_ID = "continue_at_seconds is the duration_seconds of the clip that is continued."
+BY_AUDIO = "duration_seconds is how much is added, as in the plan."
+JOIN = "At the end call join_song with the last clip_id: it makes one file of all parts, for free."
+IS_WHOLE = "The last clip is the whole song: each one holds the clip that it continues."
 
 ENOUGH = """\
 The song that ends with clip {clip_id} is long enough: {length_s:.0f} s of the {target_s:g} s that \
@@ -97,7 +104,9 @@ async def compose_song(
     idea: Annotated[
         str, Field(description="What the song is to be about, and how it should sound")
     ],
-    model: Annotated[str, Field(description="udio or one of suno-...; left out: the default")] = "",
+    model: Annotated[
+        str, Field(description=f"{called(MODELS.values())}; left out: the default")
+    ] = "",
 ) -> str:
     """Write a song from an idea, and make it once the user has approved title, style and lyrics."""
     studio = ctx.request_context.lifespan_context
@@ -113,6 +122,7 @@ async def compose_song(
         style_limit=_style_limits(chosen),
         lyrics_limit=chosen.lyrics_limit,
         extras=_extras(chosen),
+        cost=_cost(chosen),
     )
 
 
@@ -127,9 +137,26 @@ def _style_limits(model: Model) -> str:
 
 
 def _extras(model: Model) -> str:
-    if not model.can("negative_tags"):
-        return f"no negative_tags and no seed: {model.name} takes none"
-    return f"negative_tags, what to avoid: at most {model.negative_tags_limit}; optional"
+    said = []
+    if model.can("negative_tags"):
+        said.append(f"negative_tags, what to avoid: at most {model.negative_tags_limit}; optional")
+    if model.durations is not None:
+        shortest, longest = model.durations
+        said.append(f"duration_seconds, {shortest:g} to {longest:g}; optional")
+    if not model.writes_lyrics:
+        said.append(f"{model.name} sings only lyrics that are given")
+    lacks = [name for name in ("negative_tags", "seed") if not model.can(name)]
+    said += [f"no {' and no '.join(lacks)}: {model.name} takes none"] if lacks else []
+    return ";\n   - ".join(said)
+
+
+def _cost(model: Model) -> str:
+    """Return what a song of this model costs."""
+    if model.is_free:
+        return "That costs nothing."
+    if model.usd_per_second is not None:
+        return f"That costs ${model.usd_per_second:g} for each second of duration_seconds."
+    return "That costs money." if model.usd is None else f"That costs about ${model.usd:g}."
 
 
 async def extend_to_full_song(
@@ -162,6 +189,9 @@ async def extend_to_full_song(
         note=note,
         clip=about,
         plan=_plan(chain, model, target_s, await _known_cost(studio, task)),
+        place="duration_seconds" if model.takes_audio else "continue_at_seconds",
+        place_is=BY_AUDIO if model.takes_audio else BY_ID,
+        end=IS_WHOLE if model.takes_audio else JOIN,
         part=_part(model),
         style_limit=_style_limit(model),
         lyrics_limit=model.lyrics_limit,
@@ -207,7 +237,7 @@ async def _known_cost(studio: Studio, task: Task) -> float | None:
 
 def _part(model: Model) -> str:
     """Say that an extension is heard after the clip that it continues, if that is known."""
-    if model.extension_adds_s is not None:
+    if model.extension_adds_s is not None or model.takes_audio:
         return ""
     music = SERVICES[model.service].music
     return f" What {music} returns is the new part alone: the song is all its parts in turn."

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from song_mcp.errors import Charged
 from song_mcp.lrc import is_timed, plain
 from song_mcp.songs.ids import is_plain_id, public_clip_id
-from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, names
+from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, able, called, names
 from song_mcp.songs.requests import LONGEST_CLIP_S, Source
 from song_mcp.songs.wishes import Wishes
 from song_mcp.text import quoted
@@ -320,7 +320,7 @@ def why_not_extended(task: Task, clip: Clip) -> str:
     """Return why no extension of a clip of `task` can work, and what would work; "" if one can."""
     service, name = SERVICES[task.service], clip.public_id
     if not service.extends:
-        return f"{service.label} extends no clips: generate_song makes a new song."
+        return f"{service.label} extends no clips: {_instead()}."
     if clip.status == "processing":
         return (
             f"Clip {name} is processing: only a finished clip can be extended. get_task with "
@@ -337,14 +337,20 @@ def why_not_extended(task: Task, clip: Clip) -> str:
         own = names(model for model in service.models if model.can("extend"))
         return (
             f"Clip {name} was made by {quoted(made_with, limit=100)}, and {service.label} extends "
-            f"only clips of {own}. Extend a clip of {own}, or make a new song with generate_song."
+            f"only clips of {own}. Extend a clip of {own}, or: {_instead()}."
         )
     if service.extends_any_clip and not _goes_along(maker) and _is_named_by_us(task, clip):
         return (
             f"{service.label} told no id of clip {name}, and it extends a clip only by its id. "
-            "generate_song makes a new song."
+            f"{_instead()[0].upper()}{_instead()[1:]}."
         )
     return ""
+
+
+def _instead() -> str:
+    """Return what can be made of a clip that cannot be extended."""
+    makers = called(able("cover"))
+    return f"cover_song makes it in another style, by {makers}, and generate_song a new song"
 
 
 def _goes_along(maker: Model | None) -> bool:
