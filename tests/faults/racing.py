@@ -45,8 +45,11 @@ SOURCE = Path(song_mcp.__file__).parents[1]
 DEADLINE_S = 300.0
 LONGEST_LINE = 2**24
 NOBODY = 65534
-FETCH_MANY = "/suno/fetch"
+LOOKS = frozenset({"/suno/fetch", "/query_result"})
+"""Paths of looks that are POSTs."""
 MODEL_NAMES = ("udio", "suno-v5")
+PAID = (*MODEL_NAMES, "minimax-3", "ace-step")
+FREE = ("ace-step-local", "minimax-3-free")
 
 
 # In the test ---------------------------------------------------------------------------------
@@ -108,14 +111,14 @@ async def crew(size: int) -> AsyncIterator[list[Worker]]:
 
 
 def paid_posts(sandbox: "Sandbox") -> int:
-    """Count the paid submissions that came in, whatever became of them."""
-    posts = (item for item in sandbox.requests if item.method == "POST")
-    return sum(item.path != FETCH_MANY for item in posts)
+    """Count the submissions that came in, whatever became of them and whatever they cost."""
+    received = (item for item in sandbox.requests if item.method == "POST")
+    return sum(item.path not in LOOKS for item in received)
 
 
-def song(number: int, words: str) -> Json:
-    """A request that differs from those of other numbers; odd ones go to gpt.ge."""
-    return {"model": MODEL_NAMES[number % 2], "description": f"{words} {number}"}
+def song(number: int, words: str, models: Sequence[str] = MODEL_NAMES) -> Json:
+    """A request that differs from those of other numbers; each number has its model."""
+    return {"model": models[number % len(models)], "description": f"{words} {number}"}
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

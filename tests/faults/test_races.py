@@ -1,7 +1,7 @@
 """Sixteen processes at once: one request is paid once, and the daily limit holds over all."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from song_mcp.journal import Journal
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
-from tests.faults.racing import Worker, crew, paid_posts, race, song
+from tests.faults.canaries import MINIMAX_KEY
+from tests.faults.racing import FREE, PAID, Worker, crew, paid_posts, race, song
 from tests.faults.scale import report, scaled
 from tests.harvest import echoed
 from tests.house import environment
@@ -28,7 +29,10 @@ LIMIT = 10
 AT_ONCE = 100
 ENDLESS_S = 36_000.0
 """Songs that never end: nothing is saved, so the processes do little but race."""
-RICH = Rules(clip_seconds=0.5, balance_usd=10_000.0, max_concurrent=100_000)
+SOON_S = 0.1
+RICH = Rules(
+    clip_seconds=0.5, balance_usd=10_000.0, max_concurrent=100_000, free_per_minute=100_000
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +52,11 @@ async def open_studios(
     workers: list[Worker], folder: Path, base_url: str, daily_limit: int
 ) -> None:
     """Let every worker open a studio on one journal, all at the same moment."""
-    settings = environment(folder, base_url) | {"SONG_MCP_DAILY_LIMIT": str(daily_limit)}
+    settings = environment(folder, base_url) | {
+        "MINIMAX_API_KEY": MINIMAX_KEY,
+        "ACESTEP_BASE_URL": base_url,
+        "SONG_MCP_DAILY_LIMIT": str(daily_limit),
+    }
     await race(workers, [{"do": "open", "settings": settings}] * len(workers))
 
 
@@ -68,13 +76,16 @@ async def test_one_request_from_sixteen_processes_at_once_is_paid_once(
         await open_studios(workers, tmp_path, base_url, 10 * rounds)
         for number in range(rounds):
             sandbox.requests.clear()
-            order = {"do": "submit", "songs": [song(number, "slow waltz")]}
+            wish = song(number, "slow waltz", PAID + FREE)
+            comes_with_the_answer = wish["model"].startswith("minimax")
+            sandbox.song_seconds = SOON_S if comes_with_the_answer else ENDLESS_S
+            order = {"do": "submit", "songs": [wish]}
             answers = [answer for (answer,) in await race(workers, [order] * PROCESSES)]
             assert sorted(answer["joined"] for answer in answers) == [False] + [True] * 15, answers
             assert len({answer["local_id"] for answer in answers}) == 1
             assert paid_posts(sandbox) == 1
         await race(workers, [{"do": "close"}] * PROCESSES)
-    assert await statuses(tmp_path) == {"pending": rounds}
+    assert sum((await statuses(tmp_path)).values()) == rounds
     assert len(sandbox.accepted) == rounds
     report(
         f"same request: {rounds} rounds of {PROCESSES} processes, "
@@ -87,6 +98,7 @@ async def test_a_hundred_requests_at_once_never_exceed_the_daily_limit(
 ) -> None:
     rounds, most = scaled(20), 0
     async with services() as (sandbox, base_url):
+        sandbox.song_seconds = SOON_S
         for number in range(rounds):
             folder = tmp_path / str(number)
             sandbox.requests.clear()
@@ -106,8 +118,25 @@ async def test_a_hundred_requests_at_once_never_exceed_the_daily_limit(
     )
 
 
-async def submit_shared_out(workers: list[Worker], words: str) -> list[Json]:
+async def test_what_costs_nothing_passes_the_daily_limit_and_uses_none_of_it(
+    workers: list[Worker], tmp_path: Path
+) -> None:
+    async with services() as (sandbox, base_url):
+        sandbox.song_seconds = SOON_S
+        await open_studios(workers, tmp_path, base_url, LIMIT)
+        answers = await submit_shared_out(workers, "of all kinds,", FREE + PAID)
+        is_free = [song(n, "", FREE + PAID)["model"] in FREE for n in range(AT_ONCE)]
+        refused = [answer for answer in answers if "error" in answer]
+        assert len(refused) == AT_ONCE - sum(is_free) - LIMIT
+        assert paid_posts(sandbox) == sum(is_free) + LIMIT
+        await race(workers, [{"do": "close"}] * PROCESSES)
+    report(f"free: {sum(is_free)} of {AT_ONCE} at once, all made beside {LIMIT} paid ones")
+
+
+async def submit_shared_out(
+    workers: list[Worker], words: str, models: Sequence[str] = PAID
+) -> list[Json]:
     """Submit a hundred different requests at once, shared out among the workers."""
-    songs = [song(number, words) for number in range(AT_ONCE)]
+    songs = [song(number, words, models) for number in range(AT_ONCE)]
     orders = [{"do": "submit", "songs": songs[k :: len(workers)]} for k in range(len(workers))]
     return [answer for answers in await race(workers, orders) for answer in answers]
