@@ -254,3 +254,10 @@ def test_nothing_is_told_of_the_model_of_what_was_not_asked_for_here() -> None:
     elsewhere = Task("local-1", "gptge", "suno-v5", "song", "completed", now)
     udios = Task("local-1", "piapi", "udio", "song", "completed", now, request={"model": "udio"})
     assert (made_otherwise(elsewhere, clip), made_otherwise(udios, clip)) == ("", "")
+
+
+def test_nobody_knows_how_many_clips_a_foreign_model_makes_elsewhere() -> None:
+    now = datetime.now(UTC)
+    asked = Task("local-1", "gptge", "chirp-x", "song", "completed", now, request={"model": "x"})
+    foreign = Task("local-2", "gptge", "chirp-x", "song", "completed", now)
+    assert (asked.usual_clips, foreign.usual_clips) == (2, 0)

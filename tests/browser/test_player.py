@@ -433,3 +433,11 @@ async def test_a_song_that_cannot_be_joined_says_why_and_plays_its_part(chat: Ch
 async def test_a_song_of_one_clip_offers_nothing_to_be_joined(chat: Chat) -> None:
     await make(chat, "alone", model="suno-v5")
     await expect(chat.player.get_by_role("button", name="Whole song")).to_have_count(0)
+
+
+async def test_the_model_that_made_a_take_is_shown_if_it_is_another(chat: Chat) -> None:
+    await make(chat, "slow waltz [[other-model]]", model="suno-v6-wild")
+    told = chat.player.get_by_text("Asked for suno-v6-wild, made by chirp-hawk", exact=True)
+    await expect(told).to_have_count(2)
+    for number in range(2):
+        await expect(told.nth(number)).to_be_visible()

@@ -103,6 +103,7 @@ REFUSED_BY_WORDS = [
     ("pre-consume quota failed, user quota: 0.05", "no", OutOfCreditsError),
     ("Unsupported model chirp-v2", "no", StoppedError),
     ("Model fixed price not configured", "no", StoppedError),
+    ("模型 suno_music 倍率或价格未配置，请联系管理员", "no", StoppedError),
 ]
 QUOTA_CODES = [
     "quota_not_enough",
@@ -244,6 +245,7 @@ def test_each_thing_that_is_wrong_with_a_key_is_told(state: str, texts: list[str
 RETIRED = [
     "You don't have access to this model. Please switch to v6!",
     "You don\u2019t have access to this model",
+    "You do not have access to model chirp-crow",
     "please switch to v6",
     "please upgrade to Suno V6",
     "The music-u model has been discontinued",

@@ -76,3 +76,9 @@ export function announce(text: string): void {
   if (!status.isConnected) document.body.append(status);
   setText(status, text);
 }
+
+/** Say something in an element that is not there when there is nothing to say. */
+export function tell(element: HTMLElement, words: string): void {
+  setText(element, words);
+  show(element, Boolean(words));
+}

@@ -15,6 +15,8 @@ export interface Clip {
   /** The clip that is heard before this one, which is the new part alone; "" if there is none. */
   readonly continues: string;
   readonly startsAt: number | undefined;
+  /** The model that made it, if it is not the one that was asked for; else "". */
+  readonly madeWith: string;
 }
 
 /** A line of lyrics, and when it is sung, in seconds. */
@@ -103,6 +105,7 @@ function clip(of: unknown): Clip {
     lyrics: text(from.lyrics),
     continues: text(from.continues_clip_id),
     startsAt: number(from.starts_at_seconds),
+    madeWith: text(from.made_with),
   };
 }
 

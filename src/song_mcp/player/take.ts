@@ -1,14 +1,14 @@
 // One take: its cover, sound, lyrics and what can be done with it. At most one take on the page plays,
 // and a take that cannot be played says why.
 
-import { announce, h, icon, setText, show } from "./dom.ts";
+import { announce, h, icon, setText, show, tell } from "./dom.ts";
 import { type Host, type Part, Refusal } from "./host.ts";
 import { action, copyRow, suggestion, tool } from "./actions.ts";
 import { type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
 import { Verses } from "./verses.ts";
 import { Wave } from "./wave.ts";
-import { anotherTake, clock, extendFrom, partOf, takeName, unplayable, WHOLE } from "./words.ts";
+import { anotherTake, clock, extendFrom, madeOtherwise, partOf, takeName, unplayable, WHOLE } from "./words.ts";
 
 export interface Place {
   readonly number: number;
@@ -43,6 +43,7 @@ export class Take {
   private readonly asked = h("span", { class: "asked" }, "asked for");
   private readonly tags = h("p", { class: "tags" });
   private readonly part = h("p", { class: "part", hidden: true });
+  private readonly made = h("p", { class: "part", hidden: true });
   private readonly actions = h("div", { class: "actions" });
   private readonly tools = h("div", { class: "tools" });
   private readonly panels = h("div", { class: "panels" });
@@ -101,8 +102,8 @@ export class Take {
     const isTold = clip.title === songTitle && Boolean(take);
     setText(this.title, isTold ? take : clip.title || "Untitled");
     setText(this.take, isTold ? "" : take);
-    setText(this.tags, clip.tags.join(" · "));
-    show(this.tags, clip.tags.length > 0);
+    tell(this.tags, clip.tags.join(" · "));
+    tell(this.made, madeOtherwise(this.task.model, clip.madeWith));
     this.verses.tell(told.lyrics || clip.lyrics, told.timed ?? []);
     if (this.state !== "ready") this.setLength(clip.seconds ?? 0);
     if (!isSame || (!wasSaved && clip.file)) this.makeActions();
@@ -147,7 +148,7 @@ export class Take {
     return h(
       "article",
       { class: "take", on: { keydown: (event) => this.press(event as KeyboardEvent) } },
-      h("div", { class: "top" }, this.art, h("div", { class: "naming" }, badge, this.title, this.tags, this.part), this.tools),
+      h("div", { class: "top" }, this.art, h("div", { class: "naming" }, badge, this.title, this.tags, this.made, this.part), this.tools),
       h("div", { class: "deck" }, this.button, this.wave.element),
       h("div", { class: "times" }, this.time, this.length),
       this.trouble,

@@ -93,6 +93,11 @@ export function partOf(clip: Clip): string {
   return `The new part alone, which follows ${place}`;
 }
 
+/** What is to be said of a clip that another model made than the one that was asked for. */
+export function madeOtherwise(asked: string, madeWith: string): string {
+  return madeWith && `Asked for ${asked}, made by ${madeWith}`;
+}
+
 export function takeName(number: number, of: number): string {
   return of > 1 ? `Take ${number}` : "";
 }

@@ -104,7 +104,7 @@ STOPPED_TEXTS = (
     "service stopped",
     "no available channel",
     "无可用渠道",
-    "price not configured",
+    *("price not configured", "price not set", "价格未配置", "价格未设置"),
     *("unsupported model", "model not found", "model is not available", "model is not supported"),
     *("model not supported", "模型不存在", "不支持的模型", "模型不可用"),
 )
@@ -113,7 +113,7 @@ GONE = (
     r"|no longer (?:available|supported|offered))"
 )
 RETIRED = re.compile(
-    r"(?:do not|don't) have access to th(?:is|e) model|(?:switch|upgrade) to (?:suno )?v ?\d"
+    r"(?:do not|don't) have access to (?:th(?:is|e) )?model|(?:switch|upgrade) to (?:suno )?v ?\d"
     r"|\b(?:models?|versions?|chirp-[\w.-]+|suno-v[\w.-]+|v\d[\w.+-]*|music-[a-z])[\"'`]?"
     rf"(?: [\w.\"'`/-]+){{0,3}} (?:is|are|was|were|has been|have been)(?: \w+)? {GONE}\b"
     rf"|\b{GONE} models?\b|\bmodel (?:chirp-|suno-)[\w.-]+ (?:is|has been) closed\b"

@@ -225,6 +225,8 @@ class Task:
         """How many clips it has as a rule, 0 if that is not known."""
         if self.kind not in {"song", "extension", "cover"} or self.made_by is None:
             return 0
+        if self.made_by.is_raw and not self.request:  # nothing is known of it
+            return 0
         takes = self.request.get("takes")
         return takes if isinstance(takes, int) and takes > 1 else self.made_by.clips
 
