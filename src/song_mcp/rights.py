@@ -35,8 +35,8 @@ TABLE = (
     Rights(
         "piapi",
         "udio",
-        "Udio through PiAPI: no promise of rights is known. Udio itself has allowed no downloads "
-        "since 2025-10-29.",
+        "Udio through PiAPI: no promise of rights is known. Udio itself closed its downloads "
+        "on 2025-10-29.",
         "rymmagazine.com 2025-10, chartlex.com 2026-05-12",
     ),
     Rights(
