@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from song_mcp.compose import running
+from song_mcp.inbox import Inbox
 from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.library.store import Download
@@ -68,7 +69,8 @@ class World:
         library = Library(self.folder / "library", download, cap_bytes=10**6, clock=self.clock)
         options = Options(None, 0.0, 10, 1, library.folder)
         providers = self.services.providers(new_key)
-        async with running(options, providers, journal, library, self.clock) as studio:
+        inbox = Inbox(self.folder / "home" / "inbox", cap_bytes=10**6)
+        async with running(options, providers, journal, library, inbox, self.clock) as studio:
             yield studio
         await journal.close()
 

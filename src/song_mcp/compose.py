@@ -24,6 +24,7 @@ from song_mcp.studio import (
     Catalog,
     Feed,
     Handles,
+    Intake,
     Options,
     Poller,
     Recovery,
@@ -57,7 +58,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
         library=library.folder,
     )
     try:
-        async with running(options, providers, journal, library, clock) as studio:
+        async with running(options, providers, journal, library, inbox, clock) as studio:
             yield studio
     finally:
         with anyio.CancelScope(shield=True):
@@ -72,6 +73,7 @@ async def running(
     providers: Mapping[ServiceName, Provider],
     journal: Journal,
     library: Library,
+    inbox: Inbox,
     clock: Clock,
 ) -> AsyncIterator[Studio]:
     """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
@@ -89,7 +91,8 @@ async def running(
             poller=poller,
             daily_limit=options.daily_limit,
         )
-        recovery = Recovery(journal, liveness, clock, submitter)
+        recovery = Recovery(journal, liveness, clock, submitter, inbox)
+        intake = Intake(journal, inbox, clock, saver)
         studio = Studio(
             options=options,
             providers=providers,
@@ -106,7 +109,7 @@ async def running(
             handles=Handles(journal, clock, work, providers, poller, feed),
         )
         settler = Settler(providers, journal, clock, poller, feed)
-        for part in (caretaker, recovery, feed, poller, settler):
+        for part in (caretaker, recovery, feed, poller, settler, intake):
             work.start_soon(part.run)
         try:
             yield studio

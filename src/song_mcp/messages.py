@@ -37,10 +37,6 @@ JOINED_RESTORED = (
     "exactly what was asked for. This call returned it and cost nothing. Pass another_take=true to "
     "pay for a new version."
 )
-ORPHANED = (
-    "The program ended before the service answered. Call resolve_task with check, which pays "
-    "nothing; do not repeat the request, which may have been accepted and charged."
-)
 NEVER_SENT = (
     "The program ended before anything was sent. Nothing was sent or charged: the same request can "
     "be made again."
@@ -53,10 +49,9 @@ NOT_ATTACHED = (
     "song-mcp had an internal error before it sent the clip; its log says which. Nothing was sent "
     "or paid."
 )
-OUR_MISTAKE = (
-    "song-mcp had an internal error while it read the answer; its log says which. Call "
-    "resolve_task with check, which pays nothing; do not repeat the request, which may have been "
-    "accepted and charged."
+DOUBT_ADVICE = (
+    "Call resolve_task with check, which pays nothing; do not repeat the request, which may have "
+    "been accepted and charged."
 )
 SETTLED_MEANWHILE = "The task is no longer in doubt. Nothing was sent or paid by this call."
 POLLING_STOPPED = "Polling was stopped, as asked; get_task checks it once."
@@ -84,8 +79,26 @@ NO_LONGER_POLLED = (
 )
 
 
+def orphaned(service: ServiceName) -> str:
+    """Say that the program ended before a service answered a submission."""
+    is_listed = not SERVICES[service].answers_with_audio
+    advice = DOUBT_ADVICE if is_listed else nothing_to_look_up(service)
+    return f"The program ended before the service answered. {advice}"
+
+
+def our_mistake(service: ServiceName) -> str:
+    """Say that an error of our own kept the answer to a submission from being read."""
+    what = "song-mcp had an internal error while it read the answer; its log says which."
+    return what if SERVICES[service].answers_with_audio else f"{what} {DOUBT_ADVICE}"
+
+
 def is_our_reason(reason: str, service: ServiceName) -> bool:
-    """Tell whether why a task failed is a sentence of ours, and not the service's own words."""
+    """Tell whether why a task failed is a sentence of ours, and not the service's own words.
+
+    A service that answers with the song tells of no failure afterwards.
+    """
+    if SERVICES[service].answers_with_audio:
+        return True
     return reason in {f"{SERVICES[service].label} gave no reason.", unknown_for_hours(service)}
 
 
@@ -472,6 +485,8 @@ def unknown_task(name: str) -> str:
 def going(task: Task) -> str:
     """Say in one sentence how an open task stands."""
     label = SERVICES[task.service].label
+    if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
+        return f"{label} is making it, and answers when it is made, in a few minutes as a rule."
     if task.status == "submitting":
         return f"It is being submitted to {label}."
     if task.status == "pending":
@@ -524,11 +539,23 @@ def in_doubt(task: Task, why: str) -> str:
 def searched_for(service: ServiceName) -> str:
     """Say how a doubt at this service may settle itself."""
     label = SERVICES[service].label
+    if SERVICES[service].answers_with_audio:
+        return nothing_to_look_up(service)
     if not SERVICES[service].has_history:
         return f"{label} has no history that song-mcp can ask about it."
     return (
         f"song-mcp asks {label}'s history about it after 10 s, 60 s and 10 min, which pays "
         "nothing; get_task shows what was found."
+    )
+
+
+def nothing_to_look_up(service_name: ServiceName) -> str:
+    """Say that nothing can be found out about a submission, and what that means."""
+    service = SERVICES[service_name]
+    return (
+        f"{service.label} keeps no list of songs, so nothing can be looked up: whether it was "
+        f"charged only the bill shows ({service.shop}). The same request again is a new payment. "
+        "resolve_task with abandon closes it and pays nothing."
     )
 
 

@@ -39,6 +39,7 @@ from song_mcp.clock import Clock, Waitable
 from song_mcp.compose import running
 from song_mcp.downloads import download
 from song_mcp.errors import SongError
+from song_mcp.inbox import Inbox
 from song_mcp.journal import Journal, failpoints
 from song_mcp.journal.claims import DAY_S, POLLED_FOR_S
 from song_mcp.journal.failpoints import Failpoint
@@ -188,7 +189,8 @@ class Process:
     async def _open(self) -> None:
         library = Library(self._folder / "library", cast("Any", download), cap_bytes=1)
         options = Options(None, 0.0, LIMIT, 1, library.folder)
-        opened = running(options, self._providers(), self.journal, library, self._clock)
+        inbox = Inbox(self._folder / "inbox", cap_bytes=1)
+        opened = running(options, self._providers(), self.journal, library, inbox, self._clock)
         async with opened as self.studio:
             self.work = self.studio._work  # noqa: SLF001 - the dead let go of both in `die`
             self.liveness = self.studio._submitter._liveness  # noqa: SLF001

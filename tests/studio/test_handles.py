@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from song_mcp.compose import running
+from song_mcp.inbox import Inbox
 from song_mcp.journal import Journal
 from song_mcp.library import Library
 from song_mcp.providers import Provider
@@ -47,7 +48,8 @@ class World:
         providers = self.services.providers() if providers is None else providers
         library = Library(self.folder / "library", never, cap_bytes=1)
         options = Options(None, 0.0, 10, 1, library.folder)
-        async with running(options, providers, journal, library, self.clock) as studio:
+        inbox = Inbox(self.folder / "inbox", cap_bytes=1)
+        async with running(options, providers, journal, library, inbox, self.clock) as studio:
             yield studio
         await journal.close()
 

@@ -21,7 +21,7 @@ from song_mcp.errors import (
     ServiceError,
 )
 from song_mcp.journal import Journal, Liveness, NewTask, Orphaned, Recorded
-from song_mcp.messages import OUR_MISTAKE
+from song_mcp.messages import our_mistake
 from song_mcp.providers import Accepted, Account, Submission
 from song_mcp.songs import (
     MODELS,
@@ -229,7 +229,7 @@ async def test_a_lost_answer_is_a_doubt(till: Till) -> None:
 async def test_a_mistake_of_our_own_while_the_answer_is_read_is_a_doubt(till: Till) -> None:
     task = await till.settled(Teller(answer=KeyError("songs")))
     assert (task.status, task.charged) == ("in_doubt", "unknown")
-    assert OUR_MISTAKE in task.error
+    assert our_mistake("piapi") in task.error
 
 
 async def test_a_full_plan_is_told_with_the_songs_that_fill_it(till: Till) -> None:

@@ -9,7 +9,9 @@ import anyio
 import pytest
 
 from song_mcp.errors import JournalError
+from song_mcp.inbox import Inbox
 from song_mcp.journal import Journal, Liveness, NewTask, Submitting
+from song_mcp.songs import SERVICES
 from song_mcp.studio.recovery import Recovery
 from song_mcp.studio.submitter import Submitter
 from tests.manual_clock import ManualClock
@@ -55,12 +57,16 @@ class Ward:
     submitter: Sending = field(default_factory=Sending)
 
     def __post_init__(self) -> None:
+        self.inbox = Inbox(self.journal.path.parent / "inbox", cap_bytes=100)
         self.recovery = Recovery(
-            self.journal, self.ours, self.clock, cast("Submitter", self.submitter)
+            self.journal, self.ours, self.clock, cast("Submitter", self.submitter), self.inbox
         )
 
-    async def row(self, owner: str, *, is_sent: bool = True, **wire: object) -> str:
-        new = NewTask("piapi", "udio", "song", "p", "", "", {}, wire, owner=owner)
+    async def row(
+        self, owner: str, *, is_sent: bool = True, service: str = "piapi", **wire: object
+    ) -> str:
+        model = SERVICES[service].models[0].name
+        new = NewTask(service, model, "song", "p", "", "", {}, wire, owner=owner)
         local_id = (await self.journal.prepare(new, join=False)).task.local_id
         assert not is_sent or await self.journal.begin(local_id, owner, None)
         return local_id
@@ -114,6 +120,40 @@ async def test_what_a_dead_process_had_sent_that_costs_nothing_is_in_no_doubt(wa
     assert task is not None
     assert (task.status, task.charged) == ("rejected", "no")
     assert "costs nothing" in task.error
+
+
+async def test_a_song_that_came_before_its_process_died_was_accepted(ward: Ward) -> None:
+    paid = await ward.row("dead", service="minimax")
+    free = await ward.row("dead", service="minimax", is_free=True)
+    living = await ward.row(ward.other.token, service="minimax")
+    for local_id in (paid, free, living):
+        incoming = ward.inbox.receive(local_id)
+        incoming.write(b"audio")
+        assert incoming.keep()
+    await ward.recovery.recover()
+    for local_id, charged in ((paid, "yes"), (free, "no")):
+        task = await ward.journal.find(local_id)
+        assert task is not None
+        assert (task.status, task.charged) == ("completed", charged)
+        [clip] = task.clips
+        assert clip.audio_url == f"inbox:{local_id}"
+        assert task.task_id == clip.clip_id == f"minimax-{local_id.removeprefix('local-')}"
+    assert await ward.status(living) == "submitting", "its process may be about to write it"
+
+
+async def test_a_song_of_which_only_a_part_came_is_in_doubt_and_cannot_be_looked_up(
+    ward: Ward,
+) -> None:
+    lost = await ward.row("dead", service="minimax")
+    incoming = ward.inbox.receive(lost)
+    incoming.write(b"audio")
+    await ward.recovery.recover()
+    incoming.discard()
+    task = await ward.journal.find(lost)
+    assert task is not None
+    assert (task.status, task.charged) == ("in_doubt", "unknown")
+    assert "nothing can be looked up" in task.error
+    assert "resolve_task with check" not in task.error
 
 
 async def test_what_a_version_without_owners_was_submitting_is_in_doubt(ward: Ward) -> None:

@@ -186,7 +186,10 @@ def joined_or_written(
 
 
 def written(db: sqlite3.Connection, new: NewTask, now: float, daily_limit: int | None) -> Task:
-    """Write a new task as `submitting` and return it; raises as `joined_or_written` does."""
+    """Write a new task as `submitting` and return it; raises as `joined_or_written` does.
+
+    What costs nothing is not limited.
+    """
     check_confirmed(db)
     if not new.wire.get("is_free"):
         check_limit(db, daily_limit, now)

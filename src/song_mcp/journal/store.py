@@ -46,7 +46,7 @@ from song_mcp.songs import Clip, Report, ServiceName, Task
 
 T = TypeVar("T")
 
-SUBMITTING = "SELECT local_id, owner, created_at FROM tasks WHERE status = 'submitting'"
+SUBMITTING = "SELECT local_id, owner, created_at, service FROM tasks WHERE status = 'submitting'"
 DOUBTS = "status = 'in_doubt' ORDER BY place DESC"
 RUNNING = "service = ? AND status IN ('pending', 'processing') ORDER BY place, rowid LIMIT 10"
 MATCHES = (
@@ -198,6 +198,19 @@ class Journal:
                 writes.orphan(db, local_id, why, stamp)
 
         await self._file.write("orphan", work)
+
+    async def received(self, local_id: str, report: Report) -> Task:
+        """Write what the answer to a submission said that came before its sender died.
+
+        A task of which something else is known stays as it is.
+        """
+        stamp = self._stamp()
+
+        def work(db: sqlite3.Connection) -> Task:
+            writes.receive(db, local_id, report.task_id)
+            return claims.record(db, local_id, report, stamp).task
+
+        return await self._file.write("settle", work)
 
     # Settling a doubt ------------------------------------------------------------------
 

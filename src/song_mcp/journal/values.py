@@ -104,11 +104,12 @@ class Looker:
 
 @dataclass(frozen=True)
 class Submitting:
-    """A task that is being submitted: by which process, and since when (Unix seconds)."""
+    """A task that is being submitted: by which process, since when (Unix seconds), and where to."""
 
     local_id: str
     owner: str
     created_at: float
+    service: ServiceName
 
 
 @dataclass(frozen=True)

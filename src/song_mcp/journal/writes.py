@@ -209,6 +209,17 @@ def accept(db: sqlite3.Connection, local_id: str, new: NewTask, task_id: str, st
     return local_id
 
 
+def receive(db: sqlite3.Connection, local_id: str, task_id: str) -> None:
+    """Write that the answer to a submission came, whose sender died: it was accepted as `task_id`.
+
+    A task of which something else is known stays as it is.
+    """
+    move(
+        db, local_id, "accept", "pending",
+        task_id=task_id, charged="yes", error="", finished_at=None,
+    )  # fmt: skip
+
+
 def reject(db: sqlite3.Connection, local_id: str, error: str, stamp: float) -> None:
     """Write that the service refused the submission: nothing was charged."""
     move(db, local_id, "reject", "rejected", charged="no", error=error, finished_at=stamp)

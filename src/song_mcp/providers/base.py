@@ -7,7 +7,7 @@ of it. So a repeated request is found by comparing exactly what would be sent.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -50,7 +50,7 @@ class Submission:
     audio: SourceAudio | None = None
     take: int = 1
     is_free: bool = False
-    local_id: str = ""
+    local_id: str = field(default="", compare=False)
 
     @property
     def fingerprint(self) -> str:

@@ -34,7 +34,7 @@ from song_mcp.errors import SongError, UnknownTaskError
 from song_mcp.server.adapt import text_result
 from song_mcp.server.delivery import ended_tasks, told_tasks
 from song_mcp.server.results import as_json, task_answer, task_result, task_text
-from song_mcp.songs import Task
+from song_mcp.songs import SERVICES, Task
 from song_mcp.studio import Answer, Call, Handles, Phase, Standing, Studio
 
 Ctx = ServerRequestContext[Any, Any]
@@ -209,9 +209,14 @@ def _fields(standing: Standing) -> dict[str, Any]:
         "createdAt": _time(task.created_at),
         "lastUpdatedAt": _time(_updated_at(task)),
         "ttlMs": None,
-        "pollIntervalMs": FIRST_POLL_MS if task.status == "submitting" else POLL_MS,
+        "pollIntervalMs": FIRST_POLL_MS if _is_quick(task) else POLL_MS,
     }
     return fields | ({"statusMessage": standing.message} if standing.message else {})
+
+
+def _is_quick(task: Task) -> bool:
+    """Tell whether a task is being submitted, and its service answers before the song is made."""
+    return task.status == "submitting" and not SERVICES[task.service].answers_with_audio
 
 
 def _updated_at(task: Task) -> datetime:

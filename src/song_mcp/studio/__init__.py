@@ -33,6 +33,7 @@ from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.chains import Chain, Whole, continuation
 from song_mcp.studio.feed import Feed
 from song_mcp.studio.handles import Handles, Standing
+from song_mcp.studio.intake import Intake
 from song_mcp.studio.phase import Phase
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.recovery import Recovery
@@ -55,6 +56,7 @@ __all__ = [
     "Change",
     "Feed",
     "Handles",
+    "Intake",
     "News",
     "Options",
     "Phase",

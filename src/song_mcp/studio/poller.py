@@ -58,6 +58,11 @@ SOONEST_S = 0.02
 """The shortest pause, in seconds, before a look that is due now."""
 
 
+def _has_tasks(service: ServiceName) -> bool:
+    """Tell whether a service has tasks that can be looked at."""
+    return not SERVICES[service].answers_with_audio
+
+
 def next_look_s(age_s: float) -> float:
     """Return the age at which the next look at a task of age `age_s` is due, both in seconds."""
     for first in FIRST_LOOKS_S:
@@ -99,7 +104,7 @@ class Poller:
         """Poll until cancelled: one loop per service, so that a slow one delays no other."""
         async with anyio.create_task_group() as work:
             self._work = work
-            for service in self._providers:
+            for service in filter(_has_tasks, self._providers):
                 work.start_soon(self._poll_service, service, work)
             try:
                 await anyio.sleep_forever()
@@ -144,9 +149,11 @@ class Poller:
         """Look once more at a task that has ended, unless some process did so in the last 20 s.
 
         A look that `is_planned` is made in any case. Whatever is better is in the journal
-        afterwards. Raises as `look` does; a service without a key is not asked.
+        afterwards. Raises as `look` does; a service without a key, or without tasks, is not asked.
         """
         if self._work is None or task.service not in self._providers:
+            return
+        if not _has_tasks(task.service):
             return
         is_ours = await self._journal.claim_again(task.local_id) or is_planned
         work, flight = self._work, self._flights.get(task.local_id)

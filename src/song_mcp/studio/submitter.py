@@ -193,7 +193,7 @@ class Submitter:
             raise
         except Exception as error:
             logger.exception("the adapter of %s failed", sending.task.service)
-            raise NoAnswerError(messages.OUR_MISTAKE) from error
+            raise NoAnswerError(messages.our_mistake(submission.service)) from error
         finally:
             reach(Failpoint.AFTER_POST)
 
