@@ -287,7 +287,8 @@ def _config(_: argparse.Namespace) -> int:
 
     needing = [each for each in SERVICES.values() if each.needs_key]
     keys = {each.key_variable: f"your-{each.name}-key" for each in needing}
-    entry = {"command": str(_command()), "args": [], "env": keys}
+    off = {each.switch: "" for each in SERVICES.values() if not each.needs_key}
+    entry = {"command": str(_command()), "args": [], "env": keys | off}
     print(json.dumps({"mcpServers": {"song-mcp": entry}}, indent=2))
     return 0
 

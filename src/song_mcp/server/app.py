@@ -57,7 +57,7 @@ from song_mcp.server.room import Room
 from song_mcp.server.sdk import low_level
 from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
-from song_mcp.songs import SERVICES
+from song_mcp.songs import SERVICES, called
 from song_mcp.studio import Call, Studio, calling
 from song_mcp.text import clean
 
@@ -67,13 +67,13 @@ Way = TypeVar("Way", bound=Expects)
 
 BASE64 = 4 / 3
 """How much longer bytes are as text."""
-MAKERS = ", ".join(f"{each.music} ({each.label})" for each in SERVICES.values())
+MAKERS = ", ".join(f"{called(each.models)} ({each.label})" for each in SERVICES.values())
 INSTRUCTIONS = f"""\
 song-mcp makes songs with {MAKERS}.
 MONEY: each new call of generate_song, extend_song, cover_song and generate_lyrics is a payment. \
 Call them once per wish of the user, never to see whether something is ready; another_take pays \
-again, so only when the user asks for another version. All other tools are free, except \
-resolve_task with submit_again.
+again, and takes=3 pays three times, so only when the user asks for that. All other tools are \
+free, except resolve_task with submit_again.
 RUNNING: a song takes 1-5 minutes. When a call answers before the end, call get_task with its \
 task_id, which waits, until the status is completed or failed. Do not repeat the paid call.
 IN_DOUBT: nobody knows whether it was paid. Tell the user, do not repeat it, and let them settle \
