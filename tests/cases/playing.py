@@ -44,7 +44,8 @@ class CaseHome(Home):
 
     @property
     def environment(self) -> dict[str, str]:
-        return super().environment | dict(self.settings)
+        """The variables of a server that knows no place for uploads, unless the case names one."""
+        return super().environment | {"PIAPI_UPLOAD_URL": ""} | dict(self.settings)
 
 
 @dataclass
