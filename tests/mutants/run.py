@@ -53,6 +53,7 @@ SETTLER = "tests/studio/test_settler.py"
 HISTORY = "tests/studio/test_history.py"
 PAST = "tests/providers/test_piapi_history.py"
 PIAPI = "tests/providers/test_piapi.py"
+UPLOAD = "tests/providers/test_piapi_upload.py"
 GPTGE = "tests/providers/test_gptge.py"
 ACCEPTED = "tests/providers/test_accepted.py"
 REFUSALS = "tests/faults/test_refusals.py"
@@ -99,7 +100,9 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "providers/accepted.py": ((ACCEPTED,), (PIAPI, GPTGE, EXAMPLES)),
     "providers/echoes.py": (("tests/providers/test_echoes.py",), (ECHOES, VERDICT)),
     "providers/piapi_history.py": ((PAST,), (EXAMPLES,)),
-    "providers/piapi.py": ((PIAPI, PAST), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
+    "providers/piapi.py": ((PIAPI, PAST, UPLOAD), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
+    "providers/piapi_reports.py": ((PIAPI,), (EXAMPLES, ACCEPTED)),
+    "providers/piapi_upload.py": ((UPLOAD,),),
     "providers/gptge.py": ((GPTGE, SHAPES), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
     "providers/gptge_replies.py": ((GPTGE, SHAPES), (EXAMPLES,)),
 }

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,12 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def ended(link: str = OWN, **more: object) -> httpx.Response:
+def ended(link: str = OWN, hours_ago: float | None = 23.9, **more: object) -> httpx.Response:
+    """A look at the task that made the clip, which ended some hours ago."""
     body = example("answers/ace_step_completed")
     body["data"] |= {"output": {"audio_url": link}} | more
+    at = None if hours_ago is None else datetime.now(UTC) - timedelta(hours=hours_ago)
+    body["data"]["meta"]["ended_at"] = at and at.isoformat()
     return httpx.Response(200, json=body)
 
 
@@ -155,6 +159,20 @@ async def test_a_clip_of_another_service_is_not_looked_for_at_piapi(file: str) -
     made = submission(file, clip_id="clip-1", task_id=TASK, service="gptge")
     assert link_of(await piapi(wire).attach(made)) == KEPT
     assert wire.seen == [UPLOAD]
+
+
+@pytest.mark.parametrize("hours_ago", [24.1, 24 * 30, None])
+async def test_an_old_link_is_used_only_if_the_upload_fails(
+    file: str, hours_ago: float | None
+) -> None:
+    wire = Wire(look=ended(hours_ago=hours_ago), upload=uploaded())
+    assert link_of(await piapi(wire).attach(at_piapi(file))) == KEPT
+    refused = httpx.Response(403, json=example("refusals/upload_needs_plan"))
+    for failure in (refused, httpx.ReadError("hung up")):
+        wire = Wire(look=ended(hours_ago=hours_ago), upload=failure)
+        assert link_of(await piapi(wire).attach(at_piapi(file))) == OWN
+        assert wire.seen == [LOOK, UPLOAD]
+    assert link_of(await piapi(Wire(look=ended(hours_ago=hours_ago))).attach(at_piapi())) == OWN
 
 
 async def test_an_extension_gets_its_link_in_another_field(file: str) -> None:

@@ -1,20 +1,20 @@
 """PiAPI: Udio (`music-u`), ACE-Step and DiffRhythm; `docs/providers.md` 1, 2 and 4.4.
 
-`piapi_requests` says what is sent, and `piapi_upload` makes a clip's file reachable for PiAPI.
-Every task has the same `config`, so no webhook secret is ever sent or stored. Whatever a reply
-looks like, reading it raises only our own errors.
+`piapi_requests` says what is sent, `piapi_reports` what a task in an answer means, and
+`piapi_upload` makes a clip's file reachable for PiAPI. Every task has the same `config`, so no
+webhook secret is ever sent or stored. Whatever a reply looks like, reading it raises only our own
+errors.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from song_mcp.errors import Charged, SongError, UnreadableAnswerError
+from song_mcp.errors import SongError, UnreadableAnswerError
 from song_mcp.providers import piapi_history, piapi_requests, verdict
 from song_mcp.providers.accepted import task_id_in
 from song_mcp.providers.base import (
@@ -28,55 +28,39 @@ from song_mcp.providers.base import (
     account_tag,
 )
 from song_mcp.providers.http import Reply, ServiceHttp, unhurried
-from song_mcp.providers.piapi_replies import (
-    POINTS_PER_USD,
-    AccountReply,
-    ErrorReply,
-    InputReply,
-    TaskReply,
-)
-from song_mcp.providers.piapi_requests import LINK_FIELDS, NO_VOICE, UDIO, ServiceMode
+from song_mcp.providers.piapi_replies import AccountReply, TaskReply
+from song_mcp.providers.piapi_reports import report_of
+from song_mcp.providers.piapi_requests import LINK_FIELDS, ServiceMode
 from song_mcp.providers.piapi_upload import Upload
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import (
-    ITEMS_CAP,
     opened,
     parsed,
     spoken,
     to_amount,
-    to_message,
     to_object,
     to_text,
     unreadable,
     usable_id,
 )
-from song_mcp.providers.shapes import as_clips, first, read_clips, read_lyrics, standing, unpacked
+from song_mcp.providers.shapes import first, standing, unpacked
 from song_mcp.providers.transport import Transport
 from song_mcp.providers.verdict import Envelope, answer_of, has_detail
 from song_mcp.songs import (
     SERVICES,
-    Clip,
     CoverRequest,
     ExtensionRequest,
-    Kind,
-    Lyrics,
     Report,
     Request,
     ServiceName,
-    ServiceStatus,
 )
 
 SERVICE = SERVICES["piapi"]
 LABEL = SERVICE.label
 TASKS = "/api/v1/task"
-STOPPED_MODELS = frozenset({"music-s", "suno"})
-"""Models of music that PiAPI does not have any more (`docs/providers.md` 2.10)."""
-KINDS: Mapping[str, Kind] = {"extend": "extension", "audio2audio": "cover"}
-"""What a task of a model makes that is told what to do by the type of its task (2.12)."""
-NO_VOICES = frozenset({NO_VOICE, "[instrumental]"})
+FRESH_FOR = timedelta(days=1)
+"""How long after the end of its task a link is taken to work (`docs/providers.md` 2.12)."""
 ERROR_KEYS = ("message", "raw_message", "rawMessage", "detail")
-GENERAL = re.compile(r"internal error\. please try again later|failed to do request", re.IGNORECASE)
-NOTICE = re.compile(r"\s*attempt \d+\b|.*\bfrozen points\b", re.IGNORECASE | re.DOTALL)
 
 
 class Piapi:
@@ -112,24 +96,33 @@ class Piapi:
     async def attach(self, submission: Submission) -> Submission:
         """Add a link to the clip that goes along: PiAPI's own if it has one, else of an upload.
 
-        This pays nothing. Raises LibraryError if there is no file to be uploaded, and a
-        ServiceError if PiAPI does not take it.
+        PiAPI tells a link also when what it leads to is gone. So an old one is used only if the
+        upload fails. This pays nothing. Raises LibraryError if there is no file to be uploaded, and
+        a ServiceError if PiAPI does not take it.
         """
         if submission.audio is None:
             return submission
-        link = await self._link_to(submission.audio) or await self._upload.link_to(submission.audio)
+        link, is_fresh = await self._link_to(submission.audio)
+        if not is_fresh:
+            try:
+                link = await self._upload.link_to(submission.audio)
+            except SongError:
+                if not link:
+                    raise
         return replace(submission, body=piapi_requests.with_link(submission.body, link))
 
-    async def _link_to(self, audio: SourceAudio) -> str:
-        """Return PiAPI's present link to a clip that was made there, "" if it tells none."""
+    async def _link_to(self, audio: SourceAudio) -> tuple[str, bool]:
+        """Return PiAPI's own link to a clip, and whether the clip was made a short time ago."""
         if audio.service != self.service or not audio.task_id:
-            return ""
+            return "", False
         try:
             report = await self.fetch(audio.task_id)
         except SongError:
-            return ""
+            return "", False
         links = (clip.audio_url for clip in report.clips if clip.clip_id == audio.clip_id)
-        return next(filter(self._upload.has, links), "")
+        link, made_at = next(filter(self._upload.has, links), ""), report.finished_at
+        is_fresh = made_at is not None and datetime.now(UTC) - made_at < FRESH_FOR
+        return link, bool(link) and is_fresh
 
     async def submit(self, submission: Submission) -> Accepted:
         """Make the one POST.
@@ -244,7 +237,7 @@ class _Read:
 
     def report(self, task_id: str) -> Report:
         """Return what the reply says of the task; raises UnreadableAnswerError."""
-        return self.redaction.report(_report(parsed(TaskReply, self.task, label=LABEL), task_id))
+        return self.redaction.report(report_of(parsed(TaskReply, self.task, label=LABEL), task_id))
 
 
 # Requests --------------------------------------------------------------------------------------
@@ -314,132 +307,3 @@ def _is_unpaid(task: dict[str, Any]) -> bool:
     """Return whether this task failed and shows no points that were taken."""
     usage = to_object(to_object(task.get("meta")).get("usage"))
     return standing(to_text(task.get("status"))) == "failed" and not to_amount(usage.get("consume"))
-
-
-def _report(task: TaskReply, task_id: str) -> Report:
-    status = standing(task.status)
-    model = SERVICE.model(task.model)
-    clips = _clips(task, task_id, has_ended=status in {"completed", "failed"})
-    kind = _kind(task, clips)
-    clips = clips if kind in {"song", "extension", "cover"} else ()
-    lyrics = read_lyrics(task.output) if kind == "lyrics" else None
-    return Report(
-        task_id=task_id,
-        status=status,
-        provider_status=task.status,
-        kind=kind,
-        model=model.name if model else task.model,
-        clips=clips,
-        lyrics=lyrics,
-        error=_error(task, status, kind, clips, lyrics),
-        charged=_charged(task, status),
-        cost_usd=_cost_usd(task, status),
-        created_at=task.meta.created_at,
-        finished_at=task.meta.ended_at or task.meta.completed_at,
-        asked=_asked(task.input),
-    )
-
-
-def _asked(given: InputReply) -> str:
-    """Return the lyrics or the description that PiAPI repeats, "" if neither."""
-    lyrics = "" if given.lyrics in NO_VOICES else given.lyrics
-    return lyrics or given.prompt or given.gpt_description_prompt or given.style_prompt
-
-
-def _clips(task: TaskReply, task_id: str, *, has_ended: bool) -> tuple[Clip, ...]:
-    clips = as_clips(read_clips(task.output), task_id, has_ended=has_ended)
-    if SERVICE.model(task.model) in {None, UDIO}:
-        return clips
-    return tuple(_completed(clip, task, has_ended=has_ended) for clip in clips)
-
-
-def _completed(clip: Clip, task: TaskReply, *, has_ended: bool) -> Clip:
-    """Return a clip with what only the request tells: how long it is, and what is sung in it.
-
-    An output that is there before the end of its task is not believed (`docs/providers.md` 2.12).
-    """
-    given = task.input
-    clip = replace(
-        clip,
-        duration_s=clip.duration_s or (given.duration if clip.status == "completed" else None),
-        lyrics=clip.lyrics or ("" if given.lyrics in NO_VOICES else given.lyrics),
-    )
-    return clip if has_ended else replace(clip, status="processing", audio_url="", error="")
-
-
-def _kind(task: TaskReply, clips: Sequence[Clip]) -> Kind:
-    """Return what the task makes; clips of models that make no music do not count."""
-    if task.task_type.casefold() == "generate_lyrics":
-        return "lyrics"
-    model = SERVICE.model(task.model)
-    if model is not None and model != UDIO:
-        return KINDS.get(task.task_type.casefold(), "song")
-    is_stopped = task.model.casefold() in STOPPED_MODELS
-    makes_music = task.task_type.casefold().startswith("generate_music") or bool(clips)
-    if model is UDIO or not task.model or (is_stopped and makes_music):
-        return "extension" if task.input.continue_song_id else "song"
-    return "other"
-
-
-def _error(
-    task: TaskReply,
-    status: ServiceStatus,
-    kind: Kind,
-    clips: Sequence[Clip],
-    lyrics: Lyrics | None,
-) -> str:
-    if status == "failed":
-        return _reason(task, clips)
-    if status == "completed" and kind in {"song", "extension", "cover"} and not clips:
-        return f"{LABEL} calls the task completed, but gave no audio."
-    if status == "completed" and kind == "lyrics" and lyrics is None:
-        return f"{LABEL} calls the task completed, but gave no lyrics."
-    return ""
-
-
-def _reason(task: TaskReply, clips: Sequence[Clip]) -> str:
-    """Return why a task failed, the specific before the general (`docs/providers.md` 2.5, 4.4)."""
-    told = list(_told(task, clips))
-    telling = (words for words in told if not GENERAL.match(words))
-    return next(telling, told[0] if told else f"{LABEL} gave no reason.")
-
-
-def _told(task: TaskReply, clips: Sequence[Clip]) -> Iterator[str]:
-    """Yield all that is said about the failure, the most reliable first."""
-    if isinstance(task.error, dict):
-        error = ErrorReply.model_validate(task.error)
-        yield from filter(None, (error.message, error.raw_message, error.detail))
-    else:
-        yield from filter(None, [to_message(task.error)])
-    yield from (line for line in _log_lines(task.logs) if not NOTICE.match(line))
-    yield from (clip.error for clip in clips if clip.error)
-
-
-def _log_lines(logs: object) -> Iterator[str]:
-    """Yield the log's lines, whether they are texts, objects or one text."""
-    entries = logs[:ITEMS_CAP] if isinstance(logs, list) else [logs]
-    yield from filter(None, map(to_message, entries))
-
-
-def _charged(task: TaskReply, status: ServiceStatus) -> Charged:
-    """Return whether the task cost money, by its points alone (`docs/providers.md` 1.5).
-
-    The log says it too, but its lines may repeat the user's words.
-    """
-    usage = task.meta.usage
-    if usage.consume:
-        return "yes"
-    if status in {"pending", "processing"}:
-        return "yes" if usage.frozen else "unknown"
-    gave_back = usage.consume == 0 and bool(usage.frozen)
-    return "no" if status == "failed" and gave_back else "unknown"
-
-
-def _cost_usd(task: TaskReply, status: ServiceStatus) -> float | None:
-    """Return what the task cost or, while it runs, what is frozen for it, in US dollars."""
-    usage = task.meta.usage
-    if usage.consume:
-        return usage.consume / POINTS_PER_USD
-    if status == "failed":
-        return 0.0 if _charged(task, status) == "no" else None
-    return usage.frozen / POINTS_PER_USD if usage.frozen else None
