@@ -9,29 +9,36 @@ reaches the failure point POINT for the NTH time since the file ARMED exists. An
 that its clock is ahead, or fast.
 """
 
+import gc
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
+from contextlib import nullcontext
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, NoReturn
 
 import anyio
-import httpx  # noqa: F401 - imported for all servers, before they are forked
 
 from song_mcp.cli import main
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
 from song_mcp.journal import failpoints
 from song_mcp.journal.failpoints import Failpoint
+from song_mcp.providers.transport import tls
 from song_mcp.server import stdio
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
+from song_mcp.songs import SERVICES
 from tests.harvest import log_everything
 
+LATER = ("anyio._backends._asyncio", "ctypes", "h11", "httpcore", "mutagen", "song_mcp.logs")
+"""What a server loads on first use, beside the adapters of its services."""
 LONGEST = 2**16
 REAL = [0.0, 1.0]
 """How many seconds the real clock is ahead, and how fast it is."""
@@ -109,6 +116,17 @@ def guard(order: dict[str, Any], streams: list[int], news: int) -> NoReturn:
     os._exit(0)
 
 
+def prepare() -> None:
+    """Do once what each server would do again: load what is needed later, and read the tools."""
+    for name in LATER:
+        import_module(name)
+    for service in SERVICES.values():
+        resolve_name(service.adapter)
+    tls()
+    build_server(nullcontext)  # type: ignore[arg-type]  # it is never served
+    gc.freeze()
+
+
 def nurse(orders: socket.socket) -> None:
     """Take orders until nobody can send any: JSON, with stdin, stdout, stderr, a wire for news."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guardians
@@ -125,4 +143,5 @@ def nurse(orders: socket.socket) -> None:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as orders:
+        prepare()
         nurse(orders)
