@@ -43,7 +43,7 @@ SAYING = {
     *("message", "fail_reason", "raw_message", "error_message", "status_msg"),
     *("detail", "error_detail"),
 }
-HOLDING = {"task_id", "code", "status", "error", "trace_id"}
+HOLDING = {"task_id", "code", "status", "error", "trace_id", "detail"}
 
 
 def echoing(value: Any, key: str) -> Any:  # noqa: ANN401 - JSON

@@ -1,7 +1,7 @@
 """Canary values for everything secret: after the main flows, with DEBUG on, they are nowhere."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
+from song_mcp.songs import MODELS, SERVICES, Model
 from tests.faults.canaries import (
+    ACESTEP_KEY,
     HIDDEN,
+    MINIMAX_KEY,
     SIGNATURE,
     SIGNED,
     WEBHOOK_SECRET,
@@ -32,7 +35,13 @@ from tests.voice import beep
 Call = Callable[..., Awaitable[dict[str, Any]]]
 Read = Callable[[str], Awaitable[object]]
 
-RULES = Rules(clip_seconds=0.5, extension_seconds=0.5, hold_seconds=0.2)
+RULES = Rules(
+    clip_seconds=0.5,
+    extension_seconds=0.5,
+    hold_seconds=0.2,
+    free_per_minute=100,
+    home_key=ACESTEP_KEY,
+)
 SPEED = 10.0
 TROUBLES = {
     "udio": (
@@ -42,6 +51,14 @@ TROUBLES = {
         *("fetch-html-502", "fetch-reset", "503-maintenance", "200-code-400", "timeout"),
     ),
     "suno-v5": ("html-200", "half-json", "reset", "media-404", "extra-fields", "fetch-half-json"),
+    "ace-step": ("fail-10000-logs", "401", "500-no-points", "half-json", "media-404", "reset"),
+    "diffrhythm": ("extra-fields", "insufficient-credits", "fetch-half-json"),
+    "minimax-3": (
+        *("1000-unknown", "1004-key", "1008-balance", "1026-sensitive", "bad-digits", "half-json"),
+        *("as-url", "cut-after-audio", "reset", "no-audio"),
+    ),
+    "minimax-3-free": ("1001-timeout", "2049-key", "half-json"),
+    "ace-step-local": ("failure", "429-queue-full", "500-detail", "half-json", "media-404"),
 }
 LOGGERS = ("httpx", "httpcore", "mcp", "song_mcp", "asyncio", "anyio")
 
@@ -53,7 +70,11 @@ def sandbox(song_seconds: float, clock: Callable[[], float] | None = None) -> St
 
 
 def settings(folder: Path, base_url: str) -> dict[str, str]:
-    return environment(folder, base_url)
+    return environment(folder, base_url) | {
+        "MINIMAX_API_KEY": MINIMAX_KEY,
+        "ACESTEP_API_KEY": ACESTEP_KEY,
+        "ACESTEP_BASE_URL": base_url,
+    }
 
 
 async def flows(call: Call, read: Read) -> list[object]:
@@ -64,14 +85,12 @@ async def flows(call: Call, read: Read) -> list[object]:
         while not song["clips"]:
             song = await call("get_task", task_id=song["task_id"], wait_seconds=55)
         produced.append(song)
-        produced.append(await call("generate_lyrics", topic="rain", model=model, wait_seconds=55))
-        clip_id = song["clips"][0]["clip_id"]
-        more = {"clip_id": clip_id, "lyrics": "la", "continue_at_seconds": 0.2}
-        produced.append(await call("extend_song", **more, wait_seconds=55))
+        for tool, arguments in _more(MODELS[model], song["clips"][0]["clip_id"]):
+            produced.append(await call(tool, **arguments, wait_seconds=55))
         async with anyio.create_task_group() as group:
             for name in troubles[: scaled(60, least=6)]:
                 group.start_soon(_trouble, call, produced, model, name)
-        elsewhere = "get_task" if model == "udio" else "fetch_suno_task"
+        elsewhere = SERVICES[MODELS[model].service].elsewhere_tool or "get_task"
         produced.append(await call(elsewhere, task_id="nobody-knows"))
     produced.append(await call("list_songs", limit=50))
     for task in produced[-1]["tasks"]:  # type: ignore[index]  # a result's own JSON
@@ -84,6 +103,19 @@ async def flows(call: Call, read: Read) -> list[object]:
                     await read(clip["resource_uri"] + "/audio"),
                 ]
     return produced
+
+
+def _more(model: Model, clip_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what else is made with a model: lyrics, an extension, and a cover."""
+    if model.can("lyrics_maker"):
+        yield "generate_lyrics", {"topic": "rain", "model": model.name}
+    if model.can("extend"):
+        at = {} if model.takes_audio else {"continue_at_seconds": 0.2}
+        yield "extend_song", {"clip_id": clip_id, "description": "slow", "lyrics": "la", **at}
+    if model.can("cover"):
+        style = {"description": "a slow waltz", "model": model.name}
+        yield "cover_song", {"clip_id": "last", **style}
+        yield "cover_song", {"clip_id": clip_id, **style}
 
 
 async def _trouble(call: Call, produced: list[object], model: str, name: str) -> None:
