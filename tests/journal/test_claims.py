@@ -208,7 +208,10 @@ async def test_another_take_is_refused_while_an_equal_task_is_in_doubt(journal: 
     await journal.doubt(local_id, NEW, "?")
     with pytest.raises(InvalidRequestError, match=f"{local_id}, is in doubt.*Nothing was sent"):
         await take(journal)
-    other = replace(ANOTHER, fingerprint="other")
+    second = replace(ANOTHER, fingerprint="second", wire={**ANOTHER.wire, "take": 2})
+    with pytest.raises(InvalidRequestError, match=f"{local_id}, is in doubt.*Nothing was sent"):
+        await take(journal, None, second)
+    other = replace(ANOTHER, fingerprint="other", wire={"path": "/other"})
     assert await take(journal, None, other)
     await journal.abandon(local_id, "closed")
     assert await take(journal) != local_id
