@@ -280,7 +280,7 @@ def _of_words(request: SongRequest) -> str:
     is_given = request.lyrics or request.instrumental or request.kind == "cover"
     if request.model.writes_lyrics or is_given:
         return ""
-    return f"{request.model.name} sings only lyrics that are given, so this is instrumental."
+    return f"{request.model.name} sings only lyrics that are given, so this has no voice."
 
 
 def _of_price(request: SongRequest) -> str:

@@ -65,14 +65,14 @@ async def test_ace_step_makes_one_clip_of_the_asked_length_and_tells_its_price(
     assert clip["duration_seconds"] == 10
     assert length(clip) == pytest.approx(10, abs=0.1)
     assert house.sandbox.spent == 10 * A_SECOND
-    assert "instrumental" not in begun["note"]
+    assert "no voice" not in begun["note"]
 
 
 async def test_without_lyrics_it_is_instrumental_and_as_long_as_is_usual_which_is_told(
     house: House,
 ) -> None:
     begun = await house.ok("generate_song", model="ace-step", description="waltz", wait_seconds=0)
-    assert "sings only lyrics that are given, so this is instrumental" in begun["note"]
+    assert "sings only lyrics that are given, so this has no voice" in begun["note"]
     assert "about $0.03 for 60 s" in begun["note"]
     (body,) = house.posts()
     assert (body["input"]["lyrics"], body["input"]["duration"]) == ("[inst]", 60)

@@ -25,7 +25,7 @@ from song_mcp.errors import (
     ServiceError,
     TooLargeError,
 )
-from song_mcp.providers.base import SourceAudio
+from song_mcp.providers.base import LOOPBACK_NAMES, SourceAudio
 from song_mcp.providers.http import Reply, ServiceHttp
 from song_mcp.providers.redaction import Redaction
 from song_mcp.providers.replies import opened, spoken, to_object, to_url, usable_id
@@ -95,6 +95,7 @@ class Upload:
         self._deadline_s = deadline_s
         service = replace(SERVICE, label="PiAPI's upload", base_url_variable=VARIABLE)
         headers = {"x-api-key": key}
+        proxy = "" if _parts(self._url).hostname in LOOPBACK_NAMES else proxy
         self._http = ServiceHttp(service, self._url, headers, [key], transport, proxy=proxy)
 
     def has(self, link: str) -> bool:
