@@ -410,7 +410,7 @@ def broken_promises(
         lost = set(ids) - {row["task_id"] for row in own}
         doubtful = [row for row in own if row["status"] in DOUBTFUL and not row["task_id"]]
         known = [*doubtful, *filter(has_own_name, own)]
-        if not own or (paid and len(lost) > len(known)):
+        if ids and (not own or (paid and len(lost) > len(known))):
             broken.append(f"{marker} was paid and lost: {ids}, rows {_brief(own)}")
     return broken
 

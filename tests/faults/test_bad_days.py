@@ -26,7 +26,7 @@ import pytest
 from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import MODELS, SongRequest
-from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
+from tests.faults.canaries import KEYS, PIAPI_KEY
 from tests.faults.claims import Claims
 from tests.faults.fault_service import BLUES, Fault, FaultService, marker_in, serving
 from tests.faults.harness import (
@@ -374,7 +374,7 @@ async def two_services(day: Day) -> None:
                 await is_saved_by(day, server, text, task_id)
     for service, ends in ((day.service, ""), (other, OTHER_ACCOUNT)):
         day.expect(service.fetched.total() == 2, f"audio was fetched {service.fetched} times")
-        keys = {PIAPI_KEY + ends, GPTGE_KEY + ends}
+        keys = {key + ends for key in KEYS}
         day.expect(service.asked_with <= keys, "a key went to the other's service")
 
 
