@@ -53,7 +53,12 @@ TABLE = (
         "decoder's is Stability AI's community licence.",
         "model cards ASLP-lab/DiffRhythm-base and ASLP-lab/DiffRhythm-vae at huggingface.co",
     ),
-    Rights("piapi", ANY, "PiAPI: no promise of rights is known.", "its pages name none"),
+    Rights(
+        "piapi",
+        ANY,
+        "PiAPI: no promise of rights is known.",
+        "its shop page promises none; its terms were not read",
+    ),
     Rights(
         "gptge",
         ANY,

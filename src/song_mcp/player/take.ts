@@ -43,7 +43,7 @@ export class Take {
   private readonly asked = h("span", { class: "asked" }, "asked for");
   private readonly tags = h("p", { class: "tags" });
   private readonly part = h("p", { class: "part", hidden: true });
-  private readonly made = h("p", { class: "part", hidden: true });
+  private readonly made = h("p", { class: "made", hidden: true });
   private readonly actions = h("div", { class: "actions" });
   private readonly tools = h("div", { class: "tools" });
   private readonly panels = h("div", { class: "panels" });
