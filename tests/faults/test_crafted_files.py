@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import anyio
+import pytest
 
 from song_mcp.errors import LibraryError
 from song_mcp.library import formats
@@ -121,6 +122,7 @@ def chosen() -> Iterator[CraftedFile]:
     )
 
 
+@pytest.mark.at_size
 def test_what_a_crafted_file_costs_does_not_grow_with_what_is_in_it() -> None:
     """Honest songs beside it, and the end of the server, wait for no more than this."""
     worst, kept = Work(), set()

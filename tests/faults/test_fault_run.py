@@ -331,6 +331,7 @@ class Run:
 
 
 @pytest.mark.first
+@pytest.mark.at_size
 async def test_nothing_is_paid_twice_or_lost_whatever_breaks(tmp_path: Path) -> None:
     with nursery() as forks:
         async with serving(FaultService(faults, is_odd=True)) as service:

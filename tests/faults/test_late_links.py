@@ -22,6 +22,7 @@ MODELS = ("udio", "suno-v5")
 
 
 @pytest.mark.first
+@pytest.mark.at_size
 @pytest.mark.parametrize("is_odd", [False, True], ids=["as usual", "in odd forms"])
 async def test_every_clip_whose_link_fails_three_times_is_saved(
     tmp_path: Path, *, is_odd: bool
