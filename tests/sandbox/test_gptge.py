@@ -260,6 +260,6 @@ async def test_a_path_without_a_route_is_a_web_page_with_200(
 
 
 async def test_an_unknown_path_under_v1_is_json(http: httpx.AsyncClient) -> None:
-    response = await http.get("/v1/models")
+    response = await http.get("/v1/engines")
     assert response.status_code == 404
-    assert response.json()["error"]["message"] == "Invalid URL (GET /v1/models)"
+    assert response.json()["error"]["message"] == "Invalid URL (GET /v1/engines)"
