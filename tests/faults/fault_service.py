@@ -115,8 +115,10 @@ BLUES = (
 )
 """Descriptions that a service could refuse with, if they were its own words."""
 
+NO_PLAN = {"code": 403, "message": "the plan has no uploads", "data": None}
 Faults = Callable[[str, int], Fault | None]
-"""Returns the fault for a marker ("" for a look) and the number of the submission with it."""
+"""Returns the fault for a marker ("" for a look, `UPLOAD` for an upload) and the number of the
+submission with it."""
 
 
 def _api_named(name: str) -> Api:
@@ -184,6 +186,7 @@ class FaultService:
         self.balance_looks = 0
         self.history_looks = 0
         self.uploads = 0
+        self.faults_of_uploads = 0
         self.ends_shown: Counter[str] = Counter()
         """How often the end of each song was shown."""
         self.fetched: Counter[str] = Counter()
@@ -269,10 +272,21 @@ class FaultService:
             return
         if incoming.path == ACCOUNT:
             await self._be_held()
-        self.uploads += incoming.path == UPLOAD
+        if incoming.path == UPLOAD:
+            await self._uploaded(stream, incoming)
+            return
         self._looks += 1
         fault = self._choose("", self._looks)
         self.faults_of_looks += fault is not None
+        await _send(stream, api_of(incoming.path).seen(self, incoming), fault, incoming)
+
+    async def _uploaded(self, stream: SocketStream, incoming: Incoming) -> None:
+        self.uploads += 1
+        fault = self._choose(UPLOAD, self.uploads)
+        self.faults_of_uploads += fault is not None
+        if fault is Fault.REFUSED:
+            await send_bytes(stream, 403, json.dumps(NO_PLAN).encode())
+            return
         await _send(stream, api_of(incoming.path).seen(self, incoming), fault, incoming)
 
     async def _send_audio(self, stream: SocketStream, path: str) -> None:

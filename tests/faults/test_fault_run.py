@@ -442,6 +442,15 @@ async def save_the_rest(home: Home, run: Run) -> None:
     run.counts["clips saved"] = sum(bool(clip["file"]) for clip in clips_in(home.journal))
 
 
+async def clear_the_inbox(home: Home) -> None:
+    """Let a server remove all audio that came with answers and is needed no more."""
+    async with started(home) as server:
+        await server.hello()
+        with anyio.fail_after(HANGS_S):
+            while any((home.folder / "inbox").iterdir()):
+                await server.ping()
+
+
 async def look_at_all(server: Server, task_ids: list[str]) -> None:
     async with anyio.create_task_group() as looks:
         for task_id in task_ids:
@@ -485,7 +494,8 @@ def say_what_happened(run: Run, rows: list[dict[str, Any]], left: int) -> None:
         f"{service.accepted_count} accepted, {service.faults.total()} faults "
         f"(and {service.faults_of_looks} of looks), {run.kills} kills"
     )
-    report(f"  sent to: {_listed(sent_to(service))}; uploads {service.uploads}")
+    report(f"  sent to: {_listed(sent_to(service))}")
+    report(f"  uploads: {service.uploads}, with {service.faults_of_uploads} faults")
     report(f"  faults: {_listed(service.faults)}")
     report(f"  clients: {_listed(run.counts)}")
     report(f"  sentences about money: {run.claims.listed()}; untrue {len(run.claims.untrue)}")
