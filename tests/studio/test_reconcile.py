@@ -216,6 +216,25 @@ async def test_the_balance_before_and_after_is_a_hint(
     assert verdict in said
 
 
+@pytest.mark.parametrize(
+    ("before", "left_usd", "verdict"),
+    [
+        (9.0, 8.995, "very probably charged"),
+        (1000.0, 999.995, "very probably charged"),
+        (9.0, 8.9973, "unexplained"),
+        (9.0, 8.999, "very probably not charged"),
+    ],
+)
+async def test_a_song_for_half_a_cent_is_a_difference_too(
+    desk: Desk, before: float, left_usd: float, verdict: str
+) -> None:
+    short = replace(NEW, model="ace-step", request={"duration_s": 10})
+    stored = await desk.journal.find((await desk.doubt(short, before)).local_id)
+    assert stored is not None
+    _, said = await desk.check(stored, Teller(balance=Account(balance_usd=left_usd)))
+    assert verdict in said
+
+
 async def test_where_no_price_is_known_a_difference_stays_unexplained(desk: Desk) -> None:
     task = await desk.doubt(replace(NEW, service="gptge"), balance_usd=9.0)
     stored = await desk.journal.find(task.local_id)

@@ -17,7 +17,8 @@ from song_mcp.studio import history
 from song_mcp.studio.history import Now, Trace
 
 HALF_A_CENT = 0.005
-"""Balances that differ by less, in US dollars, are taken as equal."""
+"""Balances that differ by less, in US dollars, are taken as equal; by less than a quarter of what a
+song costs, if that is less."""
 MOST_LOOKS = 5
 """How many running tasks of the account are looked at; of one more it is not known."""
 UNSURE: Mapping[Unsure, str] = {
@@ -197,9 +198,10 @@ def _verdict(others: float, before: float, after: float, song_usd: float | None)
         f"since explain ${others:.2f}."
     )
     missing = before - others - after
-    if abs(missing) < HALF_A_CENT:
+    slack = HALF_A_CENT if song_usd is None else min(HALF_A_CENT, song_usd / 4)
+    if abs(missing) < slack:
         return f"{compared} So it was very probably not charged."
-    if song_usd is not None and abs(missing - song_usd) < HALF_A_CENT:
+    if song_usd is not None and abs(missing - song_usd) < slack:
         return f"{compared} So it was very probably charged, unless the key was used elsewhere."
     return (
         f"{compared} ${missing:.2f} is unexplained, so the key was used elsewhere too and the "
