@@ -62,10 +62,14 @@ async def test_the_tag_for_lyrics_has_no_times(tmp_path: Path) -> None:
     assert words == "Trams at noon\nRing, ring"
 
 
-async def test_what_was_asked_for_is_taken_where_the_service_tells_no_times(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    "request_", [{"lyrics": TIMED}, {"lyrics": "Trams at noon\nRing, ring", "timed_lyrics": TIMED}]
+)
+async def test_what_was_sent_is_taken_where_the_service_tells_no_times(
+    tmp_path: Path, request_: dict[str, str]
 ) -> None:
-    await library(tmp_path).save(replace(TASK, request={"lyrics": TIMED}), replace(CLIP, lyrics=""))
+    saved = await library(tmp_path).save(replace(TASK, request=request_), replace(CLIP, lyrics=""))
+    assert "[00:" not in str(ID3(saved.file)["COMM::XXX"])  # type: ignore[no-untyped-call] # no types
     assert (tmp_path / f"{STEM}.lrc").read_text(encoding="utf-8") == WRITTEN
 
 

@@ -3,6 +3,7 @@
 The stand-in's songs of DiffRhythm are as long as the real ones, so few are made here.
 """
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -56,6 +57,9 @@ async def test_people_and_models_read_words_alone_and_the_player_gets_the_times(
     """Of plain lyrics, the times are those that were sent."""
     song = await house.song(**ASKED | {"lyrics": f"[Verse]\n{WORDS}"})
     sent = lrc.lines(house.posts()[0]["input"]["lyrics"])
+    found, _ = await read(house, f"song://tasks/{song['task_id']}")
+    asked = json.loads(found)["request"]
+    assert lrc.lines(asked["timed_lyrics"]) == sent
     told = await house.call("get_task", task_id=song["task_id"], include_lyrics=True)
     assert told.structured_content is not None
     (clip,) = told.structured_content["clips"]

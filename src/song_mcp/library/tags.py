@@ -29,7 +29,7 @@ from song_mcp.text import clean
 UNKNOWN_LANGUAGE = "XXX"
 """ID3's word for an unknown language: songs are in any, and no service says which."""
 FRONT_COVER, UTF_8 = 3, 3
-SAID_ELSEWHERE = {"model", "title", "description", "lyrics"}
+SAID_ELSEWHERE = {"model", "title", "description", "lyrics", "timed_lyrics"}
 """The fields of a request that the comment does not list as such."""
 REQUEST_LIMIT = 18_000
 """The most characters of a request in the comment: where the song is from always fits."""

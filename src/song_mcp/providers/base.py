@@ -40,6 +40,7 @@ class Submission:
     it: what the body has of it, an address or bytes, is added after the request is written
     (`Attaching`), as it differs each time. `take` tells equal submissions apart that one call
     makes. One that `is_free` costs nothing, so it counts towards no limit and leaves no doubt.
+    `timed_lyrics` are its lyrics with the time of each line, "" if they have none.
     `local_id` is our id of the task that it is sent for, "" if there is none.
     """
 
@@ -50,6 +51,7 @@ class Submission:
     audio: SourceAudio | None = None
     take: int = 1
     is_free: bool = False
+    timed_lyrics: str = field(default="", compare=False)
     local_id: str = field(default="", compare=False)
 
     @property

@@ -91,7 +91,9 @@ class Piapi:
     def prepare(self, request: Request) -> Submission:
         """Translate a request (`docs/providers.md` 2.1 to 2.3, 2.7, 2.12); sends nothing."""
         body = piapi_requests.body_of(request, self._service_mode)
-        return Submission(self.service, TASKS, body, audio=_audio(request, body))
+        timed = piapi_requests.timed_lyrics(body)
+        audio = _audio(request, body)
+        return Submission(self.service, TASKS, body, audio=audio, timed_lyrics=timed)
 
     async def attach(self, submission: Submission) -> Submission:
         """Add a link to the clip that goes along: PiAPI's own if it has one, else of an upload.

@@ -59,6 +59,12 @@ def with_link(body: Mapping[str, Any], link: str) -> Json:
     return {**body, "input": {**body["input"], field: link}}
 
 
+def timed_lyrics(body: Mapping[str, Any]) -> str:
+    """Return the lyrics of a body if each line has its time, "" if not."""
+    lyrics = body["input"].get("lyrics", "")
+    return lyrics if body["model"] == DIFFRHYTHM.sent_as and lyrics != NO_VOICE else ""
+
+
 def _body(sent_as: str, task_type: str, fields: Json, service_mode: ServiceMode = "public") -> Json:
     config = {
         "service_mode": service_mode,

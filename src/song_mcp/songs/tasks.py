@@ -264,12 +264,13 @@ class Task:
     def timed_lyrics(self, clip: Clip) -> str:
         """Return a clip's lyrics with the time of each line, "" if they are not known.
 
-        They are those that the service tells, or what was asked for. Only some models keep to such
+        They are those that the service tells, or what it was sent. Only some models keep to such
         times; those of others mean nothing.
         """
         if self.made_by is None or not self.made_by.can("timed_lyrics"):
             return ""
-        told = (clip.lyrics, str(self.request.get("lyrics") or ""))
+        sent = (str(self.request.get(name) or "") for name in ("timed_lyrics", "lyrics"))
+        told = (clip.lyrics, *sent)
         return next(filter(is_timed, told), "")
 
     def words(self, clip: Clip) -> str:

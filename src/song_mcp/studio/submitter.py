@@ -290,11 +290,18 @@ def _new_task(request: Request, submission: Submission, account: str, owner: str
         fingerprint=submission.fingerprint,
         title=request.title,
         description=request.description,
-        request=_as_json(request),
+        request=_as_json(request) | _timed(request, submission),
         wire=submission.as_json(),
         account=account,
         owner=owner,
     )
+
+
+def _timed(request: Request, submission: Submission) -> dict[str, str]:
+    """Return the times that plain lyrics were sent with: not every service repeats them."""
+    timed = submission.timed_lyrics
+    is_given = isinstance(request, SongRequest) and request.lyrics == timed
+    return {"timed_lyrics": timed} if timed and not is_given else {}
 
 
 def _as_json(request: Request) -> dict[str, Any]:
