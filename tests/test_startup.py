@@ -11,6 +11,8 @@ import pytest
 from tests import children
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 
+pytestmark = pytest.mark.xdist_group("start-up")  # what a program loads is found out once
+
 ALLOWED = {"song_mcp", "filelock", "platformdirs", "pydantic_settings"}
 """What a start loads beside the standard library and the SDK with all that it needs itself."""
 BY_OTHERS = {"dotenv"}

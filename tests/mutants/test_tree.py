@@ -8,6 +8,8 @@ import pytest
 
 from tests.mutants.tree import ROOT, Tree
 
+pytestmark = pytest.mark.xdist_group("tree")  # one copy for all
+
 NAME = "tests/test_probe.py"
 PROBE = """
 import pathlib, subprocess, sys, time
