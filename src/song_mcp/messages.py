@@ -554,9 +554,14 @@ def nothing_to_look_up(service_name: ServiceName) -> str:
     service = SERVICES[service_name]
     return (
         f"{service.label} keeps no list of songs, so nothing can be looked up: whether it was "
-        f"charged only the bill shows ({service.shop}). The same request again is a new payment. "
-        "resolve_task with abandon closes it and pays nothing."
+        f"charged only the bill shows ({service.shop}). The same request again joins this one and "
+        "pays nothing. resolve_task with abandon closes it; with submit_again it pays once more."
     )
+
+
+def nothing_to_check(service: ServiceName) -> str:
+    """Say that a check can find out nothing at this service."""
+    return f"{SERVICES[service].label} has nothing that could be checked: it stays as it is."
 
 
 def found(task: Task) -> str:

@@ -391,7 +391,7 @@ class Newer:
 
 NEWER = [
     Newer("ace-step", IN_DOUBT),
-    Newer("minimax-3", IN_DOUBT, says="no history"),
+    Newer("minimax-3", IN_DOUBT, says="nothing can be looked up"),
     Newer("minimax-3-free", REJECTED, says="costs nothing"),
     Newer("ace-step-local", REJECTED, 3, "costs nothing"),
 ]

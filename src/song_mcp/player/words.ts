@@ -30,7 +30,7 @@ export function unplayable(dataUrl: string): string {
 }
 
 const DOING: Record<string, string> = {
-  submitting: "Sending the request",
+  submitting: "Waiting for the service's answer",
   pending: "Waiting for its turn",
   processing: "Making the music",
 };
@@ -58,7 +58,7 @@ export function heading(task: Task): string {
 }
 
 const CHIPS: Record<string, string> = {
-  submitting: "Sending",
+  submitting: "Asking",
   pending: "In line",
   processing: "In the making",
   completed: "Ready",

@@ -45,6 +45,7 @@ from song_mcp.studio import (
     Studio,
     Whole,
     continuation,
+    going,
     is_our_reason,
     maybe_ignored,
     next_try,
@@ -434,6 +435,8 @@ AFTER_FAILURE: dict[Charged, str] = {
 def _next_step(task: Task) -> str | None:
     if task.status == "failed":
         return AFTER_FAILURE[task.charged]
+    if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
+        return f"{going(task)} {NEXT_STEPS[task.status]}"
     if task.is_open and task.clips and all(clip.is_saved for clip in task.clips):
         return f"{NEXT_STEPS[task.status]} The clips listed here are saved."
     if task.status != "completed":

@@ -63,7 +63,7 @@ async def check(
         return found.task, found.told
     service = SERVICES[task.service]
     if service.answers_with_audio:
-        return task, messages.nothing_to_look_up(task.service)
+        return task, messages.nothing_to_check(task.service)
     hint = await _balance_hint(journal, provider, task, service)
     return task, " ".join(filter(None, (found.told, hint, _where_to_look(service))))
 
