@@ -32,6 +32,7 @@ class Made:
 TOOLS: Mapping[str, Callable[[Made], Json]] = {
     "generate_song": lambda _: {"lyrics": "[Verse]\nTrams", "description": "pop", "title": "Trams"},
     "extend_song": lambda made: {"clip_id": clip_of(made), "description": "strings"},
+    "cover_song": lambda made: {"clip_id": clip_of(made), "description": "ska"},
     "play_song": lambda made: {"clip_id": clip_of(made)},
     "read_clip": lambda made: {"clip_id": clip_of(made), "part": "cover"},
     "join_song": lambda made: {"clip_id": clip_of(made)},
@@ -68,7 +69,7 @@ VARYING = (
     (r"127\.0\.0\.1:\d+", "<sandbox>"),
 )
 """What is never the same twice, whatever the era."""
-PAID = {"generate_song", "extend_song", "generate_lyrics"}
+PAID = {"generate_song", "extend_song", "cover_song", "generate_lyrics"}
 TIMED = {"model": "diffrhythm", "description": "waltz", "lyrics": "[00:00.10]Lamps"}
 PATIENT = {"wait_seconds": 55}
 OF_ONE_ERA = {"ttl_ms", "cache_scope", "result_type", "meta"}
