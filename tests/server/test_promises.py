@@ -248,7 +248,7 @@ async def test_the_account_shows_money_keys_and_folders(tmp_path: Path) -> None:
     async with open_house(tmp_path, rules=Rules(clip_seconds=1.0, balance_usd=3.0)) as house:
         await house.ok("generate_song", description="x")
         state = await house.ok("check_account")
-        piapi, gptge = state["accounts"]
+        piapi, gptge = state["accounts"][:2]
         assert (piapi["service"], piapi["has_key"], piapi["balance_usd"]) == ("piapi", True, 2.95)
         assert (gptge["service"], gptge["has_key"]) == ("gptge", True)
         assert (state["submissions_24h"], state["daily_limit"]) == (1, 50)
@@ -268,4 +268,4 @@ async def test_an_account_that_cannot_be_read_is_told_and_costs_nothing(tmp_path
 async def test_without_keys_the_account_says_so(tmp_path: Path) -> None:
     async with open_house(tmp_path, keys=False) as house:
         state = await house.ok("check_account")
-        assert [account["has_key"] for account in state["accounts"]] == [False, False]
+        assert not any(account["has_key"] for account in state["accounts"])

@@ -116,10 +116,11 @@ async def test_the_server_says_who_it_is(house: House, era: str) -> None:
     assert "list_songs" in (house.client.instructions or "")
 
 
-async def test_eleven_tools_are_listed(house: House) -> None:
+async def test_all_tools_are_listed(house: House) -> None:
     assert [tool.name for tool in (await house.client.list_tools()).tools] == [
         "generate_song",
         "extend_song",
+        "cover_song",
         "get_task",
         "fetch_suno_task",
         "join_song",
@@ -472,7 +473,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
             await keyless.hello()
             tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
             refusal = await keyless.tool("generate_song", description="x")
-    assert len(tools) == 11
+    assert len(tools) == 12
     assert refusal["isError"]
     assert "PIAPI_API_KEY" in refusal["content"][0]["text"]
 
