@@ -142,6 +142,18 @@ async def test_a_name_that_only_the_proxy_knows_is_left_to_it() -> None:
         assert await fetched("https://other.example/a.mp3", proxy, Resolver({})) == AUDIO
 
 
+async def test_a_public_server_of_ones_own_is_asked_through_the_proxy_with_its_key() -> None:
+    host = Host(audio)
+    proxy = Proxy(host)
+    reach = Reach(
+        frozenset({("media.example", 443)}), keys={("https", "media.example", 443): "home-key-1"}
+    )
+    async with open_hosts(host, tls=True), open_proxy(proxy):
+        assert await fetched("https://media.example/a.mp3", proxy, Resolver({}), reach) == AUDIO
+    assert b"Bearer home-key-1" in host.received[0]
+    assert b"home-key-1" not in proxy.received
+
+
 @pytest.mark.parametrize(
     "url", ["https://127.0.0.1/", "https://[::1]/", "https://0x7f.1/", "https://home.example/"]
 )

@@ -129,6 +129,7 @@ async def test_a_full_queue_and_a_failure_are_told(house: House) -> None:
     failed = await house.ok("generate_song", description="x [[failure]]", model=MODEL)
     assert (failed["status"], failed["charged"]) == ("failed", "no")
     assert failed["error"] == "CUDA out of memory"
+    assert failed["next_step"] == "Tell the user why; it cost nothing, and nor does a new try."
 
 
 async def test_the_key_goes_along_for_the_audio_and_is_kept_nowhere(tmp_path: Path) -> None:

@@ -103,6 +103,15 @@ def check_host(host: str) -> None:
         raise LibraryError(FORBIDDEN)
 
 
+def may_be_public(host: str) -> bool:
+    """Tell whether a host passes `check_host`."""
+    try:
+        check_host(host)
+    except LibraryError:
+        return False
+    return True
+
+
 def check_addresses(addresses: Sequence[str], *, home: str = "") -> None:
     """Raise LibraryError unless every address is public, or one that the base URL `home` means.
 

@@ -22,6 +22,7 @@ from song_mcp.downloads.addresses import (
     Resolve,
     check_addresses,
     check_host,
+    may_be_public,
     resolve,
 )
 from song_mcp.providers.transport import service_transport, tls
@@ -51,10 +52,11 @@ def origin_of(url: httpx.URL) -> tuple[str, int]:
 class MediaTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses, and to `home`, the origins of base URLs that serve audio.
 
-    With `proxy`, everything but `home` goes through it, by name. The name is looked up here too,
-    and not asked if it has an address that is not public. But the proxy does its own look-up, which
-    may find other addresses. A name that only the proxy knows is left to it. `resolver`, `network`
-    and `context` replace the system's resolver, sockets and certificates.
+    With `proxy`, everything goes through it, by name, but what of `home` is on this machine or in
+    its own network. The name is looked up here too, and not asked if it has an address that is not
+    public. But the proxy does its own look-up, which may find other addresses. A name that only the
+    proxy knows is left to it. `resolver`, `network` and `context` replace the system's resolver,
+    sockets and certificates.
     """
 
     def __init__(
@@ -77,7 +79,8 @@ class MediaTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; raises LibraryError before anything leaves to a non-public host."""
         origin = origin_of(request.url)
-        if self._proxied is None or origin in self._home:
+        is_near = origin in self._home and not may_be_public(origin[0])
+        if self._proxied is None or is_near:
             return await self._ask(request, origin)
         check_host(origin[0])
         with suppress(OSError):

@@ -182,7 +182,7 @@ class Provider(Protocol):
         """Translate a request into what will be sent; raises InvalidRequestError."""
 
     async def submit(self, submission: Submission) -> Accepted:
-        """Make the one POST.
+        """Make the one POST; only one that costs nothing may be made again.
 
         Raises NotSentError or RefusedError if nothing was charged, and NoAnswerError if
         the service may have accepted all the same.

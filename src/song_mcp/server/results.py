@@ -432,9 +432,13 @@ AFTER_FAILURE: dict[Charged, str] = {
 }
 
 
+FREE_FAILURE = "Tell the user why; it cost nothing, and nor does a new try."
+
+
 def _next_step(task: Task) -> str | None:
     if task.status == "failed":
-        return AFTER_FAILURE[task.charged]
+        is_free = task.made_by is not None and task.made_by.is_free
+        return FREE_FAILURE if is_free else AFTER_FAILURE[task.charged]
     if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
         return f"{going(task)} {NEXT_STEPS[task.status]}"
     if task.is_open and task.clips and all(clip.is_saved for clip in task.clips):
