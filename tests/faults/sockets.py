@@ -14,7 +14,7 @@ Reads = Literal["nothing", "half", "all"]
 Ends = Literal["close", "reset", "hold"]
 
 RESET = struct.pack("ii", 1, 0)
-ASKED_FIRST = frozenset({"piapi", "acestep"})
+ASKED_FIRST = frozenset({"piapi"})
 ACCOUNT = b'{"code":200,"data":{"equivalent_in_usd":10.0},"message":"success"}'
 
 

@@ -420,6 +420,8 @@ def part_of_the_audio(share: float, ends: Any = "close") -> Script:  # noqa: ANN
     return Script(sends=response(200, body[:cut], length=len(body)), ends=ends)
 
 
+WISH = 'a song of "audio":"00ff", slow'
+"""A description that looks like an answer with audio."""
 ROWS_OF_MINIMAX = [
     *[
         row(f"{share:%} of the audio, then {ends}", part_of_the_audio(share, ends), IN_DOUBT)
@@ -444,6 +446,10 @@ ROWS_OF_MINIMAX = [
     row("code 1001 with HTTP 504", minimax(1001, status=504), IN_DOUBT),
     row("code 1001 that says it is refused", minimax(1001, "insufficient balance"), IN_DOUBT),
     row("the audio with HTTP 500", taken(500), ACCEPTED),
+    row("code 1001 with words for audio", minimax(1001, audio="failed"), IN_DOUBT),
+    row("code 1026 with words for audio", minimax(1026, audio="bad words"), REJECTED),
+    row("a page that repeats a wish", page(502, f"no way to make {WISH}"), IN_DOUBT),
+    row("an error that repeats a wish", page(500, json.dumps({"message": f"no {WISH}"})), IN_DOUBT),
 ]
 
 

@@ -129,3 +129,17 @@ def test_sixty_megabytes_pass_without_being_held() -> None:
     reader.take(b'", "status": 2}}')
     assert (size, reader.is_whole) == (len(piece) * pieces // 2, True)
     assert most < 4 * len(piece)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize("before", ["", "<html>", "failed while making: ", " " * 80, "[", '"x" '])
+def test_what_is_no_object_has_no_audio_whatever_it_repeats(before: str, size: int) -> None:
+    text = f'{before}"audio":"00ff" and the like'.encode()
+    reader, rest, audio = sifted(text, [size])
+    assert (reader.has_begun, audio, rest) == (False, b"", text)
+
+
+@pytest.mark.parametrize("before", ["", " \n\t", "\ufeff", "\ufeff  "])
+def test_blanks_and_a_mark_before_the_object_do_not_matter(before: str) -> None:
+    reader, rest, audio = sifted(f'{before}{{"audio":"00ff"}}'.encode(), [1])
+    assert (reader.is_whole, audio, rest) == (True, b"\x00\xff", f'{before}{{"audio":""}}'.encode())

@@ -4,7 +4,8 @@ A song of five minutes has 10 MB, and twice as many digits. A JSON reader would 
 string: those that read in pieces (`ijson`) cut an answer at its values, and this is one value. So
 the value of the key `audio` is taken out here, before JSON is read, and an empty string is left
 in its place. In JSON, a quote inside a string has a backslash before it; so where the key stands
-with its quotes and a colon, it is the key. Nothing is held but the last few bytes.
+with its quotes and a colon, it is the key. What does not begin as an object is no JSON: such an
+answer has no audio, whatever it repeats. Nothing is held but the last few bytes.
 """
 
 import re
@@ -13,6 +14,8 @@ from collections.abc import Callable
 KEY = re.compile(rb'(?<!\\)"audio"\s{0,16}:\s{0,16}"(?=(.))', re.DOTALL)
 """The key, up to the first character of its value."""
 LONGEST_KEY = 48
+LONGEST_BEGINNING = 68
+BEGINNING = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,64}\{")
 OTHER = re.compile(rb"[^0-9A-Fa-f]")
 QUOTE = b'"'
 
@@ -28,7 +31,7 @@ class HexAudio:
         self.has_begun = False
         self.is_whole = False
         self._sink = sink
-        self._take = self._before
+        self._take = self._beginning
         self._kept = b""
         self._is_broken = False
 
@@ -39,6 +42,16 @@ class HexAudio:
     def end(self) -> bytes:
         """Return what was held back, when the answer has ended."""
         return b"" if self.has_begun else self._kept
+
+    def _beginning(self, data: bytes) -> bytes:
+        """Pass nothing on before it is known whether the answer begins as an object."""
+        data = self._kept + data
+        if len(data) < LONGEST_BEGINNING and b"{" not in data:
+            self._kept = data
+            return b""
+        self._kept = b""
+        self._take = self._before if BEGINNING.match(data) else _unchanged
+        return self._take(data)
 
     def _before(self, data: bytes) -> bytes:
         data = self._kept + data

@@ -135,7 +135,9 @@ class Minimax:
                 raise _broken_off(str(error)) from error
             return await self._made(submission, NOTHING_TOLD, sieve, incoming)
         answer = self._read(reply)
-        if not sieve.has_begun and not answer.audio_url:
+        is_error = answer.envelope.kind is not None
+        has_audio = sieve.is_whole or bool(answer.audio_url)
+        if not has_audio and (is_error or not sieve.has_begun):
             raise _refusal(reply, answer)
         if sieve.has_begun and not sieve.is_whole and not reply.is_json:
             raise _broken_off(f"{LABEL}'s answer broke off, or was too long.")
