@@ -196,7 +196,9 @@ async def test_audio_as_an_address_is_fetched_from_there(house: House) -> None:
 
 
 async def test_audio_that_cannot_be_kept_was_charged_and_says_so(house: House) -> None:
-    (house.folder / "home" / "inbox").write_text("")  # where the folder should be
+    home = house.folder / "home"
+    home.mkdir(exist_ok=True)  # a server may not have come to that yet
+    (home / "inbox").write_text("")  # where the folder should be
     task = await ended(house, description="slow waltz", model=PAID)
     assert (task["status"], task["charged"]) == ("failed", "yes")
     assert "its audio could not be kept" in task["error"]
