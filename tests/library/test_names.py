@@ -165,3 +165,15 @@ def test_only_an_audio_file_that_ends_with_the_id_is_named_for_the_clip() -> Non
     assert is_named_for(Path(f"Any title {short}.flac"), key)
     for name in (f"Quay {short}.jpg", f"Quay {short[:7]}.mp3", f"Quay {short}x.mp3", "Quay .mp3"):
         assert not is_named_for(Path(name), key)
+
+
+def test_a_song_without_a_title_is_called_by_what_was_asked_for() -> None:
+    wish = "slow waltz, upright piano, brushed drums and a clarinet"
+    task = replace(TASK, description=wish)
+    assert next(file_names(task, Clip("c1"), ".mp3")).startswith(
+        "slow waltz upright piano brushed drums "
+    )
+    source = {"source": {"clip_id": "c0", "title": "Trams at Noon"}}
+    cover = replace(task, kind="cover", request=source)
+    assert next(file_names(cover, Clip("c1"), ".mp3")).startswith("Trams at Noon cover ")
+    assert next(file_names(cover, Clip("c1", title="Ferry"), ".mp3")).startswith("Ferry ")

@@ -15,6 +15,8 @@ from song_mcp.library import formats
 from song_mcp.songs import Clip, ServiceName, Task
 from song_mcp.text import clean
 
+DESCRIPTION_WORDS = 6
+"""With so many words of its description a file is named whose song has no title."""
 TITLE_CHARACTERS, TITLE_BYTES = 60, 120
 """How much of a title a file name may have: with key and extension it fits on every system."""
 MARKS = 8
@@ -48,9 +50,18 @@ def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
 
     The part of the key also prevents names with a special meaning, such as NUL on Windows.
     """
-    stem = file_stem(clip.title or task.title) or file_stem(task.model) or "song"
+    titles = (clip.title or task.title, _untitled(task), task.model, "song")
+    stem = next(filter(None, map(file_stem, titles)))
     key = key_of(task, clip)
     return (f"{stem} {key[:length]}{extension}" for length in ID_LENGTHS)
+
+
+def _untitled(task: Task) -> str:
+    """Return what a song without a title is about, shortly: some services give no titles."""
+    if task.kind == "cover" and task.source and task.source.title:
+        return f"{task.source.title} cover"
+    words = task.description.split()[:DESCRIPTION_WORDS]
+    return " ".join(words)
 
 
 def is_named_for(path: Path, key: str) -> bool:
