@@ -129,7 +129,11 @@ def takes(request: Request, count: int, joined: int) -> str:
         )
     price = request.model.price_usd(_asked_s(request))
     of = "" if price is None else f" (${price:g} each)"
-    paid = "which cost nothing" if request.model.is_free else f"each paid for by itself{of}"
+    paid = (
+        "which cost nothing"
+        if request.model.is_free
+        else f"each paid for by itself if it is accepted{of}"
+    )
     if not joined:
         return f"{_takes(count)} {_submissions(count)}, {paid}."
     return (

@@ -25,6 +25,8 @@ class Claim(StrEnum):
     CHARGED = "charged"
     PROBABLY_FREE = "very probably not charged"
     PROBABLY_CHARGED = "very probably charged"
+    COSTS_NOTHING = "it costs nothing"
+    MADE_AND_PAID = "made, sent and charged"
 
 
 WORDS = {
@@ -32,8 +34,10 @@ WORDS = {
     Claim.CHARGED_NOTHING: re.compile(r"nothing was charged|not sent, not charged", re.IGNORECASE),
     Claim.PROBABLY_FREE: re.compile(r"probably not charged", re.IGNORECASE),
     Claim.PROBABLY_CHARGED: re.compile(r"probably charged", re.IGNORECASE),
+    Claim.COSTS_NOTHING: re.compile(r"\bIt costs nothing: the same"),
+    Claim.MADE_AND_PAID: re.compile(r"\(it was charged\)"),
 }
-FREE = frozenset({Claim.FREE, Claim.PROBABLY_FREE})
+FREE = frozenset({Claim.FREE, Claim.PROBABLY_FREE, Claim.COSTS_NOTHING})
 OF_CALLS = frozenset({Claim.SENT_NOTHING, Claim.CHARGED_NOTHING})
 
 

@@ -62,7 +62,8 @@ async def test_three_takes_are_three_submissions_and_told_as_three_payments(
     assert [post.body for post in shop.posts] == 3 * [shop.posts[0].body]
     assert len(set(ids(result))) == 3
     assert (
-        "3 takes, which are 3 submissions, each paid for by itself ($0.03 each)" in result["note"]
+        "3 takes, which are 3 submissions, each paid for by itself if it is accepted ($0.03 each)"
+        in result["note"]
     )
     assert all(task_id in result["next_step"] for task_id in ids(result)[1:])
     assert {take["charged"] for take in result["other_takes"]} == {"yes"}
@@ -153,6 +154,7 @@ async def test_refused_takes_are_told_as_not_charged(house: House, shop: Shop) -
     assert result.is_error
     assert text(result).count("rejected") == 2
     assert text(result).count("not charged") >= 2
+    assert "each paid for by itself if it is accepted" in text(result)
     assert len(shop.posts) == 2
 
 
