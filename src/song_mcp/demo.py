@@ -199,6 +199,7 @@ async def _main_job(demo: Demo, folder: Path, sandbox: Sandbox) -> None:
         {
             "clip_id": clip["clip_id"],
             "description": "ska, brass",
+            "title": "Trams at Noon, with Brass",
             "model": maker.name,
             "another_take": True,
         },

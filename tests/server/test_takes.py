@@ -1,5 +1,6 @@
 """Takes: several submissions in one call, each paid once, whatever happens in between."""
 
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from mcp.types import CallToolResult
 
 from tests import solo
 from tests.eras import MODERN
@@ -224,3 +226,24 @@ async def test_a_handle_of_several_takes_ends_with_the_last_and_shows_all(
     assert len(set(ids(shown))) == 3
     assert {shown["status"], *(take["status"] for take in shown["other_takes"])} == {"completed"}
     assert len(shop.posts) == 3
+
+
+async def test_each_further_take_costs_few_tokens(house: House) -> None:
+    """A quarter of the bytes, as in `test_contract`."""
+    given: Json = {"description": "x", "model": "ace-step", "wait_seconds": 0}
+    house.hold()
+    one = await house.call("generate_song", **given)
+    three = await house.call("generate_song", **given, takes=3)
+    assert tokens(three) - tokens(one) <= 2 * 80
+    assert [post["input"] for post in house.posts()] == 3 * [house.posts()[0]["input"]]
+    house.end_all()
+    done = await house.call("generate_song", **given | {"wait_seconds": 55}, takes=3)
+    assert done.structured_content is not None
+    assert len(done.structured_content["other_takes"]) == 2
+    assert tokens(done) <= 600
+    assert len(house.posts()) == 3
+
+
+def tokens(result: CallToolResult) -> float:
+    content = json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
+    return max(len(content.encode()), len(text(result).encode())) / 4
