@@ -11,7 +11,7 @@ from song_mcp.sandbox.state import Sandbox
 from tests.browser.chat import Chat, Json
 from tests.limits import HANGS_S
 
-PAID = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
+PAID = {"generate_song", "extend_song", "cover_song", "generate_lyrics", "resolve_task"}
 SONG_WITHIN_MS = 90_000
 
 HEARD = """async (audio) => {

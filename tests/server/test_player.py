@@ -48,6 +48,16 @@ async def test_the_page_is_told_which_clips_can_be_extended(house: House) -> Non
     assert extra(result)["extendable"] == [good["clip_id"]]
 
 
+@pytest.mark.parametrize("key", ["PIAPI_API_KEY", "GPTGE_API_KEY"])
+async def test_the_page_is_told_whether_a_service_of_the_user_makes_covers(
+    tmp_path: Path, key: str
+) -> None:
+    only = {"PIAPI_API_KEY": "", "GPTGE_API_KEY": "", key: "a-key", "SONG_MCP_DEFAULT_MODEL": ""}
+    async with open_house(tmp_path, keys=False, settings=only) as house:
+        result = await house.call("generate_song", description="x", wait_seconds=0)
+        assert extra(result)["coverable"] == (key == "PIAPI_API_KEY")
+
+
 # What opens it -----------------------------------------------------------------------------------
 
 
@@ -57,7 +67,7 @@ async def test_paid_songs_and_play_song_open_the_player_and_looking_up_does_not(
 ) -> None:
     tools = (await house.client.list_tools()).tools
     opening = {tool.name for tool in tools if (tool.meta or {}).get("ui/resourceUri") == player.URI}
-    assert opening == {"generate_song", "extend_song", "play_song"}
+    assert opening == {"generate_song", "extend_song", "cover_song", "play_song"}
     nested = {tool.name for tool in tools if (tool.meta or {}).get("ui", {}).get("resourceUri")}
     assert nested == opening
     hidden = {t.name for t in tools if (t.meta or {}).get("ui", {}).get("visibility") == ["app"]}

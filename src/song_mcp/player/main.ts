@@ -109,6 +109,7 @@ class Player implements Listener {
       focus: extra.focus || before.focus || text(this.args.clip_id),
       covers: extra.covers ?? before.covers,
       extendable: extra.extendable ?? before.extendable,
+      coverable: extra.coverable ?? before.coverable,
       lyrics: extra.lyrics ?? before.lyrics,
       timed: extra.timed ?? before.timed,
     };
@@ -176,9 +177,12 @@ class Player implements Listener {
     for (const clip of clips) {
       const card = this.cards.get(clip.id);
       const { covers, extendable } = this.extra;
-      const canExtend = extendable ? extendable.includes(clip.id) : true;
+      const can = {
+        extend: extendable ? extendable.includes(clip.id) : true,
+        cover: this.extra.coverable ?? false,
+      };
       const told = { lyrics: this.extra.lyrics?.[clip.id], timed: this.extra.timed?.[clip.id] };
-      card?.update(clip, told, this.title(), canExtend);
+      card?.update(clip, told, this.title(), can);
       if (card && clip.file && (covers ? covers.includes(clip.id) : clip.picture)) void card.paint();
     }
     const failed = task.status === "failed" ? `${task.error} ${money(task)}.` : "";

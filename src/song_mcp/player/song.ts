@@ -52,6 +52,8 @@ export interface Extra {
   readonly focus: string;
   readonly covers: readonly string[] | undefined;
   readonly extendable: readonly string[] | undefined;
+  /** Whether one of the user's services makes covers. */
+  readonly coverable: boolean | undefined;
   readonly lyrics: Readonly<Record<string, string>> | undefined;
   /** Of each clip of which it is known when its lines are sung. */
   readonly timed: Readonly<Record<string, readonly TimedLine[]>> | undefined;
@@ -145,6 +147,7 @@ export function extraIn(meta: unknown): Extra {
     focus: text(from.focus),
     covers: from.covers === undefined ? undefined : texts(from.covers),
     extendable: from.extendable === undefined ? undefined : texts(from.extendable),
+    coverable: typeof from.coverable === "boolean" ? from.coverable : undefined,
     lyrics: lyrics && Object.fromEntries(Object.entries(lyrics).map(([id, of]) => [id, text(of)])),
     timed: timed && Object.fromEntries(Object.entries(timed).map(([id, of]) => [id, timedLines(of)])),
   };

@@ -8,7 +8,7 @@ import { type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
 import { Verses } from "./verses.ts";
 import { Wave } from "./wave.ts";
-import { anotherTake, clock, extendFrom, madeOtherwise, partOf, takeName, unplayable, WHOLE } from "./words.ts";
+import { anotherTake, clock, coverOf, extendFrom, madeOtherwise, partOf, takeName, unplayable, WHOLE } from "./words.ts";
 
 export interface Place {
   readonly number: number;
@@ -27,6 +27,12 @@ let playing: Take | undefined;
 
 export function silence(): void {
   playing?.pause();
+}
+
+/** What the assistant can be asked to make of a take. */
+export interface Can {
+  readonly extend: boolean;
+  readonly cover: boolean;
 }
 
 export class Take {
@@ -56,7 +62,7 @@ export class Take {
   private state: "idle" | "loading" | "ready" | "broken" = "idle";
   private wantsToPlay = false;
   private hasCover = false;
-  private canExtend = true;
+  private can: Can = { extend: true, cover: false };
   private extendLabel = h("span");
   private readonly joinLabel = h("span");
   private plays: Part = "audio";
@@ -74,7 +80,7 @@ export class Take {
     this.button = h("button", { class: "play", type: "button", on: { click: () => this.toggle() } });
     this.element = this.laidOut();
     this.listen();
-    this.update(clip, {}, "", true);
+    this.update(clip, {}, "", this.can);
     this.move(place);
     this.sight.observe(this.element);
     signal.addEventListener("abort", () => this.dispose(), { once: true });
@@ -92,11 +98,11 @@ export class Take {
   }
 
   /** Take new facts about the clip; `songTitle` is shown above it already. */
-  update(clip: Clip, told: Told, songTitle: string, canExtend: boolean): void {
+  update(clip: Clip, told: Told, songTitle: string, can: Can): void {
     const wasSaved = Boolean(this.clip.file);
-    const isSame = canExtend === this.canExtend;
+    const isSame = can.extend === this.can.extend && can.cover === this.can.cover;
     this.clip = clip;
-    this.canExtend = canExtend;
+    this.can = can;
     this.tellPart();
     const take = takeName(this.place.number, this.place.of);
     const isTold = clip.title === songTitle && Boolean(take);
@@ -169,13 +175,16 @@ export class Take {
       this.suggest(anotherTake(task)),
     );
     again.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
+    const cover = action("Cover", "note", `Cover of ${named}`, () => this.suggest(coverOf(this.clip)));
+    cover.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
     const join = action(this.joinLabel, "join", "", () => void this.change());
     const path = () => (this.plays === "whole" && this.wholeFile) || this.clip.file;
     const file = tool("file", `Show the file of ${named}`, () => this.panel("File", path()));
     const link = tool("link", `Copy the link to ${named}`, () => this.panel("Link", clip.link, true));
     this.actions.replaceChildren(
       ...(clip.continues && clip.file ? [join] : []),
-      ...(plain && this.canExtend ? [extend] : []),
+      ...(plain && this.can.extend ? [extend] : []),
+      ...(plain && clip.file && this.can.cover ? [cover] : []),
       ...(plain ? [again] : []),
     );
     this.tools.replaceChildren(...(clip.file ? [file] : []), ...(clip.link ? [link] : []));

@@ -124,6 +124,13 @@ export function extendFrom(clip: Clip, seconds: number): string {
   );
 }
 
+export function coverOf(clip: Clip): string {
+  return (
+    `Make a cover of clip ${clip.id} in another style: ask me which ` +
+    `(cover_song with clip_id ${clip.id} and description).`
+  );
+}
+
 export function anotherTake(task: Task): string {
   const tool = { extension: "extend_song", cover: "cover_song" }[task.kind] ?? "generate_song";
   return (

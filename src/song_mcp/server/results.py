@@ -502,6 +502,7 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
     known["extendable"] = [
         clip.public_id for clip in task.clips if not why_not_extended(task, clip)
     ]
+    known["coverable"] = studio.can("cover")
     if task.is_open:
         with suppress(JournalError):  # the task, which may be paid, is told in any case
             known["expected_seconds"] = await studio.catalog.expected_s(task)

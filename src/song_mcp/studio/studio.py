@@ -141,6 +141,11 @@ class Studio:
             return model
         raise InvalidRequestError(messages.unknown_model(name))
 
+    def can(self, ability: Ability) -> bool:
+        """Tell whether a model of the user's services has this ability, and still works."""
+        models = (model for name in self._providers for model in SERVICES[name].models)
+        return any(each.can(ability) and each.state != "retired" for each in models)
+
     def _default(self, ability: Ability) -> Model:
         if self._default_model and self._default_model.can(ability):
             return self._default_model
