@@ -74,7 +74,7 @@ async def test_paid_songs_and_play_song_open_the_player_and_looking_up_does_not(
     assert hidden == {"read_clip"}
     kept = {t.name for t in tools if (t.meta or {}).get("ui", {}).get("visibility") == ["model"]}
     changing = {t.name for t in tools if t.annotations and not t.annotations.read_only_hint}
-    paid = {"generate_song", "extend_song", "generate_lyrics", "resolve_task"}
+    paid = {"generate_song", "extend_song", "cover_song", "generate_lyrics", "resolve_task"}
     assert kept == changing == paid | {"check_account"}
 
 

@@ -43,6 +43,12 @@ export interface Task {
   readonly rights: string;
 }
 
+/** What the assistant can be asked to make of a take. */
+export interface Can {
+  readonly extend: boolean;
+  readonly cover: boolean;
+}
+
 /** What the server adds for the page alone; a host may strip all of it. */
 export interface Extra {
   readonly title: string;

@@ -4,7 +4,7 @@
 import { announce, h, icon, setText, show, tell } from "./dom.ts";
 import { type Host, type Part, Refusal } from "./host.ts";
 import { action, copyRow, suggestion, tool } from "./actions.ts";
-import { type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
+import { type Can, type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
 import { Verses } from "./verses.ts";
 import { Wave } from "./wave.ts";
@@ -27,12 +27,6 @@ let playing: Take | undefined;
 
 export function silence(): void {
   playing?.pause();
-}
-
-/** What the assistant can be asked to make of a take. */
-export interface Can {
-  readonly extend: boolean;
-  readonly cover: boolean;
 }
 
 export class Take {
@@ -170,13 +164,10 @@ export class Take {
     const named = this.spokenName();
     const plain = isPlain(clip.id) && isPlain(task.id);
     const extend = action(this.extendLabel, "extend", "", () => this.extend());
-    extend.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
-    const again = action("Another take", "again", `Another take of ${named}`, () =>
-      this.suggest(anotherTake(task)),
-    );
-    again.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
+    const again = action("Another take", "again", `Another take of ${named}`, () => this.suggest(anotherTake(task)));
+    for (const each of [extend, cover, again])
+      each.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
     const cover = action("Cover", "note", `Cover of ${named}`, () => this.suggest(coverOf(this.clip)));
-    cover.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
     const join = action(this.joinLabel, "join", "", () => void this.change());
     const path = () => (this.plays === "whole" && this.wholeFile) || this.clip.file;
     const file = tool("file", `Show the file of ${named}`, () => this.panel("File", path()));
