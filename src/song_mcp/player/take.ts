@@ -165,9 +165,9 @@ export class Take {
     const plain = isPlain(clip.id) && isPlain(task.id);
     const extend = action(this.extendLabel, "extend", "", () => this.extend());
     const again = action("Another take", "again", `Another take of ${named}`, () => this.suggest(anotherTake(task)));
+    const cover = action("Cover", "note", `Cover of ${named}`, () => this.suggest(coverOf(this.clip)));
     for (const each of [extend, cover, again])
       each.setAttribute("title", "Hands the wish to the assistant; nothing is paid by this click");
-    const cover = action("Cover", "note", `Cover of ${named}`, () => this.suggest(coverOf(this.clip)));
     const join = action(this.joinLabel, "join", "", () => void this.change());
     const path = () => (this.plays === "whole" && this.wholeFile) || this.clip.file;
     const file = tool("file", `Show the file of ${named}`, () => this.panel("File", path()));
