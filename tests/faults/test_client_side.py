@@ -37,7 +37,8 @@ Json = dict[str, Any]
 RULES = Rules(clip_seconds=1.0, balance_usd=1e6, max_concurrent=100_000)
 NEVER_DONE = "[[slow:1000]]"
 HUGE = "x" * 3_000_000
-WRONG_TYPES: tuple[Any, ...] = ([], {}, [[["x"]]], {"x": {"y": None}})
+WRONG_TYPES: tuple[Any, ...] = ([{"x": 1}, {}], {"x": []}, [[["x"], ["y"]]], {"x": {"y": None}})
+"""Values that mean nothing clear: an empty list or object is taken for what was not given."""
 NOT_OURS = re.compile(r"Traceback|pydantic|validation error|Error executing|input_value|x{200}")
 LONGEST_SENTENCE = 1_000
 SEARCHES = ("list_songs", "query")
@@ -100,6 +101,7 @@ async def good_arguments(child: Child) -> dict[str, Json]:
     return {
         "generate_song": new,
         "extend_song": new | {"clip_id": task["clips"][0]["clip_id"]},
+        "cover_song": new | {"clip_id": task["clips"][0]["clip_id"], "model": "ace-step"},
         "get_task": looked,
         "fetch_suno_task": looked,
         "play_song": {},
