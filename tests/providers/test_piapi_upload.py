@@ -270,6 +270,14 @@ async def test_a_refusal_shows_neither_key_nor_address(file: str) -> None:
     assert "inner.example" not in str(caught.value)
 
 
+async def test_a_code_that_is_no_status_is_not_told(file: str) -> None:
+    answer = httpx.Response(200, json={"code": 9_876_543_210, "message": "no", "data": None})
+    with pytest.raises(SongError) as refused:
+        await piapi(Wire(upload=answer)).attach(submission(file))
+    assert "9876543210" not in str(refused.value)
+    assert "Nothing was paid" in str(refused.value)
+
+
 async def test_an_upload_that_hangs_is_given_up(file: str) -> None:
     async def hang(_: httpx.Request) -> httpx.Response:
         await anyio.sleep_forever()

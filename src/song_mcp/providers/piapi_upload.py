@@ -144,9 +144,10 @@ class Upload:
 
     def _refusal(self, reply: Reply) -> ServiceError:
         """Return the error for an answer without an address; by its status, or its own code."""
-        code = to_object(reply.body).get("code")
+        code: Any = to_object(reply.body).get("code")
         is_taken = 200 <= reply.status < 300  # noqa: PLR2004 - HTTP's own numbers
-        status = code if is_taken and isinstance(code, int) else reply.status
+        is_told = is_taken and isinstance(code, int) and code in HTTP_STATUSES
+        status: int = code if is_told else reply.status
         kind, text = REFUSALS.get(status, (RefusedError, REFUSED))
         if 300 <= status < 400:  # noqa: PLR2004
             kind, text = MisdirectedError, REDIRECTED
@@ -158,6 +159,8 @@ class Upload:
         return kind(text.format(status=status, said=said, unpaid=UNPAID))
 
 
+HTTP_STATUSES = range(100, 600)
+"""Which codes of an answer are statuses: any other number may be anything, and is not told."""
 REFUSALS: Mapping[int, tuple[type[ServiceError], str]] = {
     401: (BadKeyError, BAD_KEY),
     403: (RefusedError, NEEDS_PLAN),
