@@ -37,7 +37,7 @@ from tests.faults.mutation import CHANNEL_ID, KEY, SECRETS, TASK_ID, USER_ID, Mu
 from tests.faults.scale import report, scaled
 from tests.memory_services import spare_the_disk
 
-MADE_BY_HOSTS = ("_url", "clip_id", "task_id")
+MADE_BY_HOSTS = ("_url", "clip_id", "task_id", "style_audio")
 """Links and ids: an account's id may be part of them, but no secret."""
 UPLOADS = "https://upload.theapi.app"
 SEED = int(os.environ.get("SONG_FAULTS_SEED", "20261122"))
