@@ -15,7 +15,7 @@ from song_mcp.sandbox.songs import Clip
 from song_mcp.sandbox.tasks import Json, Stage, Task
 
 AUDIO_PATH = "/v1/audio"
-FOLDER = "/tmp/api_audio"  # noqa: S108 - a path that is only shown
+FOLDER = "/srv/api_audio"
 NO_VOICE = "[Instrumental]"
 _DIT, _LM = "acestep-v15-turbo", "acestep-5Hz-lm-0.6B"
 _REASON = "CUDA out of memory"
