@@ -45,7 +45,8 @@ if importlib.util.find_spec("playwright"):
         sandbox_url: tuple[Sandbox, str], tmp_path_factory: pytest.TempPathFactory
     ) -> AsyncIterator[Client]:
         folder = tmp_path_factory.mktemp("server")
-        async with served(folder, environment(folder, sandbox_url[1])) as connected:
+        values = environment(folder, sandbox_url[1]) | {"SONG_MCP_DAILY_LIMIT": "1000"}
+        async with served(folder, values) as connected:
             yield connected
 
     @pytest.fixture
