@@ -270,6 +270,13 @@ async def test_a_refusal_shows_neither_key_nor_address(file: str) -> None:
     assert "inner.example" not in str(caught.value)
 
 
+async def test_an_address_with_the_key_in_it_is_not_used(file: str) -> None:
+    wire = Wire(upload=uploaded(f"https://storage.theapi.app/{PIAPI_KEY}.mp3"))
+    with pytest.raises(SongError) as refused:
+        await piapi(wire).attach(submission(file))
+    assert PIAPI_KEY not in str(refused.value)
+
+
 async def test_a_code_that_is_no_status_is_not_told(file: str) -> None:
     answer = httpx.Response(200, json={"code": 9_876_543_210, "message": "no", "data": None})
     with pytest.raises(SongError) as refused:

@@ -135,7 +135,8 @@ class Upload:
         places = [to_object(body.get("data")), body, {"url": body.get("data")}]
         links = [link for place in places if (link := first(place, ("url",), to_url))]
         is_taken = 200 <= reply.status < 300  # noqa: PLR2004 - HTTP's own numbers
-        if is_taken and links and self._is_usable(links[0]):
+        redaction = Redaction.of(unpacked(reply.body), self._key, self._http.redact)
+        if is_taken and links and self._is_usable(links[0]) and redaction.link(links[0]):
             return links[0]
         raise self._refusal(reply)
 
