@@ -7,6 +7,7 @@ says. The others hold for every request. Covers are served as ever.
 import gzip
 import json as jsonlib
 import math
+import re
 import struct
 from array import array
 from collections.abc import Callable
@@ -144,7 +145,8 @@ def _expiring(json: Json, view: View) -> Json:
 
 
 def _expired(answer: Response, serving: Serving) -> Response:
-    given = int(serving.request.query_params.get(EXPIRES, 0))
+    told = re.match("[0-9]+", serving.request.query_params.get(EXPIRES, ""))
+    given = int(told[0]) if told else 0
     if given > int(float(serving.argument or 1)):
         return answer
     text = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
