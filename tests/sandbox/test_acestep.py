@@ -143,13 +143,13 @@ async def test_a_key_is_wanted_for_all_but_the_health(clock: Clock) -> None:
                 headers = {"authorization": f"Bearer {given}"} if given else {}
                 answer = await http.request(method, path, json={}, headers=headers)
                 assert (answer.status_code, answer.json()) == (401, {"detail": detail})
-        assert (await http.get("/v1/audio?path=/tmp/api_audio/a.mp3")).status_code == 401
+        assert (await http.get("/v1/audio?path=/srv/api_audio/a.mp3")).status_code == 401
         assert (await http.get("/health")).json()["data"]["status"] == "ok"
 
 
 async def test_a_file_outside_the_folder_is_denied(http: httpx.AsyncClient) -> None:
     assert (await http.get("/v1/audio?path=/etc/passwd")).status_code == 403
-    assert (await http.get("/v1/audio?path=/tmp/api_audio/none.mp3")).status_code == 404
+    assert (await http.get("/v1/audio?path=/srv/api_audio/none.mp3")).status_code == 404
 
 
 @pytest.mark.parametrize(
