@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 FOREIGN = "the folder belongs to another user"
@@ -16,6 +17,16 @@ def own(folder: Path) -> None:
     _make(folder)
     if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
         raise OSError(errno.EINVAL, FOREIGN, str(folder))
+
+
+def sync(folder: Path) -> None:
+    """Have the names in a folder on disk, if the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _make(folder: Path) -> None:

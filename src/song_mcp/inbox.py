@@ -125,7 +125,7 @@ class Incoming:
             os.fsync(self._file.fileno())
             self._file.close()
             self._part.rename(self._inbox.folder / self.name)
-            _sync(self._inbox.folder)
+            folders.sync(self._inbox.folder)
         except OSError as error:
             self._fail(self._explained(error))
             return ""
@@ -166,13 +166,3 @@ def _pour(file: FileIO, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def _sync(folder: Path) -> None:
-    """Have the folder's names on the disk, where the file system can do that."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -248,7 +248,7 @@ class JournalFile:
                 _set_journal_aside(self.path, kept)
                 new.replace(self.path)
                 Mark(self.path).forget()
-            _sync_folder(self.path.parent)
+            folders.sync(self.path.parent)
         logger.error("%s It is in %s.", copied.text, self.path.parent)
 
     def _copied(self, content: bytes, kept_as: str) -> tuple[Path, Salvage]:
@@ -370,16 +370,6 @@ def _write_whole(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on disk, if the system can do that."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager
