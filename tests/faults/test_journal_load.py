@@ -19,10 +19,9 @@ pytestmark = [pytest.mark.xdist_group("journal load"), pytest.mark.at_size]  # o
 Json = dict[str, Any]
 
 PROCESSES = 8
+UNUSABLE = "cannot be used ("
+"""What is said of a journal that fails, but is not known to be damaged."""
 SCHEMA = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
-
-
-UNUSABLE = "Nothing was sent or paid."
 
 
 @pytest.fixture(scope="module")
