@@ -3,6 +3,7 @@
 import io
 import json
 import wave
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ Json = dict[str, Any]
 
 TASKS = "/api/v1/task"
 HISTORY = "/api/open/tasks/histories"
+RUNNING = "/account/active_tasks"
 ACCOUNT = "/account/info"
 UPLOAD = "/api/ephemeral_resource"
 FETCH_MANY = "/suno/fetch"
@@ -184,7 +186,7 @@ class PiapiApi(Api):
     """PiAPI: songs of Udio and, as other models, of ACE-Step and DiffRhythm."""
 
     name = "piapi"
-    paths = ("/api/v1/task", "/api/open/", ACCOUNT, UPLOAD)
+    paths = ("/api/v1/task", "/api/open/", ACCOUNT, RUNNING, UPLOAD)
     refusals = REFUSALS_OF_PIAPI
     doubts = DOUBTS
 
@@ -211,6 +213,8 @@ class PiapiApi(Api):
             data = {"url": f"{books.base_url}/uploads/{incoming.body['file_name']}"}
         elif incoming.path == HISTORY:
             data = self._history(books, incoming)
+        elif incoming.path == RUNNING:
+            data = self._running(books, incoming)
         else:
             song = books.find(incoming.last, incoming.account)
             if song is None:
@@ -241,6 +245,17 @@ class PiapiApi(Api):
         page, size = asked.get("page", 1), min(asked.get("page_size", 10), LARGEST_PAGE)
         shown = [self._past(books, song) for song in made[(page - 1) * size : page * size]]
         return {"data": shown, "page": page, "size": size, "total": len(made)}
+
+    def _running(self, books: Books, incoming: Incoming) -> Json:
+        """Count the songs of an account that have not ended, by model."""
+        counts = Counter(
+            song.model
+            for song in books.songs.values()
+            if song.service == self.name
+            and song.account == incoming.account
+            and self._status(books, song) == "processing"
+        )
+        return {model: {"processing_count": count} for model, count in counts.items()}
 
     def _past(self, books: Books, song: Song) -> Json:
         return {

@@ -35,6 +35,7 @@ ACE_STEP, DIFFRHYTHM = MODELS["ace-step"], MODELS["diffrhythm"]
 SENT = Submission("piapi", "/api/v1/task", {"model": "music-u"})
 SONG = SongRequest(UDIO, description="slow waltz", title="Quay", seed=7)
 SUNG = SongRequest(UDIO, description="waltz", lyrics="[Verse]\nLamps", negative_tags="drums")
+RUNNING = "/account/active_tasks"
 
 
 def piapi(answer: Callable[[httpx.Request], object]) -> Piapi:
@@ -77,7 +78,8 @@ async def test_it_is_asked_by_time_model_and_page_with_the_key() -> None:
         return page([], total=0)
 
     await piapi(answer).history(SINCE, UNTIL, SENT)
-    (request,) = requests
+    request, running = requests
+    assert (running.method, running.url.path) == ("GET", "/account/active_tasks")
     assert (request.method, request.url.path) == ("GET", "/api/open/tasks/histories")
     assert dict(request.url.params) == {
         "page": "1",
@@ -146,7 +148,8 @@ async def test_a_list_that_is_too_long_is_not_whole() -> None:
     requests = []
 
     def answer(request: httpx.Request) -> Json:
-        requests.append(request)
+        if request.url.path != RUNNING:
+            requests.append(request)
         return paged([entry(number) for number in range(2000)], 100, total=True)(request)
 
     found = await piapi(answer).history(SINCE, UNTIL, SENT)
@@ -191,6 +194,66 @@ async def test_an_empty_list_is_told_as_empty(data: object) -> None:
 async def test_what_is_no_list_is_an_error_and_never_an_empty_list(answer: object) -> None:
     with pytest.raises(ServiceError):
         await listed(answer)
+
+
+# What runs and is not listed ----------------------------------------------------------------
+
+
+async def running(listed: Json, jobs: object) -> History:
+    def answer(request: httpx.Request) -> object:
+        return jobs if request.url.path == RUNNING else listed
+
+    return await piapi(answer).history(SINCE, UNTIL, SENT)
+
+
+def jobs(row: object, model: str = "music-u") -> Json:
+    return {"code": 200, "message": "success", "data": {model: row}}
+
+
+DOCUMENTED = json.loads(EXAMPLE.with_name("active_tasks.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("counted", "is_whole"),
+    [
+        (DOCUMENTED, False),
+        (jobs({"pending_count": 0, "processing_count": 0, "active_tasks": None}), True),
+        (jobs({"pending_count": None}), True),
+        (jobs({"staged_count": "1"}), False),
+        (jobs({"processing_count": 1}, "Music-U"), False),
+        (jobs({"processing_count": 3}, "kling"), True),
+        (jobs(None), True),
+        (jobs("none"), True),
+        ({"code": 200, "message": "success", "data": None}, True),
+        ({"code": 404, "message": "no such path", "data": None}, True),
+        (httpx.Response(404), True),
+        (httpx.Response(500, text="<html>oops</html>"), True),
+    ],
+)
+async def test_a_task_that_runs_and_is_not_listed_makes_the_list_less_than_whole(
+    counted: object, *, is_whole: bool
+) -> None:
+    found = await running(page([entry(1, status="completed")], total=1), counted)
+    assert found.is_whole is is_whole
+    assert len(found.tasks) == 1
+
+
+async def test_a_task_that_runs_and_is_listed_is_not_missing() -> None:
+    listed = page([entry(1, status="processing"), entry(2, status="Completed")], total=2)
+    assert (await running(listed, jobs({"pending_count": 1}))).is_whole
+    assert not (await running(listed, jobs({"pending_count": 1, "processing_count": 1}))).is_whole
+
+
+async def test_a_job_that_is_told_with_its_id_is_in_the_history() -> None:
+    job = {"task_id": "t-9", "created_at": "2026-09-21T10:00:01Z"}
+    row = {"processing_count": 2, "active_tasks": [job, entry(1), {"task_id": ""}, None]}
+    found = await running(page([entry(1, status="processing")], total=1), jobs(row))
+    assert [task.task_id for task in found.tasks] == ["t-9", entry(1)["task_id"]]
+    assert found.tasks[0].made_at == MADE
+    assert found.is_whole
+    alone = await running(page([], total=0), jobs({"active_tasks": [job]}))
+    assert [task.task_id for task in alone.tasks] == ["t-9"]
+    assert not alone.is_empty
 
 
 async def test_the_clock_of_the_service_is_told() -> None:

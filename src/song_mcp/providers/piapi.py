@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from song_mcp.errors import SongError, UnreadableAnswerError
+from song_mcp.errors import ServiceError, SongError, UnreadableAnswerError
 from song_mcp.providers import piapi_history, piapi_requests, verdict
 from song_mcp.providers.accepted import task_id_in
 from song_mcp.providers.base import (
@@ -167,23 +167,41 @@ class Piapi:
     async def history(self, since: datetime, until: datetime, submission: Submission) -> History:
         """List what its model made between two times by PiAPI's clock (`docs/providers.md` 2.11).
 
-        A long list is read up to `piapi_history.MOST_PAGES` pages. Raises a ServiceError if one of
-        them cannot be read.
+        A long list is read up to `piapi_history.MOST_PAGES` pages. What runs and is not listed yet
+        is added if its id is told; if it is only counted, the list is not whole. Raises a
+        ServiceError if a page cannot be read.
         """
         sent_as = to_text(submission.body.get("model"))
         tasks: dict[str, Past] = {}
         seen: set[str] = set()
+        is_open: set[str] = set()
         is_whole, is_readable, now = False, True, None
         for number in range(1, piapi_history.MOST_PAGES + 1):
             reply = await self._http.get(_page_path(number, since, until, sent_as))
             page = await unhurried(partial(self._page, reply, sent_as), reply.size)
             is_new, seen, now = bool(page.ids - seen), seen | page.ids, reply.date or now
             tasks |= {task.task_id: task for task in page.tasks}
+            is_open |= page.open
             is_readable = is_readable and page.is_readable
             is_whole = not page.ids if page.total is None else len(seen) >= page.total
             if is_whole or not is_new:
                 break
-        return History(tuple(tasks.values()), is_whole and is_readable, not seen, now)
+        running = await self._running(sent_as.casefold())
+        tasks = {task.task_id: task for task in running.tasks} | tasks
+        is_whole = is_whole and is_readable and not running.is_more_than(is_open)
+        return History(tuple(tasks.values()), is_whole, not tasks and not seen, now)
+
+    async def _running(self, model: str) -> piapi_history.Running:
+        """Return what runs now of a model (2.8); nothing, if that is not told."""
+        try:
+            reply = await self._http.get(piapi_history.RUNNING_PATH)
+            return await unhurried(partial(self._jobs, reply, model), reply.size)
+        except ServiceError:
+            return piapi_history.Running(0)
+
+    def _jobs(self, reply: Reply, model: str) -> piapi_history.Running:
+        verdict.check_look(self.service, reply, self._read(reply).envelope)
+        return piapi_history.read_running(to_object(reply.body).get("data"), model)
 
     def _page(self, reply: Reply, sent_as: str) -> piapi_history.Page:
         verdict.check_look(self.service, reply, self._read(reply).envelope)

@@ -1,10 +1,11 @@
 """PiAPI's history: what a page of it shows, and whether a task was made by a submission.
 
 The history has no prompts (`docs/providers.md` 2.11), so a task is compared by the `input` that a
-look at it repeats. Of a page only ids and times are read: whose account it is stays here, unread.
+look at it repeats. Of a page only ids, times and statuses are read: whose account it is stays here,
+unread. The list of running jobs (2.8) tells whether the history lags behind what runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -23,10 +24,13 @@ from song_mcp.providers.replies import (
 )
 
 PATH = "/api/open/tasks/histories"
+RUNNING_PATH = "/account/active_tasks"
 PAGE_SIZE = 100
 """How many tasks a page is asked for, which is the most that a page has."""
 MOST_PAGES = 5
 RANDOM_SEED = -1
+ENDED = frozenset({"completed", "failed"})
+"""What the status of a task that has ended is; any other says that it runs."""
 ONLY_OURS = ("continue_song_id",)
 """Fields that make it another request if the task has them and the submission does not."""
 FIELDS = (
@@ -61,6 +65,7 @@ class _Detail(Lenient):
 class _Entry(Lenient):
     task_id: Text = ""
     task_model: Word = ""
+    status: Word = ""
     created_at: When = None
     detail: Annotated[_Detail, AsObject] = _Detail()
 
@@ -73,18 +78,39 @@ class _Total(Lenient):
     total: Amount = None
 
 
+class _Running(Lenient):
+    staged_count: Amount = None
+    pending_count: Amount = None
+    processing_count: Amount = None
+    active_tasks: Any = None
+
+
 @dataclass(frozen=True)
 class Page:
     """A page of the history: the ids of its entries, and the tasks among them of our model.
 
-    `total` is how many entries all pages have, None if that is not told. `is_readable` tells
-    whether each entry of the page could be read.
+    `open` has the ids of those of them that have not ended, `total` is how many entries all pages
+    have, None if that is not told. `is_readable` tells whether each entry of the page could be
+    read.
     """
 
     ids: frozenset[str]
     tasks: tuple[Past, ...]
+    open: frozenset[str]
     total: int | None
     is_readable: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """The tasks of one model that run now: how many there are, and those that are listed."""
+
+    count: int
+    tasks: tuple[Past, ...] = ()
+
+    def is_more_than(self, listed: Iterable[str]) -> bool:
+        """Tell whether a task runs that is neither told here nor among the ids that are listed."""
+        return self.count > len({*listed, *(each.task_id for each in self.tasks)})
 
 
 def read_page(data: object, model: str) -> Page | None:
@@ -96,13 +122,26 @@ def read_page(data: object, model: str) -> Page | None:
         return None
     read = [_Entry.model_validate(to_object(entry)) for entry in entries[:PAGE_SIZE]]
     found = [(usable_id(each.task_id or each.detail.task_id), each) for each in read]
-    ours = [Past(key, each.created_at) for key, each in found if key and each.is_of(model)]
+    ours = [(key, each) for key, each in found if key and each.is_of(model)]
     return Page(
         ids=frozenset(key for key, _ in found if key),
-        tasks=tuple(ours),
+        tasks=tuple(Past(key, each.created_at) for key, each in ours),
+        open=frozenset(key for key, each in ours if each.status.casefold() not in ENDED),
         total=None if total is None else int(total),
         is_readable=all(key for key, _ in found) and len(entries) <= PAGE_SIZE,
     )
+
+
+def read_running(data: object, model: str) -> Running:
+    """Return what the list of running jobs in a reply's `data` has of `model`: nothing, if not."""
+    rows = {to_text(name).casefold(): row for name, row in to_object(data).items()}
+    row = _Running.model_validate(to_object(rows.get(model)))
+    counts = (row.staged_count, row.pending_count, row.processing_count)
+    listed = row.active_tasks if isinstance(row.active_tasks, list) else []
+    read = [_Entry.model_validate(to_object(each)) for each in listed[:PAGE_SIZE]]
+    found = [(usable_id(each.task_id or each.detail.task_id), each) for each in read]
+    tasks = tuple(Past(key, each.created_at) for key, each in found if key and each.is_of(model))
+    return Running(max(int(sum(filter(None, counts))), len(tasks)), tasks)
 
 
 # Comparing -------------------------------------------------------------------------------------

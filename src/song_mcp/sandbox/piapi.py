@@ -285,7 +285,8 @@ async def active_tasks(request: Request) -> Response:
     """Answer `GET /account/active_tasks`."""
     sandbox = _authorise(request)
     now = sandbox.clock()
-    return JSONResponse(piapi_answers.active_tasks([task.stage(now) for task in sandbox.active()]))
+    stages = [(task.body["model"], task.stage(now)) for task in sandbox.active()]
+    return JSONResponse(piapi_answers.active_tasks(stages))
 
 
 async def upload(request: Request) -> Response:

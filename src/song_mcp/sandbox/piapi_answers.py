@@ -161,16 +161,20 @@ def account(points: int, spent: int, most_tasks: int) -> Json:
     )
 
 
-def active_tasks(stages: list[Stage]) -> Json:
-    """Count the tasks that have not ended."""
+def active_tasks(stages: list[tuple[str, Stage]]) -> Json:
+    """Count the tasks that have not ended, each given as its model and its stage."""
+    models = dict.fromkeys((MODEL, *(model for model, _ in stages)))
+    return envelope({each: _counts([at for of, at in stages if of == each]) for each in models})
+
+
+def _counts(stages: list[Stage]) -> Json:
     processing = sum(stage >= Stage.RUNNING for stage in stages)
-    counts = {
+    return {
         "staged_count": 0,
         "pending_count": len(stages) - processing,
         "processing_count": processing,
         "active_tasks": None,
     }
-    return envelope({MODEL: counts})
 
 
 def history(entries: list[Json], page: int, size: int, total: int) -> Json:
