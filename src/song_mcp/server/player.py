@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Annotated, Any
 
-from mcp.server.apps import APP_MIME_TYPE, client_supports_apps
+from mcp.server.apps import APP_MIME_TYPE
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import BaseModel, Field
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.server.adapt import Patience, text_result
+from song_mcp.server.clients import shows_pages
 from song_mcp.server.results import TaskResult, as_json, task_answer
 from song_mcp.songs import asked_by, checked_id
 from song_mcp.studio import Answer, Studio
@@ -66,7 +67,7 @@ def page() -> str:
 def wait_s(ctx: Ctx) -> float:
     """Return how long a paid call waits by default: briefly if the player shows what follows."""
     usual = ctx.request_context.lifespan_context.default_wait_s
-    return min(usual, FIRST_LOOK_S) if client_supports_apps(ctx) else usual
+    return min(usual, FIRST_LOOK_S) if shows_pages(ctx) else usual
 
 
 async def play_song(
