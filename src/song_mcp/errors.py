@@ -164,6 +164,10 @@ class LibraryError(SongError):
     """A clip's audio could not be saved to or read from the library."""
 
 
+class StorageError(LibraryError):
+    """The library's folder does not take a file, whatever its audio is."""
+
+
 class NotYetError(LibraryError):
     """What a host sent is not the audio, but may be at the next try.
 

@@ -193,6 +193,49 @@ async def test_a_clip_with_a_link_stays_though_the_last_list_does_not_have_it(
         assert names(task) == ["a", "b"]
 
 
+async def failed_to_save(journal: Journal, task: Task, name: str, *, link_failed: bool) -> None:
+    found = task.clip(name)
+    assert found is not None
+    failed = replace(found, save_error="It did not come.", link_failed=link_failed)
+    await journal.save_clip(task.local_id, failed)
+
+
+BOTH, ONE = (clip("a", "a1"), clip("b", "b1")), (clip("a", "a1"),)
+
+
+async def test_a_clip_that_is_listed_no_more_is_gone_when_its_link_was_tried_in_vain(
+    journal: Journal,
+) -> None:
+    task = await after(journal, report("completed", *BOTH), report("completed", *ONE))
+    await failed_to_save(journal, task, "b", link_failed=True)
+    await journal.record(task.local_id, report("completed", *ONE))
+    assert names(await now(journal, task.local_id)) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("link_failed", "last"),
+    [(False, ONE), (True, BOTH), (True, ()), (True, (clip("a", "a1"), clip("b", "b2")))],
+    ids=["no room", "listed", "nothing listed", "a new link"],
+)
+async def test_a_clip_whose_link_failed_stays_while_something_may_come_of_it(
+    journal: Journal, last: Sequence[Clip], *, link_failed: bool
+) -> None:
+    task = await after(journal, report("completed", *BOTH))
+    await failed_to_save(journal, task, "b", link_failed=link_failed)
+    await journal.record(task.local_id, report("completed", *last))
+    assert names(await now(journal, task.local_id)) == ["a", "b"]
+
+
+async def test_a_new_link_was_not_tried_in_vain(journal: Journal) -> None:
+    task = await after(journal, report("completed", *BOTH))
+    await failed_to_save(journal, task, "b", link_failed=True)
+    await journal.record(task.local_id, report("completed", clip("a", "a1"), clip("b", "b2")))
+    await failed_to_save(journal, task, "b", link_failed=True)  # of the link before
+    for told in (ONE, ONE):
+        await journal.record(task.local_id, report("completed", *told))
+        assert names(await now(journal, task.local_id)) == ["a", "b"]
+
+
 async def test_a_saved_clip_stays_though_the_last_list_does_not_have_it(journal: Journal) -> None:
     task = await after(journal, report("processing", clip("a", "a1"), clip("b")))
     await save(journal, task, "a")

@@ -22,6 +22,7 @@ from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
     AFTER_THE_END,
     DRAFTS,
+    FAILED_LINKS,
     FIRST,
     FOLLOWERS,
     MIGRATIONS,
@@ -110,7 +111,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 14, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 15, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -338,6 +339,15 @@ async def test_the_version_before_wishes_keeps_its_clips_which_repeat_none(
     assert ended is not None
     assert ended.clips[0].file == Path("/music/a.mp3")
     assert ended.clips[0].wishes == Wishes()
+    assert await write(journal, "New")
+
+
+async def test_the_version_before_failed_links_keeps_its_clips(journal: Journal) -> None:
+    with made_before(FAILED_LINKS, journal.path):
+        pass
+    ended = await journal.find("t1")
+    assert ended is not None
+    assert not ended.clips[0].link_failed
     assert await write(journal, "New")
 
 
@@ -822,7 +832,12 @@ def aside(path: Path) -> Path:
 
 # What was released -------------------------------------------------------------------------
 
-RELEASED = ("2d7c2435f83d1278", "2f8a2269a9e7efee", "0b51f001fc62cca5", "f15a9ba572b38c87")
+RELEASED = (
+    "2d7c2435f83d1278", "2f8a2269a9e7efee", "0b51f001fc62cca5", "f15a9ba572b38c87",
+    "3a8ed7bbd93b7e13", "436d8cba36d9df41", "40d4c3dd7fb5848f", "fc6d09aad1d1e03d",
+    "a7660b7531b7e445", "50985ce045bfdc7f", "a10c65743902ccb9", "9f0e5b7eebc9e3f1",
+    "ee8a0e5e9a246931", "a4e086731092e8c4",
+)  # fmt: skip
 """The beginnings of the SHA-256 digests of the scripts that users have run, oldest first."""
 
 

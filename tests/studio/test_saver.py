@@ -9,7 +9,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from song_mcp.errors import JournalError, LibraryError, NotYetError
+from song_mcp.errors import JournalError, LibraryError, NotYetError, StorageError
 from song_mcp.journal import Journal, Liveness, NewTask, SaveClaim
 from song_mcp.library import Library
 from song_mcp.messages import SAVING_MISTAKE
@@ -169,6 +169,27 @@ async def test_why_a_clip_is_not_saved_is_told_until_it_is(shop: Shop) -> None:
     assert clip.file is not None
     assert clip.save_error == ""
     assert shop.web.asked_at == [0.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("errors", "link_failed"),
+    [
+        ([LibraryError("The link is dead.")], True),
+        ([NotYetError("Not there yet.", 1e9)], True),
+        ([StorageError("The disk is full.")], False),
+        ([ValueError("A mistake.")], False),
+    ],
+)
+async def test_it_is_known_whether_the_link_alone_was_the_reason(
+    shop: Shop, errors: list[Exception], *, link_failed: bool
+) -> None:
+    (shop.web.error,) = errors
+    task = await shop.finished("c1")
+    await shop.saver.save_due(task)
+    await shop.quiet()
+    (clip,) = (await shop.now(task)).clips
+    assert clip.save_error
+    assert clip.link_failed is link_failed
 
 
 async def test_a_clip_that_fails_is_tried_seven_times_at_the_times_that_are_told(

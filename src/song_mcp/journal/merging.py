@@ -1,9 +1,10 @@
 """What a report's list of clips means for the clips that are known: pure functions, no SQL.
 
 A service may give a clip another id while its task runs, list it twice, or leave it out later. In
-an ended task every clip is in the service's last list, or was saved, or has a link that is still
-to be tried. What is known of a clip never becomes less: finished audio stays finished, an empty
-value hides none, and an earlier link is kept until the clip is saved.
+an ended task every clip is in the service's last list, or was saved, or has a link that was not
+tried yet, or could not be saved because of the library's folder. What is known of a clip never
+becomes less: finished audio stays finished, an empty value hides none, and an earlier link is kept
+until the clip is saved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,7 +49,9 @@ def merged(
     clips = tuple(_taken(by_id.get(clip.clip_id), clip, is_late=was_ended) for clip in told)
     unlisted = by_id.keys() - {clip.clip_id for clip in told}
     is_list = is_ended or (bool(told) and not was_ended)
-    gone = tuple(key for key in by_id if key in unlisted and _is_ghost(by_id[key]))
+    gone = tuple(
+        key for key in by_id if key in unlisted and _is_ghost(by_id[key], is_replaced=bool(told))
+    )
     return Merged(clips, renamed, gone if is_list else ())
 
 
@@ -56,9 +59,12 @@ def _has_audio(clip: Clip) -> bool:
     return clip.status == "completed" and bool(clip.audio_url)
 
 
-def _is_ghost(clip: Clip) -> bool:
-    """Tell whether nothing would be lost with a clip that its service lists no more."""
-    return not clip.is_saved and not clip.audio_url
+def _is_ghost(clip: Clip, *, is_replaced: bool) -> bool:
+    """Tell whether nothing would be lost with a clip that its service lists no more.
+
+    A link that was tried in vain counts as none if other clips are listed: `is_replaced`.
+    """
+    return not clip.is_saved and (not clip.audio_url or (clip.link_failed and is_replaced))
 
 
 def _once(told: Iterable[Clip]) -> tuple[Clip, ...]:

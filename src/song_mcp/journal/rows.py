@@ -150,6 +150,7 @@ def _clip(row: sqlite3.Row) -> Clip:
         cover=Path(row["cover"]) if row["cover"] else None,
         earlier_urls=tuple(json.loads(row["earlier_urls"])),
         is_late=bool(row["is_late"]),
+        link_failed=bool(row["link_failed"]),
         is_being_saved=row["save_owner"] != "" and not row["file"],
         next_try_at=_time(row["save_after"]) if is_tried_again else None,
     )

@@ -299,8 +299,11 @@ CREATE TRIGGER clip_heeds AFTER UPDATE OF wishes ON clips WHEN OLD.wishes != NEW
 END
 """
 
+# Whether a clip could not be saved because of its links, and not of the library's folder.
+FAILED_LINKS = "ALTER TABLE clips ADD COLUMN link_failed INTEGER NOT NULL DEFAULT 0"
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
-    AFTER_THE_END, SEARCHES, RESTORES, WISHES,
+    AFTER_THE_END, SEARCHES, RESTORES, WISHES, FAILED_LINKS,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

@@ -129,7 +129,8 @@ INSERT INTO clips (
     = excluded.tags, lyrics = excluded.lyrics, error = excluded.error, made_with =
     excluded.made_with, wishes = excluded.wishes,
     earlier_urls = excluded.earlier_urls, save_tried = CASE
-        WHEN audio_url = excluded.audio_url THEN save_tried ELSE min(save_tried, 1) END
+        WHEN audio_url = excluded.audio_url THEN save_tried ELSE min(save_tried, 1) END,
+    link_failed = link_failed AND audio_url = excluded.audio_url
 """
 # A link that is new was not tried yet, so nobody has to rest before that.
 RENAME_CLIP = "UPDATE clips SET clip_id = ? WHERE local_id = ? AND clip_id = ?"
@@ -140,7 +141,8 @@ SELECT clip_id FROM clips WHERE local_id = :local_id AND (clip_id = :clip_id OR 
 )) ORDER BY clip_id != :clip_id LIMIT 1
 """
 SAVE_CLIP = """
-UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?, save_owner = '',
+UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?,
+    link_failed = ? AND audio_url = ?, save_owner = '',
     save_tries = 0, save_tried = ?, save_after = ?, duration_s = COALESCE(duration_s, ?)
 WHERE local_id = ? AND clip_id = ?
 """
@@ -555,6 +557,8 @@ def save_clip(
         str(clip.cover or ""),
         clip.mime_type,
         clip.save_error,
+        clip.link_failed,
+        clip.audio_url,
         stamp,
         next_at,
         clip.duration_s,

@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
-from song_mcp.errors import LibraryError
+from song_mcp.errors import StorageError
 
 PARTIAL = ".partial-"
 STALE_S = 24 * 3600
@@ -39,7 +39,7 @@ def pinned(folder: Path) -> Path:
 class AtomicFile:
     """A hidden file in the `pinned` folder, which is placed under a final name or discarded.
 
-    Each step holds the lock, and raises LibraryError if it fails. A cancelled caller may leave a
+    Each step holds the lock, and raises StorageError if it fails. A cancelled caller may leave a
     step running in its thread: that step has ended before `discard`, or does nothing after it.
     """
 
@@ -92,7 +92,7 @@ class AtomicFile:
                 if self._take(name, size) or is_same(path):
                     return path
         msg = f"Every name for the clip is taken in the library folder {str(self._folder)!r}."
-        raise LibraryError(f"{msg} Move those files away. The clip keeps its link.")
+        raise StorageError(f"{msg} Move those files away. The clip keeps its link.")
 
     def discard(self) -> None:
         """Remove the hidden file and close everything; never raises."""
@@ -110,7 +110,7 @@ class AtomicFile:
     def _step(self) -> Iterator[FileIO]:
         with self._lock, explained(self._folder):
             if self._file is None:
-                raise LibraryError("Saving the clip was cancelled. The clip keeps its link.")
+                raise StorageError("Saving the clip was cancelled. The clip keeps its link.")
             yield self._file
 
     def _take(self, name: str, size: int) -> bool:
@@ -127,7 +127,7 @@ class AtomicFile:
         if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
             _unlink(name, fd)  # somebody replaced the hidden file
             msg = "Another program replaced the clip's file. The clip keeps its link."
-            raise LibraryError(msg)
+            raise StorageError(msg)
         with suppress(OSError):  # some file systems refuse it
             os.fsync(fd)
         return True
@@ -219,11 +219,11 @@ FAULTS = {
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """Turn an error of the system into a LibraryError that says what to do."""
+    """Turn an error of the system into a StorageError that says what to do."""
     try:
         yield
     except (OSError, UnicodeError) as error:
         number = error.errno if isinstance(error, OSError) else None
         what, advice = FAULTS.get(number or 0, ("cannot be used", "Check it, or choose another"))
         text = f"The library folder {str(folder)!r} {what}. {advice}, then look at the task again."
-        raise LibraryError(f"{text} The clip keeps its link.") from error
+        raise StorageError(f"{text} The clip keeps its link.") from error

@@ -68,7 +68,8 @@ class Clip:
     the `remark` on one that has audio all the same. `title` is what the user asked for, else the
     service's own; `service_title` is always the service's. `made_with` is what the service calls
     the model. `file` and `cover` are paths in the library, None if it does not hold them;
-    `save_error` then says why. `earlier_urls` are links that the service gave before, newest first.
+    `save_error` then says why, and `link_failed` whether its links alone were the reason.
+    `earlier_urls` are links that the service gave before, newest first.
     `wishes` are those that the clip's own data repeat. `is_late` tells that the clip was not known
     when its task ended, `is_being_saved` that a process tries to save it. `next_try_at` is when the
     next try is made unasked, None if none is.
@@ -90,6 +91,7 @@ class Clip:
     cover: Path | None = None
     mime_type: str = ""
     save_error: str = ""
+    link_failed: bool = False
     earlier_urls: tuple[str, ...] = ()
     wishes: Wishes = NO_WISHES
     is_late: bool = False

@@ -15,7 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from song_mcp.clock import Clock
-from song_mcp.errors import JournalError, LibraryError, SongError
+from song_mcp.errors import JournalError, LibraryError, SongError, StorageError
 from song_mcp.journal import Journal, Liveness, Pair, SaveClaim, SavesDue
 from song_mcp.library import Library, Saved
 from song_mcp.messages import SAVING_GIVEN_UP, SAVING_MISTAKE
@@ -154,16 +154,19 @@ class Saver:
         links = self._saving[_key(task, clip)]
         next_link = partial(self._next_link, task, clip, links)
         reasons: list[str] = []
+        link_failed = True
         while url := links.untried():
             try:
                 saved = await self._library.save(task, replace(clip, audio_url=url), next_link)
                 return _with_file(clip, saved)
             except LibraryError as error:
                 reasons.append(str(error))
+                link_failed = link_failed and not isinstance(error, StorageError)
             except Exception:  # a mistake of our own must not end the server
                 logger.exception("clip %s could not be saved", clip.clip_id)
                 reasons.append(SAVING_MISTAKE)
-        return replace(clip, save_error=reasons[0])
+                link_failed = False
+        return replace(clip, save_error=reasons[0], link_failed=link_failed)
 
     async def _next_link(self, task: Task, clip: Clip, links: "_Links", pause_s: float) -> str:
         """Return the link to try next: another one, or after a pause a fresh or the same one."""
