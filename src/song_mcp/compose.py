@@ -4,7 +4,7 @@ Nothing is opened before the studio's context is entered. A service that is not 
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pkgutil import resolve_name
 from urllib.parse import urlsplit
@@ -78,9 +78,10 @@ async def running(
 ) -> AsyncIterator[Studio]:
     """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
     liveness = Liveness(journal.path.parent / "processes")
-    async with anyio.create_task_group() as work:
+    async with AsyncExitStack() as at_the_end, anyio.create_task_group() as work:
         feed = Feed(journal, clock)
         saver = Saver(journal, library, liveness, clock, work, feed.wake)
+        at_the_end.push_async_callback(saver.hand_back)
         poller = Poller(providers, journal, clock, saver)
         caretaker = Caretaker(journal, poller, saver, clock, work)
         submitter = Submitter(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from song_mcp.errors import LibraryError
 from song_mcp.songs import Clip, SongRequest, Task
 from song_mcp.studio import Answer, Studio
+from song_mcp.studio.saver import SAVE_TRIES
 from tests import recordings
 from tests.manual_clock import ManualClock
 from tests.memory_services import Made
@@ -26,10 +27,11 @@ def clip(name: str, link: str = "") -> dict[str, object]:
 
 @dataclass
 class Web:
-    """What is behind the links: a song, but for those that are dead."""
+    """What is behind the links: a song, but for those that are dead, after so long."""
 
     clock: ManualClock
     dead: set[str] = field(default_factory=set)
+    takes_s: float = 0.0
     asked: list[tuple[float, str]] = field(default_factory=list)
 
     async def __call__(self, url: str, sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
@@ -38,6 +40,7 @@ class Web:
         assert cap_bytes
         if name in self.dead:
             raise LibraryError("The link is dead.")
+        await self.clock.sleep(self.takes_s)
         sink(SONG)
 
 
@@ -214,6 +217,36 @@ async def test_tries_are_shared_by_processes_and_go_on_after_a_restart(world: Wo
     first_s = web.asked[0][0]
     assert [round(at - first_s) for at, _ in web.asked] == [0, 2, 10, 60, 600]
     assert saved(await world.only_task()) == ["a"]
+
+
+async def test_a_song_that_many_short_processes_begin_to_save_is_saved_by_the_first_that_can(
+    world: World,
+) -> None:
+    """One process for each call: none but the last lives until the audio is there."""
+    web, slow = Web(world.clock), Web(world.clock, takes_s=HOUR_S)
+    async with world.process(slow) as studio:
+        await begun(studio, world, [clip("a"), clip("b")])
+    for _ in range(2 * SAVE_TRIES):
+        async with world.process(slow):
+            await world.clock.run(2.5)
+    assert saved(await world.only_task()) == []
+    async with world.process(web):
+        await world.clock.run(1.0)
+    assert saved(await world.only_task()) == ["a", "b"]
+    assert len(slow.asked) >= SAVE_TRIES
+
+
+async def test_a_look_by_the_next_process_waits_for_the_audio_that_the_last_one_left(
+    world: World,
+) -> None:
+    async with world.process(Web(world.clock, takes_s=HOUR_S)) as studio:
+        made = await begun(studio, world, [clip("a"), clip("b")])
+        await world.clock.run(2.5)
+    async with world.process(Web(world.clock, takes_s=3.0)) as studio:
+        started = world.clock.elapsed_s
+        answer = await looked(studio, world, made, wait_s=4.0)
+    assert saved(answer.task) == ["a", "b"]
+    assert round(world.clock.elapsed_s - started, 2) == 3.0
 
 
 async def test_finished_clips_of_a_task_that_never_ends_are_saved(world: World) -> None:

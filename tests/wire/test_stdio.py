@@ -34,6 +34,7 @@ from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
 from tests.wire.child import HELLO, SONG_MCP, Child, started
+from tests.wire.web import serving
 
 Json = dict[str, Any]
 
@@ -607,6 +608,37 @@ async def test_an_open_task_of_a_killed_server_is_taken_up_by_the_next(
     task = found["structuredContent"]
     assert (task["task_id"], task["status"]) == (task_id, "completed")
     assert all(Path(clip["file"]).is_file() for clip in task["clips"])
+
+
+@pytest.mark.one_era("nobody asks for anything")
+async def test_a_song_is_saved_by_the_next_process_of_any_kind_unasked(
+    child: Child, variables: dict[str, str], tmp_path: Path
+) -> None:
+    """Its own process ends after its answer, the next is killed while it saves, one more serves."""
+    description = "x [[media-503-first]]"  # so that saving takes 2 s
+    with anyio.fail_after(HANGS_S):
+        await child.tool("generate_song", description=description, wait_seconds=0)
+        await child.hang_up()
+        assert await child.ended() == 0
+        async with started(tmp_path, variables) as second:
+            while not clips(tmp_path, "save_owner != ''"):
+                await a_moment()
+            second.process.kill()
+            await second.ended()
+        assert (clips(tmp_path, "file = ''"), second.lines) == (2, [])
+        async with serving(tmp_path, variables):
+            while clips(tmp_path, "file != ''") < 2:
+                await a_moment()
+    (task,) = await journal(tmp_path)
+    assert all(clip.file and clip.file.is_file() for clip in task.clips)
+
+
+def clips(folder: Path, which: str) -> int:
+    """How many clips of the journal are so."""
+    with sqlite3.connect(folder / "home" / "journal.sqlite3") as db:
+        (found,) = db.execute(f"SELECT count(*) FROM clips WHERE {which}").fetchone()  # noqa: S608
+    db.close()
+    return int(found)
 
 
 # Delivered or not ----------------------------------------------------------------------------

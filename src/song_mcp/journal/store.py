@@ -440,6 +440,11 @@ class Journal:
 
         return await self._file.write("claim", work)
 
+    async def hand_back_saves(self, owner: str) -> None:
+        """Write that `owner` ended in order: what it was saving is due, and was no try of it."""
+        now = self._stamp()
+        await self._file.write("claim", lambda db: writes.hand_back_saves(db, owner, now))
+
     async def next_save_s(self, tries: int) -> float | None:
         """Return the seconds until the next try to save a clip is due, or None if none is."""
         due = await self._file.read(lambda db: claims.next_save_at(db, tries))

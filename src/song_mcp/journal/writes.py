@@ -157,7 +157,10 @@ UPDATE clips SET save_tries = save_tries + 1, save_owner = :owner, save_after = 
     save_tried = :now, save_from = CASE save_from WHEN 0 THEN :now ELSE save_from END
 WHERE local_id = :local_id AND clip_id = :clip_id
 """
-
+HAND_BACK_SAVES = """
+UPDATE clips SET save_owner = '', save_tries = max(0, save_tries - 1), save_after = ?
+WHERE save_owner = ? AND file = ''
+"""
 GIVE_UP_SAVES = """
 UPDATE clips SET save_owner = '', save_error = ?, save_after = ?
 WHERE file = '' AND save_tries >= ? AND save_owner IN (SELECT value FROM json_each(?))
@@ -579,3 +582,8 @@ def claim_save(
 def give_up_saves(db: sqlite3.Connection, dead: Sequence[str], tries: int, why: str) -> None:
     """Write `why` no file holds the clips that dead processes were saving in their last try."""
     db.execute(GIVE_UP_SAVES, (why, NEVER, tries, json.dumps(dead)))
+
+
+def hand_back_saves(db: sqlite3.Connection, owner: str, now: float) -> None:
+    """Write that nobody saves what `owner` was saving, which is due `now`, and as if not tried."""
+    db.execute(HAND_BACK_SAVES, (now, owner))

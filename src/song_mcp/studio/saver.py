@@ -62,6 +62,7 @@ class Saver:
         self._ended = ended
         self._saving: dict[tuple[str, str], _Links] = {}
         self._limit = anyio.CapacityLimiter(SAVES_AT_ONCE)
+        self._has_claimed = False
         self.tried = anyio.Event()
         """The event that is set when a try of this process ends."""
         self.ask: Callable[[Task], Awaitable[None]] = _asks_nobody
@@ -100,6 +101,7 @@ class Saver:
     ) -> Sequence[Pair]:
         """Return the clips to save now; who called is to `start` each of them."""
         await self._liveness.show()
+        self._has_claimed = True
         dead = await self._liveness.dead_among(await self._journal.savers())
         owner = self._liveness.token
         claim = SaveClaim(local_id, owner, SAVE_TRIES, dead, SAVING_GIVEN_UP, due, clip_id)
@@ -121,6 +123,15 @@ class Saver:
             links = self._saving.get(_key(task, clip))
             if links is not None:
                 links.take(clip)
+
+    async def hand_back(self) -> None:
+        """Leave what this process claimed and did not end to others, who may begin it at once.
+
+        Called when no try of this process is under way any more, and it makes none again.
+        """
+        if self._has_claimed:
+            with anyio.CancelScope(shield=True), going_on("handing back what is not saved"):
+                await self._journal.hand_back_saves(self._liveness.token)
 
     async def _save(self, task: Task, clip: Clip) -> None:
         try:
