@@ -22,7 +22,7 @@ import pytest
 
 from song_mcp.errors import NoAnswerError, NotSentError, ServiceError
 from song_mcp.providers import http as module
-from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp
+from song_mcp.providers.http import BODY_CAP_BYTES, Reply, ServiceHttp, decoded
 from song_mcp.songs import SERVICES
 from tests import children
 from tests.faults.canaries import GPTGE_KEY
@@ -294,6 +294,22 @@ async def test_a_body_that_breaks_off_is_never_asked_for_again(error: Exception)
 
 
 # Replies ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('data: {"id": 1}\n\ndata: [DONE]\n\n', {"id": 1}),
+        ('event: message\r\nid: 7\r\ndata: {"id": 1}\r\n\r\n', {"id": 1}),
+        (': hello\n\ndata: {"id": 1}\n\n', {"id": 1}),
+        ('data: {"id":\n\ndata: {"id": 2}\n\n', {"id": 2}),
+        ("data: ok\n\n", None),
+        ('retry: 5\ndata:["a"]\n', ["a"]),
+        ('{"data": "data: {}"}', {"data": "data: {}"}),
+    ],
+)
+def test_the_first_json_of_server_sent_events_is_the_answer(text: str, told: object) -> None:
+    assert decoded(text.encode()) == (told is not None, told)
 
 
 async def test_json_is_decoded_whatever_its_content_type() -> None:

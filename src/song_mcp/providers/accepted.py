@@ -29,8 +29,8 @@ NAMES_OF_LISTS = ("task_ids", "taskIds", "job_ids", "jobIds")
 """What calls a list of ids of tasks so; one submission made them, so the first is the task."""
 PLACES = ("data", "result", "output", "response", "Data")
 """Inside what of an answer the id can stand (`docs/providers.md` 3.9)."""
-ALONE = re.compile(r"(?=.*[0-9])[!-~]+|[!-~]{16,}")
-"""What a text that nothing calls an id looks like if it is one: no word."""
+ALONE = re.compile(r"(?=.*[0-9])[!-~]{2,}|[!-~]{16,}")
+"""What a text that nothing calls an id looks like if it is one: no word, and no flag or count."""
 NO_IDS = frozenset(
     {"success", "successful", "succeeded", "ok", "done", "true", "false", "null", "none", "nil"}
     | {"undefined", "submitted", "accepted", "pending", "queued", "processing", "error", "failed"}

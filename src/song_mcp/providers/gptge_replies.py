@@ -31,6 +31,7 @@ from song_mcp.providers.shapes import (
     as_clips,
     first,
     holds_lyrics,
+    is_known,
     is_task,
     lists_lyrics,
     read_clips,
@@ -43,6 +44,8 @@ SERVICE = SERVICES["gptge"]
 LABEL = SERVICE.label
 MUSIC = frozenset({"", "music", "song", "generate", "description-mode"})
 """What gateways call the making of a song."""
+CLIPS = 2
+"""How many clips Suno makes of a song."""
 DRAFTS = 2
 """How many drafts of lyrics Suno makes, and a gateway shows that lists them (3.10)."""
 UNITS = 500_000
@@ -141,8 +144,12 @@ class _Task:
 
     @property
     def status(self) -> ServiceStatus:
-        """The status in our words (3.4)."""
-        return standing(self.word)
+        """The status in our words (3.4).
+
+        A word that no table has is an end if all clips that a song has are done by themselves.
+        """
+        is_whole = len(self.found) >= CLIPS and _together(self.found) == "complete"
+        return "completed" if is_whole and not is_known(self.word) else standing(self.word)
 
 
 def _task(data: object) -> _Task:

@@ -19,6 +19,7 @@ import json
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
@@ -54,6 +55,11 @@ RETRY_PAUSES_S = (0.3, 1.0)
 RETRY_NEEDS_S = 2 * CONNECT_S + 5.0  # a deadline that strikes while connecting looks like a doubt
 BODY_CAP_BYTES = 4 * 1024 * 1024
 VALUES_CAP = 250_000
+EVENTS = re.compile(r"\s*(?:data|event|id|retry)?:")
+"""How server-sent events begin."""
+EVENT = re.compile(r"^data: ?([\[{].*)$", re.MULTILINE)
+EVENTS_CAP = 200_000
+"""In how many characters of server-sent events JSON is looked for."""
 """How many commas and opening brackets a body may have. Fifty songs with their lyrics, the most
 that is asked for at once, have some ten thousand."""
 PIECE_BYTES = 64 * 1024
@@ -451,15 +457,19 @@ def decoded(content: bytes) -> tuple[bool, object]:
     """Return whether this is JSON, and its value; NaN, Infinity and endless nesting are not.
 
     Nor are endless numbers, and what may have far too many values: nothing else runs while JSON is
-    read.
+    read. Of server-sent events the first that is JSON counts.
     """
     if sum(map(content.count, (b",", b"[", b"{"))) > VALUES_CAP:
         return False, None
     try:
         text = content.decode("utf-8-sig")
-        return True, json.loads(text, parse_constant=_refuse_constant, parse_int=_whole)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False, None
+    told = [text] if not EVENTS.match(text) else EVENT.findall(text, 0, EVENTS_CAP)
+    for each in told:
+        with suppress(ValueError, RecursionError):
+            return True, json.loads(each, parse_constant=_refuse_constant, parse_int=_whole)
+    return False, None
 
 
 def _whole(digits: str) -> int | None:

@@ -10,7 +10,7 @@ is quoted or taken away, and all else stays as it was sent. Sources: `docs/provi
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -223,12 +223,18 @@ def spoken(value: object, depth: int = NESTING) -> str:
     """
     if isinstance(value, dict) and depth:
         words = next(filter(None, (spoken(value.get(key), depth - 1) for key in SPOKEN_KEYS)), "")
+        words = words or (spoken(value.get("title"), depth - 1) if _is_problem(value) else "")
         field = _field(value.get("loc")) if words else ""
         return f"{field}: {words}" if field else words
     if isinstance(value, list) and depth:
         return next(filter(None, (spoken(item, depth - 1) for item in value[:WIDTH])), "")
     words = to_text(value)[:SPOKEN_CAP].strip()
     return "" if words in {"0", "null", "None"} else words
+
+
+def _is_problem(value: Mapping[str, object]) -> bool:
+    """Tell whether an object is an error as RFC 9457 has it, whose title says what it is."""
+    return {"type", "title", "status"} <= value.keys()
 
 
 def to_message(value: object) -> str:

@@ -134,21 +134,31 @@ STRUCTURES = frozenset({*PLACES, *MEDIA, *NOT_CLIPS, *LYRICS[3:], "logs", "walle
 
 DONE = re.compile(
     r"(?:(?:task|job|music|song|generation|all|status)_)*"
-    r"(?:completed?|success|succeed(?:ed)?|successful|finished|done)|(?:生成|任务)?成功|(?:已|生成)?完成"
+    r"(?:completed?|success|succeed(?:ed)?|successful(?:ly)?|finish(?:ed)?|done|generated)"
+    r"|(?:生成|任务)?成功|(?:已|生成|任务)?完成"
 )
 """The words that end a task as completed, alone or said of the whole: TEXT_SUCCESS is no end."""
 BROKEN = re.compile(
     r"(?:.*_)?(?:fail(?:ed|ure)?|error(?:ed)?|exception|reject(?:ed)?|expired?|timeout|timed_?out|"
     r"time_out|cancel(?:l?ed)?|abort(?:ed)?|refused|denied|invalid|terminated|banned|blocked|"
-    r"moderated|stopped|killed|interrupted|unsuccessful|nsfw|violation|flagged|lost|deleted)"
-    r"|failed_.*|.*(?:失败|超时|已取消|已过期|不通过)"
+    r"moderat(?:ed|ion)|stopped|killed|interrupted|unsuccessful|nsfw|violation|flagged|lost|deleted|"
+    r"sensitive)"
+    r"|failed_.*|error:.*|.*_with_errors|.*(?:失败|超时|已取消|已过期|不通过)"
 )
 """The words that end a task as failed, alone or after others: CREATE_TASK_FAILED."""
 WAITING = frozenset(
     {"not_start", "not_started", "submitted", "queued", "queueing", "in_queue", "pending"}
 )
+GOING = re.compile(
+    r"(?:.*_)?(?:process(?:ing)?|progress|running|run|started|starting|start|stream(?:ing)?|"
+    r"generating|creating|working|doing|active|waiting|accepted|created|uploading|saving|"
+    r"first_success|text_success|unknown|staged|init\w*|preparing|partial\w*)|retry.*|.*中"
+)
+"""The words of a task that goes on. What is in no table here may be an end in other words."""
 PACKED = frozenset('{["')
 """What JSON text begins with that holds a structure, or once more JSON text."""
+NUMBERED = re.compile(r"(?P<name>[A-Za-z][A-Za-z_]*?)_?(?P<number>[1-9])")
+"""A name with the number of the clip that it is about."""
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 GAPS = re.compile(r"[\s.-]+")
 NO_WORDS = re.compile(
@@ -236,6 +246,11 @@ def standing(word: str) -> ServiceStatus:
     if BROKEN.fullmatch(folded):
         return "failed"
     return "pending" if folded in WAITING else "processing"
+
+
+def is_known(word: str) -> bool:
+    """Tell whether a task's status is a word of one of our tables."""
+    return standing(word) != "processing" or GOING.fullmatch(_folded(word)) is not None
 
 
 def _folded(word: str) -> str:
@@ -461,6 +476,8 @@ def _clips_of(value: Mapping[str, Any], place: str, depth: int) -> Iterator[tupl
         yield from found
     elif not first(value, CLIP["id"], usable_id) and len(songs := _bare(value)) > 1:
         yield from (("", {"url": link}) for link in songs)
+    elif len(numbered := _numbered(value)) > 1:
+        yield from (("", song) for song in numbered)
     elif is_task(value):
         yield from [("", {**value, "id": None})] if has_audio else []
     elif has_audio or (not places and first(value, CLIP["id"], usable_id)):
@@ -473,6 +490,15 @@ def _bare(value: Mapping[str, Any]) -> list[str]:
     """Return the links of a list under the name of one, each of which is a song of its own."""
     lists = [value[name] for name in CLIP["audio"] if isinstance(value.get(name), list)]
     return next(([*_links(items)] for items in lists if items), [])
+
+
+def _numbered(value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the songs of an object that has the names of all of them: `audio_url_1`, `title_1`."""
+    songs: dict[str, dict[str, Any]] = {}
+    for key, item in islice(value.items(), ITEMS_CAP):
+        if found := NUMBERED.fullmatch(key):
+            songs.setdefault(found["number"], {})[found["name"]] = item
+    return [song for _, song in sorted(songs.items()) if any(_audio(song))]
 
 
 def _clips_by_key(value: Mapping[str, Any], *, may_be_empty: bool) -> Iterator[tuple[str, Any]]:

@@ -81,6 +81,8 @@ DOUBTFUL_TALK = re.compile(
 """What is told of a lost answer by an error that only a flag reports, in HTTP 2xx."""
 LOST_UPSTREAM = re.compile(r"fetch failed|time[d-]? ?out|connection|socket|\beof\b|network")
 """What is told of a lost answer by the gate, with HTTP 5xx: it did ask its upstream."""
+BARE = frozenset({"error", "message", "msg", "status", "path", "timestamp", "ok"})
+"""All that an error in words alone has."""
 SAYS_NOTHING = "error"
 """The code of an error that has none (`docs/providers.md` 3.3, 3.9)."""
 DOUBTFUL_STATUSES = frozenset({408, 409, 425, 499})
@@ -191,10 +193,14 @@ class Envelope:
 def has_detail(reply: Reply) -> bool:
     """Return whether a reply is the error of a web framework (4.8).
 
-    It is `{"detail": ...}`, or has the HTTP status once more as `statusCode`.
+    It is `{"detail": ...}`, has the HTTP status once more as `statusCode`, or is an error in words
+    alone.
     """
     body = to_object(reply.body)
-    is_framework = "detail" in body or to_text(body.get("statusCode")) == str(reply.status)
+    is_bare = isinstance(body.get("error"), str) and body.keys() <= BARE
+    is_bare = is_bare and reply.status in {400, 404}  # of others the network in front has such too
+    repeats_status = to_text(body.get("statusCode")) == str(reply.status)
+    is_framework = "detail" in body or repeats_status or is_bare
     return reply.status >= 400 and is_framework and "code" not in body  # noqa: PLR2004
 
 
@@ -464,7 +470,8 @@ def _refused(case: _Case) -> type[ServiceError] | None:
         # Nothing is wrong with the request: later it may pass.
         return None if LOST_UPSTREAM.search(case.words) else StoppedError
     is_vague = case.envelope.is_flag or case.code == SAYS_NOTHING
-    if case.is_2xx and is_vague and DOUBTFUL_TALK.search(case.words):
+    is_loose = (case.is_2xx and is_vague) or case.envelope.is_framework
+    if is_loose and DOUBTFUL_TALK.search(case.words):
         return None
     is_within_2xx = case.is_error_code and 200 <= case.status < 300  # noqa: PLR2004
     return by_status or (RefusedError if is_within_2xx or case.envelope.is_gate else None)
