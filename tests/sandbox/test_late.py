@@ -9,6 +9,8 @@ import pytest
 from mutagen.aac import AACInfo
 from starlette.applications import Starlette
 
+from song_mcp.errors import LibraryError
+from song_mcp.library.formats import recognise
 from song_mcp.sandbox.app import Rules, Sandbox, build_app
 from tests.sandbox.driving import (
     Clock,
@@ -224,6 +226,9 @@ async def test_audio_may_be_of_another_format(http: httpx.AsyncClient, clock: Cl
     assert len(wav) == pytest.approx(44 + 1.2 * 16_000, abs=100)
     playlist = await http.get(await link(http, clock, "media-playlist"))
     assert playlist.text.startswith("#EXTM3U")
+    film = await http.get(await link(http, clock, "media-video"))
+    with pytest.raises(LibraryError, match=r"is a video \(MP4\), not audio"):
+        recognise(BytesIO(film.content))
 
 
 async def test_a_refusal_for_want_of_money_may_carry_a_task(

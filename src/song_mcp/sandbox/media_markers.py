@@ -115,6 +115,21 @@ def _playlist(_answer: Response, _serving: Serving) -> Response:
     return Response(text, media_type="application/vnd.apple.mpegurl")
 
 
+def _box(kind: bytes, *content: bytes) -> bytes:
+    inner = b"".join(content)
+    return struct.pack(">I4s", 8 + len(inner), kind) + inner
+
+
+def _film(_answer: Response, _serving: Serving) -> Response:
+    """Return what tells an MP4 with pictures and sound from one with sound alone, and no more."""
+    tracks = [
+        _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), handler, bytes(13))))
+        for handler in (b"vide", b"soun")
+    ]
+    film = _box(b"ftyp", b"isom", bytes(4), b"isom") + _box(b"moov", *tracks)
+    return Response(film + _box(b"mdat", bytes(1024)), media_type="video/mp4")
+
+
 def _not_ready() -> Response:
     return JSONResponse({"status": "processing", "message": "the audio is not ready yet"})
 
@@ -186,6 +201,7 @@ MEDIA: Table = {
     "media-adts": _made(_adts, "audio/aac"),
     "media-wav": _made(_wav, "audio/wav"),
     "media-playlist": _audio(_playlist),
+    "media-video": _audio(_film),
     "upload-403": Row(upload=lambda _: needs_plan()),
     "upload-url-on-top": Row(upload=_url_on_top),
     "upload-reset": Row(upload=lambda _: Reset()),
