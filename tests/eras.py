@@ -26,6 +26,7 @@ import pytest
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from jsonschema import Draft202012Validator
 from mcp import Client
+from mcp.client import advertise
 from mcp.client.extension import ClientExtension
 from mcp.client.session import IncomingMessage
 from mcp.server.mcpserver import MCPServer
@@ -46,6 +47,9 @@ from tests.limits import HANGS_S
 LEGACY, MODERN = ERAS = ("2025-11-25", "2026-07-28")
 MODES = {LEGACY: "legacy", MODERN: "auto"}
 """How the SDK's client is told to speak so; what came of it is checked."""
+
+APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html;profile=mcp-app"]})
+"""What a client declares that shows pages; most clients do not."""
 
 Notice = ResourcesListChanged | ResourceUpdated
 

@@ -165,6 +165,7 @@ async def open_house(  # noqa: PLR0913 - what tests vary, each by name
     keys: bool = True,
     at_home: bool = False,
     clock: Clock | None = None,
+    extensions: Sequence[ClientExtension] = (),
 ) -> AsyncIterator[House]:
     """Open a house in `folder`, with a client of the era that is being tested.
 
@@ -176,7 +177,7 @@ async def open_house(  # noqa: PLR0913 - what tests vary, each by name
     async with running(echoed(app)) as base_url:
         own = {"ACESTEP_BASE_URL": base_url} if at_home else {}
         values = environment(folder, base_url, keys=keys) | own | dict(settings or {})
-        async with _client(values, clock) as (client, ear):
+        async with _client(values, clock, extensions) as (client, ear):
             yield House(client, app.state.sandbox, folder, base_url, clock, ear)
 
 

@@ -30,7 +30,7 @@ from tests.house import environment
 from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
-from tests.wire.child import HELLO, SONG_MCP, Child, started
+from tests.wire.child import HELLO, SHOWS_PAGES, SONG_MCP, Child, started
 
 Json = dict[str, Any]
 
@@ -77,6 +77,7 @@ def variables(services: tuple[str, Sandbox], tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 async def child(tmp_path: Path, variables: dict[str, str]) -> AsyncIterator[Child]:
     async with started(tmp_path, variables) as process:
+        process.capabilities = SHOWS_PAGES  # so that all tools are offered
         await process.hello()
         yield process
 

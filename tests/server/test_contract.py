@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp.types import Tool
 
+from tests.eras import APPS
 from tests.house import open_house, text
 
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
@@ -21,7 +22,8 @@ CONFIRMS = {"check_account"}
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> list[Tool]:
-    async with open_house(tmp_path) as house:
+    """All tools, also those that only a client with pages is offered."""
+    async with open_house(tmp_path, extensions=[APPS]) as house:
         return (await house.client.list_tools()).tools
 
 

@@ -84,7 +84,7 @@ async def opened(folder: Path, era: str) -> AsyncIterator[tuple[House, Made]]:
     """A house of one era, with what the calls refer to."""
     before, eras.now_tested.era = eras.now_tested.era, era
     try:
-        async with open_house(folder / era) as house:
+        async with open_house(folder / era, extensions=[eras.APPS]) as house:
             made = Made()
             made.song = await house.ok(
                 "generate_song", description="waltz", title="Quay", **PATIENT
@@ -131,7 +131,7 @@ async def answers(folder: Path, era: str) -> Json:
 
 
 async def test_everything_that_is_offered_is_called_here(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
+    async with open_house(tmp_path, extensions=[eras.APPS]) as house:
         tools = (await house.client.list_tools()).tools
         templates = (await house.client.list_resource_templates()).resource_templates
         prompts = (await house.client.list_prompts()).prompts

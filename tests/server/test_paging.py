@@ -16,7 +16,7 @@ from tests.house import House, open_house
 
 pytestmark = pytest.mark.one_era("a cursor is read behind the protocol")
 
-FIXED = ["song://guide/styles", "song://guide/lyrics", "ui://song-mcp/player.html"]
+FIXED = ["song://guide/styles", "song://guide/lyrics"]
 NEW = NewTask("piapi", "udio", "song", "", "Quay", "waltz", {})
 
 

@@ -1,6 +1,7 @@
 """The player's side of the server: what opens it, what it is told, and what it may read."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,19 +19,19 @@ from song_mcp.server import player, results
 from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
 from tests import eras
+from tests.eras import APPS
 from tests.house import SPEED, House, environment, open_house, text
 from tests.limits import HANGS_S
 
 pytestmark = pytest.mark.one_era("what is played or read is found behind the protocol")
 
-APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html;profile=mcp-app"]})
 OTHER_APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html"]})
 LONG = Rules(clip_seconds=45.0)
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as opened:
+    async with open_house(tmp_path, extensions=[APPS]) as opened:
         yield opened
 
 
@@ -40,7 +41,7 @@ def extra(result: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the client 
 
 
 async def test_the_page_is_told_which_clips_can_be_extended(house: House) -> None:
-    asked = {"description": "x [[two-clips-one-error]]", "model": "suno-v5"}
+    asked = {"description": "x [[two-clips-one-error]]", "model": "suno-v5", "wait_seconds": 50}
     result = await house.call("generate_song", **asked)
     assert result.structured_content is not None
     good, broken = result.structured_content["clips"]
@@ -53,9 +54,74 @@ async def test_the_page_is_told_whether_a_service_of_the_user_makes_covers(
     tmp_path: Path, key: str
 ) -> None:
     only = {"PIAPI_API_KEY": "", "GPTGE_API_KEY": "", key: "a-key", "SONG_MCP_DEFAULT_MODEL": ""}
-    async with open_house(tmp_path, keys=False, settings=only) as house:
+    async with open_house(tmp_path, keys=False, settings=only, extensions=[APPS]) as house:
         result = await house.call("generate_song", description="x", wait_seconds=0)
         assert extra(result)["coverable"] == (key == "PIAPI_API_KEY")
+
+
+# Clients that show no page -----------------------------------------------------------------------
+
+
+@pytest.fixture
+async def plain(tmp_path: Path) -> AsyncIterator[House]:
+    """A client that declares nothing, or only what is no page of ours."""
+    async with open_house(tmp_path, extensions=[OTHER_APPS]) as opened:
+        yield opened
+
+
+@pytest.mark.both_eras
+async def test_what_is_for_the_page_goes_to_no_client_without_one(plain: House) -> None:
+    """Some clients show the model all of a result."""
+    doubt = await plain.call("generate_song", description="x [[html-502:accepted]]")
+    song = await plain.song(description="x", lyrics="La la")
+    clip, task_id = song["clips"][0]["clip_id"], song["task_id"]
+    results_ = [
+        doubt,
+        await plain.call("get_task", task_id=task_id, include_lyrics=True),
+        await plain.call("fetch_suno_task", task_id=task_id),
+        await plain.call("play_song", clip_id=clip),
+        await plain.call("play_song", task_id=task_id),
+        await plain.call("extend_song", clip_id=clip, wait_seconds=0),
+        await plain.call("cover_song", clip_id=clip, model="ace-step", wait_seconds=0),
+        await plain.call("generate_lyrics", topic="x", model="suno-v5"),
+        await plain.call("resolve_task", task_id=task_id, action="check"),
+    ]
+    assert not any(results.EXTRA in json.dumps(result.meta or {}) for result in results_)
+    async with plain.another_client([APPS]) as page:
+        assert extra(await page.call("play_song", clip_id=clip))["focus"] == clip
+
+
+@pytest.mark.both_eras
+async def test_the_tools_and_the_page_of_the_player_are_listed_for_it_alone(plain: House) -> None:
+    offered = [tool.name for tool in (await plain.client.list_tools()).tools]
+    async with plain.another_client([APPS]) as page:
+        tools = [tool.name for tool in (await page.client.list_tools()).tools]
+        resources = [each.uri for each in (await page.client.list_resources()).resources]
+    assert offered == [name for name in tools if name != "read_clip"] != tools
+    listed = [each.uri for each in (await plain.client.list_resources()).resources]
+    assert listed == [uri for uri in resources if uri != player.URI] != resources
+
+
+@pytest.mark.both_eras
+async def test_a_host_that_declares_nothing_can_still_open_the_page(plain: House) -> None:
+    """Some hosts go by what a tool says; the model is not shown that."""
+    tools = (await plain.client.list_tools()).tools
+    opening = {tool.name for tool in tools if (tool.meta or {}).get("ui/resourceUri") == player.URI}
+    assert opening == {"generate_song", "extend_song", "cover_song", "play_song"}
+    (content,) = (await plain.client.read_resource(player.URI)).contents
+    assert content.mime_type == player.MIME_TYPE
+
+
+@pytest.mark.both_eras
+async def test_bytes_of_a_clip_are_refused_in_one_sentence_without_a_page(plain: House) -> None:
+    clip = (await plain.song(description="x"))["clips"][0]["clip_id"]
+    for arguments in ({"clip_id": clip}, {}, {"clip_id": "", "part": "cover"}, {"nonsense": 1}):
+        told = await plain.error("read_clip", **arguments)
+        assert told == player.NO_PAGE
+    assert player.NO_PAGE.count(". ") == 0
+    unknown = await plain.error("read_clips")
+    assert "There is no tool" in unknown
+    assert "read_clip," not in unknown
 
 
 # What opens it -----------------------------------------------------------------------------------
@@ -96,8 +162,8 @@ async def test_the_page_is_served_as_an_app_that_needs_no_other_origin(house: Ho
 
 
 async def test_the_last_song_is_played_where_nothing_is_named(house: House) -> None:
-    await house.ok("generate_song", description="first")
-    last = await house.ok("generate_song", description="second")
+    await house.song(description="first")
+    last = await house.song(description="second")
     posts = len(house.posts())
     result = await house.call("play_song")
     assert result.structured_content is not None
@@ -109,8 +175,8 @@ async def test_the_last_song_is_played_where_nothing_is_named(house: House) -> N
 
 
 async def test_a_song_is_named_by_id_short_id_title_or_task(house: House) -> None:
-    task = await house.ok("generate_song", description="named", title="A Name of Its Own")
-    other = await house.ok("generate_song", description="another")
+    task = await house.song(description="named", title="A Name of Its Own")
+    other = await house.song(description="another")
     clip = task["clips"][0]["clip_id"]
     for name in (clip, clip[:8]):
         assert (await house.ok("play_song", clip_id=name))["task_id"] == task["task_id"]
@@ -133,7 +199,7 @@ async def test_two_names_or_an_unknown_one_are_told(house: House) -> None:
 @pytest.mark.both_eras
 async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> None:
     for number in range(3):
-        await house.ok("generate_song", description=f"for the experience {number}")
+        await house.song(description=f"for the experience {number}")
     house.hold()
     first = await house.call("generate_song", description="slow", title="Slow", wait_seconds=0)
     told = extra(first)
@@ -154,11 +220,8 @@ async def test_the_page_is_told_what_the_model_need_not_read(house: House) -> No
 
 
 async def test_audio_and_cover_are_read_in_chunks_from_the_library_alone(tmp_path: Path) -> None:
-    async with open_house(tmp_path, rules=LONG) as house:
-        task = await house.ok("generate_song", description="long enough for two")
-        with anyio.fail_after(HANGS_S):
-            while not all("file" in clip for clip in task["clips"]):
-                task = await house.ok("get_task", task_id=task["task_id"], wait_seconds=50)
+    async with open_house(tmp_path, rules=LONG, extensions=[APPS]) as house:
+        task = await house.song(description="long enough for two")
         clip = task["clips"][0]
         asked = len(house.sandbox.requests)
         audio, sizes = await read_whole(house, clip["clip_id"], "audio")
@@ -185,7 +248,7 @@ async def read_whole(house: House, clip_id: str, part: str) -> tuple[bytes, list
 
 
 async def test_only_clips_can_be_read_and_only_what_they_have(house: House) -> None:
-    task = await house.ok("generate_song", description="read me")
+    task = await house.song(description="read me")
     clip = task["clips"][0]["clip_id"]
     for name in (
         "/etc/passwd",

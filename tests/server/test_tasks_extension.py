@@ -25,7 +25,7 @@ from mcp.types import CallToolResult
 from song_mcp.compose import open_studio
 from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
-from tests.eras import LEGACY, MODERN
+from tests.eras import APPS, LEGACY, MODERN
 from tests.holder import IDENTIFIER, Handle, Holder, Json, ask, begin, end_of
 from tests.house import ENDLESS_S, House, environment, open_house, text
 from tests.limits import HANGS_S
@@ -117,6 +117,16 @@ async def test_a_handle_comes_when_the_journal_has_the_task_and_before_the_servi
     assert handle.status == "working"
     found = await get(house, handle.task_id)
     assert found["statusMessage"] == "It is being submitted to PiAPI."
+
+
+async def test_the_end_of_a_handle_holds_what_is_for_the_page_only_where_it_is_shown(
+    house: House,
+) -> None:
+    handle = await begin(house.client, "generate_song", description="waltz")
+    assert "song-mcp/player" not in json.dumps((await end(house, handle.task_id))["result"])
+    async with house.another_client([Holder(), APPS]) as page:
+        shown = (await end(page, handle.task_id))["result"]
+        assert shown["_meta"]["song-mcp/player"]["description"] == "waltz"
 
 
 async def test_a_handle_is_flat_and_says_how_often_to_ask(house: House) -> None:

@@ -13,6 +13,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import TextResourceContents
 
 from song_mcp import lrc
+from tests.eras import APPS
 from tests.house import House, open_house, text
 
 pytestmark = pytest.mark.one_era("what a resource tells is found behind the protocol")
@@ -25,7 +26,7 @@ ASKED = {"lyrics": TIMED, "description": "folk", "title": "Trams", "model": "dif
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(tmp_path) as opened:
+    async with open_house(tmp_path, extensions=[APPS]) as opened:
         yield opened
 
 

@@ -11,6 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import BlobResourceContents
 
 from tests import decoding
+from tests.eras import APPS
 from tests.house import House, open_house, text
 from tests.waiting import a_moment
 
@@ -82,7 +83,8 @@ async def test_the_whole_is_a_resource_and_read_by_the_player(house: House) -> N
     assert isinstance(content, BlobResourceContents)
     assert content.mime_type == "audio/mpeg"
     check_whole(base64.b64decode(content.blob), clips)
-    chunk = await house.ok("read_clip", clip_id=clips[2]["clip_id"], part="whole")
+    async with house.another_client([APPS]) as page:
+        chunk = await page.ok("read_clip", clip_id=clips[2]["clip_id"], part="whole")
     assert chunk["content"] == content.blob
     assert chunk["total_bytes"] == len(base64.b64decode(content.blob))
     whole = await house.ok("join_song", clip_id=clips[2]["clip_id"])

@@ -14,7 +14,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.types import jsonrpc_message_adapter
 
 from tests.children import process
-from tests.eras import LEGACY, MODERN, now_tested
+from tests.eras import APPS, LEGACY, MODERN, now_tested
 from tests.harvest import gather, server_arguments
 
 Json = dict[str, Any]
@@ -31,6 +31,8 @@ ENVELOPE = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 """What each request carries from 2026-07-28 on, as there is no handshake."""
+SHOWS_PAGES = {"extensions": {APPS.identifier: APPS.settings()}}
+"""The capabilities of a client that shows pages."""
 
 
 @dataclass
@@ -43,6 +45,8 @@ class Child:
     process: Process
     log: Path
     lines: list[bytes] = field(default_factory=list)
+    capabilities: Json = field(default_factory=dict)
+    """What the client declares; set it before the first request."""
 
     def __post_init__(self) -> None:
         assert self.process.stdout is not None
@@ -65,7 +69,7 @@ class Child:
         """Begin as clients of the era do: with a handshake, or with `server/discover`."""
         if now_tested.era == MODERN:
             return await self.ask("server/discover", {})
-        answer = await self.ask("initialize", HELLO)
+        answer = await self.ask("initialize", HELLO | {"capabilities": self.capabilities})
         await self.send({"method": "notifications/initialized"})
         return answer
 
@@ -73,7 +77,8 @@ class Child:
         """Send a request without waiting for its answer; returns its id."""
         self._ids += 1
         if now_tested.era == MODERN:
-            params = params | {"_meta": ENVELOPE | params.get("_meta", {})}
+            declared = {"io.modelcontextprotocol/clientCapabilities": self.capabilities}
+            params = params | {"_meta": ENVELOPE | declared | params.get("_meta", {})}
         await self.send({"id": self._ids, "method": method, "params": params})
         return self._ids
 

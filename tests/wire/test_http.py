@@ -118,6 +118,21 @@ async def test_a_song_is_made_over_http_and_looked_up_again(house: House, song: 
     assert again["clips"] == song["clips"]
 
 
+async def test_each_client_of_one_server_gets_what_it_can_show(
+    house: House, shared: Web, song: Json
+) -> None:
+    async with eras.connected(shared.transport(), [eras.APPS]) as (page, _):
+        for client, shows_pages in ((page, True), (house.client, False), (page, True)):
+            looked = await client.call_tool("get_task", {"task_id": song["task_id"]})
+            assert ("song-mcp/player" in (looked.meta or {})) is shows_pages
+            tools = {tool.name for tool in (await client.list_tools()).tools}
+            assert ("read_clip" in tools) is shows_pages
+            cover = {"clip_id": song["clips"][0]["clip_id"], "part": "cover"}
+            assert (await client.call_tool("read_clip", cover)).is_error is not shows_pages
+            listed = {each.uri for each in (await client.list_resources()).resources}
+            assert ("ui://song-mcp/player.html" in listed) is shows_pages
+
+
 @pytest.mark.one_era("the audio is read behind the protocol")
 async def test_a_clips_audio_comes_over_http_as_it_is_on_disk(house: House, song: Json) -> None:
     clip = song["clips"][0]

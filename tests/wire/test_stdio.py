@@ -33,7 +33,7 @@ from tests.house import House, environment
 from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
-from tests.wire.child import HELLO, SONG_MCP, Child, started
+from tests.wire.child import HELLO, SHOWS_PAGES, SONG_MCP, Child, started
 from tests.wire.web import serving
 
 Json = dict[str, Any]
@@ -128,10 +128,22 @@ async def test_all_tools_are_listed(house: House) -> None:
         "generate_lyrics",
         "list_songs",
         "play_song",
-        "read_clip",
         "check_account",
         "resolve_task",
     ]
+
+
+@pytest.mark.only_in(eras.MODERN)
+async def test_each_request_of_a_pipe_says_whether_its_client_shows_pages(tmp_path: Path) -> None:
+    async with started(tmp_path, environment(tmp_path, "http://127.0.0.1:9")) as child:
+        for capabilities, shows_pages in (({}, False), (SHOWS_PAGES, True), ({}, False)):
+            child.capabilities = capabilities
+            tools = (await child.ask("tools/list", {}))["result"]["tools"]
+            assert ("read_clip" in {tool["name"] for tool in tools}) is shows_pages
+            told = await child.tool("read_clip", clip_id="c1")
+            assert ("no clip" in told["content"][0]["text"]) is shows_pages
+        await child.hang_up()
+        assert await child.ended() == 0
 
 
 @pytest.mark.parametrize("service", ["piapi", "gptge"])

@@ -28,6 +28,7 @@ from mcp.types import (
     GetPromptResult,
     InputRequiredResult,
     ListResourcesResult,
+    ListToolsResult,
     PaginatedRequestParams,
     Prompt,
     PromptReference,
@@ -50,6 +51,7 @@ from song_mcp.server.adapt import (
 )
 from song_mcp.server.arguments import Properties, checked_arguments, given_arguments
 from song_mcp.server.caching import HINTS, described, hinted
+from song_mcp.server.clients import AnyContext, shows_pages
 from song_mcp.server.delivery import Deliver, Expects
 from song_mcp.server.guides import GUIDES
 from song_mcp.server.prompts import PROMPTS
@@ -135,9 +137,10 @@ class SongServer(MCPServer[Studio]):
         )(player.page)
 
     def _replace_handlers(self, bus: notices.Bus) -> None:
-        """Serve what the SDK's high level does not: subscriptions, pages, hints of one resource."""
+        """Serve what the SDK's high level does not: subscriptions, pages, lists for one client."""
         low = low_level(self)
         notices.connect(low, bus, self._notices)
+        low.add_request_handler("tools/list", PaginatedRequestParams, self._tools_for)
         low.add_request_handler("resources/list", PaginatedRequestParams, self._page)
         low.add_request_handler("completion/complete", CompleteRequestParams, self._complete)
         if (read := low.get_request_handler("resources/read")) is not None:
@@ -198,28 +201,35 @@ class SongServer(MCPServer[Studio]):
         return True
 
     async def list_tools(self) -> list[Tool]:
-        """List the tools with schemas that every client can read."""
+        """List all tools with schemas that every client can read; not each is for each client."""
         return [_flat(tool) for tool in await super().list_tools()]
+
+    async def _tools_for(self, ctx: ServerContext, _: PaginatedRequestParams) -> ListToolsResult:
+        """List the tools that are for this client."""
+        tools = [tool for tool in await self.list_tools() if _is_for(tool, ctx)]
+        return ListToolsResult(tools=tools)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Studio, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; a failure is a result that says why, unless it is an error of MCP itself."""
         try:
-            arguments = checked_arguments(await self._parameters(name), arguments)
+            arguments = checked_arguments(await self._parameters(name, context), arguments)
             return await super().call_tool(name, arguments, context)
         except SongError as error:
             return error_result(str(error))
         except ToolError as error:
             return error_result(_sentence(name, error))
 
-    async def _parameters(self, name: str) -> Properties:
-        """Return the tool's arguments; raises InvalidRequestError if there is no such tool."""
-        tools = {tool.name: flat_schema(tool.input_schema) for tool in await super().list_tools()}
+    async def _parameters(self, name: str, context: AnyContext | None) -> Properties:
+        """Return a tool's arguments; raises InvalidRequestError if the client has no such tool."""
+        tools = {tool.name: tool for tool in await super().list_tools()}
         if name not in tools:
-            msg = f"There is no tool {name[:60]!r}. The tools are {', '.join(tools)}."
-            raise InvalidRequestError(msg)
-        return dict(tools[name].get("properties", {}))
+            offered = ", ".join(each for each, tool in tools.items() if _is_for(tool, context))
+            raise InvalidRequestError(f"There is no tool {name[:60]!r}. The tools are {offered}.")
+        if not _is_for(tools[name], context):
+            raise InvalidRequestError(player.NO_PAGE)
+        return dict(flat_schema(tools[name].input_schema).get("properties", {}))
 
     @asynccontextmanager
     async def _answering(self, context: ServerContext) -> AsyncIterator[Call]:
@@ -268,12 +278,17 @@ class SongServer(MCPServer[Studio]):
         """List the guides and the other resources that are not clips; `_page` adds the clips."""
         return resources.with_guides_first(await super().list_resources())
 
-    async def _page(self, _: ServerContext, params: PaginatedRequestParams) -> ListResourcesResult:
+    async def _page(
+        self, ctx: ServerContext, params: PaginatedRequestParams
+    ) -> ListResourcesResult:
         """List a page of finished clips; on the first page, all other resources before them.
 
-        The SDK has no pages, so this replaces its handler.
+        The SDK has no pages, so this replaces its handler. A client that does not show the player's
+        page is not told of it, but can read it.
         """
         fixed = await self.list_resources() if params.cursor is None else []
+        if not shows_pages(ctx):
+            fixed = [each for each in fixed if each.uri != player.URI]
         with _as_protocol_error():
             return await resources.page(self._opened().catalog, fixed, params.cursor)
 
@@ -348,6 +363,11 @@ def _tools() -> tuple[OfferedTool, ...]:
 def _asks_for_a_part(ctx: ServerContext) -> bool:
     name = (ctx.params or {}).get("name")
     return ctx.method == "tools/call" and name == player.read_clip.__name__
+
+
+def _is_for(tool: Tool, context: AnyContext | None) -> bool:
+    """Return whether a client is offered a tool: one for the page, only if it shows the page."""
+    return not player.is_for_the_page(tool) or (context is not None and shows_pages(context))
 
 
 def _sentence(name: str, error: ToolError) -> str:

@@ -18,6 +18,8 @@ DAY_MS = 24 * HOUR_MS
 
 PUBLISHED = CacheHint(HOUR_MS, "public")
 """For what is the same for everyone until another version is installed."""
+OFFERED = CacheHint(HOUR_MS, "private")
+"""For what depends on what a client can do: nobody else may see it, but it stays as it is."""
 STALE = CacheHint(0, "private")
 ENDED = CacheHint(HOUR_MS, "private")
 """For what is known of a clip or task that has ended and is saved."""
@@ -26,7 +28,7 @@ MEDIA = CacheHint(DAY_MS, "private")
 
 HINTS: Mapping[CacheableMethod, CacheHint] = {
     "server/discover": PUBLISHED,
-    "tools/list": PUBLISHED,
+    "tools/list": OFFERED,
     "prompts/list": PUBLISHED,
     "resources/templates/list": PUBLISHED,
     "resources/list": STALE,

@@ -20,6 +20,11 @@ LONGEST_NAME = 100
 AROUND_PARAMETERS = re.compile(r"[\s\"]")
 
 
+def request_of(context: AnyContext) -> ServerRequestContext[Any, Any]:
+    """Return the request that a tool's or a handler's context is of."""
+    return context.request_context if isinstance(context, Context) else context
+
+
 def shows_pages(context: AnyContext) -> bool:
     """Return whether the client declares MCP Apps, with the media type of our page.
 
@@ -32,22 +37,18 @@ def shows_pages(context: AnyContext) -> bool:
 
 def sends_progress_token(context: AnyContext) -> bool:
     """Return whether the client asked for progress of this request."""
-    meta: Mapping[str, Any] = _request(context).meta or {}
+    meta: Mapping[str, Any] = request_of(context).meta or {}
     return meta.get("progress_token") is not None
 
 
 def name_of(context: AnyContext) -> str:
     """Return what the client calls itself, "" if it does not say; at most 100 characters."""
-    params = _request(context).session.client_params
+    params = request_of(context).session.client_params
     return clean(params.client_info.name, limit=LONGEST_NAME, lines=False) if params else ""
 
 
-def _request(context: AnyContext) -> ServerRequestContext[Any, Any]:
-    return context.request_context if isinstance(context, Context) else context
-
-
 def _media_types(context: AnyContext) -> Iterator[str]:
-    capabilities = _request(context).session.client_capabilities
+    capabilities = request_of(context).session.client_capabilities
     if capabilities is None:
         return
     for declared in (capabilities.extensions, capabilities.experimental):

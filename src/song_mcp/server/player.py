@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from mcp.server.apps import APP_MIME_TYPE
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, Tool
 from pydantic import BaseModel, Field
 
 from song_mcp.errors import InvalidRequestError
@@ -31,6 +31,10 @@ OPENS = {"resourceUri": URI}
 """For the tools whose results the player shows."""
 FOR_THE_PAGE = {"visibility": ["app"]}
 """For the tools that the page calls and the model never sees."""
+NO_PAGE = (
+    "read_clip is for the player's page, which this client does not declare to show; get_task "
+    "names the file of each saved clip."
+)
 FOR_THE_MODEL = {"visibility": ["model"]}
 """For the tools that can cost money or lift a refusal to pay: hosts refuse them to the page,
 whatever its code does."""
@@ -59,6 +63,11 @@ def meta(ui: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"ui": dict(ui), **flat} if ui else None
 
 
+def is_for_the_page(tool: Tool) -> bool:
+    """Return whether a tool is for the page alone."""
+    return (tool.meta or {}).get("ui") == FOR_THE_PAGE
+
+
 def page() -> str:
     """The page that shows a song and plays it."""
     return files("song_mcp").joinpath("player", "player.html").read_text(encoding="utf-8")
@@ -83,12 +92,12 @@ async def play_song(
     studio = ctx.request_context.lifespan_context
     if task_id:
         answer = await _looked_up(ctx, checked_id("task_id", task_id))
-        return await task_answer(studio, answer)
+        return await task_answer(ctx, answer)
     found = await studio.catalog.find(clip_id or "last")
     answer = await _looked_up(ctx, found.task.public_id)
     asked_for = f"Clip {found.clip.public_id} is the one that was asked for."
     note = " ".join(filter(None, (asked_for, found.note, answer.note)))
-    return await task_answer(studio, Answer(answer.task, note), focus=found.clip.public_id)
+    return await task_answer(ctx, Answer(answer.task, note), focus=found.clip.public_id)
 
 
 async def read_clip(

@@ -21,6 +21,7 @@ from song_mcp import lrc
 from song_mcp.errors import Charged, JournalError
 from song_mcp.rights import rights_in
 from song_mcp.server.adapt import text_result
+from song_mcp.server.clients import AnyContext, request_of, shows_pages
 from song_mcp.songs import (
     SERVICES,
     TITLE_LIMIT,
@@ -478,7 +479,7 @@ def _is_unsaved(task: Task) -> bool:
 
 
 async def task_answer(
-    studio: Studio,
+    context: AnyContext,
     answer: Answer,
     *,
     include_lyrics: bool = False,
@@ -487,11 +488,15 @@ async def task_answer(
 ) -> CallToolResult:
     """Return the result for a task: a short text for the model, and `_meta` for the page.
 
-    `focus` is the id of the clip that was asked for, "" for all of them.
+    Only a client that shows the page gets the latter: some clients show it to the model. `focus` is
+    the id of the clip that was asked for, "" for all of them.
     """
+    studio: Studio = request_of(context).lifespan_context
     note = " ".join(filter(None, (answer.note, await studio.warning())))
     result = task_result(replace(answer, note=note), include_lyrics=include_lyrics)
     told = text_result(task_text(result), as_json(result), is_error=is_error)
+    if not shows_pages(context):
+        return told
     extra = await _extra(studio, answer.task, focus)
     return told.model_copy(update={"meta": {EXTRA: extra}})
 

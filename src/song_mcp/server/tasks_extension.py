@@ -117,7 +117,7 @@ class TasksExtension(Extension):
         is_error = all(each.status != "completed" for each in takes)
         async with self._answering(ctx) as call:
             answer = Answer(standing.task, others=standing.others)
-            result = await task_answer(ctx.lifespan_context, answer, is_error=is_error)
+            result = await task_answer(ctx, answer, is_error=is_error)
             call.told = told_tasks(result.structured_content)
             call.ended = ended_tasks(result.structured_content)
         return found | {"result": result.model_dump(mode="json", by_alias=True, exclude_none=True)}

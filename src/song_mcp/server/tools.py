@@ -322,7 +322,7 @@ async def get_task(
     """
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), GET_TASK_ASKS, wait)
-    return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
+    return await task_answer(ctx, answer, include_lyrics=include_lyrics)
 
 
 async def fetch_suno_task(
@@ -334,7 +334,7 @@ async def fetch_suno_task(
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
     wait = _patience(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), FETCH_SUNO_TASK_ASKS, wait)
-    return await task_answer(_studio(ctx), answer, include_lyrics=include_lyrics)
+    return await task_answer(ctx, answer, include_lyrics=include_lyrics)
 
 
 async def join_song(
@@ -392,7 +392,7 @@ async def resolve_task(
         checked_id("task_id", task_id), chosen, _patience(ctx, None)
     )
     is_error = chosen == "submit_again" and answer.task.status in NOT_BEGUN
-    return await task_answer(_studio(ctx), answer, is_error=is_error)
+    return await task_answer(ctx, answer, is_error=is_error)
 
 
 PAID = ToolAnnotations(
@@ -464,7 +464,7 @@ async def _submit(
     answer = await _studio(ctx).submit(request, patience, another_take=another_take, more=more)
     answer = _noted(answer, note)
     is_error = all(task.status in NOT_BEGUN for task in (answer.task, *answer.others))
-    return await task_answer(_studio(ctx), answer, is_error=is_error)
+    return await task_answer(ctx, answer, is_error=is_error)
 
 
 def _noted(answer: Answer, note: str) -> Answer:
