@@ -1,7 +1,6 @@
 """How much may wait for clients that do not read, over both transports."""
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -14,24 +13,22 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from anyio.streams.buffered import BufferedByteReceiveStream
-from anyio.streams.file import FileReadStream
 
 from song_mcp.compose import open_studio
 from song_mcp.loopback import host_and_port, listen
 from song_mcp.server.app import build_server
-from song_mcp.server.delivery import EXCHANGE, Deliveries, Exchanges, Receive, Send
+from song_mcp.server.delivery import EXCHANGE, Exchanges, Receive, Send
 from song_mcp.server.pipe import Pipe
 from song_mcp.server.room import NoRoomError, Room
-from song_mcp.server.sdk import low_level
-from song_mcp.server.stdio import Messages
+from song_mcp.server.stdio import serve_pipe
 from song_mcp.server.web import WebServer
 from song_mcp.settings import Settings
 from tests.eras import LEGACY
 from tests.house import environment, open_house
 from tests.limits import HANGS_S
+from tests.server.pipes import Piped
 from tests.waiting import a_moment
-from tests.wire.child import HELLO, Child
+from tests.wire.child import HELLO
 
 pytestmark = pytest.mark.no_client
 
@@ -69,44 +66,15 @@ async def test_one_that_is_larger_than_the_room_gets_it_alone() -> None:
 # Over stdio ----------------------------------------------------------------------------------
 
 
-class Piped(Child):
-    """An older client of a server in this process, behind real pipes."""
-
-    def __init__(self, says: int, hears: FileIO) -> None:
-        self.lines = []
-        self._ids = 0
-        self._says = says
-        self._stdout = BufferedByteReceiveStream(FileReadStream(hears))
-
-    async def send(self, line: Any) -> None:  # noqa: ANN401 - as of Child
-        await anyio.to_thread.run_sync(os.write, self._says, _encoded(line))
-
-    async def request(self, method: str, params: dict[str, Any]) -> int:
-        self._ids += 1
-        await self.send({"id": self._ids, "method": method, "params": params})
-        return self._ids
-
-
-def _encoded(line: dict[str, Any]) -> bytes:
-    return json.dumps({"jsonrpc": "2.0"} | line).encode() + b"\n"
-
-
 @asynccontextmanager
 async def piped(settings: Settings, room: Room) -> AsyncIterator[Piped]:
     """Serve over pipes, as `stdio.serve` does, until the context ends."""
     (stdin, says), (hears, stdout) = os.pipe(), os.pipe()
     server = build_server(lambda: open_studio(settings), room)
-    low = low_level(server)
-
-    async def serve() -> None:
-        messages = Messages(Pipe(stdin, stdout), server.deliver_by(Deliveries), room)
-        async with messages.streams() as (received, sent):
-            await low.run(received, sent, low.create_initialization_options())
-
     with FileIO(hears) as file:
         client = Piped(says, file)
         async with anyio.create_task_group() as group:
-            group.start_soon(serve)
+            group.start_soon(serve_pipe, server, Pipe(stdin, stdout))
             await client.ask("initialize", HELLO)
             await client.send({"method": "notifications/initialized"})
             yield client

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from mcp.server.context import ServerMiddleware
@@ -15,13 +16,21 @@ from mcp.server.extension import Extension
 from mcp.server.lowlevel import Server
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import MCPServer
+from mcp.server.runner import serve_dual_era_loop
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.message import SessionMessage
-from mcp.types import ReadResourceRequestParams, ReadResourceResult, TextResourceContents
+from mcp.types import (
+    JSONRPCRequest,
+    JSONRPCResponse,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    TextResourceContents,
+)
 
-from song_mcp.server.sdk import low_level, sessions
-from tests.eras import LEGACY
-from tests.wire.child import HELLO
+from song_mcp.server.sdk import answered_alone, low_level, sessions
+from tests.eras import LEGACY, MODERN
+from tests.limits import HANGS_S
+from tests.wire.child import ENVELOPE, HELLO
 from tests.wire.web import ACCEPT, request
 
 pytestmark = pytest.mark.no_client
@@ -56,10 +65,25 @@ async def test_the_session_of_an_older_client_is_found_and_can_be_ended(
         assert found[0].is_terminated
 
 
+@pytest.mark.parametrize("spoken", [LEGACY, MODERN])
+async def test_a_request_is_answered_alone_without_the_lifespan(
+    bare: MCPServer[Any], spoken: str
+) -> None:
+    params = HELLO if spoken == LEGACY else {"_meta": ENVELOPE}
+    method = "initialize" if spoken == LEGACY else "server/discover"
+    asked = JSONRPCRequest(jsonrpc="2.0", id="alone", method=method, params=params)
+    with anyio.fail_after(HANGS_S):
+        answer = (await answered_alone(low_level(bare), SessionMessage(asked))).message
+    assert isinstance(answer, JSONRPCResponse), f"{SDK} serves a connection in another way"
+    assert answer.id == "alone"
+    assert spoken in answer.result.get("supportedVersions", [answer.result.get("protocolVersion")])
+
+
 @pytest.mark.parametrize(
     ("function", "parameters"),
     [
         (Server.run, ["self", "read_stream", "write_stream", "initialization_options"]),
+        (serve_dual_era_loop, ["server", "read_stream", "write_stream", "lifespan_state"]),
         (Server.create_initialization_options, ["self"]),
         (Server.add_request_handler, ["self", "method", "params_type", "handler"]),
         (Server.add_notification_handler, ["self", "method", "params_type", "handler"]),

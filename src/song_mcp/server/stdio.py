@@ -31,12 +31,10 @@ from mcp.types import (
 
 from song_mcp.server.app import SongServer
 from song_mcp.server.delivery import Deliveries
+from song_mcp.server.opening import Opening, Received
 from song_mcp.server.pipe import Pipe
 from song_mcp.server.room import Room
-from song_mcp.server.sdk import low_level
-
-Received = SessionMessage | Exception
-"""A message, or what is wrong with a line that is not one."""
+from song_mcp.server.sdk import answered_alone, low_level
 
 CANCELLED = "notifications/cancelled"
 QUIET_S = 0.5
@@ -49,11 +47,21 @@ READ_AHEAD_BYTES = 4 * 2**20
 
 async def serve(server: SongServer) -> None:
     """Serve until stdin ends; raises ConnectionError if the client reads no more."""
-    low = low_level(server)
     with _private(0, os.devnull) as stdin, _private(1) as stdout:
-        messages = Messages(Pipe(stdin, stdout), server.deliver_by(Deliveries), server.room)
-        async with messages.streams() as (received, sent):
-            await low.run(received, sent, low.create_initialization_options())
+        await serve_pipe(server, Pipe(stdin, stdout))
+
+
+async def serve_pipe(server: SongServer, pipe: Pipe) -> None:
+    """Serve the client at the other end of `pipe`, as `serve` does."""
+    low = low_level(server)
+    messages = Messages(pipe, server.deliver_by(Deliveries), server.room)
+    async with messages.streams() as (received, sent):
+
+        async def answer(request: SessionMessage) -> None:
+            await sent.send(await answered_alone(low, request))
+
+        opening = Opening(received, answer)
+        await low.run(opening, sent, low.create_initialization_options())
 
 
 class Messages:
