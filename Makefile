@@ -82,6 +82,52 @@ npm ci --silent --no-engine-strict || {
 printf '%s\n' "$pins" > node_modules/.pins
 endef
 
+# The agent frameworks and SDKs whose clients the server is tried with. Each name in CLIENTS is a dependency
+# group, and requirements/NAME.txt is installed into .venv-clients/NAME: apart from .venv and from each other,
+# as they ask for packages that exclude each other. What runs on Node is pinned in tests/clients/package.json.
+CLIENTS = clients clients-v1
+CLIENT_TESTS = tests/clients/songs.py
+
+define SETUP_CLIENTS
+exec >&2
+began=$(date +%s)
+say() { printf 'song-mcp: %s\n' "$*"; }
+fail() { say "$*"; exit 1; }
+
+pins() { printf '%s %s\n' "$(pwd)" "$(cat "$@" .venv/.pins | cksum)"; }
+is_current() { [ "$(cat "$1/.pins" 2>/dev/null)" = "$(pins $2)" ]; }
+note() { pins $2 > "$1/.pins"; did=1; }
+
+did=
+installing=
+for name in $CLIENTS; do
+    folder=.venv-clients/$name
+    ! is_current $folder requirements/$name.txt || continue
+    say "installing $name, once; this takes about a minute"
+    rm -rf $folder
+    .venv/bin/python -m venv --without-pip $folder || fail "could not make $folder"
+    # The file names all that is needed; pip would look for an extra of one that it names without. Most of
+    # it is never imported, so each file is compiled when it is.
+    .venv/bin/python -m pip --python $folder/bin/python install --quiet --no-compile --no-deps \
+        --require-hashes --only-binary :all: -r requirements/$name.txt &
+    installing="$installing $name:$!"
+done
+for one in $installing; do
+    wait ${one#*:} || fail "could not install ${one%:*}; with a network, run this again"
+    note .venv-clients/${one%:*} requirements/${one%:*}.txt
+done
+
+node=tests/clients
+files="$node/package.json $node/package-lock.json $node/.npmrc"
+if ! is_current $node/node_modules "$files"; then
+    say "installing the clients that run on Node, once"
+    command -v npm >/dev/null || fail "needs npm, which comes with Node"
+    npm ci --prefix $node --silent --no-engine-strict || fail "could not install them; with a network, run this again"
+    note $node/node_modules "$files"
+fi
+[ -z "$did" ] || say "set up in $(($(date +%s) - began)) s"
+endef
+
 define BROWSER
 exec >&2
 say() { printf 'song-mcp: %s\n' "$*"; }
@@ -120,8 +166,8 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || {
 node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
 endef
 
-.PHONY: help setup demo test test-busy faults canaries mutants soak conformance check lock config sandbox
-.PHONY: clean player test-browser player-packages browser
+.PHONY: help setup demo test test-busy faults canaries mutants soak conformance clients check lock config
+.PHONY: sandbox clean player test-browser player-packages browser
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -163,6 +209,12 @@ conformance: setup ## The official conformance suite and Inspector against the s
 	@sh -eu -c "$$SCRIPT"
 	@.venv/bin/pytest tests/conformance/suite.py tests/conformance/inspector.py -s
 
+clients: export SCRIPT := $(value SETUP_CLIENTS)
+clients: export CLIENTS := $(CLIENTS)
+clients: setup ## The server in agent frameworks, old SDKs and new ones, each with a scripted model; needs npm
+	@sh -eu -c "$$SCRIPT"
+	@.venv/bin/pytest $(CLIENT_TESTS) -n 2 --dist loadgroup
+
 player-packages: export SCRIPT := $(value BROWSER)
 player-packages:
 	@sh -eu -c "$$SCRIPT" sh page
@@ -191,6 +243,7 @@ lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group audit -o requirements/audit.txt
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group browser -o requirements/browser.txt
+	@for name in $(CLIENTS); do .venv/bin/uv $(COMPILE) --group $$name -o requirements/$$name.txt || exit; done
 
 COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(LOCK)
@@ -205,6 +258,6 @@ sandbox: setup ## Run the stand-in for both services
 	@.venv/bin/song-mcp sandbox
 
 clean: ## Remove everything the other targets made
-	rm -rf tests/conformance/node_modules src/song_mcp/player/node_modules
-	rm -rf .venv .canaries .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf tests/conformance/node_modules tests/clients/node_modules src/song_mcp/player/node_modules
+	rm -rf .venv .venv-clients .canaries .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
