@@ -155,6 +155,7 @@ STARTS = re.compile(
 STARTERS = {
     "tests/children.py": "the contexts",
     "tests/wire/test_stdio.py": "the SDK's context",
+    "tests/clients/drivers/google_agent.py": "the same",
     "tests/conformance/inspector.py": "the same",
     "tests/mutants/test_tree.py": "the words of tests that run in a copy",
     "tests/test_ending.py": "these words",
