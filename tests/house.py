@@ -73,7 +73,8 @@ class House:
     ear: Ear
 
     async def call(self, tool: str, **arguments: Any) -> CallToolResult:  # noqa: ANN401 - JSON
-        return await self.client.call_tool(tool, arguments)
+        """Call a tool, as a client that can wait: it asks for progress."""
+        return await self.client.call_tool(tool, arguments, progress_callback=_ignored)
 
     async def ok(self, tool: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
         """Call a tool that must succeed; returns its structured content."""
@@ -149,6 +150,10 @@ class House:
         values = environment(self.folder, self.base_url) | variables
         async with _client(values, self.clock, extensions, era) as (client, ear):
             yield replace(self, client=client, ear=ear)
+
+
+async def _ignored(progress: float, total: float | None, message: str | None) -> None:
+    """Take no notice of a call's progress."""
 
 
 def text(result: CallToolResult) -> str:

@@ -180,8 +180,13 @@ def asking_again_failed(task: Task, error: Exception) -> str:
 
 
 def not_answered(task: Task) -> str:
+    """Say that a service has not answered within the call that is about a task."""
+    return unanswered(task.service)
+
+
+def unanswered(service: ServiceName) -> str:
     """Say that a service has not answered within the call."""
-    return f"{SERVICES[task.service].label} has not answered yet; look again in a moment."
+    return f"{SERVICES[service].label} has not answered yet; look again in a moment."
 
 
 def incomplete(task: Task) -> str:

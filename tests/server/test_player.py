@@ -15,7 +15,7 @@ from mcp.types import TextResourceContents
 from song_mcp.clock import Clock
 from song_mcp.compose import open_studio
 from song_mcp.sandbox.state import Rules
-from song_mcp.server import player, results
+from song_mcp.server import patience, player, results
 from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
 from tests import eras
@@ -281,7 +281,7 @@ async def answers_early(client: Client, **arguments: Any) -> bool:  # noqa: ANN4
     waits_longer, ended = anyio.Event(), anyio.Event()
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
-        if progress >= player.FIRST_LOOK_S:
+        if progress >= patience.PLAYER_S:
             waits_longer.set()
             group.cancel_scope.cancel()
 

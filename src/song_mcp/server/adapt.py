@@ -1,19 +1,15 @@
-"""What stands between MCP and song-mcp: flat schemas, our errors, progress.
+"""What stands between MCP and song-mcp: flat schemas, and our errors.
 
 Whatever a client sends, the answer is a result or an error in a sentence of ours: no SDK prefix, no
 pydantic dump, no traceback.
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 from pydantic import ValidationError
-
-from song_mcp.songs import Task
 
 logger = logging.getLogger(__name__)
 
@@ -98,19 +94,3 @@ def _without_null(node: dict[str, Any]) -> dict[str, Any]:
         return node
     rest = {key: value for key, value in node.items() if key != "anyOf"}
     return dict(choices[0]) | rest
-
-
-# Waiting --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a call waits, in seconds, and the client that gets its progress, if it asked."""
-
-    seconds: float
-    ctx: Context[Any]
-    describe: Callable[[Task], str]
-
-    async def tell(self, elapsed_s: float, task: Task) -> None:
-        """Send progress: the seconds so far, without a total, which nobody knows."""
-        await self.ctx.report_progress(round(elapsed_s, 1), None, self.describe(task))

@@ -41,7 +41,7 @@ from pydantic import AnyUrl, ValidationError
 
 from song_mcp import __version__
 from song_mcp.errors import InvalidRequestError, NotFoundError, SongError
-from song_mcp.server import notices, player, resources
+from song_mcp.server import notices, patience, player, resources
 from song_mcp.server.adapt import (
     INTERNAL,
     error_result,
@@ -106,10 +106,11 @@ class SongServer(MCPServer[Studio]):
             cache_hints=HINTS,
             tools=list(_tools()),
             extensions=[TasksExtension(self._answering), Apps()],
-            middleware=[self._bounded, listening_declared, notices.truthful],
+            middleware=[self._bounded, self._learning, listening_declared, notices.truthful],
         )
         self._studio: Studio | None = None
         self._deliveries: Expects | None = None
+        self._clients = patience.Clients()
         self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
         self._add_what_is_offered()
         self._replace_handlers(bus)
@@ -166,12 +167,24 @@ class SongServer(MCPServer[Studio]):
         return found
 
     def _delivered(self, call: Call) -> None:
+        patience.delivered(call, self._now_s())
         if self._studio is not None and call.matters:
             self._studio.delivered(call)
 
     def _lost(self, call: Call) -> None:
+        patience.lost(call, self._now_s())
         if self._studio is not None:
             self._studio.lost(call)
+
+    def _now_s(self) -> float:
+        """Return the time by which calls are measured; it stands still when nothing is served."""
+        return self._studio.clock.monotonic() if self._studio is not None else 0.0
+
+    async def _learning(self, ctx: ServerContext, call_next: CallNext) -> HandlerResult:
+        """Learn from each call that is cancelled how long its client waits."""
+        if ctx.method == patience.CANCELLED:
+            self._clients.cancelled(ctx, self._now_s())
+        return await call_next(ctx)
 
     async def _bounded(self, ctx: ServerContext, call_next: CallNext) -> HandlerResult:
         """Let what may be large wait until there is room for it, before anything is read."""
@@ -237,11 +250,11 @@ class SongServer(MCPServer[Studio]):
 
         A call that fails or is cancelled loses its answer.
         """
-        call = Call()
+        call = self._clients.begin(context, self._now_s())
         if self._deliveries is not None:
             self._deliveries.begin(context, call)
         try:
-            with calling(call):
+            with calling(call), self._clients.under_way(context, call):
                 yield call
             await anyio.lowlevel.checkpoint_if_cancelled()  # nobody is sent the answer
         except BaseException:

@@ -15,8 +15,8 @@ from mcp.types import CallToolResult, Tool
 from pydantic import BaseModel, Field
 
 from song_mcp.errors import InvalidRequestError
-from song_mcp.server.adapt import Patience, text_result
-from song_mcp.server.clients import shows_pages
+from song_mcp.server.adapt import text_result
+from song_mcp.server.patience import patience
 from song_mcp.server.results import TaskResult, as_json, task_answer
 from song_mcp.songs import asked_by, checked_id
 from song_mcp.studio import Answer, Studio
@@ -41,9 +41,6 @@ whatever its code does."""
 CHUNK_BYTES = 512 * 1024
 LARGEST_OFFSET = 2**40
 """Beyond the largest file that anybody keeps; a file cannot be read from 2**63 on."""
-FIRST_LOOK_S = 4.0
-"""How long a paid call waits, in seconds, if the player follows the task: the first look comes 2 s
-after the submission, and takes a moment."""
 
 
 class ChunkResult(BaseModel):
@@ -71,12 +68,6 @@ def is_for_the_page(tool: Tool) -> bool:
 def page() -> str:
     """The page that shows a song and plays it."""
     return files("song_mcp").joinpath("player", "player.html").read_text(encoding="utf-8")
-
-
-def wait_s(ctx: Ctx) -> float:
-    """Return how long a paid call waits by default: briefly if the player shows what follows."""
-    usual = ctx.request_context.lifespan_context.default_wait_s
-    return min(usual, FIRST_LOOK_S) if shows_pages(ctx) else usual
 
 
 async def play_song(
@@ -140,7 +131,7 @@ async def read_clip(
 
 
 async def _looked_up(ctx: Ctx, task_id: str) -> Answer:
-    patience = Patience(0.0, ctx, lambda task: f"{task.public_id} is {task.status}")
+    wait = patience(ctx, "look", 0.0, lambda task: f"{task.public_id} is {task.status}")
     studio = ctx.request_context.lifespan_context
     service = asked_by("get_task").name
-    return await studio.look_up(task_id, service, patience, is_insisted=True)
+    return await studio.look_up(task_id, service, wait, is_insisted=True)

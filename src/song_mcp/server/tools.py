@@ -16,7 +16,8 @@ from pydantic import Field
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.server import player
-from song_mcp.server.adapt import Patience, text_result
+from song_mcp.server.adapt import text_result
+from song_mcp.server.patience import Kind, Patience, patience
 from song_mcp.server.results import (
     SongsResult,
     StateResult,
@@ -320,7 +321,7 @@ async def get_task(
 
     Also for a PiAPI task that was made elsewhere.
     """
-    wait = _patience(ctx, wait_seconds)
+    wait = _wait(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), GET_TASK_ASKS, wait)
     return await task_answer(ctx, answer, include_lyrics=include_lyrics)
 
@@ -332,7 +333,7 @@ async def fetch_suno_task(
     include_lyrics: IncludeLyrics = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
-    wait = _patience(ctx, wait_seconds)
+    wait = _wait(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), FETCH_SUNO_TASK_ASKS, wait)
     return await task_answer(ctx, answer, include_lyrics=include_lyrics)
 
@@ -388,9 +389,8 @@ async def resolve_task(
     if action not in get_args(Action):
         raise InvalidRequestError(f"action must be one of {', '.join(get_args(Action))}.")
     chosen = cast("Action", action)
-    answer = await _studio(ctx).resolve(
-        checked_id("task_id", task_id), chosen, _patience(ctx, None)
-    )
+    wait = _wait(ctx, None, "song" if chosen == "submit_again" else "look")
+    answer = await _studio(ctx).resolve(checked_id("task_id", task_id), chosen, wait)
     is_error = chosen == "submit_again" and answer.task.status in NOT_BEGUN
     return await task_answer(ctx, answer, is_error=is_error)
 
@@ -458,10 +458,8 @@ async def _submit(
     if wants_handle(ctx.request_context):
         begun = await _studio(ctx).begin(request, another_take=another_take, more=more)
         return begun_result(_studio(ctx), _noted(begun, note))
-    if wait_seconds is None and not isinstance(request, LyricsRequest):
-        wait_seconds = player.wait_s(ctx)
-    patience = _patience(ctx, wait_seconds)
-    answer = await _studio(ctx).submit(request, patience, another_take=another_take, more=more)
+    wait = _wait(ctx, wait_seconds, "lyrics" if isinstance(request, LyricsRequest) else "song")
+    answer = await _studio(ctx).submit(request, wait, another_take=another_take, more=more)
     answer = _noted(answer, note)
     is_error = all(task.status in NOT_BEGUN for task in (answer.task, *answer.others))
     return await task_answer(ctx, answer, is_error=is_error)
@@ -471,9 +469,8 @@ def _noted(answer: Answer, note: str) -> Answer:
     return replace(answer, note=" ".join(filter(None, (note, answer.note))))
 
 
-def _patience(ctx: Ctx, wait_seconds: float | None) -> Patience:
-    seconds = _studio(ctx).default_wait_s if wait_seconds is None else wait_seconds
-    return Patience(seconds, ctx, _how_it_stands)
+def _wait(ctx: Ctx, wait_seconds: float | None, kind: Kind = "look") -> Patience:
+    return patience(ctx, kind, wait_seconds, _how_it_stands)
 
 
 def _how_it_stands(task: Task) -> str:

@@ -43,7 +43,7 @@ from song_mcp.studio.saver import Saver
 from song_mcp.studio.settler import Settler
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
-from song_mcp.studio.takes import Call, calling
+from song_mcp.studio.takes import Call, calling, current_call
 
 __all__ = [
     "AccountState",
@@ -73,6 +73,7 @@ __all__ = [
     "Whole",
     "calling",
     "continuation",
+    "current_call",
     "going",
     "is_our_reason",
     "maybe_ignored",

@@ -5,11 +5,13 @@ spends money, only the poller looks at tasks, and only the saver saves.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
@@ -56,14 +58,16 @@ from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter, submission_of
 from song_mcp.studio.supervise import going_on
-from song_mcp.studio.takes import Call, Takes
+from song_mcp.studio.takes import Call, Takes, current_call
 from song_mcp.text import clean
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 SUBMIT_GRACE_S = 5.0
 """How long, in seconds, even a call that does not wait gives the service to accept or refuse a
-submission."""
+submission, if its client can wait so long (`Call.ends_at_s`)."""
 PLAY_GRACE_S = 5.0
 """How long, in seconds, a call that shows a clip to be played waits while it is being saved."""
 LATE_FOR_S = 3600.0
@@ -111,13 +115,13 @@ class Studio:
         """Take the parts; `work` is the task group in which deliveries are written."""
         self.default_wait_s = options.default_wait_s
         self.blob_cap_bytes = options.blob_cap_bytes
+        self.clock = clock
         self.feed = feed
         self.catalog = catalog
         self.handles = handles
         self._options = options
         self._providers = providers
         self._journal = journal
-        self._clock = clock
         self._default_model = options.default_model
         self._work = work
         self._submitter = submitter
@@ -235,7 +239,7 @@ class Studio:
         InvalidRequestError, LimitReachedError or JournalError before anything is sent; the task's
         status tells what happens afterwards.
         """
-        start = self._clock.monotonic()
+        start = self.clock.monotonic()
         begun = await self.begin(request, another_take=another_take, more=more)
         first = await self._awaited(begun.task, wait, start, begun.note)
         others = [await self._awaited(task, wait, start) for task in begun.others]
@@ -247,7 +251,7 @@ class Studio:
     async def _awaited(self, task: Task, wait: Wait, start: float, note: str = "") -> Answer:
         """Wait for a task's end; all that a call waits for together began at `start`."""
         if not task.is_open:
-            return await self._looked(task, _Rest(wait, self._clock.monotonic() - start), note)
+            return await self._looked(task, _Rest(wait, self.clock.monotonic() - start), note)
         task = await self._wait(task, wait, start)
         return Answer(task, " ".join(filter(None, (note, self._incomplete(task)))))
 
@@ -325,16 +329,21 @@ class Studio:
         if action == "submit_again" and task_id not in {task.task_id, task.local_id}:
             raise InvalidRequestError(messages.NOT_THE_LAST)
         if action == "check":
-            checked, found = await reconcile.check(
-                self._journal, self._providers.get(task.service), task, self._clock.now
-            )
-            self._poller.wake(task.service)
-            await self._saver.save_due(checked)
-            return Answer(checked, found)
+            checked = await self._while_it_can(partial(self._check, task))
+            return checked.result if checked else Answer(task, messages.not_answered(task))
         if action == "abandon":
             closed = await self._journal.abandon(task.local_id, messages.abandoned())
             return Answer(closed, "" if closed.status == "abandoned" else SETTLED)
         return await self._submit_again(task, wait)
+
+    async def _check(self, task: Task) -> Answer:
+        """Compare what can be compared of a task in doubt."""
+        checked, found = await reconcile.check(
+            self._journal, self._providers.get(task.service), task, self.clock.now
+        )
+        self._poller.wake(task.service)
+        await self._saver.save_due(checked)
+        return Answer(checked, found)
 
     async def _submit_again(self, task: Task, wait: Wait) -> Answer:
         """Submit a task in doubt again, unless a search, which is free, shows that it was accepted.
@@ -342,15 +351,15 @@ class Studio:
         If nothing is found, or nothing can be read, it is paid: the user asked for that.
         """
         await self._restored.check()
-        provider, start = self._provider(task.service), self._clock.monotonic()
+        provider, start = self._provider(task.service), self.clock.monotonic()
         with unpaid():
-            found = await reconcile.search(self._journal, provider, task, self._clock.now)
+            found = await reconcile.search(self._journal, provider, task, self.clock.now)
         if found.outcome == "settled":
             return await self._looked(found.task, wait, found.told)
         again = await self._submitter.pay_again(task, provider)
         if again is None:
             return Answer(await self.task(task.local_id), SETTLED)
-        least_s = self._clock.monotonic() - start + SUBMIT_GRACE_S
+        least_s = self.clock.monotonic() - start + SUBMIT_GRACE_S
         waited = await self._wait(again, wait, start, least_s)
         return Answer(waited, messages.submitted_again(again))
 
@@ -358,7 +367,7 @@ class Studio:
         """Return what the accounts, the journal and the settings say; asks the services."""
         spending = await self._journal.spending()
         return State(
-            accounts={service: await self._account(service) for service in SERVICES},
+            accounts=await self._accounts(),
             default_model=self.model("").name,
             paid=spending.paid,
             cost_usd=spending.cost_usd,
@@ -388,15 +397,28 @@ class Studio:
         if not await self._journal.confirm(name):
             raise InvalidRequestError(messages.no_copy(name))
 
+    async def _accounts(self) -> Mapping[ServiceName, AccountState]:
+        """Return what is known of each service's account; all are asked at once."""
+        accounts: dict[ServiceName, AccountState] = dict.fromkeys(SERVICES)
+
+        async def ask(service: ServiceName) -> None:
+            accounts[service] = await self._account(service)
+
+        async with anyio.create_task_group() as group:
+            for service in SERVICES:
+                group.start_soon(ask, service)
+        return accounts
+
     async def _account(self, service: ServiceName) -> AccountState:
         """Return a service's account, the sentence on why it could not be read, or None."""
         provider = self._providers.get(service)
         if provider is None:
             return None
         try:
-            return await provider.account() or Account()
+            read = await self._while_it_can(provider.account)
         except ServiceError as error:
             return str(error)
+        return messages.unanswered(service) if read is None else read.result or Account()
 
     def delivered(self, call: Call) -> None:
         """Write, in the background, what a client was told by the answer to this call."""
@@ -436,7 +458,7 @@ class Studio:
         self, task: Task, wait: Wait, note: str = "", *, is_insisted: bool = False
     ) -> Answer:
         """Look at a task and have it saved, as `look_up` does, and wait for that."""
-        start = self._clock.monotonic()
+        start = self.clock.monotonic()
         told = await (self._look_now(task) if task.is_open else self._look_again(task, wait))
         self._poller.wake(task.service)
         task = await self._as_written(task)
@@ -454,30 +476,38 @@ class Studio:
         if not is_incomplete(task) or task.service not in self._providers:
             return ""
         look = _Look(self._poller, task)
-        if not await self._clock.wait(look, max(wait.seconds, SUBMIT_GRACE_S)):
+        longest_s = min(max(wait.seconds, SUBMIT_GRACE_S), self._left_s())
+        if not await self.clock.wait(look, longest_s):
             return messages.not_answered(task)
         return messages.asking_again_failed(task, look.error) if look.error else ""
 
     def _incomplete(self, task: Task) -> str:
         """Return the sentence on a task that ended a short time ago without all of its clips."""
-        now = self._clock.now()
+        now = self.clock.now()
         is_new = task.ended_at is not None and (now - task.ended_at).total_seconds() < LATE_FOR_S
         return messages.incomplete(task) if is_new else ""
 
     def _not_polled(self, task: Task) -> str:
         """Return the sentence on an open task that is not polled; "" for any other."""
         notes = {"unfollowed": messages.POLLING_STOPPED, "left": messages.NO_LONGER_POLLED}
-        return notes.get(phase_of(task, self._clock.now()), "") if task.is_open else ""
+        return notes.get(phase_of(task, self.clock.now()), "") if task.is_open else ""
 
     def age_s(self, task: Task) -> float:
         """Return the age of a task in seconds."""
-        return task.age_s(self._clock.now())
+        return task.age_s(self.clock.now())
 
     async def _look_elsewhere(self, task_id: str, service: ServiceName) -> Task:
         if task_id.startswith("local-") or task_id.casefold() == LAST:
             raise UnknownTaskError(messages.unknown_task(task_id))
         if service not in self._providers:
             raise UnknownTaskError(messages.unknown_without_key(task_id, service))
+        found = await self._while_it_can(partial(self._adopted, task_id, service))
+        if found is None:
+            raise ServiceError(messages.unanswered(service))
+        return found.result
+
+    async def _adopted(self, task_id: str, service: ServiceName) -> Task:
+        """Return a task that the service knows and the journal does not; it is followed then."""
         try:
             report = await self._providers[service].fetch(task_id)
         except UnknownTaskError as error:
@@ -493,7 +523,8 @@ class Studio:
         if task.service not in self._providers:
             return messages.as_last_known(task.service)
         try:
-            await self._poller.look(task)
+            if await self._while_it_can(partial(self._poller.look, task)) is None:
+                return messages.not_answered(task)
         except UnknownTaskError:
             return messages.not_known_now(task)
         except SongError as error:
@@ -521,27 +552,47 @@ class Studio:
     ) -> Task:
         """Return the task when it has ended and its audio is saved, or when the wait is over.
 
-        The wait began at `start`, or begins now, and lasts `least_s` seconds at least. The task is
-        read at each change, and before each report of progress in case a change was missed. A
-        call about a task that is in doubt already waits for the first search for it too.
+        The wait began at `start`, or begins now, and lasts `least_s` seconds at least, but no
+        longer than the call can. The task is read at each change, and before each report of
+        progress in case a change was missed. A call about a task that is in doubt already waits for
+        the first search for it too.
         """
-        start = self._clock.monotonic() if start is None else start
+        start = self.clock.monotonic() if start is None else start
         tell_at_s, was_in_doubt = 0.0, task.status == "in_doubt"
         with self.feed.waiting(task.local_id) as waiter:
             while True:
                 change = waiter.next_change()
                 task = await self._as_written(task)
-                elapsed = self._clock.monotonic() - start
+                elapsed = self.clock.monotonic() - start
                 grace_s = SUBMIT_GRACE_S if task.status == "submitting" else 0.0
                 patience_s = max(wait.seconds, grace_s, least_s)
                 is_searched_for = was_in_doubt and self._is_searched_for(task)
                 is_settled = self._is_settled(task) and not is_searched_for
-                if is_settled or elapsed >= patience_s:
+                left_s = min(patience_s - elapsed, self._left_s())
+                if is_settled or left_s <= 0:
                     return task
                 if elapsed >= tell_at_s:
                     await wait.tell(elapsed, task)
                     tell_at_s = elapsed + PROGRESS_S
-                await self._clock.wait(change, min(tell_at_s, patience_s) - elapsed)
+                await self.clock.wait(change, min(tell_at_s - elapsed, left_s))
+
+    def _left_s(self) -> float:
+        """Return for how many seconds the call being answered can still go on."""
+        call = current_call()
+        return math.inf if call is None else call.ends_at_s - self.clock.monotonic()
+
+    async def _while_it_can(self, work: Callable[[], Awaitable[T]]) -> "_Done[T] | None":
+        """Return what came of `work`, or None if the call cannot go on; `work` does in any case.
+
+        Raises what it raises, as long as somebody waits for it.
+        """
+        left_s = self._left_s()
+        if left_s == math.inf:
+            return _Done(await work())
+        going = _Going(work)
+        self._work.start_soon(going.run)
+        await self.clock.wait(going.ended, left_s)
+        return going.outcome()
 
     async def _as_written(self, task: Task) -> Task:
         """Return the task as the journal has it, or as last known if that cannot be read.
@@ -567,6 +618,38 @@ class Studio:
     async def settled(self) -> None:
         """Return when no submission is in flight."""
         await self._submitter.settled()
+
+
+@dataclass(frozen=True)
+class _Done(Generic[T]):
+    """What came of some work."""
+
+    result: T
+
+
+class _Going(Generic[T]):
+    """Work that goes on if nobody can wait for it any longer."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self._work = work
+        self._done: _Done[T] | None = None
+        self._error: Exception | None = None
+        self.ended = anyio.Event()
+
+    async def run(self) -> None:
+        """Do the work, and keep what came of it."""
+        try:
+            self._done = _Done(await self._work())
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            self._error = error
+        finally:
+            self.ended.set()
+
+    def outcome(self) -> _Done[T] | None:
+        """Return what came of it so far; raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._done
 
 
 class _Look:

@@ -13,6 +13,7 @@ about to end. It joins, because the two mistakes differ: an answer that joins co
 so, and tells the client of the take, so the next call pays. A second payment is never taken back.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,13 +25,15 @@ class Call:
     """A client's call, until it is known whether its answer reached the client.
 
     `takes` are the other takes that it began or joined, by their ids of ours. Its answer is about
-    the tasks `told`, and shows the end of the tasks `ended`, each by any of its ids.
+    the tasks `told`, and shows the end of the tasks `ended`, each by any of its ids. When the
+    studio's clock says `ends_at_s`, it is answered, whatever it waits for; what was begun goes on.
     """
 
     takes: set[str] = field(default_factory=set)
     told: Sequence[str] = ()
     ended: Sequence[str] = ()
     is_lost: bool = False
+    ends_at_s: float = math.inf
 
     @property
     def matters(self) -> bool:
@@ -49,7 +52,7 @@ class Takes:
 
         Outside a call nobody is being answered, so an equal call joins the take.
         """
-        call = CURRENT.get()
+        call = current_call()
         if call is None or call.is_lost:
             self.answered.discard(local_id)
         else:
@@ -80,3 +83,8 @@ def calling(call: Call) -> Iterator[None]:
         yield
     finally:
         CURRENT.reset(token)
+
+
+def current_call() -> Call | None:
+    """Return the call within which this is called, or None."""
+    return CURRENT.get()
