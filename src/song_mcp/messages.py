@@ -8,7 +8,6 @@ from pathlib import Path
 
 from song_mcp.library import short_id
 from song_mcp.songs import (
-    MODELS,
     SERVICES,
     Clip,
     ExtensionRequest,
@@ -17,6 +16,7 @@ from song_mcp.songs import (
     ServiceName,
     SongRequest,
     Task,
+    families,
     instead_of,
     is_style,
     names,
@@ -24,6 +24,12 @@ from song_mcp.songs import (
 )
 from song_mcp.text import quoted
 
+NAME_SHOWN = 24
+"""How many characters of a name that was not understood are repeated."""
+LENGTHS = range(14, 64)
+"""How long shortened ids may be in a sentence: of ours, the first 6 characters are all alike."""
+TASKS_SHOWN = 3
+"""How many of the tasks that a name can mean are named."""
 JOINED = (
     "An identical request is already in the journal: this call returned it and cost nothing. "
     "Pass another_take=true to pay for a new version."
@@ -233,12 +239,17 @@ def unknown_model(name: str) -> str:
     gone = instead_of(name)
     if gone is not None:
         use = f" Use {' or '.join(gone.instead)}." if gone.instead else ""
-        return f"There is no model {name[:60]!r}. {gone.why}.{use} Nothing was paid."
-    known = ", ".join(MODELS)
+        return f"There is no model {name[:NAME_SHOWN]!r}. {gone.why}.{use} Nothing was paid."
     return (
-        f"There is no model {name[:60]!r}; choose one of {known}, or any chirp-... word that "
-        "gpt.ge takes. Nothing was paid."
+        f"There is no model {name[:NAME_SHOWN]!r}; there are {families()} and chirp-.... "
+        "Nothing was paid."
     )
+
+
+def which_model(name: str, models: Sequence[Model]) -> str:
+    """Say that a name can mean several models, and which."""
+    choices = " or ".join(f"{each.name} ({SERVICES[each.service].label})" for each in models[:4])
+    return f"{name[:NAME_SHOWN]!r} can mean {choices}: name one. Nothing was sent or paid."
 
 
 def continued_otherwise(maker: Model, model: Model) -> str:
@@ -391,6 +402,28 @@ def long_query(length: int, limit: int) -> str:
     return (
         f"query has {length} characters; at most {limit} are searched for. Give a few words of the "
         "title, description or lyrics. Nothing was sent or paid."
+    )
+
+
+def which_task(name: str, tasks: Sequence[Task]) -> str:
+    """Say that a shortened id can mean several tasks, and name the newest of them by more of it."""
+    ids = [task.public_id for task in tasks]
+    begun = ({each[:length].casefold() for each in ids} for length in LENGTHS)
+    length = next(
+        (n for n, each in zip(LENGTHS, begun, strict=True) if len(each) == len(ids)), None
+    )
+    shown = ", ".join(each[:length] for each in ids[:TASKS_SHOWN])
+    return (
+        f"{quoted(name, limit=NAME_SHOWN)} can mean {len(ids)} tasks: {shown}. Give one of these. "
+        "Nothing was sent or paid."
+    )
+
+
+def not_by_its_id(task: Task) -> str:
+    """Say that a new payment for a task needs its whole id."""
+    return (
+        f"submit_again pays, so it needs the task's whole id: {task.public_id}. Nothing was sent "
+        "or paid."
     )
 
 

@@ -172,8 +172,7 @@ async def test_last_is_the_newest_though_the_clock_was_ahead_when_others_were_ma
     wall.now -= off
     task_id = await made(journal, SECOND)
     assert await meant(journal, "last") == [SECOND]
-    task = await journal.named_task("last")
-    assert task is not None
+    [task] = await journal.named_tasks("last")
     assert task.task_id == task_id
     assert (await journal.search("", 9)).tasks[0].task_id == task_id
     assert await order(journal) == [SECOND, FIRST]
@@ -308,12 +307,12 @@ async def test_a_task_is_found_by_its_ids_a_clips_id_and_as_the_last(
     task = await journal.find(task_id)
     assert task is not None
     for name in (task_id, task.local_id, FIRST, "LAST"):
-        assert await journal.named_task(name) == task
+        assert await journal.named_tasks(name) == [task]
     wall.now += timedelta(minutes=1)
     new = NewTask("gptge", "suno-v5", "lyrics", "", "", "x", {})
     newest = (await journal.prepare(new, join=False)).task
-    assert await journal.named_task("last") == newest
-    assert await journal.named_task("nobody") is None
+    assert await journal.named_tasks("last") == [newest]
+    assert await journal.named_tasks("nobody") == []
 
 
 # What is offered ---------------------------------------------------------------------------
@@ -413,3 +412,49 @@ async def test_only_the_last_twenty_tell(journal: Journal, wall: Wall) -> None:
     for seconds in (1000,) * 20 + (100,) * 20:
         await took(journal, wall, seconds)
     assert await expected_s(journal) == pytest.approx(100)
+
+
+# Tasks by less than their id ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [14, 20, 40])
+async def test_a_tasks_id_may_be_in_any_case_or_its_beginning(
+    journal: Journal, length: int
+) -> None:
+    task_id = await made(journal, FIRST)
+    await made(journal, SECOND)
+    task = await journal.find(task_id)
+    assert task is not None
+    for name in (task_id.upper(), task_id[:length], task_id[:length].upper()):
+        assert await journal.named_tasks(name) == [task]
+    for whole in (task.local_id, task.local_id.removeprefix("local-")):
+        assert await journal.named_tasks(whole[:length].upper()) == [task]
+    assert await journal.named_tasks(task.local_id.removeprefix("local-")[:6]) == [task]
+
+
+@pytest.mark.parametrize("name", ["local-", "local-12345", "task_", "task-", "task-o", "", "LOCAL"])
+async def test_less_than_six_characters_of_a_tasks_own_mean_none(
+    journal: Journal, name: str
+) -> None:
+    new = NewTask("piapi", "udio", "song", "", "", "waltz", {})
+    await journal.prepare(new, join=False)
+    assert await journal.named_tasks(name) == []
+
+
+async def test_a_beginning_of_two_tasks_ids_means_both_newest_first(
+    journal: Journal, wall: Wall
+) -> None:
+    ids = []
+    for clip_id in (FIRST, TWIN):
+        ids.append(await made(journal, clip_id))
+        wall.now += timedelta(minutes=1)
+    assert [each.task_id for each in await journal.named_tasks("task-of-5b1f0c")] == ids[::-1]
+    [task] = await journal.named_tasks("task-of-5b1f0c9")
+    assert task.task_id == ids[1]
+
+
+async def test_ids_that_differ_in_case_alone_are_told_apart_by_it(journal: Journal) -> None:
+    ids = [await made(journal, clip_id) for clip_id in ("AbC123xyz", "aBc123xyz")]
+    for task_id in ids:
+        assert [each.task_id for each in await journal.named_tasks(task_id)] == [task_id]
+    assert len(await journal.named_tasks("task-of-abc123xyz")) == 2

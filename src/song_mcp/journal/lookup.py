@@ -36,6 +36,9 @@ LAST = "last"
 MUSIC: Sequence[Kind] = ("song", "extension", "cover")
 SHORTEST_ID = 6
 """The fewest characters of a clip's id that count as a short id."""
+BEGUN = re.compile(r"^(?:local-|task_)")
+"""What all task ids of ours begin with, and all of current gateways."""
+TASK_IDS = "SELECT task_id, local_id FROM tasks ORDER BY place, rowid"
 SHOWN = 5
 """How many of the clips that a name can mean are returned."""
 LOST_FOR_S = 3600.0
@@ -367,15 +370,41 @@ def _public_id(row: sqlite3.Row) -> str:
 # Tasks -------------------------------------------------------------------------------------
 
 
-def task(db: sqlite3.Connection, name: str) -> Task | None:
-    """Return the task with this id (a service's or ours), or that made this clip, or the `last`."""
+def tasks(db: sqlite3.Connection, name: str) -> list[Task]:
+    """Return the tasks that `name` can mean, newest first: one if it is clear, none if unknown.
+
+    It is an id (a service's or ours), `last`, the id of a clip, or an id in another case or
+    shortened to its beginning. The first of these that matches anything decides.
+    """
     row = rows.find_row(db, name, None)
     if row is not None:
-        return rows.to_task(db, row)
+        return [rows.to_task(db, row)]
     if name.casefold() == LAST:
-        return _newest(db, get_args(Kind))
+        newest = _newest(db, get_args(Kind))
+        return [newest] if newest else []
     made = clip(db, name)
-    return made[0] if made else None
+    if made is not None:
+        return [made[0]]
+    called = _so_called(db, name.casefold())
+    return [rows.task(db, each) for each in called]
+
+
+def _so_called(db: sqlite3.Connection, wanted: str) -> list[str]:
+    """Return our ids of the tasks with this id in any case, or else of those it is short for.
+
+    Of tasks with the same id of a service, that is the newest.
+    """
+    newest = {row[0] or row[1]: (row[0].casefold(), row[1]) for row in db.execute(TASK_IDS)}
+    known = list(newest.values())[::-1]
+    equal = [ids[1] for ids in known if wanted and wanted in ids]
+    return equal or [ids[1] for ids in known if any(_is_short(wanted, each) for each in ids)]
+
+
+def _is_short(wanted: str, whole: str) -> bool:
+    """Tell whether this is the beginning of an id, with or without what all such ids begin with."""
+    rest = BEGUN.sub("", whole)
+    is_long_enough = len(BEGUN.sub("", wanted)) >= SHORTEST_ID
+    return is_long_enough and (whole.startswith(wanted) or rest.startswith(wanted))
 
 
 def _newest(db: sqlite3.Connection, kinds: Sequence[str]) -> Task | None:

@@ -502,9 +502,9 @@ class Journal:
         """
         return await self._file.read(partial(lookup.lineage, clip_id=clip_id, limit=limit))
 
-    async def named_task(self, name: str) -> Task | None:
-        """Return the task with this id, or of the clip with this id, or the `last` one, or None."""
-        return await self._file.read(partial(lookup.task, name=name))
+    async def named_tasks(self, name: str) -> list[Task]:
+        """Return the tasks that `name` can mean, newest first: an id, a clip's id, or `last`."""
+        return await self._file.read(partial(lookup.tasks, name=name))
 
     async def page(self, after: Place | None, limit: int) -> tuple[list[Pair], list[Place]]:
         """Return up to `limit` completed clips after a place, newest first, and their places."""

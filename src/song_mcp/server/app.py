@@ -227,7 +227,8 @@ class SongServer(MCPServer[Studio]):
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; a failure is a result that says why, unless it is an error of MCP itself."""
         try:
-            arguments = checked_arguments(await self._parameters(name, context), arguments)
+            known = await self._parameters(name, context)
+            arguments = checked_arguments(known, arguments, name)
             return await super().call_tool(name, arguments, context)
         except SongError as error:
             return error_result(str(error))

@@ -10,6 +10,7 @@ import difflib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,7 +21,24 @@ from song_mcp.errors import InvalidRequestError
 Properties = Mapping[str, Mapping[str, Any]]
 """The arguments that a tool has, each with its schema."""
 
-NOT_GIVEN = frozenset({"", "null", "none", "n/a", "undefined"})
+NOT_GIVEN = frozenset(
+    {
+        "",
+        "null",
+        "none",
+        "n/a",
+        "undefined",
+        "nil",
+        "nan",
+        "<null>",
+        "<none>",
+        "[]",
+        "{}",
+        '""',
+        "''",
+    }
+    | {"(none)", "[null]", "not specified", "not provided", "unspecified"}
+)
 """What assistants write as a whole text for what was not given, in any case."""
 WRAPPERS = frozenset(
     {"args", "arguments", "input", "inputs", "kwargs", "params", "parameters", "request", "payload"}
@@ -30,11 +48,15 @@ WRAPPERS = frozenset(
 OF_HOSTS = frozenset(
     {"", "toolcallid", "sessionid", "randomstring", "chatinput", "requestheartbeat", "reason"}
     | {"explanation", "callid", "tooluseid", "requestid", "threadid", "runid", "traceid"}
-    | {"conversationid", "messageid", "userid", "action_name", "toolname", "tool", "thought"}
-    | {"thoughts", "reasoning", "rationale", "intent", "waitformsbeforeaction", "progresstoken"}
-    | {"dummy", "noargs", "placeholder", "meta", "security_risk", "task_progress"}
+    | {"conversationid", "messageid", "userid", "agentid", "actionname", "toolname", "tool"}
+    | {"thought", "thoughts", "reasoning", "rationale", "intent", "progresstoken", "meta"}
+    | {"dummy", "dummyparam", "noargs", "noparams", "unused", "placeholder", "taskprogress"}
+    | {"securityrisk", "requiresapproval", "toolaction", "toolsummary", "waitforprevioustools"}
+    | {"servername", "mcpserver", "runmanager", "callbacks", "toolcalltitle", "activeform"}
 )
 """Keys that hosts and frameworks add to a call, folded as `_folded` does; so is each `_...`."""
+CALLED = frozenset({"name", "function", "functionname", "method", "action", "type", "id"})
+"""What may stand beside a wrapper, in calls that hold the whole call: which tool is meant."""
 SYNONYMS = {
     "prompt": ("description", "topic"),
     "style": ("description",),
@@ -82,32 +104,55 @@ NEAR, NEAR_SYNONYM = 0.75, 0.8
 IDS = frozenset({"clip_id", "task_id"})
 OF_IDS = re.compile(r"song://(?:clips|tasks)/", re.IGNORECASE)
 AROUND_IDS = " \t\r\n\"'`<>()[]{}\u201c\u201d\u2018\u2019"
-AN_ID = re.compile(r"last|(?=.*[0-9])[A-Za-z0-9._:-]+", re.IGNORECASE)
-"""What stands for an id inside quotes or brackets; a title may have brackets of its own."""
-UNITS_S = (("ms", 0.001), ("m", 60.0), ("h", 3600.0), ("", 1.0))
-"""How many seconds a unit has, by how its name begins."""
-AMOUNT = re.compile(
-    r"([+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+)\s*(ms|s|m|h|secs?|seconds?|mins?|minutes?|hours?)?",
+NAMED_ID = re.compile(
+    r"(?:(?:task|clip|song)[\s_-]?)?(?:id)?\s*[:=#]?\s*((?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|local-[0-9a-f]{20})",
     re.IGNORECASE,
 )
-CLOCK_TIME = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,3}):([0-5]?[0-9](?:\.[0-9]+)?)")
-YES = frozenset({"true", "yes", "y", "1", "on"})
-NO = frozenset({"false", "no", "n", "0", "off"})
+"""An id with its kind before it, of a form that no title has."""
+SHORTENED = re.compile(r"(?:\.{3}|\u2026)$")
+"""How a shortened id ends where people write it."""
+AN_ID = re.compile(r"last|(?=.*[0-9])[A-Za-z0-9._:-]+", re.IGNORECASE)
+"""What stands for an id inside quotes or brackets; a title may have brackets of its own."""
+UNITS_S = (("ms", 0.001), ("m", 60.0), ("\u5206", 60.0), ("h", 3600.0), ("", 1.0))
+"""How many seconds a unit has, by how its name begins."""
+WORD = r"[^\W\d_]*"
+UNIT = rf"(?:ms|h{WORD}|m(?:in{WORD})?|s(?:[ecgk]{WORD})?|\u79d2|\u5206)\.?"
+AMOUNT = re.compile(rf"([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*({UNIT})?", re.IGNORECASE)
+AMOUNTS = re.compile(
+    rf"(?:(\d+)\s*h{WORD}\s*)?(\d+)\s*m(?:in{WORD})?"
+    rf"(?:\s*(?:and\s+)?(\d+(?:\.\d+)?)\s*(?:s{WORD})?)?",
+    re.IGNORECASE,
+)
+"""1m20s, 1 min 20 s, 1h 2m, 1 minute and 20 seconds."""
+FENCE = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
+CLOCK_TIME = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):([0-5]?\d(?:\.\d+)?)")
+THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
+"""What is a thousand to some and a fraction to others."""
+YES = frozenset({"true", "yes", "y", "1", "1.0", "on", "enabled"})
+NO = frozenset({"false", "no", "n", "0", "0.0", "off", "disabled"})
+CHOICES = {"female": "f", "woman": "f", "male": "m", "man": "m"}
+"""Other words for choices; none for what pays."""
 ENDS = frozenset({"end", "theend", "atend", "attheend", "last", "clipend"})
 """What says that a clip is continued at its end."""
 DEPTH = 3
 """How deep arguments may be wrapped."""
 
 
-def checked_arguments(properties: Properties, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that were given, each as its schema wants it.
+def checked_arguments(
+    properties: Properties, arguments: Mapping[str, Any], tool: str = ""
+) -> dict[str, Any]:
+    """Return the arguments of `tool` that were given, each as its schema wants it.
 
     Raises InvalidRequestError for an unknown argument, and for a value that can mean several things
     or nothing; no values are repeated in it.
     """
-    known = dict(_sorted_out(properties, _unwrapped(properties, arguments)))
-    values = ((name, _read(name, properties[name], value)) for name, value in known.items())
-    return {name: value for name, value in values if not _is_not_given(value)}
+    opened = _unwrapped(properties, arguments, tool)
+    values = {
+        name: _read(name, properties[name], value)
+        for name, value in _sorted_out(properties, opened)
+    }
+    return {name: value for name, value in values.items() if not _is_not_given(value)}
 
 
 def given_arguments(prompt: Prompt, arguments: Mapping[str, str] | None) -> dict[str, str]:
@@ -136,10 +181,13 @@ def _is_of_a_host(name: str) -> bool:
 
 
 def _unwrapped(
-    properties: Properties, arguments: Mapping[str, Any], depth: int = DEPTH
+    properties: Properties, arguments: Mapping[str, Any], tool: str, depth: int = DEPTH
 ) -> Mapping[str, Any]:
-    """Return what one key holds if it holds all arguments, as an object or as JSON in a text."""
-    own = {name: value for name, value in arguments.items() if not _is_of_a_host(name)}
+    """Return what one key holds if it holds all arguments, as an object or as JSON in a text.
+
+    The tool's name may stand beside it.
+    """
+    own = {name: value for name, value in arguments.items() if not _is_beside(name, value, tool)}
     if len(own) != 1 or not depth:
         return arguments
     [(name, value)] = own.items()
@@ -148,18 +196,32 @@ def _unwrapped(
     inner = _opened(value)
     if not isinstance(inner, dict):
         return arguments
-    inner = _unwrapped(properties, inner, depth - 1)
+    inner = _unwrapped(properties, inner, tool, depth - 1)
     is_known = all(_meant(each, properties) or _is_of_a_host(each) for each in inner)
     return inner if is_known else arguments
 
 
+def _is_beside(name: str, value: object, tool: str) -> bool:
+    """Tell whether an argument tells nothing of the call but what it is."""
+    is_the_call = isinstance(value, str) and value in {tool, "function", "tool_use"}
+    return _is_of_a_host(name) or (bool(tool) and is_the_call and _folded(name) in CALLED)
+
+
 def _opened(value: object) -> object:
-    """Return what a text holds if it is JSON of an object, else the value."""
-    try:
-        is_json = isinstance(value, str) and value.lstrip()[:1] == "{"
-        return json.loads(value) if is_json and isinstance(value, str) else value
-    except (ValueError, RecursionError):
+    """Return what a text holds if it is JSON of an object, else the value; a list of one is it."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, str):
         return value
+    text = FENCE.sub("", value).strip()
+    return _json_of(text, value) if text.startswith("{") else value
+
+
+def _json_of(text: str, otherwise: object) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return otherwise
 
 
 def _sorted_out(
@@ -169,18 +231,27 @@ def _sorted_out(
 
     A name that differs in case, `_` and `-` alone is the tool's.
     """
-    seen: set[str] = set()
+    seen: dict[str, object] = {}
     for name, value in arguments.items():
         ours = _meant(name, properties)
-        if not ours and (_is_of_a_host(name) or _is_not_given(value)):
+        if _is_not_given(value) or (not ours and _means_nothing(name, value, properties)):
             continue
         if not ours:
             raise InvalidRequestError(_unknown_argument(name, properties))
-        if ours in seen and not _is_not_given(value):
+        if ours in seen and seen[ours] != value:
             raise InvalidRequestError(f"{ours} is given twice. Nothing was sent or paid.")
-        if not _is_not_given(value):
-            seen.add(ours)
+        if ours not in seen:
+            seen[ours] = value
             yield ours, value
+
+
+def _means_nothing(name: str, value: object, properties: Properties) -> bool:
+    """Tell whether an unknown argument changes nothing: a host's, or a synonym with our default."""
+    if _is_of_a_host(name):
+        return True
+    meant = [each for each in SYNONYMS.get(_folded(name), ()) if each in properties]
+    schema = properties[meant[0]] if len(meant) == 1 else {}
+    return "default" in schema and _read(meant[0], schema, value) == schema["default"]
 
 
 def _meant(name: str, properties: Properties) -> str:
@@ -214,7 +285,7 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
     kind = schema.get("type")
     if isinstance(value, list) and len(value) == 1 and kind != "string":
         value = value[0]
-    if name == "query" and value == "*":
+    if name == "query" and isinstance(value, str) and value.strip() == "*":
         return None
     if kind == "string":
         return _chosen(schema, _named(name, _written(name, value)))
@@ -231,19 +302,25 @@ def _written(name: str, value: object) -> object:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return format(value, "g") if isinstance(value, float) else str(value)
-    if isinstance(value, list) and all(isinstance(each, str | int | float) for each in value):
-        separator = "\n" if name == "lyrics" else ", "
-        return separator.join(str(_written(name, each)).strip() for each in value)
-    return value
+    parts = _json_of(value, value) if isinstance(value, str) and value.startswith("[") else value
+    if not isinstance(parts, list):
+        return value
+    parts = [part for part in parts if not _is_not_given(part)]
+    if not all(isinstance(part, str | int | float) for part in parts):
+        return value
+    separator = "\n" if name == "lyrics" else ", "
+    return separator.join(str(_written(name, part)).strip() for part in parts)
 
 
 def _named(name: str, value: object) -> object:
     """Return an id without its URI, and without what stands around it."""
     if name not in IDS or not isinstance(value, str):
         return value
-    bare = value.strip(AROUND_IDS)
+    bare = SHORTENED.sub("", value.strip(AROUND_IDS)).strip(AROUND_IDS)
     if OF_IDS.match(bare):
         return OF_IDS.sub("", bare).split("/")[0]
+    if found := NAMED_ID.fullmatch(bare):
+        return found[1]
     return bare if AN_ID.fullmatch(bare) else value
 
 
@@ -252,7 +329,8 @@ def _chosen(schema: Mapping[str, Any], value: object) -> object:
     choices = schema.get("enum")
     if not choices or not isinstance(value, str):
         return value
-    return next((each for each in choices if _folded(str(each)) == _folded(value)), value.strip())
+    word = CHOICES.get(_folded(value), _folded(value))
+    return next((each for each in choices if _folded(str(each)) == word), value.strip())
 
 
 def _yes_or_no(value: object) -> object:
@@ -264,11 +342,14 @@ def _number(name: str, value: object) -> object:
     """Return the number in a text: with a unit of time, or as 1:20; None for a clip's end."""
     if not isinstance(value, str):
         return value
-    text = value.strip().replace(",", ".", 1) if value.count(",") == 1 else value.strip()
+    text = unicodedata.normalize("NFKC", value).replace("\u066b", ",").strip()
+    if THOUSANDS.match(text):
+        return value
+    text = text.replace(",", ".", 1) if text.count(",") == 1 else text
+    is_time = name.endswith("_seconds")
     if found := AMOUNT.fullmatch(text):
-        is_time = name.endswith("_seconds")
         return float(found[1]) * _unit_s(found[2]) if is_time or not found[2] else value
-    if name.endswith("_seconds") and (found := CLOCK_TIME.fullmatch(text)):
+    if is_time and (found := CLOCK_TIME.fullmatch(text) or AMOUNTS.fullmatch(text)):
         hours, minutes, seconds = (float(each or 0) for each in found.groups())
         return hours * 3600 + minutes * 60 + seconds
     return None if name == "continue_at_seconds" and _folded(text) in ENDS else value
@@ -284,6 +365,7 @@ def _bounded(name: str, schema: Mapping[str, Any], value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     is_finite = isinstance(value, int) or math.isfinite(value)
+    is_finite = is_finite or (name in FREE and value == math.inf)
     return _fitted(name, schema, value) if is_finite else value
 
 

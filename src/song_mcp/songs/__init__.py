@@ -5,6 +5,7 @@
     tasks      what comes of it: tasks, clips, lyrics, and what can be made of a clip
     wishes     what a service may ignore, and whether a clip repeats it
     spellings  what a relay calls models, read from a setting
+    naming     which model a caller means by a name
     gone       names of models that are not offered, and what there is instead
     ids        which ids are taken, and which may be read by people and models
 
@@ -42,6 +43,7 @@ from song_mcp.songs.models import (
     names,
     preferred,
 )
+from song_mcp.songs.naming import families, is_default, readings
 from song_mcp.songs.requests import (
     LONGEST_CLIP_S,
     MOST_TAKES,
@@ -116,8 +118,10 @@ __all__ = [
     "called",
     "checked_id",
     "completed",
+    "families",
     "in_takes",
     "instead_of",
+    "is_default",
     "is_plain_id",
     "is_style",
     "is_uuid",
@@ -127,6 +131,7 @@ __all__ = [
     "part_of",
     "preferred",
     "public_clip_id",
+    "readings",
     "unheeded",
     "why_not_extended",
 ]

@@ -46,7 +46,8 @@ class Catalog:
 
     A clip's name is its id, a short id (the beginning of its id, 6 characters or more, or the short
     id in its file's name), its exact title, its file's name, or `last`. A task's name is its id (a
-    service's or ours), the id of one of its clips, or `last`. Every method may raise JournalError.
+    service's or ours) in any case or its beginning of 6 characters or more, the id of one of its
+    clips, or `last`. Every method may raise JournalError.
     """
 
     def __init__(self, journal: Journal, library: Library, saver: Saver) -> None:
@@ -94,12 +95,21 @@ class Catalog:
         return chain_of(await self._journal.lineage(clip.clip_id, LONGEST + 1))
 
     async def known_task(self, name: str) -> Task | None:
-        """Return the task that `name` means, or None; `last` is the newest, whatever its status."""
+        """Return the task that `name` means, or None; `last` is the newest, whatever its status.
+
+        Raises InvalidRequestError if it means several tasks.
+        """
         name = clean(name, limit=NAME_LIMIT, lines=False)
-        return await self._journal.named_task(name)
+        found = await self._journal.named_tasks(name)
+        if len(found) > 1:
+            raise InvalidRequestError(messages.which_task(name, found))
+        return found[0] if found else None
 
     async def task(self, name: str) -> Task:
-        """Return the task that `name` means; raises UnknownTaskError if there is none."""
+        """Return the task that `name` means; raises UnknownTaskError if there is none.
+
+        Raises InvalidRequestError if it means several tasks.
+        """
         task = await self.known_task(name)
         if task is None:
             raise UnknownTaskError(messages.unknown_task(name))

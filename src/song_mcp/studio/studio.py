@@ -41,9 +41,10 @@ from song_mcp.songs import (
     ServiceName,
     Source,
     Task,
+    is_default,
     is_uuid,
-    model_named,
     preferred,
+    readings,
     why_not_extended,
 )
 from song_mcp.studio import reconcile
@@ -134,16 +135,20 @@ class Studio:
     # Choosing --------------------------------------------------------------------------
 
     def model(self, name: str, ability: Ability = "description") -> Model:
-        """Return the model called `name`, or for "" the default; raises InvalidRequestError.
+        """Return the model called `name`, in any spelling, or for "" the default.
 
         The default is the one that is set, if it has the `ability`. Else it is the first of the
-        user's services that has it, those that work before the others.
+        user's services that has it, those that work before the others. Raises InvalidRequestError
+        if there is no such model, or if the name can mean several.
         """
-        if not name:
+        if is_default(name):
             return self._default(ability)
-        if (model := model_named(name)) is not None:
-            return model
-        raise InvalidRequestError(messages.unknown_model(name))
+        found = readings(name, [SERVICES[each] for each in self._providers], ability)
+        if not found:
+            raise InvalidRequestError(messages.unknown_model(name))
+        if len(found) > 1:
+            raise InvalidRequestError(messages.which_model(name, found))
+        return found[0]
 
     def can(self, ability: Ability) -> bool:
         """Tell whether a model of the user's services has this ability, and still works."""
@@ -327,7 +332,10 @@ class Studio:
             task = await self.task(task_id)
         reconcile.must_be_in_doubt(task)
         if action == "submit_again" and task_id not in {task.task_id, task.local_id}:
-            raise InvalidRequestError(messages.NOT_THE_LAST)
+            is_last = task_id.casefold() == LAST
+            raise InvalidRequestError(
+                messages.NOT_THE_LAST if is_last else messages.not_by_its_id(task)
+            )
         if action == "check":
             checked = await self._while_it_can(partial(self._check, task))
             return checked.result if checked else Answer(task, messages.not_answered(task))
