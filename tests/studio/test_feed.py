@@ -3,14 +3,15 @@
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
 import pytest
 
 from song_mcp.journal import Journal, News, NewTask
-from song_mcp.songs import Report
-from song_mcp.studio.feed import CHANGES_EVERY_S, Feed
+from song_mcp.songs import Clip, Report
+from song_mcp.studio.feed import CHANGES_EVERY_S, LIST_EVERY_S, Feed
 from tests.manual_clock import ManualClock, quiet
 
 NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description": "waltz"})
@@ -18,16 +19,20 @@ NEW = NewTask("piapi", "udio", "song", "print", "Quay", "waltz", {"description":
 
 @dataclass
 class Listener:
-    """Records what it is told; `heard` says whether anyone would hear it."""
+    """Records what it is told, and when; `heard` says whether anyone would hear it."""
 
+    clock: ManualClock
     heard: bool = True
     told: list[News] = field(default_factory=list)
+    list_told_at_s: list[float] = field(default_factory=list)
 
     def is_heard(self) -> bool:
         return self.heard
 
     async def tell(self, news: News) -> None:
         self.told.append(news)
+        if news.is_list_changed:
+            self.list_told_at_s.append(self.clock.elapsed_s)
 
     def tasks(self) -> list[str]:
         return [change.local_id for news in self.told for change in news.changes]
@@ -48,7 +53,7 @@ class Desk:
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     clock, path = ManualClock(), tmp_path / "home" / "journal.sqlite3"
     ours, theirs = Journal(path, clock.now), Journal(path, clock.now)
-    feed, listener = Feed(ours, clock), Listener()
+    feed, listener = Feed(ours, clock), Listener(clock)
     feed.listen(listener)
     async with anyio.create_task_group() as group:
         group.start_soon(feed.run)
@@ -88,7 +93,7 @@ async def test_each_change_is_told_once_in_its_order(desk: Desk) -> None:
 
 async def test_while_nobody_listens_nothing_is_read(tmp_path: Path) -> None:
     clock, path = ManualClock(), tmp_path / "home" / "journal.sqlite3"
-    feed, listener = Feed(Journal(path, clock.now), clock), Listener(heard=False)
+    feed, listener = Feed(Journal(path, clock.now), clock), Listener(clock, heard=False)
     feed.listen(listener)
     async with anyio.create_task_group() as group:
         group.start_soon(feed.run)
@@ -124,6 +129,45 @@ async def test_what_could_not_be_read_is_told_when_it_can(
     await desk.clock.run(2 * CHANGES_EVERY_S)
     assert desk.listener.tasks() == [task]
     assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+async def finished(journal: Journal, title: str) -> None:
+    """Write a task whose one clip joins the list of resources."""
+    local_id = await written(journal, title)
+    await journal.accept(local_id, NEW, title, None)
+    clip = Clip(title, "completed", audio_url=f"https://x/{title}")
+    await journal.record(local_id, Report(title, "completed", "completed", clips=(clip,)))
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+async def test_changes_of_the_list_are_told_at_once_and_then_once_in_2_s_and_none_is_lost(
+    desk: Desk, whose: str
+) -> None:
+    told_at_s = desk.listener.list_told_at_s
+    for number in range(8):
+        await finished(getattr(desk, whose), f"clip{number}")
+        await desk.clock.run(0.7)
+    last_s = desk.clock.elapsed_s - 0.7
+    assert told_at_s[0] <= CHANGES_EVERY_S, "what another process writes is seen within a second"
+    assert len(desk.listener.tasks()) >= 8, "what a client subscribed to is told as ever"
+    await desk.clock.run(60.0)
+    assert last_s <= told_at_s[-1] <= last_s + LIST_EVERY_S + CHANGES_EVERY_S
+    assert min(later - told for told, later in pairwise(told_at_s)) >= LIST_EVERY_S
+    assert len(told_at_s) in {3, 4}
+
+
+async def test_a_change_of_the_list_that_waits_is_forgotten_when_nobody_listens(
+    desk: Desk,
+) -> None:
+    await finished(desk.ours, "first")
+    await quiet()
+    await finished(desk.ours, "second")
+    await quiet()
+    desk.listener.heard = False
+    await desk.feed.look()
+    desk.listener.heard = True
+    await desk.clock.run(60.0)
+    assert desk.listener.list_told_at_s == [0.0]
 
 
 # Who waits ---------------------------------------------------------------------------------

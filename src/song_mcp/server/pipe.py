@@ -36,12 +36,13 @@ class Pipe:
         self._room.register(stdout, select.POLLOUT)
         self._watch = select.poll()
         self._watch.register(stdin, select.POLLIN | HUNG_UP)  # macOS tells a hang-up with POLLIN
-        self._is_at_end = False
+        self.is_at_end = False
+        """Whether stdin has been read to its end."""
 
     async def read(self) -> str:
         """Return the next line, or "" at the end of stdin."""
         line = await self._lines.readline()
-        self._is_at_end = not line
+        self.is_at_end = not line
         return line
 
     async def write(self, line: bytes) -> bool:
@@ -67,4 +68,4 @@ class Pipe:
                 raise ConnectionAbortedError(errno.ECONNABORTED, "the client hung up unread")
 
     def _has_hung_up(self) -> bool:
-        return self._is_at_end or any(event & HUNG_UP for _, event in self._watch.poll(0))
+        return self.is_at_end or any(event & HUNG_UP for _, event in self._watch.poll(0))

@@ -3,7 +3,8 @@
 Stdout carries the protocol alone: while serving, whatever else is printed goes to stderr, and
 whatever else reads stdin finds it at its end. Serving ends when stdin ends, or soon after the
 client hung up without reading (`server.pipe`). It waits for submissions in flight. What waits to be
-written is bounded.
+written is bounded. After the end of stdin only answers are written: results, and errors that a
+request would have had anyway. Clients raise at a message that comes when they have gone.
 
 The SDK's own transport waits for ever for a client that does not read, and does not say when an
 answer was written, so messages are read and written here.
@@ -21,6 +22,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.shared.message import SessionMessage
 from mcp.types import (
+    CONNECTION_CLOSED,
     JSONRPCError,
     JSONRPCMessage,
     JSONRPCNotification,
@@ -137,8 +139,19 @@ class Messages:
                 with self._room.holding(len(line.content)):
                     await self._write(line.message, line.content)
 
+    def _is_too_late(self, message: JSONRPCMessage) -> bool:
+        """Tell whether stdin is at its end, and this answers nothing that was asked before it.
+
+        That is a notice, and the error that the SDK answers a call with which serving's end ends.
+        """
+        if not self._pipe.is_at_end or isinstance(message, JSONRPCResponse):
+            return False
+        return not isinstance(message, JSONRPCError) or message.error.code == CONNECTION_CLOSED
+
     async def _write(self, message: JSONRPCMessage, content: bytes) -> None:
         """Write a message; a result that the client will read counts as delivered."""
+        if self._is_too_late(message):
+            return
         self._is_writing = True
         try:
             will_be_read = await self._pipe.write(content)

@@ -3,11 +3,16 @@
 What this process writes and what others write is found in the same place, the journal's change
 feed. No change is told twice, and none that happened before anyone listened. While nobody listens
 or waits, nothing is read.
+
+That the list of resources changed is told at most once in 2 s, as clients read the whole list each
+time. What changes it meanwhile is told when they are over.
 """
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 import anyio
@@ -20,6 +25,8 @@ from song_mcp.studio.supervise import going_on
 CHANGES_EVERY_S = 1.0
 """How often, in seconds, the journal is read for what other processes wrote. What this process
 writes is told at once."""
+LIST_EVERY_S = 2.0
+"""How many seconds lie, at least, between two times at which a change of the list is told."""
 
 
 class Listener(Protocol):
@@ -57,6 +64,8 @@ class Feed:
         self._journal = journal
         self._clock = clock
         self._number: int | None = None
+        self._is_list_changed = False
+        self._list_told_at: datetime | None = None
         self._listener: Listener | None = None
         self._waiters: defaultdict[str, set[Waiter]] = defaultdict(set)
         self._turn = anyio.Lock()
@@ -113,9 +122,22 @@ class Feed:
         return news
 
     async def _tell(self, news: News) -> None:
-        has_news = bool(news.changes) or news.is_list_changed
-        if has_news and self._listener is not None and self._is_heard():
+        if self._listener is None or not self._is_heard():
+            self._is_list_changed = False
+            return
+        self._is_list_changed |= news.is_list_changed
+        news = replace(news, is_list_changed=self._is_list_due())
+        if news.changes or news.is_list_changed:
             await self._listener.tell(news)
+
+    def _is_list_due(self) -> bool:
+        """Tell whether a change of the list is to be told now; it counts as told then."""
+        now, told_at = self._clock.now(), self._list_told_at
+        is_early = told_at is not None and 0 <= (now - told_at).total_seconds() < LIST_EVERY_S
+        if not self._is_list_changed or is_early:
+            return False
+        self._is_list_changed, self._list_told_at = False, now
+        return True
 
     def _is_heard(self) -> bool:
         return self._listener is not None and self._listener.is_heard()
