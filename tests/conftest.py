@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from _pytest.nodeid import coerce_node_id
 
-from tests import eras, harvest
+from tests import eras, forks, harvest
 from tests.faults import scale
 
 pytest_plugins = ["tests.ending"]
@@ -35,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
     into: Path | None = config.getoption("--canaries")
     if into is not None:
         harvest.begin(into)
+    if config.getoption("--every-era"):
+        forks.start_as_users_do()
+
+
+def pytest_sessionfinish() -> None:
+    forks.end()
 
 
 @pytest.hookimpl(tryfirst=True)

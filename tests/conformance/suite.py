@@ -29,6 +29,7 @@ from tests.conformance.node import (
 from tests.house import environment
 from tests.limits import HANGS_S
 from tests.voice import beep
+from tests.wire.child import SONG_MCP
 from tests.wire.web import SERVE, Web, serving
 
 OVERLAY = (sys.executable, "-m", "tests.conformance.overlay")
@@ -78,7 +79,8 @@ async def services() -> AsyncIterator[str]:
 async def real(services: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Web]:
     """`song-mcp serve`, with a song in its library."""
     folder = tmp_path_factory.mktemp("real")
-    async with serving(folder, environment(folder, services), "--no-token", command=SERVE) as web:
+    command = (*SONG_MCP, *SERVE)
+    async with serving(folder, environment(folder, services), "--no-token", command=command) as web:
         async with Client(web.url) as client:
             with anyio.fail_after(HANGS_S):
                 made = await client.call_tool("generate_song", {"description": "a jig"})

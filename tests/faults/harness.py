@@ -6,10 +6,9 @@ import os
 import signal
 import socket
 import sqlite3
-import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,15 @@ import anyio
 from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.children import popen
+from tests import forks
 from tests.faults.canaries import ACESTEP_KEY, GPTGE_KEY, MINIMAX_KEY, PIAPI_KEY
 from tests.faults.fault_service import FaultService, marker_in
-from tests.harvest import VARIABLE, gather
+from tests.harvest import gather
 from tests.limits import HANGS_S, PATIENCE_S
 
 Json = dict[str, Any]
 Row = dict[str, Any]
 
-CHILD = str(Path(__file__).with_name("server_child.py"))
 LONGEST_LINE = 4 * 2**20
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -299,10 +297,7 @@ def respelled(base_url: str) -> str:
 
 
 class Nursery:
-    """Forks servers; `orders` is the socket of the process that does."""
-
-    def __init__(self, orders: socket.socket) -> None:
-        self._orders = orders
+    """Has servers forked by the process of `tests.forks`."""
 
     async def order(self, home: Home, arguments: Sequence[str]) -> Server:
         order = {
@@ -314,8 +309,7 @@ class Nursery:
         pairs = [socket.socketpair() for _ in range(3)]
         with home.log.open("ab") as log:
             theirs = [pair[1].fileno() for pair in pairs]
-            streams = [theirs[0], theirs[1], log.fileno(), theirs[2]]
-            socket.send_fds(self._orders, [json.dumps(order).encode()], streams)
+            forks.order(order, [theirs[0], theirs[1], log.fileno(), theirs[2]])
         for _, end in pairs:
             end.close()
         with anyio.CancelScope(shield=True):  # or nobody would close what is open by then
@@ -325,20 +319,8 @@ class Nursery:
 
 @contextmanager
 def nursery() -> Iterator[Nursery]:
-    """Run the process that forks servers; it ends when nobody can send it orders any more."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        command = (sys.executable, "-W", "error", CHILD, str(theirs.fileno()))
-        environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        environment |= {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
-        with ExitStack() as stack:
-            running = popen(command, pass_fds=[theirs.fileno()], env=environment)
-            process = stack.enter_context(running)
-            stack.enter_context(ours)  # which is closed first: that ends the process
-            theirs.close()
-            yield Nursery(ours)
-            ours.close()
-            assert process.wait(HANGS_S) == 0
+    """Yield who forks servers."""
+    yield Nursery()
 
 
 @asynccontextmanager

@@ -92,7 +92,8 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
     status = 1
     try:
         clock = order["clock"]
-        status = main_ahead(AheadClock(*clock)) if clock != REAL else main([])
+        own = order.get("command", [])
+        status = main_ahead(AheadClock(*clock)) if clock != REAL else main(own)
     except BaseException:
         traceback.print_exc()
         raise

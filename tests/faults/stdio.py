@@ -13,8 +13,9 @@ import anyio
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from tests import forks
 from tests.children import process
-from tests.harvest import gather, server_arguments
+from tests.harvest import gather
 
 Json = dict[str, Any]
 
@@ -95,10 +96,13 @@ class Child:
 @asynccontextmanager
 async def child(values: Mapping[str, str], *, debug: bool = False) -> AsyncIterator[Child]:
     """Start the server with these settings, greet it, and end it by closing its stdin."""
-    command = [sys.executable, *(("-c", DEBUGGED) if debug else server_arguments())]
     kept = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG"}}
     environment = {**kept, "PYTHONPATH": str(ROOT / "src"), **values}
-    async with process(command, env=environment) as server, anyio.create_task_group() as group:
+    if debug:
+        running = process([sys.executable, "-c", DEBUGGED], env=environment)
+    else:
+        running = forks.server(cwd=Path.cwd(), env=environment)
+    async with running as server, anyio.create_task_group() as group:
         started = Child(server)
         _listen(group, started)
         await started.ask("initialize", HELLO)

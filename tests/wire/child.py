@@ -13,6 +13,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp.types import jsonrpc_message_adapter
 
+from tests import forks
 from tests.children import process
 from tests.eras import APPS, LEGACY, MODERN, now_tested
 from tests.harvest import gather, server_arguments
@@ -123,14 +124,19 @@ class Child:
 
 @asynccontextmanager
 async def started(
-    folder: Path, variables: Mapping[str, str], command: Sequence[str] = SONG_MCP
+    folder: Path, variables: Mapping[str, str], command: Sequence[str] = ()
 ) -> AsyncIterator[Child]:
-    """Run a command in `folder`, its home, with these variables and no others, while it is used."""
+    """Run a server in `folder`, its home, with these variables and no others, while it is used.
+
+    With `command` it is started by that.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "stderr.txt"
+    values = {"HOME": str(folder), **variables}
     with log.open("ab") as stderr:
-        running = process(
-            command, stderr=stderr, cwd=folder, env={"HOME": str(folder), **variables}
-        )
+        if command:
+            running = process(command, stderr=stderr, cwd=folder, env=values)
+        else:
+            running = forks.server(stderr=stderr, cwd=folder, env=values)
         async with running as child:
             yield Child(child, log)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,16 +15,17 @@ import httpx2
 from anyio.abc import Process, SocketStream
 from mcp.client.streamable_http import streamable_http_client
 
+from tests import forks
 from tests.children import process
 from tests.eras import MODERN
 from tests.faults.canaries import HTTP_TOKEN
-from tests.harvest import server_arguments
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
 Json = dict[str, Any]
 
-SERVE = (sys.executable, "-W", "error", *server_arguments(), "serve", "--port", "0")
+SERVE = ("serve", "--port", "0")
+
 LISTENS = re.compile(r"song-mcp listens on http://(?P<host>.+):(?P<port>\d+)/mcp;")
 ACCEPT = {
     "Accept": "application/json, text/event-stream",
@@ -69,21 +69,22 @@ class Web:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, variables: Mapping[str, str], *arguments: str, command: Sequence[str] = SERVE
+    folder: Path, variables: Mapping[str, str], *arguments: str, command: Sequence[str] = ()
 ) -> AsyncIterator[Web]:
-    """Serve with these variables and no others, from `folder`, while it is used."""
+    """Serve with these variables and no others, from `folder`, while it is used.
+
+    With `command` the server is started by that.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     give_token(Path(variables["SONG_MCP_HOME"]))
     log = folder / "web.txt"
     with log.open("ab") as stderr:
-        running = process(
-            [*command, *arguments],
-            stdin=None,
-            stdout=None,
-            stderr=stderr,
-            cwd=folder,
-            env={"HOME": str(folder), **variables},
-        )
+        streams: Json = {"stdin": None, "stdout": None, "stderr": stderr}
+        env = {"HOME": str(folder), **variables}
+        if command:
+            running = process([*command, *arguments], cwd=folder, env=env, **streams)
+        else:
+            running = forks.server(*SERVE, *arguments, cwd=folder, env=env, **streams)
         async with running as child:
             host, port = await _where(child, log)
             yield Web(child, log, host, port)
