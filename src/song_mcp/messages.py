@@ -38,6 +38,8 @@ JOINED_TAKE = (
     "This is the take that an earlier call like this one began, and of which no client was told: "
     "this call cost nothing. Repeat it with another_take=true to pay for one more."
 )
+OTHERS_OF = {"song": "song", "extension": "extension", "cover": "cover", "lyrics": "text"}
+"""What a task of each kind makes."""
 JOINED_RESTORED = (
     "The journal is an older copy and did not know this task; the service's history shows it with "
     "exactly what was asked for. This call returned it and cost nothing. Pass another_take=true to "
@@ -168,6 +170,15 @@ def take_not_begun(number: int, wanted: int, why: str) -> str:
     return (
         f"Take {number} of {wanted} was not begun{later}: {why} What is missing can be asked for "
         "later, with another_take=true."
+    )
+
+
+def joined_near(task: Task) -> str:
+    """Say that a call in nearly the same words was cut off, and that this is its task."""
+    return (
+        "A call in nearly the same words was cut off before its answer arrived, and this is its "
+        "task: this call cost nothing. If the user wants a different "
+        f"{OTHERS_OF[task.kind]} as well, say another_take=true."
     )
 
 

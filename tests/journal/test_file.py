@@ -21,6 +21,7 @@ from song_mcp.journal import Journal, News, NewTask, SaveClaim, file
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.schema import (
     AFTER_THE_END,
+    CUTS,
     DRAFTS,
     FAILED_LINKS,
     FIRST,
@@ -111,7 +112,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 15, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 16, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -320,6 +321,21 @@ async def test_a_doubt_of_an_older_version_is_searched_for_once(journal: Journal
     assert searched.error == "Lost. Nothing."
     assert await journal.next_search_s("gptge", "a") is None
     assert await write(journal, "New")
+
+
+async def test_of_an_older_files_tasks_none_counts_as_cut_off(journal: Journal) -> None:
+    """It did not keep of which a client was told."""
+    with made_before(CUTS, journal.path) as db:
+        db.execute(
+            "UPDATE tasks SET model = 'udio', kind = 'song', status = 'processing', "
+            """created_at = ?, request = '{"description": "waltz"}'""",
+            (NOON.timestamp(),),
+        )
+    near = replace(NEW, request={"description": "slow waltz"})
+    assert not (await journal.prepare(near, join=True, is_over=lambda *_: True)).joined
+    again = replace(near, fingerprint="other")
+    assert (await journal.prepare(again, join=True, is_over=lambda *_: True)).joined
+    assert set(await titles(journal)) == {"Quay", "Ended", "Open"}
 
 
 async def test_the_version_before_restores_keeps_its_rows_and_is_no_copy(journal: Journal) -> None:

@@ -36,6 +36,7 @@ from song_mcp.songs import (
 from song_mcp.studio import submitter as module
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.submitter import Submitter
+from song_mcp.studio.takes import Takes
 from tests.manual_clock import ManualClock
 from tests.memory_services import spare_the_disk
 from tests.studio.teller import Teller
@@ -94,13 +95,11 @@ class Till:
     liveness: Liveness
     work: anyio.abc.TaskGroup
     poller: "Told"
-    being_answered: set[str] = field(default_factory=set)
+    calls: Takes = field(default_factory=Takes)
 
     async def pay(self, teller: Teller, request: Request = WALTZ, *, join: bool = False) -> str:
         """Pay for another take, unless it is to join."""
-        paid = self.submitter.pay(
-            request, teller, another_take=not join, answered=self.being_answered
-        )
+        paid = self.submitter.pay(request, teller, another_take=not join, calls=self.calls)
         return (await paid).task.local_id
 
     async def settled(self, teller: Teller, request: Request = WALTZ) -> Task:

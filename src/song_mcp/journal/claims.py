@@ -9,6 +9,7 @@ most.
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from song_mcp.errors import (
@@ -23,6 +24,7 @@ from song_mcp.journal.rows import IS_FREE, NEVER
 from song_mcp.journal.transitions import AT_SERVICE
 from song_mcp.journal.values import (
     Doubt,
+    IsOver,
     Looker,
     NewTask,
     Pace,
@@ -33,7 +35,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     Spending,
 )
-from song_mcp.songs import Clip, Report, ServiceName, Task
+from song_mcp.songs import Clip, Report, ServiceName, Task, likeness
 
 DAY_S = 24 * 3600.0
 POLLED_FOR_S = 3600.0
@@ -62,15 +64,30 @@ SEARCHES = len(SEARCH_GAPS_S)
 SEARCHED_FOR_S = DAY_S
 """For how many seconds after the loss a search that told nothing is repeated by itself."""
 
-JOINABLE = """
-SELECT * FROM tasks WHERE fingerprint = :fingerprint AND (
+NEAR_S = 600.0
+"""For how many seconds after a call was cut off, one in nearly the same words joins its task."""
+ALIKE = 0.7
+"""How alike (0 to 1) the words of two requests are that count as one wish in other words."""
+
+OWED = """(
     status IN ('submitting', 'pending', 'processing', 'in_doubt')
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since
         AND NOT (status = 'failed' AND unknown_from_s IS NOT NULL))
-) AND (NOT :another_take OR another_take AND told_at IS NULL
-    AND NOT EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))
+)"""
+"""Whether some client is still to get a task's end."""
+IS_BEING_TOLD = "EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))"
+JOINABLE = f"""
+SELECT * FROM tasks WHERE fingerprint = :fingerprint AND {OWED} AND (
+    NOT :another_take OR another_take AND told_at IS NULL AND NOT {IS_BEING_TOLD}
 ) ORDER BY account = :account DESC, place DESC LIMIT 1
-"""
+"""  # noqa: S608 - constants  # nosec B608
+CUT_OFF = f"""
+SELECT * FROM tasks WHERE kind = :kind AND model = :model
+    AND created_at > :since AND coalesce(cut_at, created_at) > :since_near
+    AND (cut_at IS NOT NULL OR keeps_told AND told_at IS NULL) AND {OWED} AND NOT {IS_BEING_TOLD}
+    AND local_id NOT IN (SELECT value FROM json_each(:beside))
+ORDER BY account = :account DESC, place DESC
+"""  # noqa: S608 - constants  # nosec B608
 LOST = (
     "fingerprint = ? AND status = 'failed' AND unknown_from_s IS NOT NULL AND ended_at > ? "
     "ORDER BY place DESC LIMIT 1"
@@ -91,9 +108,9 @@ DOUBTED = (
     f"AND {SENT_ALIKE.format('tasks')} = json_remove(:wire, {OF_NO_MATTER})) "
     "ORDER BY place DESC LIMIT 1"
 )
-UNTOLD_TAKES = """
+UNTOLD = """
 WITH asked AS (SELECT value FROM json_each(?))
-SELECT count(*) FROM tasks WHERE another_take AND told_at IS NULL
+SELECT count(*) FROM tasks WHERE (told_at IS NULL OR cut_at IS NOT NULL)
     AND (task_id IN asked OR local_id IN asked)
 """
 PAID_SINCE = f"""
@@ -161,9 +178,13 @@ def joined_or_written(
     now: float,
     *,
     answered: Sequence[str],
+    is_over: IsOver,
     daily_limit: int | None,
 ) -> Prepared:
     """Return the task that an equal request joins, or write a new one if there is none.
+
+    A request in nearly the same words as that of a call that was cut off joins its task too, unless
+    it is for another take.
 
     Raises UnconfirmedError as `check_confirmed` does, OlderJournalError if the journal is an older
     copy, so that an equal task may be missing in it, LimitReachedError as `check_limit` does, and
@@ -172,11 +193,10 @@ def joined_or_written(
     check_confirmed(db)
     earlier = _joinable(db, new, now, answered)
     if earlier is not None:
-        if earlier["unfollowed_at"] is not None:
-            writes.follow_again(db, earlier["local_id"])
-        is_of_another = earlier["account"] != new.account
-        task = rows.task(db, earlier["local_id"])
-        return Prepared(task, joined=True, is_of_another=is_of_another)
+        return _joined(db, new, earlier)
+    near = None if new.another_take else _near(db, new, now, answered, is_over)
+    if near is not None:
+        return replace(_joined(db, new, near), is_near=True)
     if new.another_take:
         _check_doubts(db, new)
     elif not new.is_searched:
@@ -213,6 +233,48 @@ def _joinable(
     return cast("sqlite3.Row | None", db.execute(JOINABLE, values | takes).fetchone())
 
 
+def _near(
+    db: sqlite3.Connection, new: NewTask, now: float, answered: Sequence[str], is_over: IsOver
+) -> sqlite3.Row | None:
+    """Return the row of the task that a request in other words is most probably about, or None.
+
+    It is one of the same kind and model, of which the newest call was cut off within the last ten
+    minutes, and which is open, in doubt, or ended without its end having reached a client. A call
+    that is still being answered was not cut off. That of a process that has ended was, if no client
+    was told. Of several the one with the same number of its take goes first, then the most alike.
+    A clock that was set back can only lengthen the ten minutes.
+    """
+    values = {
+        "kind": new.kind,
+        "model": new.model,
+        "account": new.account,
+        "since": now - DAY_S,
+        "since_near": now - NEAR_S,
+        "answered": json.dumps(answered),
+        "beside": json.dumps(new.beside),
+    }
+    best, best_rank = None, (False, 0.0)
+    for row in db.execute(CUT_OFF, values):
+        request = json.loads(row["request"])
+        alike = likeness(new.request, request)
+        if alike < ALIKE:
+            continue
+        rank = (request.get("take", 1) == new.request.get("take", 1), alike)
+        is_cut = row["cut_at"] is not None or is_over(row["local_id"], row["owner"])
+        if is_cut and rank > best_rank:
+            best, best_rank = row, rank
+    return best
+
+
+def _joined(db: sqlite3.Connection, new: NewTask, earlier: sqlite3.Row) -> Prepared:
+    """Return an earlier task as the one that `new` joins; it is polled again if it was not."""
+    if earlier["unfollowed_at"] is not None:
+        writes.follow_again(db, earlier["local_id"])
+    is_of_another = earlier["account"] != new.account
+    task = rows.task(db, earlier["local_id"])
+    return Prepared(task, joined=True, is_of_another=is_of_another)
+
+
 def _check_doubts(db: sqlite3.Connection, new: NewTask) -> None:
     """Raise InvalidRequestError if a task with an equal request is in doubt, whichever take it is.
 
@@ -230,8 +292,8 @@ def _check_doubts(db: sqlite3.Connection, new: NewTask) -> None:
 
 
 def has_untold(db: sqlite3.Connection, task_ids: Sequence[str]) -> bool:
-    """Tell whether one of these tasks is another take of which no client was told."""
-    found = db.execute(UNTOLD_TAKES, (json.dumps(task_ids),)).fetchone()
+    """Tell whether no client was told of one of these tasks, or the newest call of one was cut."""
+    found = db.execute(UNTOLD, (json.dumps(task_ids),)).fetchone()
     return bool(found[0])
 
 

@@ -302,8 +302,17 @@ END
 # Whether a clip could not be saved because of its links, and not of the library's folder.
 FAILED_LINKS = "ALTER TABLE clips ADD COLUMN link_failed INTEGER NOT NULL DEFAULT 0"
 
+# Since when the newest call that began or joined a task has no answer that reached its client: NULL
+# if none was lost, or an answer about the task reached a client since. And whether who wrote the
+# task keeps `told_at` of it, whichever take it is: of tasks of an earlier version, one of whose
+# processes may still run, and of those that were made elsewhere nothing is known.
+CUTS = """
+ALTER TABLE tasks ADD COLUMN cut_at REAL;
+ALTER TABLE tasks ADD COLUMN keeps_told INTEGER NOT NULL DEFAULT 0
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
-    AFTER_THE_END, SEARCHES, RESTORES, WISHES, FAILED_LINKS,
+    AFTER_THE_END, SEARCHES, RESTORES, WISHES, FAILED_LINKS, CUTS,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

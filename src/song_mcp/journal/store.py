@@ -6,7 +6,7 @@ moves forward (`transitions`), so a late or repeated report undoes nothing.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from song_mcp.journal.mark import Mark
 from song_mcp.journal.values import (
     Again,
     Doubt,
+    IsOver,
     Looker,
     Meaning,
     News,
@@ -93,6 +94,7 @@ class Journal:
         join: bool,
         daily_limit: int | None = None,
         answered: set[str] | None = None,
+        is_over: IsOver = lambda *_: False,
     ) -> Prepared:
         """Write a task as `submitting`, or with `join` return the one that an equal request joins.
 
@@ -100,6 +102,8 @@ class Journal:
         request one writes and the others join, and the limit holds for all of them together.
         `answered` are tasks, by any of their ids, of which this process is telling clients now: a
         call for another take joins none of them, and its own is added in the same transaction.
+        `is_over` tells of calls that were cut off and of which the journal does not know it: it is
+        called in a thread, inside the transaction.
         Raises LimitReachedError if the last 24 hours have used up `daily_limit`, UnconfirmedError
         as long as no person has confirmed what a damaged journal was replaced by, and with `join`
         InvalidRequestError if another take is asked for while an equal task is in doubt.
@@ -112,7 +116,7 @@ class Journal:
             if not join:
                 return Prepared(claims.written(db, new, now, daily_limit), joined=False)
             found = claims.joined_or_written(
-                db, new, now, answered=sorted(takes), daily_limit=daily_limit
+                db, new, now, answered=sorted(takes), is_over=is_over, daily_limit=daily_limit
             )
             if new.another_take:
                 takes.add(found.task.local_id)
@@ -409,7 +413,7 @@ class Journal:
     async def deliver(self, ended: Sequence[str], told: Sequence[str] = ()) -> None:
         """Write that a client has the end of the `ended` tasks, and an answer about those `told`.
 
-        Tasks are named by any of their ids. Nothing is written if none was another take, or ended.
+        Tasks are named by any of their ids. Nothing is written if there is nothing new in that.
         """
         stamp = self._stamp()
         if not ended and not await self._file.read(lambda db: claims.has_untold(db, told)):
@@ -420,6 +424,11 @@ class Journal:
             writes.tell(db, told, stamp)
 
         await self._file.write("deliver", work)
+
+    async def cut_off(self, local_ids: Iterable[str]) -> None:
+        """Write that a call which began or joined these tasks has lost its answer."""
+        stamp = self._stamp()
+        await self._file.write("deliver", lambda db: writes.cut_off(db, local_ids, stamp))
 
     # Saving ----------------------------------------------------------------------------
 

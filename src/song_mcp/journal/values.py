@@ -14,6 +14,9 @@ Pace = Callable[[float], float]
 """Maps the age of a task to the age at which the next look is due, both in seconds."""
 Pair = tuple[Task, Clip]
 """The task that made a clip, and the clip."""
+IsOver = Callable[[str, str], bool]
+"""Tells, by a task's id of ours and its owner, that no client gets the answer of the call that
+began the task, though the journal does not say so: that process has ended, or says it here."""
 Place = tuple[float, int, int, int]
 """A clip's place in the list of all: the place and row of its task, then its position and row."""
 Unsure = Literal[
@@ -30,7 +33,8 @@ class NewTask:
     the accounts at a service apart without telling the key. `owner` is the process that submits.
     `linked_to` is the task in doubt that this one is submitted again for, "" if there is none.
     `another_take` tells that the user asked for one more of an equal request, `is_searched` that
-    what a restored journal may not know of an equal one was looked for.
+    what a restored journal may not know of an equal one was looked for. `beside` are the other
+    takes, by their ids of ours, that the same call began or joined before.
     """
 
     service: ServiceName
@@ -46,6 +50,7 @@ class NewTask:
     linked_to: str = ""
     another_take: bool = False
     is_searched: bool = False
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,15 @@ class Orphaned:
 class Prepared:
     """A task that is ready to be submitted, or if `joined` an earlier one with an equal request.
 
-    `is_of_another` tells that another account paid for the one that is joined. `lost` is an earlier
-    one with an equal request that its service accepted and does not know any more.
+    If it `is_near`, that one's request is in nearly the same words, and a call about it was cut
+    off. `is_of_another` tells that another account paid for the one that is joined. `lost` is an
+    earlier one with an equal request that its service accepted and does not know any more.
     """
 
     task: Task
     joined: bool
     is_of_another: bool = False
+    is_near: bool = False
     lost: Task | None = None
 
 

@@ -7,7 +7,7 @@ alone, and only along `transitions.TRANSITIONS`. Times are Unix seconds.
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from song_mcp.journal.mark import Moment
 from song_mcp.journal.merging import merged
@@ -56,11 +56,11 @@ TAIL = 6
 INSERT_NEW = """
 INSERT OR IGNORE INTO tasks (
     local_id, service, model, kind, status, fingerprint, title, description, request, wire, account,
-    followed_by, owner, linked_to, another_take, created_at, next_look_at, place
+    followed_by, owner, linked_to, another_take, created_at, next_look_at, place, keeps_told
 ) VALUES (
     :local_id, :service, :model, :kind, 'submitting', :fingerprint, :title, :description, :request,
     :wire, :account, :account, :owner, :linked_to, :another_take, :created_at, :created_at + 2,
-    (SELECT coalesce(CAST(max(place) AS INTEGER), 0) + 1 FROM tasks)
+    (SELECT coalesce(CAST(max(place) AS INTEGER), 0) + 1 FROM tasks), 1
 )
 """
 INSERT_FOREIGN = """
@@ -112,8 +112,10 @@ UPDATE tasks SET delivered_at = ? WHERE ? IN (task_id, local_id)
     AND delivered_at IS NULL AND status IN ('completed', 'failed')
 """
 TELL = """
-UPDATE tasks SET told_at = ? WHERE ? IN (task_id, local_id) AND another_take AND told_at IS NULL
+UPDATE tasks SET told_at = coalesce(told_at, :now), cut_at = NULL
+WHERE (task_id = :task_id OR local_id = :task_id) AND (told_at IS NULL OR cut_at IS NOT NULL)
 """
+CUT_OFF = "UPDATE tasks SET cut_at = ? WHERE local_id = ?"
 UPSERT_CLIP = """
 INSERT INTO clips (
     local_id, clip_id, position, status, title, service_title, duration_s, audio_url, image_url,
@@ -493,8 +495,13 @@ def deliver(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> No
 
 
 def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
-    """Write, of those tasks that are another take, that an answer about them reached a client."""
-    db.executemany(TELL, [(stamp, task_id) for task_id in task_ids])
+    """Write that an answer about these tasks, named by any of their ids, reached a client."""
+    db.executemany(TELL, [{"now": stamp, "task_id": task_id} for task_id in task_ids])
+
+
+def cut_off(db: sqlite3.Connection, local_ids: Iterable[str], stamp: float) -> None:
+    """Write that a call which began or joined these tasks, by our ids, has lost its answer."""
+    db.executemany(CUT_OFF, [(stamp, local_id) for local_id in local_ids])
 
 
 def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:

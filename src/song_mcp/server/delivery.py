@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from mcp.server.context import ServerRequestContext
 from mcp.types import RequestId
@@ -93,21 +94,28 @@ class Deliveries:
         self._deliver = deliver
         self._lose = lose
         self._waiting: OrderedDict[RequestId | None, Call] = OrderedDict()
+        self._running: WeakValueDictionary[RequestId | None, Call] = WeakValueDictionary()
 
     def gave_up(self, request_id: RequestId) -> None:
-        """Lose an answer that is not written yet.
+        """Lose an answer that is not written yet, or that is still to come.
 
-        Its client has cancelled the request, or asks another one with the same id.
+        Its client has cancelled the request, or asks another one with the same id. The next request
+        may be the same wish in other words, so this is known before it is read.
         """
-        call = self._waiting.pop(request_id, None)
-        if call is not None:
-            self._lose(call)
+        for calls in (self._waiting, self._running):
+            call = calls.pop(request_id, None)
+            if call is not None:
+                self._lose(call)
 
     def begin(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
-        """Remember nothing: a call that is cancelled raises an error."""
+        """Remember that this request is a call that is being answered now."""
+        self._running[context.request_id] = call
 
     def expect(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
-        """Remember that the answer to this request is about to be written."""
+        """Remember that the answer to this request is about to be written, if it was not lost."""
+        if call.is_lost:
+            return
+        self._running.pop(context.request_id, None)
         self._waiting[context.request_id] = call  # 1 and "1" are two requests
         if len(self._waiting) > LONGEST_LIST:
             _, oldest = self._waiting.popitem(last=False)

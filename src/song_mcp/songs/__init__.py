@@ -3,6 +3,7 @@
     models     the table of services and models, and what each model can do
     requests   what is asked for, with every rule that can be checked without asking a service
     tasks      what comes of it: tasks, clips, lyrics, and what can be made of a clip
+    alike      how alike two requests are: whether one may be the other in other words
     wishes     what a service may ignore, and whether a clip repeats it
     spellings  what a relay calls models, read from a setting
     naming     which model a caller means by a name
@@ -14,6 +15,7 @@ What it promises: a request that breaks a rule cannot be made. Values are frozen
 UTC.
 """
 
+from song_mcp.songs.alike import likeness
 from song_mcp.songs.gone import instead_of
 from song_mcp.songs.ids import (
     OWN_CLIP_ID,
@@ -125,6 +127,7 @@ __all__ = [
     "is_plain_id",
     "is_style",
     "is_uuid",
+    "likeness",
     "made_otherwise",
     "model_named",
     "names",

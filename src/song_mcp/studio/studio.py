@@ -6,7 +6,7 @@ spends money, only the poller looks at tasks, and only the saver saves.
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -278,7 +278,7 @@ class Studio:
                 break
         first, *others = begun
         if not more:
-            return Answer(first.task, " ".join(filter(None, (first.joined, first.note))))
+            return Answer(first.task, first.joined or first.note)
         notes = [messages.takes(request, len(begun), sum(bool(each.joined) for each in begun))]
         if refused is not None:
             notes.append(messages.take_not_begun(len(begun) + 1, len(more) + 1, str(refused)))
@@ -297,20 +297,27 @@ class Studio:
             request,
             provider,
             another_take=another_take,
-            answered=self._takes.answered,
-            first_take=before[0].task.local_id if before else "",
+            calls=self._takes,
+            beside=[each.task.local_id for each in before],
         )
         try:
             prepared = await pay()
         except OlderJournalError:
             earlier = await self._restored.earlier(provider, submission_of(provider, request))
             if earlier is not None and not _is_among(earlier, before):
+                self._begun(earlier)
                 return _Begun(earlier, messages.JOINED_RESTORED)
             prepared = await pay(is_searched=True)
-        if another_take:
-            self._takes.begun(prepared.task.local_id)
+        self._begun(prepared.task, another_take=another_take)
         joined = _joined(prepared, another_take=another_take)
-        return _Begun(prepared.task, joined, "" if joined else _note(request, prepared))
+        note = joined if prepared.is_near else "" if joined else _note(request, prepared)
+        return _Begun(prepared.task, joined, note)
+
+    def _begun(self, task: Task, *, another_take: bool = False) -> None:
+        """Record that the call under way began or joined a task; nothing is awaited before that."""
+        call = self._takes.begun(task.local_id, another_take=another_take)
+        if call is not None and call.is_lost:  # the client has gone, and the call goes on
+            self.lost(call)
 
     def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
@@ -367,6 +374,7 @@ class Studio:
         again = await self._submitter.pay_again(task, provider)
         if again is None:
             return Answer(await self.task(task.local_id), SETTLED)
+        self._begun(again)
         least_s = self.clock.monotonic() - start + SUBMIT_GRACE_S
         waited = await self._wait(again, wait, start, least_s)
         return Answer(waited, messages.submitted_again(again))
@@ -429,7 +437,13 @@ class Studio:
         return messages.unanswered(service) if read is None else read.result or Account()
 
     def delivered(self, call: Call) -> None:
-        """Write, in the background, what a client was told by the answer to this call."""
+        """Write, in the background, what a client was told by the answer to this call.
+
+        An answer that does not tell of what the call began is as good as none.
+        """
+        if call.begun and not call.told:
+            self.lost(call)
+            return
         self._takes.told(call)
         self._work.start_soon(self._deliver, call)
 
@@ -440,8 +454,16 @@ class Studio:
             self._takes.written(call)
 
     def lost(self, call: Call) -> None:
-        """Record that the answer to this call never reaches its client."""
-        self._takes.lost(call)
+        """Record, in the background, that the answer to this call never reaches its client."""
+        cut = self._takes.lost(call)
+        if cut:
+            self._work.start_soon(self._cut_off, cut)
+
+    async def _cut_off(self, cut: Collection[str]) -> None:
+        """Write it, also if the program is about to end."""
+        with anyio.CancelScope(shield=True), going_on("writing that a call was cut off"):
+            await self._journal.cut_off(cut)
+            self._takes.cut.difference_update(cut)
 
     # Looking up ------------------------------------------------------------------------
 
@@ -694,7 +716,10 @@ def _by_id(service: Service) -> Model:
 
 @dataclass(frozen=True)
 class _Begun:
-    """A task that was begun, or that a call joined: `joined` says so, and what that cost."""
+    """A task that was begun, or that a call joined: `joined` says so, and what that cost.
+
+    `note` is what is to be known of it beside that, and if there are several takes.
+    """
 
     task: Task
     joined: str
@@ -734,5 +759,6 @@ def _joined(prepared: Prepared, *, another_take: bool) -> str:
     if not prepared.joined:
         return ""
     joined = messages.JOINED_TAKE if another_take else messages.JOINED
+    joined = messages.joined_near(prepared.task) if prepared.is_near else joined
     other = messages.joined_elsewhere(prepared.task) if prepared.is_of_another else ""
     return " ".join(filter(None, (other, joined)))

@@ -6,7 +6,7 @@ outcome is in the journal before anyone is told.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, repeat
@@ -32,6 +32,7 @@ from song_mcp.providers import Accepted, Account, Attaching, Provider, Submissio
 from song_mcp.songs import RANDOM_SEED, SERVICES, Request, SongRequest, Task
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
+from song_mcp.studio.takes import Takes
 
 logger = logging.getLogger(__name__)
 
@@ -76,16 +77,17 @@ class Submitter:
         provider: Provider,
         *,
         another_take: bool,
-        answered: set[str],
+        calls: Takes,
         is_searched: bool = False,
-        first_take: str = "",
+        beside: Sequence[str] = (),
     ) -> Prepared:
         """Write the task and begin to send it, or return one that the request joins.
 
-        `another_take`, `answered` and `is_searched` are as in `Journal.prepare`; `first_take` is
-        our id of the task whose other take this is, "" for a first one. Returns before the service
-        has answered. Raises InvalidRequestError, LimitReachedError, OlderJournalError or
-        JournalError before anything is sent; the journal tells what happens afterwards.
+        `another_take` and `is_searched` are as in `Journal.prepare`; `calls` tells which calls are
+        being answered and which were cut off, and `beside` are our ids of the earlier takes of this
+        call. Returns before the service has answered. Raises InvalidRequestError,
+        LimitReachedError, OlderJournalError or JournalError before anything is sent; the journal
+        tells what happens afterwards.
         """
         submission = submission_of(provider, request)
         await self._show_life()
@@ -93,11 +95,16 @@ class Submitter:
             _new_task(request, submission, provider.account_tag, self._liveness.token),
             another_take=another_take,
             is_searched=is_searched,
+            beside=tuple(beside),
         )
-        if first_take:
-            new = replace(new, request={**new.request, FIRST_TAKE: first_take})
+        if beside:
+            new = replace(new, request={**new.request, FIRST_TAKE: beside[0]})
         prepared = await self._journal.prepare(
-            new, join=True, daily_limit=self._daily_limit, answered=answered
+            new,
+            join=True,
+            daily_limit=self._daily_limit,
+            answered=calls.answered,
+            is_over=lambda local_id, owner: local_id in calls.cut or self._liveness.is_dead(owner),
         )
         if not prepared.joined:  # nothing is awaited between the row and its sending
             self._start(_Sending(prepared.task, new), provider)

@@ -1,4 +1,8 @@
-"""Other takes: which calls for them are still being answered.
+"""Calls: which of them are being answered, and which were cut off.
+
+A call is cut off if its answer never reaches its client: it was cancelled, its client hung up, or
+its process ended. Clients then often make it again in other words, so the journal is told of each
+task whose call was cut off (`cut_at`), and until that is written it is known here (`cut`).
 
 A client repeats a call that was cut off. If that call was for another take, the same call again
 joins the take that it began, as long as no client was told of it (`told_at` in the journal). But
@@ -24,12 +28,14 @@ from dataclasses import dataclass, field
 class Call:
     """A client's call, until it is known whether its answer reached the client.
 
-    `takes` are the other takes that it began or joined, by their ids of ours. Its answer is about
-    the tasks `told`, and shows the end of the tasks `ended`, each by any of its ids. When the
-    studio's clock says `ends_at_s`, it is answered, whatever it waits for; what was begun goes on.
+    `begun` are the tasks that it began or joined, by their ids of ours, until it is known whether
+    the client was told of them; `takes` are the other takes among them. Its answer is about the
+    tasks `told`, and shows the end of the tasks `ended`, each by any of its ids. When the studio's
+    clock says `ends_at_s`, it is answered, whatever it waits for; what was begun goes on.
     """
 
     takes: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
     told: Sequence[str] = ()
     ended: Sequence[str] = ()
     is_lost: bool = False
@@ -38,33 +44,47 @@ class Call:
     @property
     def matters(self) -> bool:
         """Whether it matters to anybody if the answer reaches the client."""
-        return bool(self.takes or self.told or self.ended)
+        return bool(self.begun or self.told or self.ended)
 
 
 class Takes:
-    """The tasks that calls of this process are telling their clients, in `answered`, by any id."""
+    """The tasks that calls of this process are telling their clients, in `answered`, by any id.
+
+    In `cut` are those of which a call was cut off, by their ids of ours, until that is written.
+    """
 
     def __init__(self) -> None:
         self.answered: set[str] = set()
+        self.cut: set[str] = set()
 
-    def begun(self, local_id: str) -> None:
-        """Record that the call within which this is called began or joined a take.
+    def begun(self, local_id: str, *, another_take: bool) -> Call | None:
+        """Record that the call within which this is called began or joined a task; return the call.
 
-        Outside a call nobody is being answered, so an equal call joins the take.
+        Outside a call nobody is being answered, so an equal call joins another take.
         """
         call = current_call()
-        if call is None or call.is_lost:
+        if call is not None:
+            call.begun.add(local_id)
+        if another_take and (call is None or call.is_lost):
             self.answered.discard(local_id)
-        else:
+        elif another_take and call is not None:
             call.takes.add(local_id)
+        return call
 
-    def lost(self, call: Call) -> None:
-        """Record that the call's answer never reaches its client: an equal call joins its takes."""
+    def lost(self, call: Call) -> set[str]:
+        """Record that the call's answer never reaches its client: an equal call joins its takes.
+
+        Returns the tasks of which that is to be written, each once.
+        """
         call.is_lost = True
         self.answered -= call.takes
+        cut, call.begun = call.begun, set()
+        self.cut |= cut
+        return cut
 
     def told(self, call: Call) -> None:
         """Record that the client has the call's answer, until the journal knows it too."""
+        call.begun = set()
         self.answered.update(call.told)
 
     def written(self, call: Call) -> None:
