@@ -86,7 +86,7 @@ endef
 # group, and requirements/NAME.txt is installed into .venv-clients/NAME: apart from .venv and from each other,
 # as they ask for packages that exclude each other. What runs on Node is pinned in tests/clients/package.json.
 CLIENTS = clients clients-v1
-CLIENT_TESTS = tests/clients/songs.py
+CLIENT_TESTS = tests/clients/impatient.py tests/clients/songs.py
 
 define SETUP_CLIENTS
 exec >&2
@@ -213,7 +213,9 @@ clients: export SCRIPT := $(value SETUP_CLIENTS)
 clients: export CLIENTS := $(CLIENTS)
 clients: setup ## The server in agent frameworks, old SDKs and new ones, each with a scripted model; needs npm
 	@sh -eu -c "$$SCRIPT"
-	@.venv/bin/pytest $(CLIENT_TESTS) -n 2 --dist loadgroup
+	@: > .clients
+	@SONG_FAULTS_REPORTS=.clients .venv/bin/pytest $(CLIENT_TESTS) -n 2 --dist loadgroup; \
+		status=$$?; cat .clients; exit $$status
 
 player-packages: export SCRIPT := $(value BROWSER)
 player-packages:
@@ -259,5 +261,5 @@ sandbox: setup ## Run the stand-in for both services
 
 clean: ## Remove everything the other targets made
 	rm -rf tests/conformance/node_modules tests/clients/node_modules src/song_mcp/player/node_modules
-	rm -rf .venv .venv-clients .canaries .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf .venv .venv-clients .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
