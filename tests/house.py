@@ -27,6 +27,7 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.server.app import build_server
+from song_mcp.server.results import clip_uri
 from song_mcp.settings import Settings
 from tests import eras
 from tests.eras import Ear
@@ -154,6 +155,11 @@ class House:
 
 async def _ignored(progress: float, total: float | None, message: str | None) -> None:
     """Take no notice of a call's progress."""
+
+
+def uri_of(clip: Json) -> str:
+    """The resource of a clip in a result."""
+    return clip_uri(clip["clip_id"])
 
 
 def text(result: CallToolResult) -> str:

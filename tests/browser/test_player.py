@@ -1,14 +1,17 @@
 """The player in a real browser: a song is made, shown, and heard."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp.types import TextResourceContents
 from playwright.async_api import Locator, expect
 
 from song_mcp.sandbox.state import Sandbox
 from tests.browser.chat import Chat, Json
+from tests.house import uri_of
 from tests.limits import HANGS_S
 
 PAID = {"generate_song", "extend_song", "cover_song", "generate_lyrics", "resolve_task"}
@@ -232,6 +235,13 @@ async def test_where_the_chat_takes_no_messages_the_wish_can_be_copied(chat: Cha
     )
 
 
+async def link_of(chat: Chat, clip: Json) -> str:
+    """Where the service has a clip, as its resource says."""
+    (content,) = (await chat.client.read_resource(uri_of(clip))).contents
+    assert isinstance(content, TextResourceContents)
+    return str(json.loads(content.text)["audio_url"])
+
+
 async def test_file_and_link_can_be_shown_and_copied(chat: Chat) -> None:
     task = await make(chat, "copied")
     await chat.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -242,7 +252,7 @@ async def test_file_and_link_can_be_shown_and_copied(chat: Chat) -> None:
     await button(chat, "Copy the link to take 2").click()
     await expect(chat.player.get_by_text("Copied", exact=True)).to_be_visible()
     copied = await chat.page.evaluate("() => navigator.clipboard.readText()")
-    assert copied == task["clips"][1]["audio_url"]
+    assert copied == await link_of(chat, task["clips"][1])
 
 
 async def test_where_copying_is_not_granted_the_text_is_left_selected(chat: Chat) -> None:
@@ -254,7 +264,7 @@ async def test_where_copying_is_not_granted_the_text_is_left_selected(chat: Chat
     field = chat.player.get_by_role("textbox", name="Link")
     await expect(field).to_be_focused()
     selected = "field => field.value.slice(field.selectionStart, field.selectionEnd)"
-    assert await field.evaluate(selected) == task["clips"][0]["audio_url"]
+    assert await field.evaluate(selected) == await link_of(chat, task["clips"][0])
     assert ["Clipboard API has been blocked" in line for line in chat.errors] == [True]
     chat.errors.clear()
 

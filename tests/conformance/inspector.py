@@ -15,7 +15,7 @@ from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from tests.conformance.node import inspected
 from tests.eras import LEGACY
-from tests.house import environment
+from tests.house import environment, uri_of
 from tests.limits import HANGS_S
 from tests.voice import beep
 
@@ -73,7 +73,7 @@ async def test_the_resources_and_their_templates_are_listed(
 ) -> None:
     listed = await asked(config, era, "resources/list", "-q")
     uris = {resource["uri"] for resource in listed["resources"]}
-    assert {clip["resource_uri"] for clip in song["clips"]} <= uris
+    assert {uri_of(clip) for clip in song["clips"]} <= uris
     templates = await asked(config, era, "resources/templates/list", "-q")
     assert "song://tasks/{task_id}" in {
         template["uriTemplate"] for template in templates["resourceTemplates"]
@@ -81,7 +81,7 @@ async def test_the_resources_and_their_templates_are_listed(
 
 
 async def test_a_resource_is_read(config: Path, song: Json, era: str) -> None:
-    uri = song["clips"][0]["resource_uri"]
+    uri = uri_of(song["clips"][0])
     read = await asked(config, era, "resources/read", "-q", "--uri", uri)
     assert json.loads(read["contents"][0]["text"])["task"]["task_id"] == song["task_id"]
 

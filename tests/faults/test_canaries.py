@@ -29,7 +29,7 @@ from tests.faults.canaries import (
 )
 from tests.faults.scale import report, scaled
 from tests.faults.stdio import child
-from tests.house import environment
+from tests.house import environment, uri_of
 from tests.voice import beep
 
 Call = Callable[..., Awaitable[dict[str, Any]]]
@@ -97,10 +97,10 @@ async def flows(call: Call, read: Read) -> list[object]:
         produced.append(await call("get_task", task_id=task["task_id"], include_lyrics=True))
         produced.append(await read(f"song://tasks/{task['task_id']}"))
         for clip in task["clips"]:
-            if "resource_uri" in clip:
+            if clip["status"] == "completed":
                 produced += [
-                    await read(clip["resource_uri"]),
-                    await read(clip["resource_uri"] + "/audio"),
+                    await read(uri_of(clip)),
+                    await read(uri_of(clip) + "/audio"),
                 ]
     return produced
 

@@ -21,7 +21,7 @@ from tests.faults.names import SONG
 from tests.faults.scale import report, scaled
 from tests.faults.stdio import Child, child
 from tests.faults.titles import TITLES
-from tests.house import environment
+from tests.house import environment, uri_of
 
 STRINGS_PER_TASK = 5
 PICTURE_OR_LINK = re.compile(r"!\[[^\]]*\]\(|\]\(|\]:|<[a-zA-Z/!]")
@@ -132,7 +132,7 @@ async def read_all(server: Child, count: Counter[str]) -> None:
     check(listed)
     for task in listed["structuredContent"]["tasks"]:
         uris = [f"song://tasks/{task['task_id']}"]
-        uris += [clip["resource_uri"] for clip in task["clips"] if "resource_uri" in clip]
+        uris += [uri_of(clip) for clip in task["clips"] if clip["status"] == "completed"]
         for uri in uris:
             check(await server.ask("resources/read", {"uri": uri}))
             count["resources"] += 1

@@ -127,6 +127,33 @@ async def test_answers_stay_within_their_tokens_as_they_are_served(
     assert len(done.structured_content["clips"]) == 2
 
 
+LONG_TITLE = "Ein langer Abend am Meer, zweiter Teil"
+FOLDERS = ("/home/christine.hofmann/Music/song-mcp", r"C:\Users\Christine Hofmann\Music\song-mcp")
+
+
+@pytest.mark.parametrize("model", ["udio", "suno-v6"])
+@pytest.mark.parametrize("title", ["", LONG_TITLE])
+async def test_two_saved_clips_cost_at_most_what_was_promised(
+    tmp_path: Path, model: str, title: str
+) -> None:
+    """With the clips of the sandbox, as long as songs are and in folders as people have them."""
+    async with open_house(tmp_path) as house:
+        song = await house.song(description="slow harbour waltz", model=model, title=title)
+        result = await house.call("get_task", task_id=song["task_id"])
+    sandbox = json.dumps(str(tmp_path / "library"))[1:-1]
+    for folder in FOLDERS:
+        told = json.dumps(result.structured_content).replace(sandbox, json.dumps(folder)[1:-1])
+        structured = json.loads(told.replace("1.008", "182.364"))
+        words = text(result).replace(sandbox, folder).replace(", 1 s", ", 182.4 s")
+        assert len(structured["clips"]) == 2
+        for clip in structured["clips"]:
+            assert clip["file"].startswith(folder)
+            assert clip["file"] in words
+            assert clip["clip_id"] in words
+        assert tokens(structured) <= 250
+        assert len(words.encode()) / 4 <= 110
+
+
 IN_ORDER = (
     "MONEY",
     "payment",

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from song_mcp.server.guides import GUIDES
 from tests import eras
-from tests.house import House, open_house
+from tests.house import House, open_house, uri_of
 
 Json = dict[str, Any]
 
@@ -49,7 +49,7 @@ TEMPLATES: Mapping[str, Callable[[Made], str]] = {
     "song://clips/{clip_id}/whole": lambda made: f"song://clips/{clip_of(made)}/whole",
     "song://clips/{clip_id}/cover": lambda made: f"song://clips/{clip_of(made)}/cover",
     "song://clips/{clip_id}/lyrics.lrc": lambda made: (
-        f"{made.timed['clips'][0]['resource_uri']}/lyrics.lrc"
+        f"{uri_of(made.timed['clips'][0])}/lyrics.lrc"
     ),
     "song://tasks/{task_id}": lambda made: f"song://tasks/{made.song['task_id']}",
 }

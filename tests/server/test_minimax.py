@@ -12,7 +12,7 @@ import pytest
 
 from song_mcp.sandbox.state import Rules
 from tests.faults.canaries import MINIMAX_KEY
-from tests.house import House, open_house, text
+from tests.house import House, open_house, text, uri_of
 from tests.limits import HANGS_S
 from tests.waiting import a_moment
 
@@ -191,7 +191,8 @@ async def test_an_answer_that_breaks_off_after_the_audio_is_a_song(house: House)
 async def test_audio_as_an_address_is_fetched_from_there(house: House) -> None:
     song = await house.song(description="slow waltz [[as-url]]", model=PAID)
     [clip] = song["clips"]
-    assert clip["audio_url"].startswith(house.base_url)
+    (content,) = (await house.client.read_resource(uri_of(clip))).contents
+    assert json.loads(content.model_dump()["text"])["audio_url"].startswith(house.base_url)
     assert Path(clip["file"]).exists()
 
 

@@ -10,7 +10,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.types import INVALID_PARAMS, TextResourceContents
 
 from tests.eras import LEGACY, MODERN
-from tests.house import ENDLESS_S, House, open_house
+from tests.house import ENDLESS_S, House, open_house, uri_of
 from tests.waiting import a_moment
 
 LIST = ResourcesListChanged()
@@ -51,7 +51,7 @@ async def test_a_task_is_told_and_the_list_when_its_clips_land(house: House) -> 
     listed = (await house.client.list_resources()).resources
     song = await house.ok("get_task", task_id=task_id)
     clips = [resource.uri for resource in listed if resource.uri.startswith("song://clips/")]
-    assert clips == [clip["resource_uri"] for clip in song["clips"]]
+    assert clips == [uri_of(clip) for clip in song["clips"]]
 
 
 async def test_each_clip_is_told_with_its_audio(house: House) -> None:
@@ -120,7 +120,7 @@ async def test_what_changed_before_anyone_listened_is_not_told(house: House) -> 
     task_id = await begun(house)
     house.end_all()
     song = await house.ok("get_task", task_id=task_id)
-    async with house.ear.listening(*(clip["resource_uri"] for clip in song["clips"])) as ear:
+    async with house.ear.listening(*(uri_of(clip) for clip in song["clips"])) as ear:
         lost = await house.call("generate_song", description="y [[html-502]]")
         assert lost.structured_content is not None
         async with house.ear.listening(task_uri(lost.structured_content["task_id"]).uri) as again:

@@ -14,7 +14,7 @@ from mcp.types import BlobResourceContents, TextResourceContents
 
 from song_mcp.rights import rights_in
 from tests.eras import LEGACY, MODERN
-from tests.house import House, open_house
+from tests.house import House, open_house, uri_of
 
 pytestmark = pytest.mark.one_era("what a resource tells is found behind the protocol")
 
@@ -39,7 +39,7 @@ async def read_json(house: House, uri: str) -> dict[str, Any]:
 async def test_a_clip_tells_everything_known_of_it(house: House) -> None:
     song = await house.song(lyrics="[Verse]\nLamps", title="Quay")
     clip = song["clips"][0]
-    found = await read_json(house, clip["resource_uri"])
+    found = await read_json(house, uri_of(clip))
     assert {key: found[key] for key in clip} == clip
     assert found["service_title"] != "Quay"
     assert "Lamps" in found["lyrics"]
@@ -52,7 +52,7 @@ async def test_a_clip_tells_everything_known_of_it(house: House) -> None:
 async def test_the_audio_is_the_file_with_its_own_type(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]
-    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
+    (content,) = (await house.client.read_resource(f"{uri_of(clip)}/audio")).contents
     assert isinstance(content, BlobResourceContents)
     assert content.mime_type == "audio/mpeg"
     assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
@@ -62,7 +62,7 @@ async def test_a_clip_says_what_made_it_of_which_words_when_and_what_is_known_of
     house: House,
 ) -> None:
     song = await house.song(description="slow waltz", model="suno-v5")
-    found = await read_json(house, song["clips"][0]["resource_uri"])
+    found = await read_json(house, uri_of(song["clips"][0]))
     made = found["task"]
     assert (made["service"], made["model"]) == ("gptge", "suno-v5")
     assert made["created_at"] == song["created_at"]
@@ -92,7 +92,7 @@ async def test_a_clip_still_being_saved_is_waited_for(house: House) -> None:
     song = await house.ok("generate_song", description="x", wait_seconds=3)
     while song["status"] != "completed":
         song = await house.ok("get_task", task_id=song["task_id"], wait_seconds=1)
-    uri = f"{song['clips'][1]['resource_uri']}/audio"
+    uri = f"{uri_of(song['clips'][1])}/audio"
     (content,) = (await house.client.read_resource(uri)).contents
     assert isinstance(content, BlobResourceContents)
     assert base64.b64decode(content.blob)[:3] == b"ID3"
@@ -125,7 +125,7 @@ async def test_finished_clips_are_listed_newest_first_in_a_stable_order(house: H
     first = await house.ok("generate_song", description="x", title="First")
     second = await house.ok("generate_song", description="y", model="suno-v5", title="Second")
     listed = (await house.client.list_resources()).resources[FIXED:]
-    uris = [clip["resource_uri"] for song in (second, first) for clip in song["clips"]]
+    uris = [uri_of(clip) for song in (second, first) for clip in song["clips"]]
     assert [resource.uri for resource in listed] == uris
     assert listed[0].title == "Second"
     assert listed[0].description is not None
@@ -185,11 +185,11 @@ async def test_an_ambiguous_title_is_told_with_what_it_can_mean(house: House) ->
 async def test_a_cover_is_the_picture_with_the_type_of_its_bytes(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]
-    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/cover")).contents
+    (content,) = (await house.client.read_resource(f"{uri_of(clip)}/cover")).contents
     assert isinstance(content, BlobResourceContents)
     picture = base64.b64decode(content.blob)
     assert (content.mime_type, picture[:4]) == ("image/png", b"\x89PNG")
-    cover = Path((await read_json(house, clip["resource_uri"]))["cover"])
+    cover = Path((await read_json(house, uri_of(clip)))["cover"])
     assert picture == cover.read_bytes()
     cover.unlink()
     with pytest.raises(MCPError, match="no cover") as caught:
@@ -205,7 +205,7 @@ async def test_clients_keep_what_is_named_by_its_id_and_ended_alone(tmp_path: Pa
         assert (task.ttl_ms, task.cache_scope) == (0, "private")
         song = await house.song(description="x")
         assert song["task_id"] == running["task_id"]
-        uri = song["clips"][0]["resource_uri"]
+        uri = uri_of(song["clips"][0])
         for name, ttl_ms in (
             (f"song://tasks/{song['task_id']}", HOUR_MS),
             (uri, HOUR_MS),
@@ -270,7 +270,7 @@ async def test_audio_that_is_gone_says_so(house: House) -> None:
     clip = song["clips"][0]
     Path(clip["file"]).unlink()
     with pytest.raises(MCPError, match=r"gone|not there|no longer"):
-        await house.client.read_resource(f"{clip['resource_uri']}/audio")
+        await house.client.read_resource(f"{uri_of(clip)}/audio")
 
 
 async def test_audio_over_the_cap_names_its_file(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ async def test_audio_over_the_cap_names_its_file(tmp_path: Path) -> None:
         Path(clip["file"]).write_bytes(Path(clip["file"]).read_bytes() + bytes(2**20))
         size = Path(clip["file"]).stat().st_size
         with pytest.raises(MCPError) as caught:
-            await house.client.read_resource(f"{clip['resource_uri']}/audio")
+            await house.client.read_resource(f"{uri_of(clip)}/audio")
     assert f"has {size} bytes, too many for a resource" in str(caught.value)
     assert clip["file"] in str(caught.value)
 

@@ -16,7 +16,14 @@ from song_mcp.messages import SAVING_GIVEN_UP, next_try, unsaved
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
-from song_mcp.server.results import AFTER_FAILURE, TaskResult, as_json, task_result, task_text
+from song_mcp.server.results import (
+    AFTER_FAILURE,
+    TaskResult,
+    as_json,
+    clip_result,
+    task_result,
+    task_text,
+)
 from song_mcp.songs import Clip, Lyrics, ServiceName, Task
 from song_mcp.studio.results import Answer
 
@@ -267,7 +274,7 @@ def test_clips_that_are_saved_before_their_task_ends_are_pointed_out() -> None:
 def test_what_has_no_title_is_told_without_empty_quotes() -> None:
     clip = Clip("c1", "completed", file=Path("/x/1.mp3"))
     result = task_result(Answer(replace(TASK, status="completed", clips=(clip,))))
-    assert "- clip c1: completed" in task_text(result)
+    assert "- clip c1\n" in task_text(result)
 
 
 def test_words_that_end_a_sentence_get_no_second_full_stop() -> None:
@@ -277,3 +284,59 @@ def test_words_that_end_a_sentence_get_no_second_full_stop() -> None:
     assert "It failed: PiAPI gave no reason.\n" in task_text(task_result(Answer(ours)))
     result = task_result(Answer(replace(TASK, status="failed", error="flagged")))
     assert 'It failed: "flagged".\n' in task_text(result)
+
+
+# Saved clips ------------------------------------------------------------------------------------
+
+
+def test_a_saved_clip_is_told_by_its_file_and_all_else_is_in_its_resource() -> None:
+    url = "https://x.example/1"
+    clip = Clip("c1", "completed", title="Quay", tags=("waltz",), duration_s=9.0)
+    clip = replace(clip, audio_url=url, image_url=url, video_url=url)
+    (known,) = as_json(task_result(Answer(replace(DONE, clips=(clip,)))))["clips"]
+    assert known["audio_url"] == known["image_url"] == known["video_url"] == url
+    assert (known["resource_uri"], known["tags"]) == ("song://clips/c1", ["waltz"])
+    saved = replace(clip, file=FILE)
+    (brief,) = as_json(task_result(Answer(replace(DONE, clips=(saved,)))))["clips"]
+    assert brief == {
+        "clip_id": "c1",
+        "title": "Quay",
+        "status": "completed",
+        "duration_seconds": 9.0,
+        "file": str(FILE),
+    }
+    full = as_json(clip_result(replace(DONE, clips=(saved,)), saved, include_lyrics=False))
+    assert full == known | {"file": str(FILE)}
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "is_told"),
+    [
+        ("Quay at Dusk", "Quay at Dusk abcd2345.mp3", False),
+        ("Quay: at Dusk!", "Quay at Dusk abcd2345.mp3", False),
+        ("Don't Go", "Dont Go abcd2345.mp3", False),
+        ("港の夜", "港の夜 abcd2345.mp3", False),
+        ("", "slow waltz abcd2345.mp3", False),
+        ("Quay", "Quay at Dusk abcd2345.mp3", True),
+        ("A", "After Dark abcd2345.mp3", True),
+        ("Quay at Dusk", "Earlier abcd2345.mp3", True),
+        ("Long " * 30, "Long Long Long abcd2345.mp3", True),
+        ("100%", "song abcd2345.mp3", True),
+    ],
+)
+def test_the_text_tells_a_saved_clips_title_only_if_its_file_does_not(
+    title: str,
+    name: str,
+    is_told: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    clip = Clip("c1", "completed", title=title, duration_s=9.0, file=Path("/music") / name)
+    said = task_text(task_result(Answer(replace(DONE, clips=(clip,)))))
+    shown = f' "{title.strip()}"' if is_told else ""
+    assert f"- clip c1{shown}, 9 s\n  {clip.file}" in said
+
+
+def test_how_far_a_task_is_is_told_until_it_is_completed() -> None:
+    done = replace(DONE, provider_status="SUCCESS", progress_percent=100)
+    assert not {"provider_status", "progress_percent"} & set(as_json(task_result(Answer(done))))
+    failed = as_json(task_result(Answer(replace(done, status="failed"))))
+    assert (failed["provider_status"], failed["progress_percent"]) == ("SUCCESS", 100)

@@ -24,7 +24,7 @@ from song_mcp.server.stdio import serve_pipe
 from song_mcp.server.web import WebServer
 from song_mcp.settings import Settings
 from tests.eras import LEGACY
-from tests.house import environment, open_house
+from tests.house import environment, open_house, uri_of
 from tests.limits import HANGS_S
 from tests.server.pipes import Piped
 from tests.waiting import a_moment
@@ -88,7 +88,7 @@ async def test_audio_that_nobody_reads_waits_in_the_library_and_is_read_later(
 ) -> None:
     async with open_house(tmp_path) as house:
         song = await house.song(description="waltz")
-        uri = song["clips"][0]["resource_uri"]
+        uri = uri_of(song["clips"][0])
         values = environment(tmp_path, house.base_url) | {"SONG_MCP_BLOB_BYTES": str(2**20)}
         settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
         room = Room(ROOM)

@@ -14,7 +14,7 @@ from mcp.types import TextResourceContents
 
 from song_mcp import lrc
 from tests.eras import APPS
-from tests.house import House, open_house, text
+from tests.house import House, open_house, text, uri_of
 
 pytestmark = pytest.mark.one_era("what a resource tells is found behind the protocol")
 
@@ -39,7 +39,7 @@ async def read(house: House, uri: str) -> tuple[str, str | None]:
 async def test_timed_lyrics_are_a_resource_and_the_same_file_beside_the_song(house: House) -> None:
     song = await house.song(**ASKED)
     clip = song["clips"][0]
-    words, mime_type = await read(house, f"{clip['resource_uri']}/lyrics.lrc")
+    words, mime_type = await read(house, f"{uri_of(clip)}/lyrics.lrc")
     assert mime_type == "text/plain"
     assert words.startswith("[ti:Trams]\n[length:01:3")
     assert words.endswith(LINES)
@@ -70,7 +70,7 @@ async def test_people_and_models_read_words_alone_and_the_player_gets_the_times(
     extra = told.meta["song-mcp/player"]
     assert extra["lyrics"] == {clip["clip_id"]: WORDS}
     assert [tuple(line) for line in extra["timed_lyrics"][clip["clip_id"]]] == list(sent)
-    timed, _ = await read(house, f"{clip['resource_uri']}/lyrics.lrc")
+    timed, _ = await read(house, f"{uri_of(clip)}/lyrics.lrc")
     assert lrc.lines(timed) == sent
 
 
@@ -78,8 +78,8 @@ async def test_a_clip_without_timed_lyrics_says_where_its_words_are(house: House
     song = await house.song(lyrics=TIMED, title="Times mean nothing to Udio")
     clip = song["clips"][0]
     assert "lyrics_file" not in clip
-    with pytest.raises(MCPError, match=f"has no timed lyrics.*{clip['resource_uri']}") as caught:
-        await house.client.read_resource(f"{clip['resource_uri']}/lyrics.lrc")
+    with pytest.raises(MCPError, match=f"has no timed lyrics.*{uri_of(clip)}") as caught:
+        await house.client.read_resource(f"{uri_of(clip)}/lyrics.lrc")
     assert caught.value.error.code == -32602
     told = await house.call("play_song")
     assert told.meta is not None

@@ -12,7 +12,7 @@ from mcp.types import BlobResourceContents
 
 from tests import decoding
 from tests.eras import APPS
-from tests.house import House, open_house, text
+from tests.house import House, open_house, text, uri_of
 from tests.waiting import a_moment
 
 pytestmark = pytest.mark.one_era("how a song is joined does not depend on the protocol")
@@ -78,7 +78,7 @@ async def test_a_song_that_was_extended_twice_is_joined_into_one_file(house: Hou
 @pytest.mark.both_eras
 async def test_the_whole_is_a_resource_and_read_by_the_player(house: House) -> None:
     clips = await chain(house)
-    uri = f"{clips[2]['resource_uri']}/whole"
+    uri = f"{uri_of(clips[2])}/whole"
     (content,) = (await house.client.read_resource(uri)).contents
     assert isinstance(content, BlobResourceContents)
     assert content.mime_type == "audio/mpeg"
@@ -116,7 +116,7 @@ async def test_a_song_of_one_clip_is_its_own_file(house: House) -> None:
     whole = await house.ok("join_song", clip_id="last")
     assert (whole["file"], whole["resource_uri"]) == (
         clip["file"],
-        f"{clip['resource_uri']}/audio",
+        f"{uri_of(clip)}/audio",
     )
     assert "nothing was joined" in whole["note"]
     (content,) = (await house.client.read_resource("song://clips/last/whole")).contents
@@ -142,7 +142,7 @@ async def test_a_clip_that_is_not_saved_is_told_with_what_to_call(house: House) 
     assert f"Clip {clips[1]['clip_id']} is not saved yet" in said
     assert f"get_task with task_id {task.task_id}" in said
     with pytest.raises(MCPError, match="is not saved yet"):
-        await house.client.read_resource(f"{clips[2]['resource_uri']}/whole")
+        await house.client.read_resource(f"{uri_of(clips[2])}/whole")
 
 
 async def test_what_cannot_be_joined_is_told_plainly(house: House) -> None:

@@ -27,7 +27,7 @@ from song_mcp.sandbox.state import Rules, Sandbox
 from song_mcp.songs import Task
 from tests import eras
 from tests.faults.canaries import HTTP_TOKEN
-from tests.house import House, environment
+from tests.house import House, environment, uri_of
 from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
@@ -136,7 +136,7 @@ async def test_each_client_of_one_server_gets_what_it_can_show(
 @pytest.mark.one_era("the audio is read behind the protocol")
 async def test_a_clips_audio_comes_over_http_as_it_is_on_disk(house: House, song: Json) -> None:
     clip = song["clips"][0]
-    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
+    (content,) = (await house.client.read_resource(f"{uri_of(clip)}/audio")).contents
     assert isinstance(content, BlobResourceContents)
     assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
 

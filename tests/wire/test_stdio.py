@@ -29,7 +29,7 @@ from tests import eras
 from tests.children import process
 from tests.faults.canaries import GPTGE_KEY, PIAPI_KEY
 from tests.harvest import echoed
-from tests.house import House, environment
+from tests.house import House, environment, uri_of
 from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
@@ -196,7 +196,7 @@ async def test_songs_are_found_by_a_word(house: House, songs: dict[str, Json]) -
 
 async def test_each_finished_clip_is_a_resource(house: House, songs: dict[str, Json]) -> None:
     listed = {resource.uri for resource in (await house.client.list_resources()).resources}
-    assert listed >= {clip["resource_uri"] for song in songs.values() for clip in song["clips"]}
+    assert listed >= {uri_of(clip) for song in songs.values() for clip in song["clips"]}
 
 
 @pytest.mark.parametrize("service", ["piapi", "gptge"])
@@ -204,7 +204,7 @@ async def test_a_clips_resource_tells_of_it_and_its_task(
     house: House, songs: dict[str, Json], service: str
 ) -> None:
     clip = songs[service]["clips"][0]
-    (content,) = (await house.client.read_resource(clip["resource_uri"])).contents
+    (content,) = (await house.client.read_resource(uri_of(clip))).contents
     assert isinstance(content, TextResourceContents)
     about = json.loads(content.text)
     assert content.mime_type == "application/json"
@@ -217,7 +217,7 @@ async def test_a_clips_audio_is_the_bytes_of_its_file(
     house: House, songs: dict[str, Json], service: str
 ) -> None:
     clip = songs[service]["clips"][1]
-    (content,) = (await house.client.read_resource(f"{clip['resource_uri']}/audio")).contents
+    (content,) = (await house.client.read_resource(f"{uri_of(clip)}/audio")).contents
     assert isinstance(content, BlobResourceContents)
     assert content.mime_type == "audio/mpeg"
     assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
@@ -267,7 +267,7 @@ async def test_another_process_finds_what_this_one_made(
         listed = await other.ok("list_songs", query=song["task_id"])
         assert listed["total"] == 1
         assert (await other.ok("get_task", task_id=song["task_id"]))["clips"] == song["clips"]
-        (content,) = (await other.client.read_resource(f"{clip['resource_uri']}/audio")).contents
+        (content,) = (await other.client.read_resource(f"{uri_of(clip)}/audio")).contents
         assert isinstance(content, BlobResourceContents)
         assert base64.b64decode(content.blob) == Path(clip["file"]).read_bytes()
     assert asked_about(song, house.sandbox) == asked
@@ -292,7 +292,7 @@ async def test_what_another_process_makes_is_told(
             }
         done = await other.ok("get_task", task_id=song["task_id"])
         listed = (await house.client.list_resources()).resources
-    assert {clip["resource_uri"] for clip in done["clips"]} <= {each.uri for each in listed}
+    assert {uri_of(clip) for clip in done["clips"]} <= {each.uri for each in listed}
 
 
 # Over bare pipes -----------------------------------------------------------------------------

@@ -48,8 +48,8 @@ function wordsOf(result: Result): string {
 }
 
 function seenIn(result: Result): Seen {
-  const task = taskIn(result.structuredContent);
-  return { task, extra: extraIn(result._meta), words: wordsOf(result) };
+  const extra = extraIn(result._meta);
+  return { task: taskIn(result.structuredContent, extra), extra, words: wordsOf(result) };
 }
 
 const ANSWER_WITHIN_MS = 50_000;

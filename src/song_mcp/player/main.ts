@@ -110,6 +110,8 @@ class Player implements Listener {
       covers: extra.covers ?? before.covers,
       extendable: extra.extendable ?? before.extendable,
       coverable: extra.coverable ?? before.coverable,
+      links: extra.links,
+      tags: extra.tags,
       lyrics: extra.lyrics ?? before.lyrics,
       timed: extra.timed ?? before.timed,
     };
@@ -183,7 +185,7 @@ class Player implements Listener {
       };
       const told = { lyrics: this.extra.lyrics?.[clip.id], timed: this.extra.timed?.[clip.id] };
       card?.update(clip, told, this.title(), can);
-      if (card && clip.file && (covers ? covers.includes(clip.id) : clip.picture)) void card.paint();
+      if (card && clip.file && (covers?.includes(clip.id) ?? true)) void card.paint();
     }
     const failed = task.status === "failed" ? `${task.error} ${money(task)}.` : "";
     // The takes themselves say which one was asked for, and which is not saved.

@@ -7,7 +7,6 @@ export interface Clip {
   readonly status: string;
   readonly seconds: number | undefined;
   readonly link: string;
-  readonly picture: string;
   readonly tags: readonly string[];
   readonly error: string;
   readonly file: string;
@@ -61,6 +60,9 @@ export interface Extra {
   /** Whether one of the user's services makes covers. */
   readonly coverable: boolean | undefined;
   readonly lyrics: Readonly<Record<string, string>> | undefined;
+  /** Of saved clips, which results tell without them: where the service has the audio, and what it calls the style. */
+  readonly links: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, readonly string[]>>;
   /** Of each clip of which it is known when its lines are sung. */
   readonly timed: Readonly<Record<string, readonly TimedLine[]>> | undefined;
 }
@@ -92,22 +94,26 @@ function texts(of: unknown): string[] {
   return Array.isArray(of) ? of.filter((item) => typeof item === "string") : [];
 }
 
+function mapped<T>(of: unknown, read: (value: unknown) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(values(of)).map(([id, value]) => [id, read(value)]));
+}
+
 function timedLines(of: unknown): TimedLine[] {
   const lines = (Array.isArray(of) ? of : []).filter(Array.isArray);
   const isLine = ([at, words]: unknown[]) => (number(at) ?? -1) >= 0 && typeof words === "string";
   return lines.filter(isLine).map(([at, words]) => ({ at: Number(at), text: text(words) }));
 }
 
-function clip(of: unknown): Clip {
+function clip(of: unknown, extra: Extra): Clip {
   const from = values(of);
+  const id = text(from.clip_id);
   return {
-    id: text(from.clip_id),
+    id,
     title: text(from.title),
     status: text(from.status),
     seconds: number(from.duration_seconds),
-    link: text(from.audio_url),
-    picture: text(from.image_url),
-    tags: texts(from.tags),
+    link: text(from.audio_url) || text(extra.links[id]),
+    tags: texts(from.tags ?? extra.tags[id]),
     error: text(from.error),
     file: text(from.file),
     lyrics: text(from.lyrics),
@@ -118,7 +124,7 @@ function clip(of: unknown): Clip {
 }
 
 /** The task in a tool's structured content, or undefined if there is none. */
-export function taskIn(structured: unknown): Task | undefined {
+export function taskIn(structured: unknown, extra: Extra): Task | undefined {
   const from = values(structured);
   if (!text(from.task_id) || !text(from.status)) return undefined;
   const words = values(from.lyrics);
@@ -129,7 +135,7 @@ export function taskIn(structured: unknown): Task | undefined {
     kind: text(from.kind),
     status: text(from.status),
     percent: number(from.progress_percent),
-    clips: (Array.isArray(from.clips) ? from.clips : []).map(clip).filter((each) => each.id),
+    clips: (Array.isArray(from.clips) ? from.clips : []).map((each) => clip(each, extra)).filter((each) => each.id),
     lyrics: text(words.text) ? { title: text(words.title), text: text(words.text) } : undefined,
     error: text(from.error),
     charged: text(from.charged),
@@ -143,8 +149,6 @@ export function taskIn(structured: unknown): Task | undefined {
 /** What was added for the page in a result's `_meta`. */
 export function extraIn(meta: unknown): Extra {
   const from = values(values(meta)[EXTRA_KEY]);
-  const lyrics = from.lyrics === undefined ? undefined : values(from.lyrics);
-  const timed = from.timed_lyrics === undefined ? undefined : values(from.timed_lyrics);
   return {
     title: text(from.title),
     description: text(from.description),
@@ -154,8 +158,10 @@ export function extraIn(meta: unknown): Extra {
     covers: from.covers === undefined ? undefined : texts(from.covers),
     extendable: from.extendable === undefined ? undefined : texts(from.extendable),
     coverable: typeof from.coverable === "boolean" ? from.coverable : undefined,
-    lyrics: lyrics && Object.fromEntries(Object.entries(lyrics).map(([id, of]) => [id, text(of)])),
-    timed: timed && Object.fromEntries(Object.entries(timed).map(([id, of]) => [id, timedLines(of)])),
+    links: mapped(from.links, text),
+    tags: mapped(from.tags, texts),
+    lyrics: from.lyrics === undefined ? undefined : mapped(from.lyrics, text),
+    timed: from.timed_lyrics === undefined ? undefined : mapped(from.timed_lyrics, timedLines),
   };
 }
 

@@ -2,15 +2,18 @@
 
 A key without a value is left out; only `clips` is always there. A result holds nothing that a model
 or a person cannot use: no preview URLs, no secrets, no raw replies. While a task runs, its
-unfinished clips are left out too, as nobody can use them yet. What only the player's page needs is
+unfinished clips are left out too, as nobody can use them yet. A clip whose file is there is told
+without its addresses and its style, which its resource has. What only the player's page needs is
 beside the result in `_meta`, and costs the model nothing.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import PurePath
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -59,10 +62,13 @@ TITLE_CHARACTERS = 80
 ONE_WORD = re.compile(r"[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)?(?<!.{21})")
 WORD_CHARACTERS = 60
 """The most of a service's name for a status or a plan that is shown."""
+LETTERS = re.compile(r"[^\W_]")
 SENTENCE_ENDS = {".", "!", "?", "。", "！", "？"}  # noqa: RUF001
 WITHHELD = "finished, but Suno withholds the audio from this relay; look again later"
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` for what only the player's page needs."""
+IN_THE_RESOURCE = ("audio_url", "image_url", "video_url", "resource_uri", "tags")
+"""What a result leaves out of a clip whose file it names."""
 
 
 NamedService = Annotated[ServiceName, Field(json_schema_extra={"enum": list(SERVICES)})]
@@ -71,7 +77,7 @@ NamedService = Annotated[ServiceName, Field(json_schema_extra={"enum": list(SERV
 class ClipResult(BaseModel):
     """One piece of audio that a task made."""
 
-    clip_id: str
+    clip_id: str = Field(description="All of it is read as song://clips/{clip_id}")
     title: str | None = None
     status: ClipStatus
     duration_seconds: float | None = None
@@ -218,9 +224,8 @@ def as_json(result: BaseModel) -> Structured:
 def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     """Return the result for a task as it stands, with what to call next."""
     task = answer.task
-    return _task(
-        task, [clip_result(task, clip, include_lyrics=include_lyrics) for clip in _shown(task)]
-    ).model_copy(
+    clips = [clip_result(task, clip, include_lyrics=include_lyrics) for clip in _shown(task)]
+    return _task(task, list(map(_brief, clips))).model_copy(
         update={
             "rights": known_rights(task) or None,
             "next_step": _next_step_of_all(answer),
@@ -266,7 +271,7 @@ def known_rights(task: Task) -> str:
 
 
 def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
-    """Return the result for a clip of this task."""
+    """Return all that is told of a clip of this task."""
     is_heard = clip.status == "completed"
     timed = task.timed_lyrics(clip)
     before = continuation(task, clip) if is_heard else None
@@ -313,14 +318,15 @@ def whole_result(whole: Whole) -> WholeResult:
 
 def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
     drafts = _drafts(task.lyrics)
+    is_completed = task.status == "completed"  # which says all that the service's words would
     return TaskResult(
         task_id=task.public_id,
         service=task.service,
         model=task.model or None,
         kind=task.kind,
         status=task.status,
-        provider_status=_word(task.provider_status) or None,
-        progress_percent=task.progress_percent,
+        provider_status=None if is_completed else _word(task.provider_status) or None,
+        progress_percent=None if is_completed else task.progress_percent,
         clips=clips,
         lyrics=drafts[0] if drafts else None,
         other_lyrics=drafts[1:] or None,
@@ -339,11 +345,16 @@ def _drafts(lyrics: Lyrics | None) -> list[LyricsResult]:
     return [LyricsResult(title=each.title, text=each.text) for each in drafts if each.text]
 
 
+def _brief(clip: ClipResult) -> ClipResult:
+    """Return a clip without what nobody needs who has its file; its resource has all of it."""
+    return clip.model_copy(update=dict.fromkeys(IN_THE_RESOURCE)) if clip.file else clip
+
+
 def _listed(task: Task) -> TaskResult:
-    links = ("audio_url", "image_url", "video_url")
-    brief = dict.fromkeys((*links, "tags", "lyrics_file"))
     clips = [
-        clip_result(task, clip, include_lyrics=False).model_copy(update=brief if clip.file else {})
+        _brief(clip_result(task, clip, include_lyrics=False)).model_copy(
+            update={"lyrics_file": None}
+        )
         for clip in _shown(task)
     ]
     title = (task.title or task.description)[:TITLE_CHARACTERS] or None
@@ -452,7 +463,7 @@ def _next_step(task: Task) -> str | None:
     is_new = any(clip.is_being_saved and not clip.save_error for clip in task.clips)
     steps = ["Audio is being saved: get_task waits for that."] if is_new else []
     if any(not why_not_extended(task, clip) for clip in task.clips):
-        steps.append("extend_song with a clip_id continues a clip.")
+        steps.append("extend_song continues a clip.")
     if any(continuation(task, clip) for clip in completed(task.clips)):
         steps.append("join_song with a clip_id makes one file of all parts; free.")
     return " ".join(steps) or None
@@ -508,6 +519,9 @@ async def _extra(studio: Studio, task: Task, focus: str) -> dict[str, Any]:
         clip.public_id for clip in task.clips if not why_not_extended(task, clip)
     ]
     known["coverable"] = studio.can("cover")
+    saved = [clip for clip in task.clips if clip.file]
+    known["links"] = {clip.public_id: plain_link(clip.link) for clip in saved if clip.link}
+    known["tags"] = {clip.public_id: list(clip.tags) for clip in saved if clip.tags}
     if task.is_open:
         with suppress(JournalError):  # the task, which may be paid, is told in any case
             known["expected_seconds"] = await studio.catalog.expected_s(task)
@@ -627,10 +641,18 @@ def _money(result: TaskResult | TakeResult) -> str:
 def _clip_line(clip: ClipResult) -> str:
     length = _length(clip.duration_seconds)
     where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
-    line = f"- clip {clip.clip_id}{_title(clip.title or '')}: {clip.status}{length}"
-    line += _before(clip)
+    is_saved = bool(clip.file) and clip.status == "completed"
+    title = "" if is_saved and _says(clip.file or "", clip.title or "") else clip.title or ""
+    status = "" if is_saved else f": {clip.status}"
+    line = f"- clip {clip.clip_id}{_title(title)}{status}{length}{_before(clip)}"
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
     return "\n  ".join(part for part in (line, where, lyrics) if part)
+
+
+def _says(file: str, title: str) -> bool:
+    """Return whether a clip's file is named by its title, letter by letter: the key follows it."""
+    words = PurePath(file).stem.rpartition(" ")[0]
+    return LETTERS.findall(unicodedata.normalize("NFC", title)) == LETTERS.findall(words)
 
 
 def _length(seconds: float | None) -> str:
