@@ -240,6 +240,13 @@ def joined_elsewhere(task: Task) -> str:
     )
 
 
+TOO_LATE = (
+    "This took longer than your client may wait, so nothing was sent or paid: call again, with "
+    "wait_seconds 50 if that repeats."
+)
+"""Why a call that comes to paying too late does not pay."""
+
+
 def unpaid(reason: str) -> str:
     """Say why something was refused, and that it cost nothing."""
     return f"{reason} Nothing was sent or paid."
@@ -486,6 +493,11 @@ def no_audio(task: Task, clip: Clip) -> str:
         f"Clip {clip.public_id} {what}, and a cover is made from the audio: get_task with task_id "
         f"{task.public_id} looks again, free. Nothing was sent or paid."
     )
+
+
+def still_saved(clip: Clip) -> str:
+    """Say that a clip's audio, from which a cover is made, is not saved yet."""
+    return unpaid(f"The audio of clip {clip.public_id} is being saved: call again in a moment.")
 
 
 def unknown_source(clip: Clip, source_id: str, *, in_circle: bool) -> str:

@@ -19,16 +19,19 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
+from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal
 from song_mcp.server import patience
 from song_mcp.server.app import build_server
 from song_mcp.server.patience import LONGER_S, LOOK_S, PAID_S, PLAYER_S, Client, Clients, Turn
 from song_mcp.server.sdk import low_level
-from song_mcp.studio import Studio
+from song_mcp.studio import Call, Studio
+from song_mcp.studio import calling as of_call
 from tests.eras import LEGACY, MODERN, now_tested
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import FOREVER_S, MemoryServices, spare_the_disk
-from tests.processes import World
+from tests.processes import WALTZ, World
+from tests.processes import Patience as Waiting
 
 Json = dict[str, Any]
 
@@ -38,6 +41,7 @@ USUAL_S = 25.0
 SLOW_S = 60.0
 HOUR_S = 3600.0
 PAGES = {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}}
+LINK = "https://media.example/c1.mp3"
 EXTENDED = "11111111-2222-4333-8444-555555555555"
 BEHIND = "how long a call waits is decided behind the protocol"
 TIME_OUTS = (
@@ -446,9 +450,8 @@ async def test_a_client_that_asks_again_before_it_is_answered_waits_no_longer(
         assert (await caller.call("get_task", task_id=task_id))[0] == LOOK_S
         await caller.begin("get_task", task_id=task_id)
         await world.clock.run(7.0)  # it gave up after 5 s, and the model took 2
-        for _ in range(4):
-            assert (await caller.call("get_task", task_id=task_id))[0] == LOOK_S
-        assert (await caller.call("get_task", task_id=task_id, wait_seconds=30))[0] == 30.0
+        for asked in ({}, {}, {}, {"wait_seconds": 30}, {"token": True}):
+            assert (await caller.call("get_task", task_id=task_id, **asked))[0] == LOOK_S
 
 
 async def test_a_token_tells_nothing_if_the_same_is_asked_again_before_it_is_answered(
@@ -462,6 +465,18 @@ async def test_a_token_tells_nothing_if_the_same_is_asked_again_before_it_is_ans
         task_id = told(again)["task_id"]
         assert (await caller.call("get_task", task_id=task_id, token=True))[0] == LOOK_S
         assert len(world.services.posts) == 1
+
+
+@pytest.mark.one_era(BEHIND)
+async def test_cuts_of_a_person_that_differ_teach_nothing_of_waits_that_were_asked_for(
+    world: World,
+) -> None:
+    async with calling(world) as caller:
+        task_id = await song(caller)
+        for seconds in (6.0, 9.0, 6.0, 12.0, 9.0):
+            await caller.cut_after(seconds, "get_task", "stop", task_id=task_id, token=True)
+        assert (await caller.call("get_task", task_id=task_id, wait_seconds=40))[0] == 40.0
+        assert (await caller.call("get_task", task_id=task_id, token=True))[0] == USUAL_S
 
 
 @pytest.mark.one_era(BEHIND)
@@ -496,6 +511,40 @@ async def test_a_call_that_is_cut_off_while_it_is_sent_is_paid_once_and_found(
         _, looked = await caller.call("get_task", task_id=told(again)["task_id"])
         assert told(looked)["task_id"] in world.services.made
         assert len(world.services.posts) == 1
+
+
+# Calls that come to paying too late ---------------------------------------------------------------
+
+
+@pytest.mark.one_era(BEHIND)
+async def test_a_cover_of_a_clip_that_is_still_being_saved_is_refused_in_time(
+    world: World,
+) -> None:
+    """Otherwise a call that its client gave up would pay later, and so would the one after it."""
+    made = world.services.accept("gptge", song_s=0.0)
+    made.shows = [[{"id": "c1", "title": "Sea", "status": "complete", "audio_url": LINK}]]
+    async with calling(world) as caller:
+        await caller.call("fetch_suno_task", task_id=made.task_id)
+        asked = {"clip_id": "c1", "description": "ska", "model": "ace-step"}
+        took_s, result = await caller.call("cover_song", **asked)
+        assert took_s == PAID_S
+        assert result["isError"]
+        assert "is being saved" in result["content"][0]["text"]
+        assert (await caller.call("cover_song", **asked, wait_seconds=10))[0] == 10.0
+        assert world.services.posts == []
+
+
+@pytest.mark.no_client
+async def test_a_call_that_should_have_been_answered_before_it_pays_does_not_pay(
+    world: World,
+) -> None:
+    """Its client may have asked again meanwhile, in other words."""
+    async with world.process() as studio:
+        late = of_call(Call(ends_at_s=world.clock.monotonic()))
+        with late, pytest.raises(InvalidRequestError, match="nothing was sent or paid"):
+            await studio.submit(WALTZ, Waiting(0.0), another_take=False)
+        assert (await studio.songs("", 1)).total == 0
+        assert world.services.posts == []
 
 
 # Which client it is ------------------------------------------------------------------------------
@@ -544,7 +593,7 @@ def test_a_client_that_hangs_up_before_its_answer_is_made_to_wait_less() -> None
     patience.lost(turn, 109.0)  # of which it is told once
     assert patience.limits(turn, "look", None, USUAL_S)[0] == 7.0
     assert patience.limits(turn, "look", 40.0, USUAL_S)[0] == 40.0
-    patience.lost(Turn(client=client, arrived_s=200.0), 208.1)
+    patience.lost(Turn(client=client, arrived_s=200.0), 208.1)  # no person is that regular
     assert patience.limits(turn, "look", 40.0, USUAL_S)[0] == pytest.approx(7.1)
 
 

@@ -14,7 +14,8 @@ A client that gave a call up is not made to wait so long again:
   waits that nobody asked for become shorter, unless the next call ends after the same time: no
   person is that regular.
 * older Python clients say nothing and drop the late answer, which cannot be seen. But their next
-  call then comes while the last is unanswered, and a client that waits asks nothing meanwhile.
+  call then comes while the last is unanswered, and a client that waits asks nothing meanwhile. If
+  it asks the same, that is a time-out.
 """
 
 import math
@@ -57,7 +58,7 @@ LEAST_CUT_S = 2.0
 CLIENTS = 1024
 """How many clients are remembered; there are no more sessions (`server.http`)."""
 REMEMBERED = 20
-"""How many calls of a client are remembered, and how many cuts without a reason."""
+"""How many calls of a client are remembered."""
 CANCELLED = "notifications/cancelled"
 WITHOUT_SESSIONS = frozenset({"2026-07-28"})
 """The protocol versions that have no sessions over HTTP."""
@@ -80,8 +81,9 @@ class Client:
     guess_s: float = math.inf
     """What no call may take that nobody asked to wait, as the client may have cut one off."""
     is_silent: bool = False
-    """Whether it asks again before it is answered, so that its asking for progress tells nothing"""
-    cuts_s: list[float] = field(default_factory=list)
+    """Whether it asks the same before it is answered: that it asks for progress tells nothing."""
+    last_cut_s: float = 0.0
+    """After how long it gave a call up last, without naming a time-out."""
     calls: OrderedDict[RequestId, "Turn"] = field(default_factory=OrderedDict)
     """The last calls, answered or not: a client may give one up as its answer is on the way."""
 
@@ -100,21 +102,25 @@ class Client:
         """Learn that the client, or a person, waited no longer than that this time."""
         if after_s < LEAST_CUT_S:
             return
-        if any(math.isclose(after_s, cut_s, rel_tol=0.05, abs_tol=0.25) for cut_s in self.cuts_s):
+        if math.isclose(after_s, self.last_cut_s, rel_tol=0.05, abs_tol=0.25):
             self.timed_out(after_s)
-        self.cuts_s = [*self.cuts_s, after_s][-REMEMBERED:]
+        self.last_cut_s = after_s
         self.guess_s = min(self.guess_s, max(LOOK_S, _below(after_s)))
 
     def asks_again(self, turn: "Turn") -> None:
         """Learn from a call that comes while earlier ones are unanswered.
 
         A model asks nothing while it waits, and calls that it makes at once come at once. In a host
-        with pages, the page asks as well.
+        with pages, the page asks as well. Two chats may both pay at a time, but hardly again and
+        again, and hardly look at one task.
         """
-        told = [each for each in self.calls.values() if each.is_told_by(turn)]
-        if told and not turn.has_page:
-            self.guess_s = LOOK_S
-            self.is_silent = self.is_silent or any(each.has_token for each in told)
+        late = [] if turn.has_page else [each for each in self.calls.values() if each.is_late(turn)]
+        if any(each.subject == turn.subject for each in late):
+            if self.is_silent or turn.subject[1]:
+                self.cap_s = min(self.cap_s, LOOK_S)
+            self.is_silent = True
+        if self.is_silent or any(not each.has_token for each in late):
+            self.guess_s = min(self.guess_s, LOOK_S)
 
     def remember(self, request_id: RequestId, turn: "Turn") -> None:
         """Remember the newest call."""
@@ -137,18 +143,15 @@ class Turn(Call):
     arrived_s: float
     has_token: bool = False
     has_page: bool = False
-    subject: object = None
-    """What it is about: two calls with one subject at the same time do the same."""
+    subject: tuple[str, str] = ("", "")
+    """The tool, and the task that it is about if it names one."""
     is_unanswered: bool = True
     is_given_up: bool = False
 
-    def is_told_by(self, later: "Turn") -> bool:
-        """Tell whether a later call means that the client waits for this one no more.
-
-        One that asked for progress may still be waited for, unless the later one does the same.
-        """
-        is_late = self.is_unanswered and later.arrived_s - self.arrived_s > LOOK_S
-        return is_late and (not self.has_token or self.subject == later.subject)
+    def is_late(self, later: "Turn") -> bool:
+        """Tell whether this one should have been answered before a later one came."""
+        is_waited_for = self.is_unanswered and not self.is_given_up
+        return is_waited_for and later.arrived_s - self.arrived_s > LOOK_S
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ class Clients:
             subject=_subject(ctx.params or {}),
         )
         client.asks_again(turn)
-        _, takes_s = limits(turn, "look", 0.0, 0.0)
+        _, takes_s = limits(turn, "song", 0.0, 0.0)  # until the call says what it is
         turn.ends_at_s = now_s + takes_s
         return turn
 
@@ -273,8 +276,7 @@ def lost(call: Call, now_s: float) -> None:
         call.client.gave_up(now_s - call.arrived_s)
 
 
-def _subject(params: Mapping[str, Any]) -> object:
-    """Return the tool and the task that a call is about."""
+def _subject(params: Mapping[str, Any]) -> tuple[str, str]:
     arguments = params.get("arguments")
     task_id = arguments.get("task_id") if isinstance(arguments, Mapping) else None
-    return params.get("name"), str(task_id)
+    return str(params.get("name")), str(task_id or "")

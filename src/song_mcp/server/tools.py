@@ -218,7 +218,8 @@ async def generate_song(
         weirdness=weirdness,
     )
     request, *more = in_takes(song, takes)
-    return await _submit(ctx, request, wait_seconds, another_take=another_take, more=more)
+    wait = _wait(ctx, wait_seconds, "song")
+    return await _submit(ctx, request, wait, another_take=another_take, more=more)
 
 
 async def extend_song(
@@ -245,7 +246,7 @@ async def extend_song(
 
     Some models return the new part alone; the result says so.
     """
-    studio = _studio(ctx)
+    studio, wait = _studio(ctx), _wait(ctx, wait_seconds, "song")
     model, source, note = await studio.source(clip_id)
     request = ExtensionRequest(
         model=model,
@@ -259,7 +260,7 @@ async def extend_song(
         source=source,
         continue_at_s=continue_at_seconds,
     )
-    return await _submit(ctx, request, wait_seconds, another_take=another_take, note=note)
+    return await _submit(ctx, request, wait, another_take=another_take, note=note)
 
 
 async def cover_song(
@@ -284,7 +285,7 @@ async def cover_song(
 
     The clip's audio is sent to the model's service.
     """
-    studio = _studio(ctx)
+    studio, wait = _studio(ctx), _wait(ctx, wait_seconds, "song")
     source, note = await studio.source_of_cover(clip_id)
     part = part_of(source, from_seconds, to_seconds)
     request = CoverRequest(
@@ -296,7 +297,7 @@ async def cover_song(
         source=source,
         part=part,
     )
-    return await _submit(ctx, request, wait_seconds, another_take=another_take, note=note)
+    return await _submit(ctx, request, wait, another_take=another_take, note=note)
 
 
 async def generate_lyrics(
@@ -308,7 +309,8 @@ async def generate_lyrics(
 ) -> TaskToolResult:
     """Have lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
     request = LyricsRequest(_studio(ctx).model(model, "lyrics_maker"), topic)
-    return await _submit(ctx, request, wait_seconds, another_take=another_take)
+    wait = _wait(ctx, wait_seconds, "lyrics")
+    return await _submit(ctx, request, wait, another_take=another_take)
 
 
 async def get_task(
@@ -448,7 +450,7 @@ def _studio(ctx: Ctx) -> Studio:
 async def _submit(
     ctx: Ctx,
     request: Request,
-    wait_seconds: float | None,
+    wait: Patience,
     *,
     another_take: bool,
     note: str = "",
@@ -458,7 +460,6 @@ async def _submit(
     if wants_handle(ctx.request_context):
         begun = await _studio(ctx).begin(request, another_take=another_take, more=more)
         return begun_result(_studio(ctx), _noted(begun, note))
-    wait = _wait(ctx, wait_seconds, "lyrics" if isinstance(request, LyricsRequest) else "song")
     answer = await _studio(ctx).submit(request, wait, another_take=another_take, more=more)
     answer = _noted(answer, note)
     is_error = all(task.status in NOT_BEGUN for task in (answer.task, *answer.others))

@@ -203,7 +203,10 @@ class Studio:
                 raise InvalidRequestError(messages.untold(found.untold))
             clip = found.clip
             if clip.status == "completed":
-                clip = await self.catalog.saved(found.task, clip)
+                saved = await self._while_it_can(partial(self.catalog.saved, found.task, clip))
+                if saved is None:
+                    raise InvalidRequestError(messages.still_saved(clip))
+                clip = saved.result
         if clip.status != "completed" or not (clip.file or clip.audio_url):
             raise InvalidRequestError(messages.no_audio(found.task, clip))
         return _source(found.task, clip), found.note
@@ -300,6 +303,7 @@ class Studio:
             calls=self._takes,
             beside=[each.task.local_id for each in before],
         )
+        self._check_time()
         try:
             prepared = await pay()
         except OlderJournalError:
@@ -307,6 +311,7 @@ class Studio:
             if earlier is not None and not _is_among(earlier, before):
                 self._begun(earlier)
                 return _Begun(earlier, messages.JOINED_RESTORED)
+            self._check_time()
             prepared = await pay(is_searched=True)
         self._begun(prepared.task, another_take=another_take)
         joined = _joined(prepared, another_take=another_take)
@@ -318,6 +323,14 @@ class Studio:
         call = self._takes.begun(task.local_id, another_take=another_take)
         if call is not None and call.is_lost:  # the client has gone, and the call goes on
             self.lost(call)
+
+    def _check_time(self) -> None:
+        """Raise InvalidRequestError if the call should have been answered before now.
+
+        Its client may have given it up, and asked again in other words: both would be paid.
+        """
+        if self._left_s() <= 0:
+            raise InvalidRequestError(messages.TOO_LATE)
 
     def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
