@@ -11,6 +11,8 @@ from typing import Any
 from mcp.types import CallToolResult, TextContent
 from pydantic import ValidationError
 
+from song_mcp.server.arguments import FREE
+
 logger = logging.getLogger(__name__)
 
 INTERNAL = (
@@ -57,8 +59,32 @@ def flat_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     Several clients cannot read `$ref`. A choice with null says nothing, as any key may be left out.
     """
     definitions = schema.get("$defs", {})
-    flat = _flattened({key: value for key, value in schema.items() if key != "$defs"}, definitions)
-    return {**flat, "additionalProperties": False}
+    own = {key: value for key, value in schema.items() if key != "$defs"}
+    return dict(_flattened(own, definitions))
+
+
+def published_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a tool's input schema as clients get it, who hand it on to models of many services.
+
+    It is flat and open: google-genai cannot convert `additionalProperties: false`, and an unknown
+    argument is refused when the tool is called. What may be left out is `nullable`, as smolagents
+    requires every other argument. What services refuse is left out: defaults (OpenAI's strict mode)
+    and empty choices (Gemini). So are bounds to which the server fits a number, in which a client
+    that checks would refuse what the server takes; the words have them.
+    """
+    flat = flat_schema(schema)
+    required = flat.get("required", ())
+    properties = {
+        name: _published(name, value) | ({} if name in required else {"nullable": True})
+        for name, value in flat.get("properties", {}).items()
+    }
+    return {**flat, "properties": properties}
+
+
+def _published(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    left_out = {"default", *(("minimum", "maximum") if name in FREE else ())}
+    shown = {key: value for key, value in schema.items() if key not in left_out}
+    return shown | ({"enum": list(filter(None, shown["enum"]))} if "enum" in shown else {})
 
 
 def _flattened(node: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON in, JSON out

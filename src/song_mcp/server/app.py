@@ -47,6 +47,7 @@ from song_mcp.server.adapt import (
     error_result,
     flat_schema,
     logger,
+    published_schema,
     validation_text,
 )
 from song_mcp.server.arguments import Properties, checked_arguments, given_arguments
@@ -409,7 +410,7 @@ def _prompt_error(name: str, error: ValueError) -> MCPError:
 
 def _flat(tool: Tool) -> Tool:
     output = tool.output_schema
-    update = {"input_schema": flat_schema(tool.input_schema)}
+    update = {"input_schema": published_schema(tool.input_schema)}
     if output is not None:
         update["output_schema"] = flat_schema(output)
     return tool.model_copy(update=update)

@@ -82,12 +82,12 @@ def _offered() -> str:
 
 
 def _lyrics_limits() -> str:
-    """Return how long lyrics can be: "1000 characters for udio, 5000 for others"."""
+    """Return how long lyrics can be: "1000 characters for udio, 5000 others"."""
     working = [each for each in MODELS.values() if each.state != "retired" and each.can("lyrics")]
     limits = sorted({each.lyrics_limit for each in working})
     by_limit = {n: called(each for each in working if each.lyrics_limit == n) for n in limits[:-1]}
-    told = [f"{limit} for {models}" for limit, models in by_limit.items()]
-    return ", ".join([*told, f"{limits[-1]} for others"]).replace(" for", " characters for", 1)
+    told = [f"{limit} {models}" for limit, models in by_limit.items()]
+    return ", ".join([*told, f"{limits[-1]} others"]).replace(" ", " characters for ", 1)
 
 
 def _prices_by_time() -> str:
@@ -108,6 +108,7 @@ FROM_ZERO = called(
     if not (model.takes_audio or SERVICES[model.service].extends_from_end)
 )
 SHORTEST_S, LONGEST_S = any_duration()
+LENGTHS = f"{int(SHORTEST_S)} to {ceil(LONGEST_S)}"
 MOST_AT_ONCE = max(MOST_TAKES, *(model.most_takes for model in MODELS.values()))
 SEVERAL = called(model for model in MODELS.values() if model.clips > 1)
 
@@ -123,15 +124,13 @@ OwnLyrics = Annotated[
 NewDescription = Annotated[str, Field(description="The style")]
 NewLyrics = Annotated[str, Field(description="Exact text to sing")]
 Instrumental = Annotated[bool, Field(description="No vocals")]
-ModelChoice = Annotated[str, Field(description=f"{_offered()}; left out: the default")]
+ModelChoice = Annotated[str, Field(description=f"{_offered()}; or default")]
 LyricsModel = Annotated[str, Field(description=f"{_only('lyrics_maker')}")]
 CoverModel = Annotated[
     str, Field(description=f"{_only('cover')}; for a part {called(able('repaint'))}")
 ]
 Title = Annotated[str, Field(description="For the files too")]
-NegativeTags = Annotated[
-    str, Field(description=f"What to avoid, comma-separated; {_only('negative_tags')}")
-]
+NegativeTags = Annotated[str, Field(description=f"What to avoid; {_only('negative_tags')}")]
 Seed = Annotated[
     int,
     Field(ge=SEEDS.start, le=SEEDS.stop - 1, description=f"-1 is random; {_only('seed')}"),
@@ -143,43 +142,46 @@ Duration = Annotated[
         ge=int(SHORTEST_S),
         le=ceil(LONGEST_S),
         allow_inf_nan=False,
-        description=f"{_only('duration')}{_prices_by_time()}",
+        description=f"{LENGTHS}; {_only('duration')}{_prices_by_time()}",
     ),
 ]
 AddedDuration = Annotated[
     float | None,
-    Field(ge=0, le=ceil(LONGEST_S), allow_inf_nan=False, description="Of the new part, likewise"),
+    Field(
+        ge=0,
+        le=ceil(LONGEST_S),
+        allow_inf_nan=False,
+        description=f"Of the new part, 0 to {ceil(LONGEST_S)}, likewise",
+    ),
 ]
 NumberOfTakes = Annotated[
     int,
     Field(
         ge=1,
         le=MOST_AT_ONCE,
-        description=f"Versions; each is a payment, but one of {SEVERAL} makes 2",
+        description=f"Versions, 1 to {MOST_AT_ONCE}, each paid; of {SEVERAL} each makes 2",
     ),
 ]
 Gender = Annotated[VocalGender, Field(description=f"A wish; {_only('vocal_gender')}")]
-StyleWeight = Annotated[float | None, Field(ge=0, le=1, description="Likewise")]
-Weirdness = Annotated[float | None, Field(ge=0, le=1, description="Likewise")]
+StyleWeight = Annotated[float | None, Field(ge=0, le=1, description="0 to 1, likewise")]
+Weirdness = Annotated[float | None, Field(ge=0, le=1, description="0 to 1, likewise")]
 Seconds = Annotated[
     float | None,
     Field(
         ge=0,
         le=int(LONGEST_WAIT_S),
         allow_inf_nan=False,
-        description="Longest wait",
+        description=f"0 to {int(LONGEST_WAIT_S)}",
     ),
 ]
 AnotherTake = Annotated[
     bool,
-    Field(description="Pay for another version, if the user asks for one"),
+    Field(description="Pay for another version, if the user asks"),
 ]
-ClipId = Annotated[
-    str, Field(description="The clip to continue: its id, short id, exact title, or last")
-]
+ClipId = Annotated[str, Field(description="What to continue: id, short id, exact title, or last")]
 OwnClip = Annotated[str, Field(description="Any saved clip, named as in extend_song")]
-TaskId = Annotated[str, Field(description="From an earlier result, or last")]
-IncludeLyrics = Annotated[bool, Field(description="With the lyrics of each clip")]
+TaskId = Annotated[str, Field(description="From a result, or last")]
+IncludeLyrics = Annotated[bool, Field(description="With all lyrics")]
 
 
 async def generate_song(
@@ -232,7 +234,7 @@ async def extend_song(
         float | None,
         Field(
             allow_inf_nan=False,
-            description=f"Where to continue; left out: the end, for {FROM_ZERO} 0",
+            description=f"From where; left out: the end, for {FROM_ZERO} 0",
         ),
     ] = None,
     title: Title = "",
@@ -354,7 +356,7 @@ async def join_song(
 async def list_songs(
     ctx: Ctx,
     query: Annotated[str, Field(description="Words in title, description, lyrics or id")] = "",
-    limit: Annotated[int, Field(ge=1, le=50, description="How many at most")] = 10,
+    limit: Annotated[int, Field(ge=1, le=50, description="At most so many, 1 to 50")] = 10,
 ) -> Annotated[CallToolResult, SongsResult]:
     """List what was made here, newest first, open tasks too; free, asks nobody."""
     page = await _studio(ctx).songs(query, limit)

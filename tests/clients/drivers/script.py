@@ -15,7 +15,7 @@ from typing import Any
 Json = dict[str, Any]
 
 MOST_CALLS = 40
-TASK_ID = re.compile(r'(?:\bsong |"?task_id"?: ?")([\w-]+)')
+TASK_ID = re.compile(r"""(?:\b|\\n)(?:song |task_id['"]?: ?['"])([\w-]+)""")
 
 
 @dataclass(frozen=True)
