@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from _pytest.nodeid import coerce_node_id
 
-from tests import eras, forks, harvest
+from tests import eras, forks, harvest, offers
 from tests.faults import scale
 
 pytest_plugins = ["tests.ending"]
@@ -108,8 +108,8 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def schemas_checked_once() -> Iterator[None]:
-    with eras.schemas_checked_once():
+def sdk_reads_once() -> Iterator[None]:
+    with eras.schemas_checked_once(), offers.read_once():
         yield
 
 

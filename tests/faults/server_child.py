@@ -35,6 +35,7 @@ from song_mcp.server import stdio
 from song_mcp.server.app import build_server
 from song_mcp.settings import Settings
 from song_mcp.songs import SERVICES
+from tests import offers
 from tests.harvest import log_everything
 
 LATER = ("anyio._backends._asyncio", "ctypes", "h11", "httpcore", "mutagen", "song_mcp.logs")
@@ -143,6 +144,6 @@ def nurse(orders: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as orders:
+    with socket.socket(fileno=int(sys.argv[1])) as orders, offers.read_once():
         prepare()
         nurse(orders)
