@@ -19,6 +19,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -410,10 +411,11 @@ def _begun(db: sqlite3.Connection, begin: str) -> Iterator[None]:
 
 
 def _migrate(db: sqlite3.Connection, to: int | None = None) -> None:
-    """Bring the file to version `to` or the newest, each step in a transaction of its own."""
+    """Bring the file to version `to` or the newest, in one transaction: each syncs the disk."""
     done = _version(db)
-    for version, script in enumerate(MIGRATIONS[done:to], start=done + 1):
-        with _begun(db, "BEGIN IMMEDIATE"):
-            for statement in script.split(";\n"):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {version}")
+    if not (steps := MIGRATIONS[done:to]):
+        return
+    with _begun(db, "BEGIN IMMEDIATE"):
+        for statement in chain.from_iterable(script.split(";\n") for script in steps):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {done + len(steps)}")
