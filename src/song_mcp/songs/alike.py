@@ -24,13 +24,20 @@ SAME_LYRICS, SAME_STYLE = 0.7, 0.3
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 """Characters of scripts that have no blanks between words."""
 HANGUL = "\uac00-\ud7af"
-TOKEN = re.compile(rf"(?P<unspaced>[{UNSPACED}]+)|[{HANGUL}]+|[^\W_{UNSPACED}{HANGUL}]+")
+INDIC = "\u0900-\u0dff"
+"""Scripts of India, in which vowels may be signs that are no letters to `re`."""
+TOKEN = re.compile(
+    rf"(?P<unspaced>[{UNSPACED}]+)|[{HANGUL}]+|(?:[^\W_{UNSPACED}{HANGUL}]|[{INDIC}])+"
+)
+PLAIN = str.maketrans("łøđıæœ", "lodiao")
+"""Letters that are typed without their stroke or dot, though Unicode takes them for others."""
 IS_UNSPACED, IS_KOREAN = re.compile(f"[{UNSPACED}]"), re.compile(f"[{HANGUL}]")
 ENDINGS = re.compile(
-    r"(?:ings?|ies|es|ed|s|en|er|em|[aeiouy]"
+    r"(?:ings?|ies|es|ed|(?<!s)s|en|er|em|[aeiouy]"
     r"|ами|ями|ого|его|ому|ему|ыми|ими|[аеоуыэюяиь][еиюямх]?)$"
 )
 """Endings after which a word is the same one, in languages of Europe: the longest that fits."""
+NUMBER = re.compile(r"(?P<ordinal>\d+)(?:st|nd|rd|th)|(?:19|20)(?P<decade>\d0s)")
 PARTICLES = re.compile("(?:에서|에게|으로|하고|에|의|을|를|이|가|은|는|와|과|로|도|한)$")
 """The same in Korean."""
 LONGEST_WORD = 8
@@ -98,15 +105,21 @@ def _text(request: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return how alike two sets of words are.
+    """Return how alike two sets of words are; not at all if a number was replaced by another one.
 
     It is the mean of what they have in common of both, and of the smaller one: a wish that is told
     in more words is the same one more often than a wish in which words were replaced.
     """
     if not one or not other:
         return float(one == other)
+    if all(map(_has_number, (one - other, other - one))):
+        return 0.0
     common, first, second = (_weight(words) for words in (one & other, one, other))
     return (2 * common / (first + second) + common / min(first, second)) / 2
+
+
+def _has_number(words: frozenset[str]) -> bool:
+    return any(word.isdecimal() for word in words)
 
 
 def _weight(words: frozenset[str]) -> float:
@@ -127,7 +140,12 @@ def _tokens(text: str) -> Iterator[str]:
 
 
 def _stem(word: str) -> str:
-    """Return a word without its ending; in languages of Europe without two of them: lov-er-s."""
+    """Return a word without its ending; in languages of Europe without two of them: lov-er-s.
+
+    30th is 30, and 1980s is 80s.
+    """
+    if number := NUMBER.fullmatch(word):
+        return number["ordinal"] or number["decade"]
     if IS_UNSPACED.match(word):
         return word
     if IS_KOREAN.match(word):
@@ -177,5 +195,5 @@ def _known() -> tuple[frozenset[str], frozenset[str]]:
 
 def folded(text: str) -> str:
     """Return a text without differences of case, accents and width."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
+    parts = unicodedata.normalize("NFKD", text.casefold().translate(PLAIN))
     return unicodedata.normalize("NFC", "".join(c for c in parts if not unicodedata.combining(c)))
