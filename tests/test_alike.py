@@ -1,9 +1,9 @@
 """How alike two wishes are: real ideas for songs, and one wish as a model rewords it.
 
-The ideas are data (`tests/samples`). An honest wish that is held back costs a call and no money: the
-answer says how to have the other song too. A reworded one that is not caught is paid twice. So 95
-in 100 of those are to be caught, and of the honest ones, many of which differ in one word alone, no
-more than 3 in 100 may be held back.
+The ideas are data (`tests/samples`). An honest wish that is held back costs a call and no money, as
+the answer says how to have the other song too. A reworded one that is not caught is paid twice. So
+95 in 100 of those are to be caught, and of the honest ones, many of which differ in one word alone,
+no more than 3 in 100 may be held back.
 """
 
 from collections.abc import Sequence

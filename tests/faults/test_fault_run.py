@@ -118,6 +118,12 @@ class Slot:
             await anyio.lowlevel.checkpoint()
 
 
+def reworded(request: "Request", arguments: Json) -> Json:
+    """Return what a request asks for in other words than before."""
+    words = {request.text: request.other_words, request.other_words: request.text}
+    return {name: words.get(value, value) for name, value in arguments.items()}
+
+
 @dataclass
 class Request:
     """What one client wants, and all that is random about it."""
@@ -138,9 +144,15 @@ class Request:
         self.tool = self._tool()
         words = dice.choice(BLUES) if dice.random() < 0.2 else "a song"
         self.text = f"{self.marker} {words} {fate}"
+        self.other_words = f"please, {words}: {self.marker} {fate}"
         self.source = self._source()
         has_takes = self.tool == "generate_song" and self.model.clips == 1 and not self.has_twin
         self.takes = dice.choice((1, 1, 1, 1, 2, 3)) if has_takes else 1
+
+    def is_asked_by(self, arguments: Json) -> bool:
+        """Tell whether a call asks for this alone, so that it may be made in other words."""
+        is_asked = not {self.text, self.other_words}.isdisjoint(arguments.values())
+        return is_asked and not self.has_twin and not arguments.get("another_take")
 
     def _tool(self) -> str:
         luck = self.dice.random()
@@ -257,11 +269,21 @@ class Run:
             await self._go_on(request, call.task)
 
     async def _answered(self, tool: str, request: Request, **arguments: Any) -> Call | None:  # noqa: ANN401
-        """Repeat a call until it is answered; returns None if it never is."""
+        """Repeat a call until it is answered; returns None if it never is.
+
+        The first repetition, and each second one after it, is in other words, at the same server if
+        that lives: another one may be quicker than the journal with a call that was just cancelled.
+        """
+        server: Server | None = None
         for number in range(PATIENCE):
             self.counts["calls"] += 1
             self.counts["repeated calls"] += number > 0
-            server = await self._dice.choice(self.slots).ready()
+            is_reworded = number % 2 == 1 and request.is_asked_by(arguments)
+            if is_reworded:
+                self.counts["reworded calls"] += 1
+                arguments = reworded(request, arguments)
+            if server is None or server.gone.is_set() or not is_reworded:
+                server = await self._dice.choice(self.slots).ready()
             try:
                 call = await server.begin(tool, arguments)
                 if number == 0 and request.dice.random() < 0.2:

@@ -46,7 +46,7 @@ from song_mcp.journal.failpoints import Failpoint
 from song_mcp.library.store import Library
 from song_mcp.providers import Provider
 from song_mcp.songs import ServiceName, SongRequest, Task
-from song_mcp.studio import Call, Options, Studio
+from song_mcp.studio import Call, Options, Studio, calling
 from song_mcp.studio.results import Action, Answer
 from tests.faults.scale import report, scaled
 from tests.manual_clock import ManualClock, quiet
@@ -72,6 +72,10 @@ FORWARD: dict[str, set[str]] = {
     "processing": {"pending", "completed", "failed"},
     "in_doubt": {"pending", "processing", "completed", "failed", "abandoned"},
 }
+CUT_BY = ["cancelled", "hung up", "killed"]
+"""How a call loses its answer; one whose client hung up may go on."""
+Cut = tuple[int, str, Fault, float]
+"""A call that is cut off: by which process it is made, how, what it meets, and after how long."""
 OPEN = {"submitting", "pending", "processing", "in_doubt"}
 PAY_FAULTS: list[Fault] = ["none", "none", "not reached", "lost before it was taken"]
 PAY_FAULTS += ["lost after it was taken", "half an answer", "failed", "too many", "refused", "page"]
@@ -85,6 +89,18 @@ ON_THE_WAY = [
 COUNTS: Counter[str] = Counter()
 Row = sqlite3.Row
 ENDED = "ended_at"
+
+
+def wordings_of(number: int) -> list[str]:
+    """Return a wish of its own, in five wordings."""
+    name = "zx" + "".join(chr(ord("a") + int(digit)) for digit in str(number)) + "q"
+    return [
+        f"a slow song about the {name} ferry at night",
+        f"Slow: {name} ferry, night",
+        f"the night ferry {name}, a slow tune",
+        f"slow night song, ferry {name}",
+        f"{name}, ferry of the night, slow song please",
+    ]
 
 
 class Died(BaseException):
@@ -456,6 +472,87 @@ class Promise(RuleBasedStateMachine):
         await self._pass(6.0)
         if not process.is_dead:
             await call
+
+    # One wish in other words -------------------------------------------------------------
+
+    @precondition(lambda self: self.processes)
+    @rule(
+        cuts=st.lists(
+            st.tuples(
+                st.integers(0, 9),
+                st.sampled_from(CUT_BY),
+                st.sampled_from(PAY_FAULTS),
+                st.sampled_from([0.0, 0.3, 5.0, 60.0]),
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        who=st.integers(0, 9),
+        service=st.sampled_from(["gptge", "piapi"]),
+    )
+    def reword(self, cuts: list[Cut], who: int, service: ServiceName) -> None:
+        self.runner.run(self._reword(cuts, who, service))
+
+    async def _reword(self, cuts: list[Cut], who: int, service: ServiceName) -> None:
+        """Make one wish in other words until an answer arrives, then one more, which is honest."""
+        COUNTS["wishes reworded"] += 1
+        *wordings, last, honest = wordings_of(COUNTS["wishes reworded"])
+        for wording, (by, way, fault, after_s) in zip(wordings, cuts, strict=False):
+            await self._cut_off(by, service, wording, fault, way, after_s)
+            if not self.processes:
+                await self._start()
+        self.services.faults.clear()
+        answer = await self._answered(self._one(who), service, last)
+        paid = [made for words in (*wordings, last) for made in self.services.accepted(words)]
+        assert len(paid) <= 1, "one wish was paid twice"
+        if answer is None or answer.task.status == "rejected" or not self.processes:
+            return
+        assert await self._answered(self._one(who), service, honest) is None or (
+            self._rows(honest)
+        ), "a wish after an answered one was held back"
+
+    async def _cut_off(
+        self, by: int, service: ServiceName, wording: str, fault: Fault, way: str, after_s: float
+    ) -> None:
+        """Make a call whose answer does not reach its client."""
+        COUNTS[f"cut off: {way}"] += 1
+        process, asking = self._one(by), Call()
+        self.services.faults.clear()
+        self.services.faults.extend(["not reached"] * 3 if fault == "not reached" else [fault])
+        call = process.call(self._asked(process, asking, service, wording, waits_s=20.0))
+        await self._pass(after_s)
+        if way == "killed" and not process.is_dead:
+            await self._bury(process)
+            return
+        if way == "cancelled":
+            call.cancel()
+            await quiet()
+        if not process.is_dead:
+            process.studio.lost(asking)
+        await self._pass(0.0)
+
+    async def _answered(self, process: Process, service: ServiceName, words: str) -> Answer | None:
+        """Make a call whose answer its client gets; None if its process dies."""
+        asking = Call()
+        call = process.call(self._asked(process, asking, service, words, waits_s=0.0))
+        await self._pass(6.0)
+        if process.is_dead:
+            return None
+        answer = await call
+        if answer is not None:
+            asking.told = [answer.task.public_id]
+            process.studio.delivered(asking)
+            await self._pass(1.0)
+        return answer
+
+    async def _asked(
+        self, process: Process, asking: Call, service: ServiceName, words: str, waits_s: float
+    ) -> Answer | None:
+        model = DEFAULT_SUNO if service == "gptge" else UDIO
+        with suppress(SongError, Died), calling(asking):
+            request = SongRequest(model, words)
+            return await process.studio.submit(request, Waits(waits_s), another_take=False)
+        return None
 
     # What always holds -------------------------------------------------------------------
 
