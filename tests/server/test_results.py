@@ -265,10 +265,10 @@ def test_a_clip_whose_first_try_is_under_way_says_what_waits_for_it() -> None:
 def test_clips_that_are_saved_before_their_task_ends_are_pointed_out() -> None:
     clip = Clip("c1", "completed", file=Path("/x/1.mp3"))
     running = replace(TASK, status="processing", clips=(clip,))
-    step = "Call get_task with this task_id. The clips listed here are saved."
+    step = "Being made: call get_task with this id. These clips are saved."
     assert task_result(Answer(running)).next_step == step
     other = replace(running, clips=(clip, Clip("c2")))
-    assert task_result(Answer(other)).next_step == "Call get_task with this task_id."
+    assert task_result(Answer(other)).next_step == "Being made: call get_task with this id."
 
 
 def test_what_has_no_title_is_told_without_empty_quotes() -> None:

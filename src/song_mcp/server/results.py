@@ -429,9 +429,9 @@ def _account(service: ServiceName, account: AccountState) -> AccountResult:
 
 
 NEXT_STEPS: dict[Status, str] = {
-    "submitting": "Call get_task with this task_id.",
-    "pending": "Call get_task with this task_id.",
-    "processing": "Call get_task with this task_id.",
+    "submitting": "Being made: call get_task with this id.",
+    "pending": "Being made: call get_task with this id.",
+    "processing": "Being made: call get_task with this id.",
     "in_doubt": "Let the user settle it by resolve_task.",
 }
 
@@ -454,7 +454,7 @@ def _next_step(task: Task) -> str | None:
     if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
         return f"{going(task)} {NEXT_STEPS[task.status]}"
     if task.is_open and task.clips and all(clip.is_saved for clip in task.clips):
-        return f"{NEXT_STEPS[task.status]} The clips listed here are saved."
+        return f"{NEXT_STEPS[task.status]} These clips are saved."
     if task.status != "completed":
         return NEXT_STEPS.get(task.status)
     if task.lyrics is not None:
