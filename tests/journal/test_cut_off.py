@@ -4,14 +4,17 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
 
+from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal, NewTask
 from song_mcp.songs import Report, ServiceStatus, Task
 from tests.manual_clock import ManualClock
 
+NUMBERS = count()
 TEN_MIN_S = 600.0
 DAY_S = 24 * 3600.0
 FIRST = NewTask(
@@ -48,7 +51,8 @@ async def cut(journal: Journal, new: NewTask = FIRST) -> str:
 async def joined(
     journal: Journal, new: NewTask = AGAIN, *, answered: Sequence[str] = (), ended: str = "nobody"
 ) -> Task | None:
-    """The task that a request joins, or None: its own is then closed at once."""
+    """The task that a request in new words joins, or None: its own is then closed at once."""
+    new = replace(new, fingerprint=f"again {next(NUMBERS)}")
     found = await journal.prepare(
         new, join=True, answered=set(answered), is_over=lambda _, owner: owner == ended
     )
@@ -107,7 +111,7 @@ async def test_it_joins_the_task_whatever_the_key(journal: Journal) -> None:
     assert (found.task.local_id, found.is_of_another) == (ours, True)
     own = await cut(journal, replace(FIRST, account="theirs"))
     await cut(journal)
-    found = await journal.prepare(theirs, join=True)
+    found = await journal.prepare(replace(theirs, fingerprint="third"), join=True)
     assert (found.task.local_id, found.is_of_another) == (own, False)
 
 
@@ -181,6 +185,47 @@ async def test_it_joins_no_task_of_which_a_client_is_being_told(journal: Journal
     assert not await is_joined(journal, answered=["t1"])
     assert not await is_joined(journal, answered=[local_id])
     assert await is_joined(journal, answered=["another"])
+
+
+# The same words again -------------------------------------------------------------------------
+
+
+async def test_the_words_that_were_held_back_are_then_equal_to_the_tasks_own(
+    journal: Journal,
+) -> None:
+    """The call is repeated, as clients do, when its first answer was told or lost."""
+    local_id = await cut(journal)
+    assert (await journal.prepare(AGAIN, join=True)).is_near
+    await journal.deliver([], [local_id])
+    again = await journal.prepare(AGAIN, join=True)
+    assert (again.task.local_id, again.joined, again.is_near) == (local_id, True, False)
+    assert not await is_joined(journal)
+    await journal.accept(local_id, FIRST, "t1", Report("t1", "completed", "completed"))
+    assert (await journal.prepare(AGAIN, join=True)).joined
+    await journal.deliver(["t1"])
+    assert not (await journal.prepare(AGAIN, join=True)).joined
+
+
+async def test_other_words_were_not_asked_of_the_task(journal: Journal) -> None:
+    local_id = await cut(journal)
+    for _ in range(2):
+        assert (await journal.prepare(AGAIN, join=True)).joined
+    other = await cut(journal, OTHER)
+    assert (await journal.prepare(AGAIN, join=True)).task.local_id == local_id
+    assert (await journal.prepare(OTHER, join=True)).task.local_id == other
+    await journal.deliver([], [local_id])
+    assert not await is_joined(journal)
+
+
+async def test_another_take_in_the_same_words_is_refused_while_their_task_is_in_doubt(
+    journal: Journal,
+) -> None:
+    local_id = await cut(journal)
+    await journal.doubt(local_id, FIRST, "?")
+    again = replace(AGAIN, wire={**AGAIN.wire, "body": {"other": "words"}})
+    assert (await journal.prepare(again, join=True)).is_near
+    with pytest.raises(InvalidRequestError, match=f"{local_id}, is in doubt.*Nothing was sent"):
+        await journal.prepare(replace(again, another_take=True), join=True)
 
 
 # Who ended ------------------------------------------------------------------------------------

@@ -178,6 +178,12 @@ async def test_a_file_of_an_older_version_is_copied(tmp_path: Path) -> None:
     assert (task["local_id"], task["wire"], task["unfollowed_at"]) == ("local-1", "", None)
 
 
+def test_an_entry_of_an_index_that_has_lost_its_values_tells_nothing() -> None:
+    rows: dict[int, salvage.Row] = {}
+    salvage._complete(rows, [(), (5,)])  # noqa: SLF001 - an entry that no whole page has
+    assert rows == {}
+
+
 @given(st.integers(0, 2**32), st.sampled_from([1, 8, 64, 2000]))
 def test_no_damage_at_all_makes_copying_fail(seed: int, changes: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - where the damage is

@@ -126,6 +126,18 @@ async def test_after_the_held_back_call_was_answered_the_next_near_wish_is_paid(
     assert len(house.posts()) == 2
 
 
+async def test_the_reworded_call_repeated_as_it_was_joins_its_task_as_any_equal_one_does(
+    house: House,
+) -> None:
+    await cut(house)
+    first = await song(house, REWORDED[0])
+    await until_told(house)
+    again = await song(house, REWORDED[0])
+    assert again["task_id"] == first["task_id"]
+    assert "An identical request" in again["note"]
+    assert len(house.posts()) == 1
+
+
 async def test_a_list_tells_of_no_wish(house: House) -> None:
     await cut(house)
     await house.ok("list_songs")

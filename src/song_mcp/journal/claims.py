@@ -69,6 +69,11 @@ NEAR_S = 600.0
 ALIKE = 0.7
 """How alike (0 to 1) the words of two requests are that count as one wish in other words."""
 
+EQUAL = """(
+    fingerprint = :fingerprint
+    OR local_id IN (SELECT local_id FROM wordings WHERE fingerprint = :fingerprint)
+)"""
+"""Whether a request is that of a task, or in other words that joined the task before."""
 OWED = """(
     status IN ('submitting', 'pending', 'processing', 'in_doubt')
     OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since
@@ -77,7 +82,7 @@ OWED = """(
 """Whether some client is still to get a task's end."""
 IS_BEING_TOLD = "EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))"
 JOINABLE = f"""
-SELECT * FROM tasks WHERE fingerprint = :fingerprint AND {OWED} AND (
+SELECT * FROM tasks WHERE {EQUAL} AND {OWED} AND (
     NOT :another_take OR another_take AND told_at IS NULL AND NOT {IS_BEING_TOLD}
 ) ORDER BY account = :account DESC, place DESC LIMIT 1
 """  # noqa: S608 - constants  # nosec B608
@@ -104,7 +109,7 @@ SHOWN_ALIKE = (
 )
 """What a service shows of a task, which does not tell which clip went along."""
 DOUBTED = (
-    "status = 'in_doubt' AND (fingerprint = :fingerprint OR service = :service "
+    f"status = 'in_doubt' AND ({EQUAL} OR service = :service "
     f"AND {SENT_ALIKE.format('tasks')} = json_remove(:wire, {OF_NO_MATTER})) "
     "ORDER BY place DESC LIMIT 1"
 )
@@ -196,6 +201,7 @@ def joined_or_written(
         return _joined(db, new, earlier)
     near = None if new.another_take else _near(db, new, now, answered, is_over)
     if near is not None:
+        writes.add_wording(db, near["local_id"], new.fingerprint)
         return replace(_joined(db, new, near), is_near=True)
     if new.another_take:
         _check_doubts(db, new)

@@ -214,7 +214,7 @@ def _complete(rows: dict[int, Row], entries: Iterable[tuple[Value, ...]]) -> Non
     """Add to the tasks that were read what the indexes know of lost ones and of lost values."""
     found: dict[int, Row] = {}
     for values in entries:
-        if isinstance(values[-1], int):
+        if values and isinstance(values[-1], int):
             told = {name: value for name, value in _told(values).items() if _is_usable(name, value)}
             found.setdefault(values[-1], {}).update(told)
     ids = {row["local_id"] for row in rows.values()}

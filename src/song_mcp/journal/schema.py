@@ -305,8 +305,14 @@ FAILED_LINKS = "ALTER TABLE clips ADD COLUMN link_failed INTEGER NOT NULL DEFAUL
 # Since when the newest call that began or joined a task has no answer that reached its client: NULL
 # if none was lost, or an answer about the task reached a client since. And whether who wrote the
 # task keeps `told_at` of it, whichever take it is: of tasks of an earlier version, one of whose
-# processes may still run, and of those that were made elsewhere nothing is known.
+# processes may still run, and of those that were made elsewhere nothing is known. In `wordings` are
+# the requests in other words that joined a task: from then on they are equal to its own.
 CUTS = """
+CREATE TABLE wordings (
+    fingerprint TEXT NOT NULL,
+    local_id TEXT NOT NULL,
+    UNIQUE (fingerprint, local_id)
+);
 ALTER TABLE tasks ADD COLUMN cut_at REAL;
 ALTER TABLE tasks ADD COLUMN keeps_told INTEGER NOT NULL DEFAULT 0
 """

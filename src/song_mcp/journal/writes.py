@@ -115,6 +115,7 @@ TELL = """
 UPDATE tasks SET told_at = coalesce(told_at, :now), cut_at = NULL
 WHERE (task_id = :task_id OR local_id = :task_id) AND (told_at IS NULL OR cut_at IS NOT NULL)
 """
+ADD_WORDING = "INSERT OR IGNORE INTO wordings (fingerprint, local_id) VALUES (?, ?)"
 CUT_OFF = "UPDATE tasks SET cut_at = ? WHERE local_id = ?"
 UPSERT_CLIP = """
 INSERT INTO clips (
@@ -502,6 +503,11 @@ def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
 def cut_off(db: sqlite3.Connection, local_ids: Iterable[str], stamp: float) -> None:
     """Write that a call which began or joined these tasks, by our ids, has lost its answer."""
     db.executemany(CUT_OFF, [(stamp, local_id) for local_id in local_ids])
+
+
+def add_wording(db: sqlite3.Connection, local_id: str, fingerprint: str) -> None:
+    """Write that the request with this fingerprint asks for a task in other words."""
+    db.execute(ADD_WORDING, (fingerprint, local_id))
 
 
 def confirm(db: sqlite3.Connection, kept_as: str, stamp: float) -> bool:
