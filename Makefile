@@ -85,8 +85,8 @@ endef
 # The agent frameworks and SDKs whose clients the server is tried with. Each name in CLIENTS is a dependency
 # group, and requirements/NAME.txt is installed into .venv-clients/NAME: apart from .venv and from each other,
 # as they ask for packages that exclude each other. What runs on Node is pinned in tests/clients/package.json.
-CLIENTS = clients clients-v1
-CLIENT_TESTS = tests/clients/impatient.py tests/clients/songs.py
+CLIENTS = clients clients-v1 clients-sdk
+CLIENT_TESTS = tests/clients/impatient.py tests/clients/songs.py tests/clients/sdks/walks.py
 
 define SETUP_CLIENTS
 exec >&2

@@ -156,6 +156,8 @@ STARTERS = {
     "tests/children.py": "the contexts",
     "tests/wire/test_stdio.py": "the SDK's context",
     "tests/clients/drivers/google_agent.py": "the same",
+    "tests/clients/sdks/walk.py": "the same",
+    "tests/faults/test_impatient.py": "the same",
     "tests/conformance/inspector.py": "the same",
     "tests/mutants/test_tree.py": "the words of tests that run in a copy",
     "tests/test_ending.py": "these words",
