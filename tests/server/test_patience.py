@@ -454,17 +454,52 @@ async def test_a_client_that_asks_again_before_it_is_answered_waits_no_longer(
             assert (await caller.call("get_task", task_id=task_id, **asked))[0] == LOOK_S
 
 
-async def test_a_token_tells_nothing_if_the_same_is_asked_again_before_it_is_answered(
+@pytest.mark.parametrize("asked", [{"token": True}, {"wait_seconds": 50}])
+async def test_who_says_it_in_other_words_before_it_is_answered_pays_once_and_is_told(
+    world: World, asked: Json
+) -> None:
+    """As a model does after a time-out of which its client, of Python 1, says nothing."""
+    async with calling(world) as caller:
+        first = await caller.begin("generate_song", description="a slow waltz", **asked)
+        await world.clock.run(13.0)  # it gave up after 10 s, and the model took 3
+        took_s, again = await caller.call("generate_song", description="slow waltz", token=True)
+        assert took_s == PAID_S
+        assert "another_take" in again["content"][0]["text"]
+        task_id = told(again)["task_id"]
+        assert (await caller.call("get_task", task_id=task_id, token=True))[0] == LOOK_S
+        assert (await caller.call("get_task", task_id=task_id, wait_seconds=30))[0] == 30.0
+        assert len(world.services.posts) == 1
+        assert told(caller.answers[first][1])["task_id"] == task_id
+        _, other = await caller.call("generate_song", description="loud polka", token=True)
+        assert told(other)["task_id"] != task_id
+        assert len(world.services.posts) == 2
+
+
+@pytest.mark.one_era(BEHIND)
+async def test_who_pays_again_and_again_before_it_is_answered_is_never_made_to_wait(
     world: World,
 ) -> None:
     async with calling(world) as caller:
-        await caller.begin("generate_song", description="waltz", token=True)
-        await world.clock.run(13.0)
-        took_s, again = await caller.call("generate_song", description="waltz", token=True)
-        assert took_s == PAID_S
-        task_id = told(again)["task_id"]
-        assert (await caller.call("get_task", task_id=task_id, token=True))[0] == LOOK_S
+        asked: Json = {"description": "waltz", "wait_seconds": 50}
+        for _ in range(3):
+            await caller.begin("generate_song", **asked)
+            await world.clock.run(7.0)
+        assert (await caller.call("generate_song", **asked))[0] == LOOK_S
         assert len(world.services.posts) == 1
+
+
+@pytest.mark.one_era(BEHIND)
+async def test_wishes_that_come_side_by_side_are_payments_of_their_own_and_shorten_nothing(
+    world: World,
+) -> None:
+    async with calling(world) as caller:
+        for words in ("a slow waltz", "slow waltz", "waltz, slow"):
+            await caller.begin("generate_song", description=words, token=True)
+        await world.clock.run(USUAL_S)
+        _, listed = await caller.call("list_songs")
+        task_id = told(listed)["tasks"][0]["task_id"]
+        assert (await caller.call("get_task", task_id=task_id))[0] == USUAL_S
+        assert len(world.services.posts) == 3
 
 
 @pytest.mark.one_era(BEHIND)
@@ -550,6 +585,10 @@ async def test_a_call_that_should_have_been_answered_before_it_pays_does_not_pay
 # Which client it is ------------------------------------------------------------------------------
 
 
+def never(call: Call) -> None:
+    raise AssertionError(call)
+
+
 def of_session(session_id: str, version: str = LEGACY) -> Any:  # noqa: ANN401 - a stand-in
     """A request over HTTP, in a session if it is named."""
     headers = {"mcp-session-id": session_id} if session_id else {}
@@ -559,7 +598,7 @@ def of_session(session_id: str, version: str = LEGACY) -> Any:  # noqa: ANN401 -
 
 @pytest.mark.no_client
 def test_over_http_each_session_is_a_client_of_its_own() -> None:
-    clients = Clients()
+    clients = Clients(never)
     clients.of(of_session("one")).timed_out(10.0)
     assert clients.of(of_session("one")).cap_s == 9.0
     assert clients.of(of_session("two")).cap_s > FOREVER_S
@@ -568,14 +607,14 @@ def test_over_http_each_session_is_a_client_of_its_own() -> None:
 @pytest.mark.no_client
 @pytest.mark.parametrize("request_", [of_session(""), of_session("one", MODERN)])
 def test_of_a_client_without_a_session_nothing_is_known_after_its_request(request_: Any) -> None:  # noqa: ANN401
-    clients = Clients()
+    clients = Clients(never)
     clients.of(request_).timed_out(10.0)
     assert clients.of(request_).cap_s > FOREVER_S
 
 
 @pytest.mark.no_client
 def test_of_many_clients_the_one_that_was_heard_last_is_remembered() -> None:
-    clients = Clients()
+    clients = Clients(never)
     clients.of(of_session("one")).timed_out(10.0)
     for number in range(patience.CLIENTS - 1):
         clients.of(of_session(f"other {number}"))

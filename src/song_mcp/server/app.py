@@ -111,7 +111,7 @@ class SongServer(MCPServer[Studio]):
         )
         self._studio: Studio | None = None
         self._deliveries: Expects | None = None
-        self._clients = patience.Clients()
+        self._clients = patience.Clients(self._lost)
         self._notices = notices.Notices(bus, [entry[0] for entry in resources.TEMPLATES])
         self._add_what_is_offered()
         self._replace_handlers(bus)
@@ -168,6 +168,8 @@ class SongServer(MCPServer[Studio]):
         return found
 
     def _delivered(self, call: Call) -> None:
+        if call.is_lost:  # its client gave it up, and takes no notice of what comes later
+            return
         patience.delivered(call, self._now_s())
         if self._studio is not None and call.matters:
             self._studio.delivered(call)

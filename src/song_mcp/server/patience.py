@@ -107,20 +107,22 @@ class Client:
         self.last_cut_s = after_s
         self.guess_s = min(self.guess_s, max(LOOK_S, _below(after_s)))
 
-    def asks_again(self, turn: "Turn") -> None:
-        """Learn from a call that comes while earlier ones are unanswered.
+    def asks_again(self, turn: "Turn") -> list["Turn"]:
+        """Learn from a call that comes while earlier ones are unanswered; return those given up.
 
         A model asks nothing while it waits, and calls that it makes at once come at once. In a host
         with pages, the page asks as well. Two chats may both pay at a time, but hardly again and
         again, and hardly look at one task.
         """
         late = [] if turn.has_page else [each for each in self.calls.values() if each.is_late(turn)]
-        if any(each.subject == turn.subject for each in late):
-            if self.is_silent or turn.subject[1]:
-                self.cap_s = min(self.cap_s, LOOK_S)
+        again = [each for each in late if each.subject == turn.subject]
+        if again and (self.is_silent or turn.subject[1]):
+            self.cap_s = min(self.cap_s, LOOK_S)
+        if again:
             self.is_silent = True
         if self.is_silent or any(not each.has_token for each in late):
             self.guess_s = min(self.guess_s, LOOK_S)
+        return again
 
     def remember(self, request_id: RequestId, turn: "Turn") -> None:
         """Remember the newest call."""
@@ -209,7 +211,9 @@ class Clients:
     known after its request, since what it calls itself is not who it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lose: Callable[[Call], None]) -> None:
+        """Start with none; `lose` takes each call that a client gave up without saying so."""
+        self._lose = lose
         self._clients: OrderedDict[str, Client] = OrderedDict()
 
     def of(self, ctx: Ctx) -> Client:
@@ -235,7 +239,9 @@ class Clients:
             has_page=shows_pages(ctx),
             subject=_subject(ctx.params or {}),
         )
-        client.asks_again(turn)
+        for earlier in client.asks_again(turn):
+            earlier.is_given_up = True
+            self._lose(earlier)
         _, takes_s = limits(turn, "song", 0.0, 0.0)  # until the call says what it is
         turn.ends_at_s = now_s + takes_s
         return turn
