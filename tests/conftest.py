@@ -70,9 +70,10 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item], left_out: set[py
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let the garbage collector run less often: each time it walks thousands of collected tests."""
+    """Let the garbage collector walk no collected tests, of which there are thousands, and rest."""
     harvest.gather("collected", str(len(session.items)))
     _show_groups(session.items)
+    gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -62,13 +63,29 @@ def is_alive(pid: int) -> bool:
     return state.stdout.strip() not in {"", "Z"}
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run of the whole sample suite: its status, what it printed, and where it left logs."""
+
+    status: int
+    said: str
+    logs: Path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("whole")
+    logs = folder / "logs"
+    return Run(*ran(folder, "ends.py", "--tb=short", f"--canaries={logs}"), logs)
+
+
 @pytest.mark.first
+@pytest.mark.xdist_group("ending")
 @pytest.mark.limit(5 * HANGS_S)
 def test_whatever_tests_do_the_run_ends_with_the_right_verdicts_and_no_process_left(
-    tmp_path: Path,
+    whole: Run,
 ) -> None:
-    logs = tmp_path / "logs"
-    status, said = ran(tmp_path, "ends.py", f"--canaries={logs}")
+    said = whole.said
     found: dict[str, dict[str, str]] = {}
     for outcome, test, words in OUTCOME.findall(said):
         found.setdefault(test, {})[outcome] = words
@@ -76,8 +93,8 @@ def test_whatever_tests_do_the_run_ends_with_the_right_verdicts_and_no_process_l
     for test, expected in EXPECTED.items():
         assert found[test].keys() == expected.keys(), said
         assert all(words in found[test][outcome] for outcome, words in expected.items()), said
-    assert status == pytest.ExitCode.TESTS_FAILED
-    pids = [int(log.stem.removeprefix("log-")) for log in logs.glob("log-*.txt")]
+    assert whole.status == pytest.ExitCode.TESTS_FAILED
+    pids = [int(log.stem.removeprefix("log-")) for log in whole.logs.glob("log-*.txt")]
     assert len(pids) > len(EXPECTED) / 2, "each server and worker has left its id"
     assert [pid for pid in pids if is_alive(pid)] == []
 
@@ -89,13 +106,14 @@ def test_a_test_that_cannot_be_ended_ends_the_run(tmp_path: Path) -> None:
     assert "in test_that_takes_no_failure" in said
 
 
-def test_the_limit_shows_where_every_thread_and_task_is(tmp_path: Path) -> None:
-    _, said = ran(
-        tmp_path, "ends.py", "--tb=short", "-k", "test_in_what_is_shared and hangs or endless_plain"
-    )
-    assert "Captured stacks call" in said
-    assert re.search(r"Thread MainThread:\n(  .*\n)*.*in blocks_plainly", said)
-    assert re.search(r"Task hangs:\n|Task test_in_what_is_shared:\n(  .*\n)*.*in hangs", said)
+@pytest.mark.first
+@pytest.mark.xdist_group("ending")
+@pytest.mark.limit(5 * HANGS_S)
+def test_the_limit_shows_where_every_thread_and_task_is(whole: Run) -> None:
+    assert "Captured stacks call" in whole.said
+    assert re.search(r"Thread MainThread:\n(  .*\n)*.*in blocks_plainly", whole.said)
+    tasks = r"Task hangs:\n|Task test_in_what_is_shared:\n(  .*\n)*.*in hangs"
+    assert re.search(tasks, whole.said)
 
 
 def test_each_test_has_a_limit(request: pytest.FixtureRequest) -> None:

@@ -55,7 +55,7 @@ from tests.models import DEFAULT_SUNO, UDIO
 
 T = TypeVar("T")
 
-EXAMPLES = scaled(200, least=12)
+EXAMPLES = scaled(200, least=6)
 STEPS = 30
 PROCESSES = 3
 DEAD_FOR_S = 30.0
