@@ -32,7 +32,7 @@ TASKS_SHOWN = 3
 """How many of the tasks that a name can mean are named."""
 JOINED = (
     "An identical request is already in the journal: this call returned it and cost nothing. "
-    "Pass another_take=true to pay for a new version."
+    "Only if the user wants one more version: another_take=true, which pays again."
 )
 JOINED_TAKE = (
     "This is the take that an earlier call like this one began, and of which no client was told: "
@@ -42,8 +42,8 @@ OTHERS_OF = {"song": "song", "extension": "extension", "cover": "cover", "lyrics
 """What a task of each kind makes."""
 JOINED_RESTORED = (
     "The journal is an older copy and did not know this task; the service's history shows it with "
-    "exactly what was asked for. This call returned it and cost nothing. Pass another_take=true to "
-    "pay for a new version."
+    "exactly what was asked for. This call returned it and cost nothing. Only if the user wants "
+    "one more version: another_take=true, which pays again."
 )
 NEVER_SENT = (
     "The program ended before anything was sent. Nothing was sent or charged: the same request can "
@@ -120,6 +120,16 @@ def unknown_for_hours(service_name: ServiceName) -> str:
     )
 
 
+def error_of(task: Task) -> str:
+    """Return why a task is as it is, without advice on a doubt that is closed."""
+    if task.status != "abandoned":
+        return task.error
+    error = task.error
+    for advice in (DOUBT_ADVICE, searched_for(task.service)):
+        error = error.replace(f" {advice}", "")
+    return error
+
+
 def not_known_now(task: Task) -> str:
     """Say that a service, which accepted a task, does not know it at this look."""
     return (
@@ -132,8 +142,8 @@ def takes(request: Request, count: int, joined: int) -> str:
     """Say how many takes a call began, how many of an earlier call it joined, and what that is."""
     if joined == count:
         return (
-            f"{_takes(count)} of an earlier call like this one; this call cost nothing. Pass "
-            "another_take=true to pay for new ones."
+            f"{_takes(count)} of an earlier call like this one; this call cost nothing. Only if "
+            "the user wants new ones: another_take=true, which pays again."
         )
     price = request.model.price_usd(_asked_s(request))
     of = "" if price is None else f" (${price:g} each)"

@@ -16,6 +16,7 @@ from tests.house import open_house, text
 SNAPSHOTS = Path(__file__).parent.parent / "snapshots"
 MISSION = {"generate_song", "extend_song", "get_task", "fetch_suno_task"}
 PAID = {"generate_song", "extend_song", "cover_song", "generate_lyrics", "resolve_task"}
+FOR_THE_PAGE = {"read_clip"}
 CONFIRMS = {"check_account"}
 """Free, but it can lift a refusal to pay, so that a host may ask the person first."""
 
@@ -173,6 +174,42 @@ async def test_two_saved_clips_cost_at_most_what_was_promised(
             assert clip["clip_id"] in words
         assert tokens(structured) <= 250
         assert len(words.encode()) / 4 <= 110
+
+
+SEARCHED = {
+    "generate_song": {"song", "music", "audio", "track", "make", "create", "compose", "lyrics"},
+    "extend_song": {"song", "music", "audio", "track", "longer", "extend", "continue"},
+    "cover_song": {"song", "music", "track", "cover", "remix", "style"},
+    "get_task": {"song", "music", "audio", "track", "ready", "task"},
+    "fetch_suno_task": {"song", "music", "audio", "suno", "task"},
+    "join_song": {"song", "music", "audio", "track", "join", "merge"},
+    "generate_lyrics": {"song", "music", "lyrics", "words"},
+    "list_songs": {"songs", "music", "audio", "tracks", "library", "find"},
+    "play_song": {"song", "music", "audio", "track", "play", "listen"},
+    "check_account": {"songs", "music", "balance", "credits", "money"},
+    "resolve_task": {"song", "doubt", "charged"},
+}
+"""What people ask for in their words, by the tool that clients must find which load tools late."""
+SEARCH_HINT = "anthropic/searchHint"
+
+
+async def test_a_search_for_tools_finds_them_by_the_words_that_people_use(
+    tools: list[Tool],
+) -> None:
+    by_name = {tool.name: tool for tool in tools}
+    assert {*SEARCHED, *FOR_THE_PAGE} >= set(by_name)
+    for name, words in SEARCHED.items():
+        tool = by_name[name]
+        said = f"{name} {tool.title} {tool.description} {(tool.meta or {})[SEARCH_HINT]}"
+        assert words <= set(re.findall("[a-z]+", said.casefold())), name
+    for name in ("generate_song", "get_task", "play_song", "list_songs"):
+        assert "song" in str(by_name[name].description), "some clients search descriptions alone"
+
+
+async def test_search_hints_are_short_phrases_as_clients_show_them(tools: list[Tool]) -> None:
+    hints = {tool.name: (tool.meta or {}).get(SEARCH_HINT, "") for tool in tools}
+    assert all(len(hint) <= 60 and not hint.endswith(".") for hint in hints.values()), hints
+    assert not {name for name, hint in hints.items() if not hint} - FOR_THE_PAGE
 
 
 IN_ORDER = (

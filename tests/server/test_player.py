@@ -3,6 +3,8 @@
 import base64
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from song_mcp.sandbox.state import Rules
 from song_mcp.server import patience, player, results
 from song_mcp.server.app import SongServer, build_server
 from song_mcp.settings import Settings
+from song_mcp.songs import Clip, Task
 from tests import eras
 from tests.eras import APPS
 from tests.house import SPEED, House, environment, open_house, text
@@ -27,6 +30,7 @@ pytestmark = pytest.mark.one_era("what is played or read is found behind the pro
 
 OTHER_APPS = advertise("io.modelcontextprotocol/ui", {"mimeTypes": ["text/html"]})
 LONG = Rules(clip_seconds=45.0)
+NO_FILE = "This client shows no player, and there is no file to open: "
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ async def test_the_last_song_is_played_where_nothing_is_named(house: House) -> N
     assert result.structured_content["task_id"] == last["task_id"]
     focus = extra(result)["focus"]
     assert focus in {clip["clip_id"] for clip in last["clips"]}
-    assert f"Clip {focus} is the one that was asked for." in text(result)
+    assert f'last is "{last["clips"][0]["title"]}", clip {focus}; the other take is' in text(result)
     assert len(house.posts()) == posts
 
 
@@ -179,13 +183,53 @@ async def test_a_song_is_named_by_id_short_id_title_or_task(house: House) -> Non
     other = await house.song(description="another")
     clip = task["clips"][0]["clip_id"]
     for name in (clip, clip[:8]):
-        assert (await house.ok("play_song", clip_id=name))["task_id"] == task["task_id"]
+        played = await house.call("play_song", clip_id=name)
+        assert f"Clip {clip} is the one that was asked for." in text(played)
     title = other["clips"][1]["title"]
     result = await house.call("play_song", clip_id=title)
     assert extra(result)["focus"] == other["clips"][1]["clip_id"]
     result = await house.call("play_song", task_id=task["task_id"])
     assert "focus" not in extra(result)
     assert result.structured_content == await house.ok("get_task", task_id=task["task_id"])
+
+
+async def test_without_a_page_the_files_to_open_are_named(plain: House) -> None:
+    song = await plain.song(description="x", title="Quay")
+    first, second = song["clips"]
+    played = text(await plain.call("play_song", clip_id=first["clip_id"]))
+    assert f"This client shows no player: the user can open {first['file']}." in played
+    played = text(await plain.call("play_song", task_id=song["task_id"]))
+    assert f"shows no player: the user can open {first['file']} or {second['file']}." in played
+
+
+async def test_without_a_page_it_is_said_why_there_is_no_file_yet(plain: House) -> None:
+    plain.hold()
+    song = await plain.ok("generate_song", description="x", wait_seconds=0)
+    played = text(await plain.call("play_song", task_id=song["task_id"]))
+    assert f"{NO_FILE}the song is being made." in played
+    refused = await plain.call("generate_song", description="x [[insufficient-credits]]")
+    assert refused.structured_content is not None
+    played = text(await plain.call("play_song", task_id=refused.structured_content["task_id"]))
+    assert f"{NO_FILE}it has no finished audio." in played
+
+
+@pytest.mark.no_client
+def test_a_finished_clip_without_a_file_is_being_saved_or_could_not_be() -> None:
+    clip = Clip("c1", "completed", audio_url="https://x/1")
+    now = datetime.now(UTC)
+    task = Task("local-1", "piapi", "udio", "song", "completed", now, "t1", clips=(clip,))
+    assert player.to_open(task, "c1") == f"{NO_FILE}it is being saved."
+    dead = replace(task, clips=(replace(clip, save_error="The link is dead."),))
+    assert player.to_open(dead, "c1").startswith(f"{NO_FILE}it could not be saved yet")
+    other = Clip("c2", "completed", file=Path("/music/Quay.mp3"))
+    both = replace(task, clips=(clip, other))
+    assert player.to_open(both).endswith("the user can open /music/Quay.mp3.")
+    assert player.to_open(both, "c1") == f"{NO_FILE}it is being saved."
+
+
+async def test_where_the_page_is_shown_no_file_is_named_in_its_place(house: House) -> None:
+    await house.song(description="x")
+    assert "player" not in text(await house.call("play_song"))
 
 
 async def test_two_names_or_an_unknown_one_are_told(house: House) -> None:

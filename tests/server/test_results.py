@@ -12,7 +12,14 @@ import pytest
 
 from song_mcp.errors import Charged
 from song_mcp.journal import Journal, NewTask
-from song_mcp.messages import SAVING_GIVEN_UP, next_try, unsaved
+from song_mcp.messages import (
+    DOUBT_ADVICE,
+    SAVING_GIVEN_UP,
+    abandoned,
+    next_try,
+    searched_for,
+    unsaved,
+)
 from song_mcp.providers import Provider
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
@@ -24,7 +31,7 @@ from song_mcp.server.results import (
     task_result,
     task_text,
 )
-from song_mcp.songs import Clip, Lyrics, ServiceName, Task
+from song_mcp.songs import SERVICES, Clip, Lyrics, ServiceName, Task
 from song_mcp.studio.results import Answer
 
 pytestmark = pytest.mark.no_client
@@ -253,13 +260,39 @@ def test_when_two_clips_are_tried_again_is_said_once() -> None:
     assert note.count("get_task asks for a fresh link") == 1
 
 
-def test_a_clip_whose_first_try_is_under_way_says_what_waits_for_it() -> None:
-    clip = Clip("c1", "completed", audio_url="https://x/1", is_being_saved=True)
+@pytest.mark.parametrize("is_being_saved", [True, False])
+def test_a_song_that_is_not_saved_yet_says_so_and_what_shows_the_files(
+    *, is_being_saved: bool
+) -> None:
+    """Also if nobody saves it: its process has ended, and the next one begins with that."""
+    clip = Clip("c1", "completed", audio_url="https://x/1", is_being_saved=is_being_saved)
     result = task_result(Answer(replace(TASK, status="completed", clips=(clip,))))
-    assert str(result.next_step).startswith("Audio is being saved: get_task waits for that.")
+    assert str(result.next_step).startswith("Being saved; get_task shows the files.")
+    assert "Being saved; get_task shows the files." in task_text(result)
     saved = replace(clip, is_being_saved=False, file=Path("/x/1.mp3"))
     result = task_result(Answer(replace(TASK, status="completed", clips=(saved,))))
     assert "being saved" not in str(result.next_step)
+
+
+def test_while_it_is_not_known_whether_a_request_was_paid_it_says_not_to_repeat_it() -> None:
+    for service in SERVICES:
+        task = replace(TASK, service=service, status="submitting", task_id="")
+        step = str(task_result(Answer(task)).next_step)
+        assert "get_task" in step
+        assert step.endswith("; do not repeat the request.")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_closed_doubt_gives_no_advice_on_open_ones_and_says_what_a_new_try_costs(
+    service: ServiceName,
+) -> None:
+    lost = f"It was lost. {DOUBT_ADVICE} {searched_for(service)}"
+    task = replace(TASK, service=service, status="in_doubt", error=lost)
+    assert task_result(Answer(task)).error == lost
+    closed = replace(task, status="abandoned", error=f"{lost} {abandoned()}")
+    result = task_result(Answer(closed))
+    assert result.error == f"It was lost. {abandoned()}"
+    assert result.next_step == "The same request again is a new payment."
 
 
 def test_clips_that_are_saved_before_their_task_ends_are_pointed_out() -> None:

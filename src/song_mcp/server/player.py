@@ -5,7 +5,7 @@ The page is one file that comes with the package. What only the page needs of a 
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -16,9 +16,10 @@ from pydantic import BaseModel, Field
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.server.adapt import text_result
+from song_mcp.server.clients import shows_pages
 from song_mcp.server.patience import patience
 from song_mcp.server.results import TaskResult, as_json, task_answer
-from song_mcp.songs import asked_by, checked_id
+from song_mcp.songs import Clip, Task, asked_by, checked_id, completed
 from song_mcp.studio import Answer, Studio
 
 Ctx = Context[Studio]
@@ -72,23 +73,23 @@ def page() -> str:
 
 async def play_song(
     ctx: Ctx,
-    clip_id: Annotated[
-        str, Field(description="An id, a short id, an exact title, or last (the default)")
-    ] = "",
+    clip_id: Annotated[str, Field(description="As in extend_song; left out: last")] = "",
     task_id: Annotated[str, Field(description="Instead of clip_id")] = "",
 ) -> Annotated[CallToolResult, TaskResult]:
-    """Show a song in the player, where the client has one; free."""
+    """Play a song (music, audio) in the client's player, or name its file; free."""
     if clip_id and task_id:
         raise InvalidRequestError("Give clip_id or task_id, not both. Nothing was asked or paid.")
     studio = ctx.request_context.lifespan_context
     if task_id:
         answer = await _looked_up(ctx, checked_id("task_id", task_id))
-        return await task_answer(ctx, answer)
+        note = _joined(answer.note, _instead(ctx, answer.task))
+        return await task_answer(ctx, Answer(answer.task, note))
     found = await studio.catalog.find(clip_id or "last")
     answer = await _looked_up(ctx, found.task.public_id)
-    asked_for = f"Clip {found.clip.public_id} is the one that was asked for."
-    note = " ".join(filter(None, (asked_for, found.note, answer.note)))
-    return await task_answer(ctx, Answer(answer.task, note), focus=found.clip.public_id)
+    focus = found.clip.public_id
+    which = found.note or f"Clip {focus} is the one that was asked for."
+    note = _joined(which, answer.note, _instead(ctx, answer.task, found.clip.clip_id))
+    return await task_answer(ctx, Answer(answer.task, note), focus=focus)
 
 
 async def read_clip(
@@ -128,6 +129,37 @@ async def read_clip(
     )
     text = f"Bytes {offset} to {end} of {total} of the {part}."
     return text_result(text, as_json(result))
+
+
+def _joined(*notes: str) -> str:
+    return " ".join(filter(None, notes))
+
+
+def _instead(ctx: Ctx, task: Task, clip_id: str = "") -> str:
+    """Return what to open if the client shows no page, "" if it shows one."""
+    return "" if shows_pages(ctx) else to_open(task, clip_id)
+
+
+def to_open(task: Task, clip_id: str = "") -> str:
+    """Say that no player is shown, and which file to open, or why there is none yet.
+
+    The file is that of the clip, or without `clip_id` each one of the task.
+    """
+    asked = [clip for clip in completed(task.clips) if clip_id in {"", clip.clip_id}]
+    files = [str(clip.file) for clip in asked if clip.file]
+    if files:
+        return f"This client shows no player: the user can open {' or '.join(files)}."
+    return f"This client shows no player, and there is no file to open: {_why_no_file(task, asked)}"
+
+
+def _why_no_file(task: Task, asked: Sequence[Clip]) -> str:
+    if task.is_open:
+        return "the song is being made."
+    if not asked:
+        return "it has no finished audio."
+    if any(clip.save_error for clip in asked):
+        return "it could not be saved yet; its link may still play."
+    return "it is being saved."
 
 
 async def _looked_up(ctx: Ctx, task_id: str) -> Answer:

@@ -49,6 +49,7 @@ from song_mcp.studio import (
     Studio,
     Whole,
     continuation,
+    error_of,
     going,
     is_our_reason,
     maybe_ignored,
@@ -249,7 +250,7 @@ def _take(task: Task) -> TakeResult:
         status=task.status,
         charged=task.charged,
         cost_usd=task.cost_usd,
-        error=task.error or None,
+        error=error_of(task) or None,
         clips=clips or None,
     )
 
@@ -330,7 +331,7 @@ def _task(task: Task, clips: list[ClipResult]) -> TaskResult:
         clips=clips,
         lyrics=drafts[0] if drafts else None,
         other_lyrics=drafts[1:] or None,
-        error=task.error or None,
+        error=error_of(task) or None,
         charged=task.charged,
         cost_usd=task.cost_usd,
         cost_units=task.cost_units,
@@ -428,11 +429,13 @@ def _account(service: ServiceName, account: AccountState) -> AccountResult:
     )
 
 
+LOOK = "call get_task with this id"
 NEXT_STEPS: dict[Status, str] = {
-    "submitting": "Being made: call get_task with this id.",
-    "pending": "Being made: call get_task with this id.",
-    "processing": "Being made: call get_task with this id.",
-    "in_doubt": "Let the user settle it by resolve_task.",
+    "submitting": f"Being made: {LOOK}; do not repeat the request.",
+    "pending": f"Being made: {LOOK}.",
+    "processing": f"Being made: {LOOK}.",
+    "in_doubt": "Tell the user, and settle it as they decide by resolve_task.",
+    "abandoned": "The same request again is a new payment.",
 }
 
 
@@ -448,20 +451,19 @@ FREE_FAILURE = "Tell the user why; it cost nothing, and nor does a new try."
 
 
 def _next_step(task: Task) -> str | None:
+    is_free = task.made_by is not None and task.made_by.is_free
     if task.status == "failed":
-        is_free = task.made_by is not None and task.made_by.is_free
         return FREE_FAILURE if is_free else AFTER_FAILURE[task.charged]
     if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
-        return f"{going(task)} {NEXT_STEPS[task.status]}"
-    if task.is_open and task.clips and all(clip.is_saved for clip in task.clips):
+        return f"{going(task)} Then {LOOK}; do not repeat the request."
+    if task.is_open and _shown(task) and all(clip.is_saved for clip in task.clips):
         return f"{NEXT_STEPS[task.status]} These clips are saved."
     if task.status != "completed":
-        return NEXT_STEPS.get(task.status)
+        return None if task.status == "abandoned" and is_free else NEXT_STEPS.get(task.status)
     if task.lyrics is not None:
         which = "one of these texts" if len(_drafts(task.lyrics)) > 1 else "this text"
         return f"generate_song with {which} as lyrics."
-    is_new = any(clip.is_being_saved and not clip.save_error for clip in task.clips)
-    steps = ["Audio is being saved: get_task waits for that."] if is_new else []
+    steps = [] if task.has_nothing_to_save else ["Being saved; get_task shows the files."]
     if any(not why_not_extended(task, clip) for clip in task.clips):
         steps.append("extend_song continues a clip.")
     if any(continuation(task, clip) for clip in completed(task.clips)):

@@ -201,9 +201,9 @@ async def generate_song(
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Make a song from a description, from own lyrics, or both. Costs money at each new call.
+    """Make a song (music, audio track) from a description or own lyrics. Each new call costs money.
 
-    Takes 1-5 minutes: when it answers before the end, call get_task with the task_id; never call
+    Takes 1-5 minutes: if it answers before the end, call get_task with the task_id; never
     generate_song again for the same song.
     """
     song = SongRequest(
@@ -244,9 +244,9 @@ async def extend_song(
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Continue a clip with the service that made it. Costs money like a new song.
+    """Make a song longer: continue a clip where it was made. Costs money like a new song.
 
-    Some models return the new part alone; the result says so.
+    The result says if it is the new part alone.
     """
     studio, wait = _studio(ctx), _wait(ctx, wait_seconds, "song")
     model, source, note = await studio.source(clip_id)
@@ -283,7 +283,7 @@ async def cover_song(
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Make a clip of the library in another style. Costs money like a new song.
+    """Cover a song of the library in another style. Costs money like a new song.
 
     The clip's audio is sent to the model's service.
     """
@@ -309,7 +309,7 @@ async def generate_lyrics(
     wait_seconds: Seconds = None,
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Have lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
+    """Have song lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
     request = LyricsRequest(_studio(ctx).model(model, "lyrics_maker"), topic)
     wait = _wait(ctx, wait_seconds, "lyrics")
     return await _submit(ctx, request, wait, another_take=another_take)
@@ -321,9 +321,9 @@ async def get_task(
     wait_seconds: Seconds = None,
     include_lyrics: IncludeLyrics = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Look at a task of any service, and wait for its end; free.
+    """Look at a song being made, or another task, and wait for its end; free.
 
-    Also for a PiAPI task that was made elsewhere.
+    Also for a PiAPI task made elsewhere.
     """
     wait = _wait(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), GET_TASK_ASKS, wait)
@@ -336,7 +336,7 @@ async def fetch_suno_task(
     wait_seconds: Seconds = None,
     include_lyrics: IncludeLyrics = False,  # noqa: FBT002
 ) -> TaskToolResult:
-    """Look at a Suno task at gpt.ge, music or lyrics, also one that was made elsewhere; free."""
+    """Look at a Suno task at gpt.ge, a song or lyrics, made here or elsewhere; free."""
     wait = _wait(ctx, wait_seconds)
     answer = await _studio(ctx).look_up(checked_id("task_id", task_id), FETCH_SUNO_TASK_ASKS, wait)
     return await task_answer(ctx, answer, include_lyrics=include_lyrics)
@@ -344,11 +344,9 @@ async def fetch_suno_task(
 
 async def join_song(
     ctx: Ctx,
-    clip_id: Annotated[
-        str, Field(description="The last clip of the song: an id, short id, exact title, or last")
-    ],
+    clip_id: Annotated[str, Field(description="The song's last clip, named as in extend_song")],
 ) -> Annotated[CallToolResult, WholeResult]:
-    """Join an extended song into one file: clip_id and all clips that it continues; free."""
+    """Join an extended song into one audio file: the clip and all that it continues; free."""
     result = whole_result(await _studio(ctx).catalog.whole(clip_id))
     return text_result(whole_text(result), as_json(result))
 
@@ -358,7 +356,7 @@ async def list_songs(
     query: Annotated[str, Field(description="Words in title, description, lyrics or id")] = "",
     limit: Annotated[int, Field(ge=1, le=50, description="At most so many, 1 to 50")] = 10,
 ) -> Annotated[CallToolResult, SongsResult]:
-    """List what was made here, newest first, open tasks too; free, asks nobody."""
+    """List songs (music tracks) made here, newest first, open ones too; free, asks nobody."""
     page = await _studio(ctx).songs(query, limit)
     result = songs_result(page.tasks, page.total, await _studio(ctx).warning())
     return text_result(songs_text(result), as_json(result))
@@ -410,38 +408,90 @@ CONFIRMS = ToolAnnotations(
 READS_HERE = ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False)
 
 
+SEARCH_HINT = "anthropic/searchHint"
+"""The key in a tool's `_meta` for more words by which clients find it that load tools on demand."""
+
+
 @dataclass(frozen=True)
 class ToolEntry:
-    """One row of the table: the function, whether it pays, its title, and its page."""
+    """One row of the table: the function, whether it pays, its title, search words, and its page.
+
+    A client that lists its tools by name alone shows the `hint` there, so it is a short phrase.
+    """
 
     function: Callable[..., Awaitable[Any]]
     annotations: ToolAnnotations
     title: str
+    hint: str = ""
     page: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def meta(self) -> dict[str, Any] | None:
-        """What a host is told: which page to open, and what no page may call.
+        """What a host is told: search words, which page to open, and what no page may call.
 
         That is each tool that can pay, and the one that lifts a refusal to pay.
         """
         is_kept = not self.annotations.read_only_hint
-        return player.meta({**self.page, **(player.FOR_THE_MODEL if is_kept else {})})
+        meta = player.meta({**self.page, **(player.FOR_THE_MODEL if is_kept else {})}) or {}
+        return meta | ({SEARCH_HINT: self.hint} if self.hint else {}) or None
 
 
 TOOLS = (
-    ToolEntry(generate_song, PAID, "Generate a song", player.OPENS),
-    ToolEntry(extend_song, PAID, "Extend a song", player.OPENS),
-    ToolEntry(cover_song, PAID, "Cover a song", player.OPENS),
-    ToolEntry(get_task, READS, "Look at a task"),
-    ToolEntry(fetch_suno_task, READS, "Look at a Suno task"),
-    ToolEntry(join_song, READS_HERE, "Join a song"),
-    ToolEntry(generate_lyrics, PAID, "Write lyrics"),
-    ToolEntry(list_songs, READS_HERE, "List songs"),
-    ToolEntry(player.play_song, READS, "Play a song", player.OPENS),
-    ToolEntry(player.read_clip, READS_HERE, "Read a clip", player.FOR_THE_PAGE),
-    ToolEntry(check_account, CONFIRMS, "Check the account"),
-    ToolEntry(resolve_task, PAID, "Settle a doubt"),
+    ToolEntry(
+        generate_song,
+        PAID,
+        "Generate a song (music track)",
+        "make, create or compose music, an audio track, a jingle",
+        player.OPENS,
+    ),
+    ToolEntry(
+        extend_song,
+        PAID,
+        "Extend a song",
+        "make a music track longer, continue audio",
+        player.OPENS,
+    ),
+    ToolEntry(
+        cover_song,
+        PAID,
+        "Cover a song",
+        "remix or restyle music, redo a part of a track",
+        player.OPENS,
+    ),
+    ToolEntry(
+        get_task,
+        READS,
+        "Look at a song or task",
+        "is the song ready, wait for music, audio files of a track",
+    ),
+    ToolEntry(
+        fetch_suno_task,
+        READS,
+        "Look at a Suno song or task",
+        "Suno music made elsewhere, its audio",
+    ),
+    ToolEntry(join_song, READS_HERE, "Join a song", "merge audio parts into one whole music track"),
+    ToolEntry(generate_lyrics, PAID, "Write song lyrics", "words to sing, a text for music"),
+    ToolEntry(
+        list_songs, READS_HERE, "List songs (music tracks)", "find earlier music, audio library"
+    ),
+    ToolEntry(
+        player.play_song,
+        READS,
+        "Play a song (audio track)",
+        "listen to music, hear, open or show audio",
+        player.OPENS,
+    ),
+    ToolEntry(player.read_clip, READS_HERE, "Read a clip", page=player.FOR_THE_PAGE),
+    ToolEntry(
+        check_account,
+        CONFIRMS,
+        "Check the music accounts",
+        "music credits, money spent on songs, keys",
+    ),
+    ToolEntry(
+        resolve_task, PAID, "Settle a doubt about a song", "a song that may have been charged"
+    ),
 )
 
 

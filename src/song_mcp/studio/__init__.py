@@ -27,7 +27,15 @@ nothing else. `compose` joins the parts.
 """
 
 from song_mcp.journal import Change, News, Place
-from song_mcp.messages import going, is_our_reason, maybe_ignored, next_try, other_model, unsaved
+from song_mcp.messages import (
+    error_of,
+    going,
+    is_our_reason,
+    maybe_ignored,
+    next_try,
+    other_model,
+    unsaved,
+)
 from song_mcp.studio.caretaker import Caretaker
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.chains import Chain, Whole, continuation
@@ -74,6 +82,7 @@ __all__ = [
     "calling",
     "continuation",
     "current_call",
+    "error_of",
     "going",
     "is_our_reason",
     "maybe_ignored",
