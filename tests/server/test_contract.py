@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from mcp.types import Tool
 
+from song_mcp.songs import MODELS
 from tests.eras import APPS
 from tests.house import open_house, text
 
@@ -94,6 +95,31 @@ async def test_limits_are_in_the_words_too(tools: list[Tool]) -> None:
         if "maximum" in schema and name != "seed":  # 32 bits are more than anyone asks for
             limits = f"{schema['minimum']} to {schema['maximum']}"
             assert limits in schema["description"], (tool, name)
+
+
+async def test_choices_are_in_the_words_too(tools: list[Tool]) -> None:
+    for tool in tools:
+        for name, schema in tool.input_schema["properties"].items():
+            for choice in schema.get("enum", ()):
+                assert re.search(rf"\b{choice}\b", schema["description"]), (tool.name, name)
+    (song,) = (tool for tool in tools if tool.name == "generate_song")
+    told = song.input_schema["properties"]["model"]["description"]
+    assert all(model.name in told for model in MODELS.values() if model.state != "retired")
+
+
+async def test_each_tool_refuses_what_its_schema_does_not_name(tmp_path: Path) -> None:
+    """However near the name is to one that there is, and with null for all else."""
+    async with open_house(tmp_path, extensions=[APPS]) as house:
+        for tool in (await house.client.list_tools()).tools:
+            known = tool.input_schema["properties"]
+            required = dict.fromkeys(tool.input_schema.get("required", []), "last")
+            for name in ("nobody_knows", "additionalProperties", *(f"{each}s" for each in known)):
+                told = await house.error(tool.name, **required | {name: "x"})
+                assert told.startswith(f"There is no argument '{name}'"), tool.name
+            nulls = dict.fromkeys(known, None)
+            told = await house.error(tool.name, **nulls | required | {"nobody_knows": "x"})
+            assert told.startswith("There is no argument 'nobody_knows'"), tool.name
+        assert not house.posts()
 
 
 async def test_every_whole_number_has_bounds_that_any_parser_can_read(tools: list[Tool]) -> None:

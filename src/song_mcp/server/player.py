@@ -98,7 +98,10 @@ async def read_clip(
     offset: Annotated[int, Field(ge=0, le=LARGEST_OFFSET, description="In bytes")] = 0,
     part: Annotated[
         str,
-        Field(description="Which file", json_schema_extra={"enum": ["audio", "cover", "whole"]}),
+        Field(
+            description="audio, cover or whole",
+            json_schema_extra={"enum": ["audio", "cover", "whole"]},
+        ),
     ] = "audio",
 ) -> Annotated[CallToolResult, ChunkResult]:
     """For the player alone."""

@@ -71,13 +71,14 @@ NOT_BEGUN = frozenset({"rejected", "in_doubt"})
 
 
 def _offered() -> str:
-    """Return the models that work, service by service."""
+    """Return the models that work, service by service; a name may say which service that is."""
     told = []
     for service in SERVICES.values():
         names = [each.name for each in service.models if each.state != "retired"]
         if service.any_word is not None:
             names.append(f"any {service.any_word.pattern.partition('[')[0]}...")
-        told.append(f"{', '.join(names)} at {service.label}")
+        is_named = all(name.startswith(service.label.casefold()) for name in names)
+        told.append(", ".join(names) + ("" if is_named else f" at {service.label}"))
     return "; ".join(told)
 
 
@@ -162,7 +163,7 @@ NumberOfTakes = Annotated[
         description=f"Versions, 1 to {MOST_AT_ONCE}, each paid; of {SEVERAL} each makes 2",
     ),
 ]
-Gender = Annotated[VocalGender, Field(description=f"A wish; {_only('vocal_gender')}")]
+Gender = Annotated[VocalGender, Field(description=f"m or f, a wish; {_only('vocal_gender')}")]
 StyleWeight = Annotated[float | None, Field(ge=0, le=1, description="0 to 1, likewise")]
 Weirdness = Annotated[float | None, Field(ge=0, le=1, description="0 to 1, likewise")]
 Seconds = Annotated[
