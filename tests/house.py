@@ -199,7 +199,7 @@ async def _client(
     extensions: Sequence[ClientExtension] = (),
     era: str = "",
 ) -> AsyncIterator[tuple[Client, Ear]]:
-    settings = Settings(**values)  # type: ignore[arg-type]  # by the variables' names
+    settings = Settings.read(**values)
     server = build_server(lambda: open_studio(settings, clock))
     async with eras.connected(server, extensions, era) as (client, ear):
         yield client, ear

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from song_mcp.settings import ServiceSettings, Settings, SettingsError
+from song_mcp.settings import ServiceSettings, Settings
 from song_mcp.songs import MODELS, SERVICES, Service
 
 KEY = "sk-very-secret-0001"
@@ -20,10 +20,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def problem() -> str:
-    """The errors of reading the environment."""
-    with pytest.raises(SettingsError) as caught:
-        Settings.read()
-    return str(caught.value)
+    """What is wrong with the environment, a line each."""
+    return "\n".join(map(str, Settings.read().wrong))
 
 
 # What is not given ---------------------------------------------------------------------------
@@ -249,7 +247,7 @@ def test_the_names_of_a_relay_are_read_as_people_write_them(
         ("suno-v6=chirp-v6, v6=chirp-hawk", "two names for suno-v6: chirp-v6 and chirp-hawk"),
     ],
 )
-def test_names_of_a_relay_that_can_mean_nothing_stop_the_start(
+def test_names_of_a_relay_that_can_mean_nothing_are_told(
     monkeypatch: pytest.MonkeyPatch, given: str, says: str
 ) -> None:
     monkeypatch.setenv("SONG_MCP_SUNO_NAMES", given)
@@ -263,12 +261,23 @@ def test_the_wait_is_taken(monkeypatch: pytest.MonkeyPatch, given: str, seconds:
     assert Settings.read().wait_seconds == seconds
 
 
-@pytest.mark.parametrize("given", ["~/songs", "songs", "/srv/songs"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "~/songs",
+        "$HOME/songs",
+        "${HOME}/songs",
+        "${env:HOME}/songs",
+        '"~/songs"',
+        "/srv/songs",
+        " '/srv/songs/' ",
+        "file:///srv/songs",
+    ],
+)
 def test_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, home: Path, given: str) -> None:
-    monkeypatch.chdir(home)
     monkeypatch.setenv("SONG_MCP_HOME", given)
     monkeypatch.setenv("SONG_MCP_LIBRARY", given)
-    folder = Path("/srv/songs") if given == "/srv/songs" else home / "songs"
+    folder = Path("/srv/songs") if "/srv/" in given else home / "songs"
     settings = Settings.read()
     assert settings.library_path == folder
     assert settings.journal_path == folder / "journal.sqlite3"
@@ -348,3 +357,205 @@ def test_no_text_of_the_settings_has_a_key(monkeypatch: pytest.MonkeyPatch) -> N
     services = [repr(settings.of(service)) for service in (PIAPI, GPTGE)]
     for text in (repr(settings), str(settings), settings.model_dump_json(), *services):
         assert KEY not in text
+
+
+# What hosts and people write instead of a value ----------------------------------------------
+
+KEYS = ("PIAPI_API_KEY", "GPTGE_API_KEY", "MINIMAX_API_KEY", "ACESTEP_API_KEY")
+
+
+def key_of(name: str) -> str:
+    """The key that is read from this variable, "" for none."""
+    [service] = [each for each in SERVICES.values() if each.key_variable == name]
+    key = Settings.read().of(service).key
+    return key.get_secret_value() if key else ""
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        f'"{KEY}"',
+        f"'{KEY}'",
+        f"`{KEY}`",
+        f"\u201c{KEY}\u201d",
+        f' " {KEY} " ',
+        f"Bearer {KEY}",
+        f'"bearer  {KEY}"',
+        f"Authorization: Bearer {KEY}",
+        f"x-api-key: {KEY}",
+        f"\u200b{KEY}\ufeff",
+        f"\u00a0{KEY}\u00a0",
+    ],
+)
+def test_what_is_around_a_key_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert key_of(name) == KEY
+    assert (Settings.read().wrong, Settings.read().remarks) == ((), ())
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        "your-piapi-key",
+        "YOUR_API_KEY",
+        "your key",
+        "sk-your-key",
+        "<your key>",
+        "<YOUR_PIAPI_KEY>",
+        "sk-xxxxxxxxxxxxxxxx",
+        "sk-XXXX",
+        "xxxx",
+        "sk-...",
+        "********",
+        "sk-\u2026",
+        "PIAPI_API_KEY",
+        "API_KEY",
+        "insert-key-here",
+        "paste your key here",
+        "api-key-here",
+        "changeme",
+        "none",
+        '"your-piapi-key"',
+        "Bearer your-piapi-key",
+    ],
+)
+def test_an_examples_word_counts_as_no_key_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert key_of(name) == ""
+    [remark] = Settings.read().remarks
+    assert str(remark).startswith(f"{name}: is not a key but an example")
+    assert not remark.is_left_empty
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize(
+    "given",
+    [
+        "${env:PIAPI_API_KEY}",
+        "${PIAPI_API_KEY}",
+        "${input:piapi-key}",
+        "{{piapi_key}}",
+        "${{ secrets.PIAPI }}",
+        "$PIAPI_API_KEY",
+        "%PIAPI_API_KEY%",
+        "$(pass show piapi)",
+        "env:PIAPI_API_KEY",
+        "op://vault/piapi/key",
+        "process.env.PIAPI_API_KEY",
+        "Bearer ${env:PIAPI_API_KEY}",
+        f"{KEY[:9]} {KEY[9:]}",
+        f"{KEY[:9]}\n{KEY[9:]}",
+        f"{KEY[:9]}\u2013{KEY[9:]}",
+        f"{KEY}\u00e9",
+        f"{KEY[:9]}\u200b{KEY[9:]}",
+    ],
+)
+def test_a_placeholder_or_a_damaged_key_is_told_and_never_sent(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert key_of(name) == ""
+    assert problem().startswith(f"{name}: is not a key")
+    assert KEY[:9] not in problem()
+    assert KEY[9:] not in problem()
+    [service] = [each for each in SERVICES.values() if each.key_variable == name]
+    assert Settings.read().why_off(service) == problem()
+
+
+def test_a_key_with_its_own_name_before_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIAPI_API_KEY", f"PIAPI_API_KEY={KEY}")
+    assert problem() == "PIAPI_API_KEY: must be the key alone, without the variable's name"
+
+
+@pytest.mark.parametrize("nothing", ["${user_config.x}", '"${user_config.x}"', "null", "undefined"])
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_field_that_was_left_empty_counts_as_not_set_with_a_remark(
+    monkeypatch: pytest.MonkeyPatch, name: str, nothing: str
+) -> None:
+    defaults = Settings.read()
+    monkeypatch.setenv(name, nothing)
+    settings = Settings.read()
+    assert settings.model_dump() == defaults.model_dump()
+    assert settings.wrong == ()
+    assert list(map(str, settings.remarks)) == [f"{name}: was left empty in the client's settings"]
+    assert settings.remarks[0].is_left_empty
+
+
+@pytest.mark.parametrize("name", [name for name in VARIABLES if not name.endswith("_KEY")])
+@pytest.mark.parametrize("given", ["${env:X}", "{{x}}", "$X", "%X%", "<value>"])
+def test_a_placeholder_that_was_not_replaced_is_wrong_in_every_setting(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    defaults = Settings.read()
+    monkeypatch.setenv(name, given)
+    settings = Settings.read()
+    assert settings.model_dump() == defaults.model_dump()
+    assert list(map(str, settings.wrong)) == [
+        f"{name}: holds a placeholder that your client did not replace: put the value there"
+    ]
+
+
+@pytest.mark.parametrize("name", ["SONG_MCP_HOME", "SONG_MCP_LIBRARY"])
+@pytest.mark.parametrize(
+    "given", ["songs", "./songs", "../songs", "C:\\Users\\me\\Music", "home/x"]
+)
+def test_a_relative_folder_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, name: str, given: str
+) -> None:
+    monkeypatch.setenv(name, given)
+    assert "would be another each time" in Settings.read().said_of(name)
+
+
+@pytest.mark.parametrize(
+    "given", ["$HOME/${x}", "~/{{album}}", "/srv/$USER/songs", "%USERPROFILE%\\Music", "<folder>"]
+)
+def test_a_placeholder_inside_a_folder_is_told(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("SONG_MCP_LIBRARY", given)
+    assert problem().startswith("SONG_MCP_LIBRARY: holds a placeholder")
+
+
+@pytest.mark.parametrize("given", ["/srv/a$b/50% more", "/srv/{songs}", "/srv/100%/x%y"])
+def test_a_folder_may_have_such_signs_in_its_names(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("SONG_MCP_LIBRARY", given)
+    assert Settings.read().library_path == Path(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("Suno V6", "suno-v6"), ("MUSIC_U", "udio"), ("suno", "suno-v6"), ("ACE-Step", "ace-step")],
+)
+def test_the_default_model_may_be_spelled_as_in_a_call(
+    monkeypatch: pytest.MonkeyPatch, given: str, name: str
+) -> None:
+    monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", given)
+    assert Settings.read().default_model == MODELS[name]
+
+
+@pytest.mark.parametrize("given", ["auto", "Default"])
+def test_no_default_model_may_be_said_in_a_word(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", given)
+    assert Settings.read().default_model is None
+    monkeypatch.setenv("SONG_MCP_DEFAULT_MODEL", "acestep")
+    assert problem() == "SONG_MCP_DEFAULT_MODEL: can mean ace-step or ace-step-local: name one"
+
+
+def test_with_a_wrong_value_nothing_goes_to_another_place_than_was_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIAPI_API_KEY", KEY)
+    monkeypatch.setenv("GPTGE_API_KEY", KEY)
+    monkeypatch.setenv("PIAPI_BASE_URL", "mirror.example")
+    assert not Settings.read().of(PIAPI).is_on
+    assert Settings.read().of(GPTGE).is_on
+    monkeypatch.setenv("SONG_MCP_PROXY", "socks5://proxy.example")
+    assert not Settings.read().of(GPTGE).is_on

@@ -139,13 +139,14 @@ def _serve_http(options: argparse.Namespace) -> int:
         return _complain(f"song-mcp cannot listen on port {port} of {host}: {reason}.")
 
     def over_http() -> Prepare:
-        from song_mcp.server.access import kept_token
         from song_mcp.server.http import serve
 
         def prepare(settings: "Settings") -> Serve:
-            file = None if options.no_token else settings.token_path
-            token = kept_token(file) if file else None
-            return lambda server: serve(server, listener, partial(_say_where, token, file), token)
+            if options.no_token:
+                token, kept = None, ""
+            else:
+                token, kept = _token(settings.token_path)
+            return lambda server: serve(server, listener, partial(_say_where, token, kept), token)
 
         return prepare
 
@@ -153,10 +154,26 @@ def _serve_http(options: argparse.Namespace) -> int:
         return _serve(over_http)
 
 
-def _say_where(token: str | None, file: Path | None, address: str) -> None:
+def _token(file: Path | None) -> tuple[str, str]:
+    """Return the token that clients need and where it is kept; without a place, a new one.
+
+    That is a wrong setting, which must not end the program. Raises TokenError as `kept_token` does.
+    """
+    from song_mcp.server.access import NoPlaceError, kept_token, new_token
+
+    why = "SONG_MCP_HOME is to be corrected"
+    try:
+        if file is not None:
+            return kept_token(file), f"in {file}"
+    except NoPlaceError as error:
+        why = str(error).rstrip(".")
+    return new_token(), f"nowhere, and is another at each start: {why}."
+
+
+def _say_where(token: str | None, kept: str, address: str) -> None:
     """Print where the server listens and what clients must send, the only place for the token."""
     who = (
-        f"Clients must send the header Authorization: Bearer {token}\nIt is kept in {file}"
+        f"Clients must send the header Authorization: Bearer {token}\nIt is kept {kept}"
         if token
         else "No token is asked for: every program and user of this machine can spend your money."
     )
@@ -178,16 +195,15 @@ def _serve(transport: Callable[[], Prepare]) -> int:
     from song_mcp.compose import open_studio
     from song_mcp.errors import SongError
     from song_mcp.server.app import build_server
-    from song_mcp.settings import Settings, SettingsError
+    from song_mcp.settings import Settings
 
     prepare = transport()
     gc.freeze()
     gc.enable()
+    settings = Settings.read()
+    _say_what_is_wrong(settings)
     try:
-        settings = Settings.read()
         serve = prepare(settings)
-    except SettingsError as error:
-        return _complain(f"song-mcp cannot start with these settings:\n{error}")
     except SongError as error:
         return _complain(str(error))
     logs.install()
@@ -200,6 +216,16 @@ def _serve(transport: Callable[[], Prepare]) -> int:
     except* ConnectionError:
         pass  # the client closed the connection before it had all answers
     return 0
+
+
+def _say_what_is_wrong(settings: "Settings") -> None:
+    """Say on stderr what the calls say as well: not every client shows that to its user."""
+    lines = []
+    if settings.wrong:
+        lines += ["song-mcp pays nothing before these settings are corrected:", *settings.wrong]
+    if settings.remarks:
+        lines += ["These settings count as not set:", *settings.remarks]
+    print("".join(f"{line}\n" for line in lines), file=sys.stderr, end="", flush=True)
 
 
 @asynccontextmanager

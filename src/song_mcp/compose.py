@@ -3,7 +3,7 @@
 Nothing is opened before the studio's context is entered. A service that is not on gets no adapter.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pkgutil import resolve_name
@@ -13,11 +13,12 @@ import anyio
 
 from song_mcp.clock import Clock
 from song_mcp.downloads import Reach, download
+from song_mcp.errors import LibraryError
 from song_mcp.inbox import Inbox, is_link
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
 from song_mcp.providers import Provider
-from song_mcp.settings import LOOPBACK_NAMES, Settings, is_private
+from song_mcp.settings import LOOPBACK_NAMES, Problem, Settings, is_private
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
     Caretaker,
@@ -35,6 +36,7 @@ from song_mcp.studio import (
     Submitter,
 )
 
+Fetch = Callable[..., Awaitable[None]]
 SAVE_DEADLINE_S = 300.0
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -46,16 +48,20 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
     Without `clock` the system's clock is used.
     """
     clock = clock or Clock()
-    journal = Journal(settings.journal_path, clock.now)
+    journal = Journal(settings.journal_path, clock.now, unusable=settings.said_of("SONG_MCP_HOME"))
     inbox = Inbox(settings.inbox_path, cap_bytes=settings.clip_bytes)
     providers = _providers(settings, inbox)
-    library = _library(settings, inbox, clock)
+    library = library_of(settings, inbox, clock)
     options = Options(
         default_model=settings.default_model,
         default_wait_s=settings.wait_seconds,
         daily_limit=settings.daily_limit,
         blob_cap_bytes=settings.blob_bytes,
         library=library.folder,
+        wrong=settings.wrong,
+        remarks=settings.remarks,
+        unfilled=_unfilled(settings),
+        why_off={each.name: why for each in SERVICES.values() if (why := settings.why_off(each))},
     )
     try:
         async with running(options, providers, journal, library, inbox, clock) as studio:
@@ -77,7 +83,7 @@ async def running(
     clock: Clock,
 ) -> AsyncIterator[Studio]:
     """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
-    liveness = Liveness(journal.path.parent / "processes")
+    liveness = Liveness(journal.path.parent / "processes", journal.unusable)
     async with AsyncExitStack() as at_the_end, anyio.create_task_group() as work:
         feed = Feed(journal, clock)
         saver = Saver(journal, library, liveness, clock, work, feed.wake)
@@ -134,19 +140,45 @@ def _providers(settings: Settings, inbox: Inbox) -> dict[ServiceName, Provider]:
     return providers
 
 
-def _library(settings: Settings, inbox: Inbox, clock: Clock) -> Library:
-    fetch = partial(_fetch, inbox, _reach(settings))
-    return Library(settings.library_path, fetch, cap_bytes=settings.clip_bytes, clock=clock)
+def library_of(settings: Settings, inbox: Inbox, clock: Clock) -> Library:
+    """Return the library; with wrong settings it saves nothing another way than was meant."""
+    closed = settings.said_of("SONG_MCP_PROXY", "SONG_MCP_MEDIA_HOSTS")
+    fetch = partial(_refuse, closed) if closed else partial(_download, _reach(settings))
+    return Library(
+        settings.library_path,
+        partial(_fetch, inbox, fetch),
+        cap_bytes=settings.clip_bytes,
+        clock=clock,
+        unusable=settings.said_of("SONG_MCP_LIBRARY"),
+    )
+
+
+def _unfilled(settings: Settings) -> list[Problem]:
+    """Return the remarks on keys that are an example's words, which the user meant to replace."""
+    keys = {each.key_variable for each in SERVICES.values()}
+    return [each for each in settings.remarks if each.variable in keys and not each.is_left_empty]
+
+
+async def _refuse(why: str, _: str, __: Callable[[bytes], None], *, cap_bytes: int) -> None:  # noqa: ARG001
+    """Fetch nothing: with wrong settings it would go another way than was meant."""
+    raise LibraryError(f"Nothing is fetched before this is corrected: {why}.")
+
+
+async def _download(
+    reach: Reach, url: str, sink: Callable[[bytes], None], *, cap_bytes: int
+) -> None:
+    """Pass audio to `sink` from its host."""
+    await download(url, sink, cap_bytes=cap_bytes, deadline_s=SAVE_DEADLINE_S, reach=reach)
 
 
 async def _fetch(
-    inbox: Inbox, reach: Reach, url: str, sink: Callable[[bytes], None], *, cap_bytes: int
+    inbox: Inbox, fetch: Fetch, url: str, sink: Callable[[bytes], None], *, cap_bytes: int
 ) -> None:
-    """Pass audio to `sink`: from the inbox, or from its host."""
+    """Pass audio to `sink`: from the inbox, or by `fetch` from its host."""
     if is_link(url):
         await inbox.fetch(url, sink, cap_bytes=cap_bytes)
     else:
-        await download(url, sink, cap_bytes=cap_bytes, deadline_s=SAVE_DEADLINE_S, reach=reach)
+        await fetch(url, sink, cap_bytes=cap_bytes)
 
 
 def _reach(settings: Settings) -> Reach:

@@ -372,8 +372,11 @@ def _of_extension(request: ExtensionRequest) -> str:
     return ""
 
 
-def no_key(service: ServiceName, *, has_any: bool) -> str:
-    """Say which variable turns a service on, or, if none is on, name them all."""
+def no_key(service: ServiceName, *, has_any: bool, remarks: Sequence[object] = ()) -> str:
+    """Say which variable turns a service on, or, if none is on, name them all.
+
+    `remarks` are on variables that count as not set.
+    """
     known = SERVICES[service]
     if has_any:
         lacks = "has no key" if known.needs_key else "has no address"
@@ -381,18 +384,23 @@ def no_key(service: ServiceName, *, has_any: bool) -> str:
     else:
         switches = " or ".join(f"{each.switch} ({each.music})" for each in SERVICES.values())
         missing = f"No service is set up: set {switches}"
+    said = f" {counts_as_not_set(remarks)}" if remarks else ""
     return (
-        f"{missing} in the MCP client's settings for this server and restart it. Nothing was sent "
-        "or paid. `song-mcp demo` shows everything without a key."
+        f"{missing} in the MCP client's settings for this server and restart it.{said} Nothing was "
+        "sent or paid. `song-mcp demo` shows everything without a key."
     )
 
 
-def unknown_without_key(task_id: str, service: ServiceName) -> str:
-    """Say that a task is not in the journal and that its service cannot be asked."""
+def unknown_without_key(task_id: str, service: ServiceName, why: str = "") -> str:
+    """Say that a task is not in the journal and that its service cannot be asked, and why."""
     return (
         f"There is no task {task_id} in the journal, and {SERVICES[service].label} cannot be asked "
-        f"because {SERVICES[service].switch} is not set. list_songs shows the known tasks."
+        f"because {why or _not_set(service)}. list_songs shows the known tasks."
     )
+
+
+def _not_set(service: ServiceName) -> str:
+    return f"{SERVICES[service].switch} is not set"
 
 
 def elsewhere(service: ServiceName) -> str:
@@ -570,9 +578,9 @@ def going(task: Task) -> str:
     return f"{label} is making it{so_far}."
 
 
-def as_last_known(service: ServiceName) -> str:
+def as_last_known(service: ServiceName, why: str = "") -> str:
     """Say why a service is not asked about its task."""
-    return f"As last known: {SERVICES[service].switch} is not set."
+    return f"As last known: {why or _not_set(service)}."
 
 
 def unfollowed(task: Task) -> str:
@@ -592,6 +600,40 @@ def no_presence(folder: Path, error: OSError) -> str:
     return (
         f"The folder {folder} cannot be written ({error.strerror}), so nothing was sent or paid. "
         "Make it writable, or set SONG_MCP_HOME to another folder."
+    )
+
+
+def no_room_for_songs(folder: Path, error: Exception) -> str:
+    """Say that the library's folder cannot be written, before anything is paid."""
+    cause = error.__cause__
+    reason = cause.strerror if isinstance(cause, OSError) else None
+    return (
+        f"No song can be saved in the folder {folder} ({reason or 'unusable'}). Nothing was sent "
+        "or paid. Make it writable, or set SONG_MCP_LIBRARY to another folder."
+    )
+
+
+def to_correct(problems: Sequence[object]) -> str:
+    """Say which settings must be corrected before anything is paid; "" if none."""
+    if not problems:
+        return ""
+    told = "; ".join(map(str, problems))
+    return (
+        "Settings to correct in the MCP client, which then restarts this server, before anything "
+        f"is paid: {told}."
+    )
+
+
+def counts_as_not_set(remarks: Sequence[object]) -> str:
+    """Say which settings count as not set, though something stands there; "" if none."""
+    return f"Counts as not set: {'; '.join(map(str, remarks))}." if remarks else ""
+
+
+def not_filled_in(remarks: Sequence[object]) -> str:
+    """Say why a call that names no model is refused while a key is an example's word."""
+    return (
+        f"{'; '.join(map(str, remarks))}. Put it in or remove it in the MCP client's settings and "
+        "restart, or name a model of another service. Nothing was sent or paid."
     )
 
 

@@ -1,8 +1,9 @@
 """The settings: the only module that reads the environment.
 
-Blanks around a value are removed, and an empty value counts as not set. A key is a secret that no
-text of this program contains. A value that cannot be right stops the start with a sentence that
-names its variable.
+Blanks and quotes around a value are removed, and an empty value counts as not set. A key is a
+secret that no text of this program contains. A value that cannot be right never ends the program,
+because a user of a client sees no more than that its server is gone: it counts as not set, nothing
+that depends on it is sent, and `wrong` says what to correct, by the variables' names.
 """
 
 import re
@@ -19,14 +20,18 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     create_model,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from song_mcp.errors import SongError
+from song_mcp import given
 from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
@@ -34,7 +39,9 @@ from song_mcp.songs import (
     Model,
     Option,
     Service,
+    is_default,
     model_named,
+    readings,
 )
 
 MIB = 2**20
@@ -42,11 +49,29 @@ LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 PRIVATE = [
     ip_network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 ]
+NOT_SET: Literal["not_set"] = "not_set"
+LEFT_EMPTY: Literal["left_empty"] = "left_empty"
+"""The types of errors that say that a value stands for none."""
+PROXY = "SONG_MCP_PROXY"
+HOME = "SONG_MCP_HOME"
+FOLDERS = frozenset({"home", "library"})
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
-class SettingsError(SongError):
-    """A variable of the environment has a value that cannot be used."""
+@dataclass(frozen=True)
+class Problem:
+    """What is the matter with a variable: a predicate, without its value.
+
+    One that `is_left_empty` is not the user's: hosts pass something for an empty field.
+    """
+
+    variable: str
+    what: str
+    is_left_empty: bool = False
+
+    def __str__(self) -> str:
+        """Return one line for a person."""
+        return f"{self.variable}: {self.what}"
 
 
 def _base_url(value: str) -> str:
@@ -119,11 +144,8 @@ def _parts(value: str) -> SplitResult:
     return parts
 
 
-def _folder(value: Path) -> Path:
-    try:
-        return value.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("must be a folder: there is no user with the name after the ~") from None
+def _folder(value: object) -> object:
+    return given.folder(value) if isinstance(value, str) else value
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
@@ -131,7 +153,7 @@ OwnBaseUrl = Annotated[str, AfterValidator(_own_base_url)]
 OtherBaseUrl = Annotated[str, AfterValidator(_base_url_or_none)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
-Folder = Annotated[Path, AfterValidator(_folder)]
+Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 @dataclass(frozen=True)
@@ -178,15 +200,33 @@ def _of_option(service: Service, option: Option) -> tuple[Any, Any]:
 
 
 def _default_model(name: str) -> str:
-    """Accept what a call may name as its model."""
-    if model_named(name) is None:
+    """Accept what a call may name as its model; return our name of it, "" for none."""
+    if is_default(name):
+        return ""
+    found = readings(name, SERVICES.values())
+    if not found:
         *others, last = (f"'{each}'" for each in MODELS)
         raise ValueError(f"must be {', '.join(others)}, {last} or a chirp-... word of gpt.ge's")
-    return name
+    if len(found) > 1:
+        raise ValueError(f"can mean {' or '.join(each.name for each in found)}: name one")
+    return found[0].name
+
+
+def _variables_of(service: Service) -> tuple[str, ...]:
+    """Return the variables of a service."""
+    options = (each.variable for each in service.options)
+    return (service.key_variable, service.base_url_variable, *options)
+
+
+def _problem(item: "ErrorDetails") -> Problem:
+    what = item["msg"].removeprefix("Value error, ")
+    return Problem(str(item["loc"][0]), what, is_left_empty=item["type"] == LEFT_EMPTY)
 
 
 DefaultModel = Annotated[str, AfterValidator(_default_model)] | None
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     OfServices = BaseSettings
 else:
     OfServices = create_model("OfServices", __base__=BaseSettings, **_of_services())
@@ -200,11 +240,11 @@ class Settings(OfServices):
 
     model_config = SettingsConfigDict(frozen=True, hide_input_in_errors=True)
 
-    proxy: Proxy | None = Field(None, validation_alias="SONG_MCP_PROXY")
+    proxy: Proxy | None = Field(None, validation_alias=PROXY)
     media_hosts: Hosts = Field((), validation_alias="SONG_MCP_MEDIA_HOSTS")
     home: Folder = Field(
         default_factory=lambda: user_data_path("song-mcp", appauthor=False),
-        validation_alias="SONG_MCP_HOME",
+        validation_alias=HOME,
     )
     library: Folder = Field(
         default_factory=lambda: user_music_path() / "song-mcp", validation_alias="SONG_MCP_LIBRARY"
@@ -217,30 +257,82 @@ class Settings(OfServices):
     clip_bytes: int = Field(64 * MIB, ge=MIB, le=512 * MIB, validation_alias="SONG_MCP_CLIP_BYTES")
     blob_bytes: int = Field(5 * MIB, ge=MIB, le=7 * MIB, validation_alias="SONG_MCP_BLOB_BYTES")
 
+    _problems: tuple[Problem, ...] = PrivateAttr(())
+    _not_set: tuple[Problem, ...] = PrivateAttr(())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _arrived(cls, value: object, info: ValidationInfo) -> object:
+        """Read a value as hosts pass it; what stands for none is an error of its own type."""
+        name = str(info.field_name)
+        if not isinstance(value, str) or not value:
+            return value
+        try:
+            if name.endswith("_key"):
+                return given.key(value, str(cls.model_fields[name].validation_alias))
+            value = given.bare(value)
+        except given.NotSetError as error:
+            kind = LEFT_EMPTY if error.is_left_empty else NOT_SET
+            raise PydanticCustomError(kind, str(error)) from None
+        return value if name in FOLDERS else given.replaced(value)
+
     @model_validator(mode="before")
     @classmethod
-    def _without_blanks(cls, given: dict[str, str]) -> dict[str, str]:
-        stripped = {name: value.strip() for name, value in given.items()}
+    def _without_blanks(cls, values: dict[str, str]) -> dict[str, str]:
+        stripped = {name: value.strip() for name, value in values.items()}
         return {name: value for name, value in stripped.items() if value}
 
     @classmethod
-    def read(cls) -> Self:
-        """Read the environment; raises SettingsError with the variables that are wrong."""
+    def read(cls, **values: str) -> Self:
+        """Read the environment, and `values` by their variables' names, which go before it.
+
+        What cannot be used counts as not set; `wrong` and `remarks` say so.
+        """
         try:
-            return cls()
+            return cls(**values)  # type: ignore[arg-type]  # by the variables' names
         except ValidationError as error:
-            lines = [f"{item['loc'][0]}: {item['msg']}" for item in error.errors()]
-            raise SettingsError("\n".join(lines).replace("Value error, ", "")) from None
+            found = [(item["type"], _problem(item)) for item in error.errors()]
+        unset = {problem.variable: "" for _, problem in found}
+        settings = cls(**values | unset)  # type: ignore[arg-type]  # by the variables' names
+        settings._problems = tuple(
+            each for kind, each in found if kind not in {NOT_SET, LEFT_EMPTY}
+        )
+        settings._not_set = tuple(each for kind, each in found if kind in {NOT_SET, LEFT_EMPTY})
+        return settings
+
+    @property
+    def wrong(self) -> tuple[Problem, ...]:
+        """What must be corrected before anything is paid."""
+        return self._problems
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """What counts as not set, though something stands there."""
+        return self._not_set
+
+    def said_of(self, *variables: str) -> str:
+        """Return what is wrong with these variables, "" if nothing is."""
+        return "; ".join(str(each) for each in self._problems if each.variable in variables)
+
+    def why_off(self, service: Service) -> str:
+        """Return why a service is off, as far as that is the matter with a variable."""
+        said = (*self._problems, *self._not_set)
+        own = {*_variables_of(service), PROXY}
+        return "; ".join(str(each) for each in said if each.variable in own)
 
     def of(self, service: Service) -> ServiceSettings:
-        """Return what is set for a service."""
+        """Return what is set for a service.
+
+        One with a wrong value is off, and so are all without the proxy that was to be used.
+        """
         key = getattr(self, f"{service.name}_key")
         base_url = getattr(self, f"{service.name}_base_url")
         return ServiceSettings(
             key,
             base_url,
             {each.name: getattr(self, f"{service.name}_{each.name}") for each in service.options},
-            is_on=bool(base_url and (key or not service.needs_key)),
+            is_on=bool(base_url and (key or not service.needs_key))
+            and not self.said_of(*_variables_of(service), PROXY),
         )
 
     @property
@@ -256,19 +348,19 @@ class Settings(OfServices):
     @property
     def journal_path(self) -> Path:
         """The journal's file."""
-        return self.home.expanduser().absolute() / "journal.sqlite3"
+        return self.home / "journal.sqlite3"
 
     @property
     def inbox_path(self) -> Path:
         """The folder of audio that came within an answer, until it is saved."""
-        return self.home.expanduser().absolute() / "inbox"
+        return self.home / "inbox"
 
     @property
-    def token_path(self) -> Path:
-        """The file of the token that clients need over HTTP."""
-        return self.home.expanduser().absolute() / "http-token"
+    def token_path(self) -> Path | None:
+        """The file of the token that clients need over HTTP, None if its folder is wrong."""
+        return None if self.said_of(HOME) else self.home / "http-token"
 
     @property
     def library_path(self) -> Path:
         """The library's folder."""
-        return self.library.expanduser().absolute()
+        return self.library

@@ -231,7 +231,7 @@ async def test_what_others_wrote_of_a_clip_is_quoted(house: House) -> None:
         ("compose_song", {"idea": ""}, "needs idea"),
         ("compose_song", {"idea": " \n"}, "needs idea"),
         ("compose_song", {"idee": "x"}, "did you mean idea?"),
-        ("compose_song", {"idea": "x", "model": "suno-v9"}, "suno-v5"),
+        ("compose_song", {"idea": "x", "model": "suno-v9"}, "diffrhythm, suno, minimax"),
         ("extend_to_full_song", {}, "needs clip_id"),
         ("extend_to_full_song", {"clip_id": "last"}, "no finished song yet"),
         ("extend_to_full_song", {"clip_id": "nobody\u202e"}, 'no clip "nobody"'),

@@ -482,7 +482,7 @@ async def test_songs_are_listed_newest_first_with_open_ones(house: House) -> Non
         ("generate_song", {"descripton": "x"}, "did you mean description?"),
         ("generate_song", {"description": "x", "seed": "many"}, "seed:"),
         ("generate_song", {"description": "x", "wait_seconds": "long"}, "wait_seconds:"),
-        ("generate_song", {"description": "x", "model": "suno-v9"}, "suno-v5"),
+        ("generate_song", {"description": "x", "model": "suno-v9"}, "diffrhythm, suno, minimax"),
         ("generate_song", {"description": {"x": "y"}}, "description:"),
         ("generate_song", {"lyrics": "x", "instrumental": True}, "exclude"),
         ("generate_song", {"lyrics": "x" * 1001}, "1000"),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -31,6 +32,7 @@ from tests.house import House, environment, uri_of
 from tests.limits import HANGS_S
 from tests.voice import beep
 from tests.waiting import a_moment
+from tests.wire.child import HELLO
 from tests.wire.web import Web, listening, posted, request, serving, session, tool, until_heard
 
 Json = dict[str, Any]
@@ -233,6 +235,24 @@ async def test_health_fails_where_the_journal_cannot_be_used(
         assert answer.json()["status"] == "failing"
         assert str(tmp_path) not in answer.text
         assert "journal cannot be used" in blocked.stderr()
+
+
+@pytest.mark.no_client
+async def test_wrong_settings_end_no_server_over_http_and_its_token_works(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("in the way", encoding="utf-8")
+    wrong = {"SONG_MCP_HOME": str(tmp_path / "home"), "SONG_MCP_DAILY_LIMIT": "many"}
+    async with serving(tmp_path, wrong) as web:
+        said = web.log.read_text(encoding="utf-8")
+        assert "SONG_MCP_DAILY_LIMIT: Input should be a valid integer" in said
+        assert f"is another at each start: song-mcp cannot keep its token in {tmp_path}" in said
+        token = re.search(r"Bearer (\S+)\n", said)
+        assert token is not None
+        headers, body = request(eras.LEGACY, "initialize", HELLO)
+        async with httpx.AsyncClient(timeout=HANGS_S) as http:
+            refused = await http.post(web.url, json=body, headers=headers)
+            allowed = {**headers, "Authorization": f"Bearer {token[1]}"}
+            served = await http.post(web.url, json=body, headers=allowed)
+        assert (refused.status_code, served.status_code) == (401, 200)
 
 
 @pytest.mark.no_client

@@ -52,6 +52,35 @@ async def services() -> AsyncIterator[tuple[str, Sandbox]]:
         yield base_url, app.state.sandbox
 
 
+async def test_wrong_settings_end_no_server(tmp_path: Path) -> None:
+    wrong = {
+        "PIAPI_API_KEY": "${env:PIAPI_API_KEY}",
+        "GPTGE_API_KEY": GPTGE_KEY,
+        "SONG_MCP_LIBRARY": "songs",
+        "SONG_MCP_PROXY": "${user_config.proxy}",
+    }
+    async with started(tmp_path, wrong) as child:
+        await child.hello()
+        tools = (await child.ask("tools/list", {}))["result"]["tools"]
+        song = await child.tool("generate_song", description="waltz", model="suno")
+        state = await child.tool("check_account")
+        listed = await child.tool("list_songs")
+        await child.hang_up()
+        assert await child.ended() == 0
+    assert len(tools) > 5
+    assert (song["isError"], state.get("isError", False), listed.get("isError", False)) == (
+        True,
+        False,
+        False,
+    )
+    for text in (json.dumps(song), json.dumps(state), child.stderr()):
+        for name in ("PIAPI_API_KEY: is not a key", "SONG_MCP_LIBRARY: must be a folder"):
+            assert name in text
+        assert GPTGE_KEY not in text
+    for text in (json.dumps(state), child.stderr()):
+        assert "SONG_MCP_PROXY: was left empty" in text
+
+
 # With the SDK's client -----------------------------------------------------------------------
 
 

@@ -65,12 +65,13 @@ class DamagedError(sqlite3.DatabaseError):
 class JournalFile:
     """The file `path`, opened on first use, made if needed. Every method may raise JournalError."""
 
-    def __init__(self, path: Path) -> None:
-        """Remember where the file is.
+    def __init__(self, path: Path, unusable: str = "") -> None:
+        """Remember where the file is; if `unusable` says why, every use raises JournalError.
 
         The event `written` is set, and replaced by a new one, at each write of this process.
         """
         self.path = path
+        self._unusable = unusable
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
         self._is_read_only = False
@@ -131,6 +132,8 @@ class JournalFile:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Run `work` in a thread, one at a time, to its end even if the caller is cancelled."""
+        if self._unusable:
+            raise JournalError(f"The journal cannot be used. {self._unusable}.")
         async with self._turn:
             return await anyio.to_thread.run_sync(self._with_readable_errors, work)
 

@@ -4,6 +4,7 @@ A process counts as dead if its lock is free or its file is gone, and for no oth
 process number or time-out decides. A suspended or slow process keeps its lock and counts as alive.
 """
 
+import errno
 import secrets
 import threading
 from collections.abc import Iterable
@@ -27,8 +28,10 @@ class Liveness:
     `token` names the process in the journal. `enter` may raise OSError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, unusable: str = "") -> None:
+        """Show it in `folder`; if `unusable` says why not, `enter` raises OSError."""
         self.token = secrets.token_hex(8)
+        self._unusable = unusable
         self._folder = folder
         self._lock: FileLock | None = None
         self._turn = threading.Lock()
@@ -38,6 +41,8 @@ class Liveness:
 
         May be called from any thread.
         """
+        if self._unusable:
+            raise OSError(errno.ENOENT, self._unusable)
         with self._turn:
             if self._lock is None:
                 for folder in (self._folder.parent, self._folder):

@@ -78,11 +78,15 @@ def unpaid() -> Iterator[None]:
 class Journal:
     """The journal in the file `path`. Every method may raise JournalError."""
 
-    def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
-        """Remember where the file is; it is opened on first use, and made if needed."""
+    def __init__(self, path: Path, now: Callable[[], datetime], unusable: str = "") -> None:
+        """Remember where the file is; it is opened on first use, and made if needed.
+
+        If `unusable` says why not, it never is.
+        """
         self.path = path
+        self.unusable = unusable
         self._now = now
-        self._file = JournalFile(path)
+        self._file = JournalFile(path, unusable)
         self._mark = Mark(path)
 
     # Submitting ------------------------------------------------------------------------

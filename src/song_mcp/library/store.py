@@ -95,14 +95,31 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path, download: Download, *, cap_bytes: int, clock: Clock | None = None
+        self,
+        folder: Path,
+        download: Download,
+        *,
+        cap_bytes: int,
+        clock: Clock | None = None,
+        unusable: str = "",
     ) -> None:
+        """Take the parts; if `unusable` says why, nothing is saved in the folder."""
+        self._unusable = unusable
         self.folder = folder
         self._pinned = pinned(folder)
         self._download = download
         self._cap_bytes = cap_bytes
         self._clock = clock or Clock()
         self._at_work = CapacityLimiter(FILES_AT_ONCE)
+
+    async def check(self) -> None:
+        """Raise StorageError if nothing could be saved now; the folder is made if it is missing."""
+        file = AtomicFile(self._pinned)
+        try:
+            await run_sync(file.open)
+        finally:
+            with CancelScope(shield=True):
+                await run_sync(file.discard)
 
     async def save(self, task: Task, clip: Clip, next_link: NextLink | None = None) -> Saved:
         """Return the clip's file; it is downloaded if the library does not have it yet.
@@ -111,6 +128,7 @@ class Library:
         what `next_link` returns. Timed lyrics are put beside it, unless something has the name.
         Raises LibraryError if it is not saved; then the library has no file of the clip.
         """
+        self._check_usable()
         known = await run_sync(self._known, task, clip)
         if known:
             return known
@@ -137,8 +155,13 @@ class Library:
         `whole` is like a clip that the `task` made, with an id of its own. Nothing is fetched.
         Raises LibraryError, which says why, if the parts cannot be joined.
         """
+        self._check_usable()
         async with self._at_work:
             return await run_sync(self._joined, task, whole, parts)
+
+    def _check_usable(self) -> None:
+        if self._unusable:
+            raise LibraryError(f"Nothing is saved before this is corrected: {self._unusable}.")
 
     async def read(self, clip: Clip) -> bytes:
         """Return the bytes of the clip's file.

@@ -33,6 +33,10 @@ class TokenError(SongError):
     """The token cannot be kept, or its file is not one that its owner alone can read."""
 
 
+class NoPlaceError(TokenError):
+    """The folder or file of the token cannot be used."""
+
+
 class Guard:
     """An ASGI app that passes requests with the token on to another one, and refuses all others."""
 
@@ -61,7 +65,8 @@ def kept_token(file: Path) -> str:
     """Return the token that this file holds; the file is made if it is not there.
 
     Raises:
-        TokenError: the file cannot be made or read, holds no token, or is not private.
+        NoPlaceError: the file cannot be made or read.
+        TokenError: it holds no token, or is not private.
     """
     try:
         folders.own(file.parent)
@@ -70,7 +75,12 @@ def kept_token(file: Path) -> str:
         return _read(file)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
-        raise TokenError(f"song-mcp cannot keep its token in {file}: {reason}.") from None
+        raise NoPlaceError(f"song-mcp cannot keep its token in {file}: {reason}.") from None
+
+
+def new_token() -> str:
+    """Return a new token."""
+    return secrets.token_urlsafe(32)
 
 
 def _make(file: Path) -> None:
@@ -79,7 +89,7 @@ def _make(file: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "w", encoding="ascii") as opened:  # noqa: PTH123 - a descriptor
-            opened.write(f"{secrets.token_urlsafe(32)}\n")
+            opened.write(f"{new_token()}\n")
         with suppress(FileExistsError):
             os.link(draft, file)
     finally:

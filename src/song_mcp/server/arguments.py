@@ -29,7 +29,6 @@ NOT_GIVEN = frozenset(
         "n/a",
         "undefined",
         "nil",
-        "nan",
         "<null>",
         "<none>",
         "[]",

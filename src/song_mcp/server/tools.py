@@ -207,8 +207,9 @@ async def generate_song(
     Takes 1-5 minutes: if it answers before the end, call get_task with the task_id; never
     generate_song again for the same song.
     """
+    studio = _paying(ctx, model)
     song = SongRequest(
-        model=_studio(ctx).model(model),
+        model=studio.model(model),
         description=description,
         lyrics=lyrics,
         instrumental=instrumental,
@@ -249,7 +250,7 @@ async def extend_song(
 
     The result says if it is the new part alone.
     """
-    studio, wait = _studio(ctx), _wait(ctx, wait_seconds, "song")
+    studio, wait = _paying(ctx), _wait(ctx, wait_seconds, "song")
     model, source, note = await studio.source(clip_id)
     request = ExtensionRequest(
         model=model,
@@ -288,7 +289,7 @@ async def cover_song(
 
     The clip's audio is sent to the model's service.
     """
-    studio, wait = _studio(ctx), _wait(ctx, wait_seconds, "song")
+    studio, wait = _paying(ctx, model), _wait(ctx, wait_seconds, "song")
     source, note = await studio.source_of_cover(clip_id)
     part = part_of(source, from_seconds, to_seconds)
     request = CoverRequest(
@@ -311,7 +312,7 @@ async def generate_lyrics(
     another_take: AnotherTake = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Have song lyrics written on a topic; costs money. Pass them to generate_song as lyrics."""
-    request = LyricsRequest(_studio(ctx).model(model, "lyrics_maker"), topic)
+    request = LyricsRequest(_paying(ctx, model).model(model, "lyrics_maker"), topic)
     wait = _wait(ctx, wait_seconds, "lyrics")
     return await _submit(ctx, request, wait, another_take=another_take)
 
@@ -392,6 +393,8 @@ async def resolve_task(
     if action not in get_args(Action):
         raise InvalidRequestError(f"action must be one of {', '.join(get_args(Action))}.")
     chosen = cast("Action", action)
+    if chosen == "submit_again":
+        _paying(ctx)
     wait = _wait(ctx, None, "song" if chosen == "submit_again" else "look")
     answer = await _studio(ctx).resolve(checked_id("task_id", task_id), chosen, wait)
     is_error = chosen == "submit_again" and answer.task.status in NOT_BEGUN
@@ -498,6 +501,13 @@ TOOLS = (
 
 def _studio(ctx: Ctx) -> Studio:
     return ctx.request_context.lifespan_context
+
+
+def _paying(ctx: Ctx, model_name: str | None = None) -> Studio:
+    """Return the studio for a call that pays; raises if the settings are to be corrected first."""
+    studio = _studio(ctx)
+    studio.check_settings(model_name)
+    return studio
 
 
 async def _submit(

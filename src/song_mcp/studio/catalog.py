@@ -13,6 +13,7 @@ from song_mcp.errors import (
     InvalidRequestError,
     LibraryError,
     NotFoundError,
+    StorageError,
     UnknownClipError,
     UnknownTaskError,
 )
@@ -182,6 +183,13 @@ class Catalog:
         if not timed:
             raise NotFoundError(messages.no_timed_lyrics(clip))
         return clip, timed
+
+    async def check_library(self) -> None:
+        """Raise LibraryError, before anything is paid, if no song could be saved."""
+        try:
+            await self._library.check()
+        except StorageError as error:
+            raise LibraryError(messages.no_room_for_songs(self._library.folder, error)) from error
 
     # Joining ---------------------------------------------------------------------------
 

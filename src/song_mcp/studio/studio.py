@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -84,6 +84,10 @@ class Options:
     """What the user set: see the settings of the same names.
 
     Audio of more than `blob_cap_bytes` is not returned in a resource: clients read its file.
+
+    `wrong` is what is wrong with variables: until it is corrected nothing is paid. `remarks` are on
+    variables that count as not set, and `unfilled` those of them that are on keys of services.
+    `why_off` says why services are off, if something is the matter with their variables.
     """
 
     default_model: Model | None
@@ -91,6 +95,10 @@ class Options:
     daily_limit: int
     blob_cap_bytes: int
     library: Path
+    wrong: Sequence[object] = ()
+    remarks: Sequence[object] = ()
+    unfilled: Sequence[object] = ()
+    why_off: Mapping[ServiceName, str] = field(default_factory=dict)
 
 
 class Studio:
@@ -149,6 +157,21 @@ class Studio:
         if len(found) > 1:
             raise InvalidRequestError(messages.which_model(name, found))
         return found[0]
+
+    def check_settings(self, model_name: str | None = None) -> None:
+        """Raise NotConfiguredError if nothing may be paid before the settings are corrected.
+
+        A call may pass the name of its model: one that names none is refused while a key was not
+        filled in and no default is set, since it would be paid at another service than was meant.
+        """
+        self._check_wrong()
+        is_open = model_name is not None and is_default(model_name) and not self._default_model
+        if is_open and self._options.unfilled:
+            raise NotConfiguredError(messages.not_filled_in(self._options.unfilled))
+
+    def _check_wrong(self) -> None:
+        if self._options.wrong:
+            raise NotConfiguredError(messages.unpaid(messages.to_correct(self._options.wrong)))
 
     def can(self, ability: Ability) -> bool:
         """Tell whether a model of the user's services has this ability, and still works."""
@@ -293,7 +316,7 @@ class Studio:
         self, request: Request, *, another_take: bool, before: Sequence["_Begun"] = ()
     ) -> "_Begun":
         """Begin one submission; `before` are those of the call's earlier takes."""
-        provider = self._provider(request.model.service)
+        provider = await self._ready(request.model.service, is_saved=request.kind != "lyrics")
         await self._restored.notice()
         pay = partial(
             self._submitter.pay,
@@ -332,10 +355,22 @@ class Studio:
         if self._left_s() <= 0:
             raise InvalidRequestError(messages.TOO_LATE)
 
+    async def _ready(self, service: ServiceName, *, is_saved: bool) -> Provider:
+        """Return the service to pay at; raises if settings or the library's folder are wrong."""
+        self._check_wrong()
+        provider = self._provider(service)
+        if is_saved:
+            await self.catalog.check_library()
+        return provider
+
     def _provider(self, service: ServiceName) -> Provider:
         provider = self._providers.get(service)
         if provider is None:
-            raise NotConfiguredError(messages.no_key(service, has_any=bool(self._providers)))
+            raise NotConfiguredError(
+                messages.no_key(
+                    service, has_any=bool(self._providers), remarks=self._options.remarks
+                )
+            )
         return provider
 
     # Settling doubts -------------------------------------------------------------------
@@ -379,7 +414,8 @@ class Studio:
         If nothing is found, or nothing can be read, it is paid: the user asked for that.
         """
         await self._restored.check()
-        provider, start = self._provider(task.service), self.clock.monotonic()
+        provider = await self._ready(task.service, is_saved=task.kind != "lyrics")
+        start = self.clock.monotonic()
         with unpaid():
             found = await reconcile.search(self._journal, provider, task, self.clock.now)
         if found.outcome == "settled":
@@ -394,7 +430,10 @@ class Studio:
 
     async def state(self) -> State:
         """Return what the accounts, the journal and the settings say; asks the services."""
-        spending = await self._journal.spending()
+        try:
+            spending = await self._journal.spending()
+        except JournalError as error:
+            raise JournalError(" ".join(filter(None, (str(error), self._of_settings())))) from error
         return State(
             accounts=await self._accounts(),
             default_model=self.model("").name,
@@ -404,8 +443,14 @@ class Studio:
             in_doubt=tuple(await self._journal.in_doubt()),
             journal=self._journal.path,
             library=self._options.library,
-            warning=await self.warning(),
+            warning=" ".join(filter(None, (self._of_settings(), await self.warning()))),
         )
+
+    def _of_settings(self) -> str:
+        """Return what must be corrected in the settings and what counts as not set; else ""."""
+        wrong = messages.to_correct(self._options.wrong)
+        remarks = messages.counts_as_not_set(self._options.remarks)
+        return " ".join(filter(None, (wrong, remarks)))
 
     async def warning(self) -> str:
         """Return what a person must know and confirm of the journal, "" if there is nothing.
@@ -543,7 +588,8 @@ class Studio:
         if task_id.startswith("local-") or task_id.casefold() == LAST:
             raise UnknownTaskError(messages.unknown_task(task_id))
         if service not in self._providers:
-            raise UnknownTaskError(messages.unknown_without_key(task_id, service))
+            why = self._options.why_off.get(service, "")
+            raise UnknownTaskError(messages.unknown_without_key(task_id, service, why))
         found = await self._while_it_can(partial(self._adopted, task_id, service))
         if found is None:
             raise ServiceError(messages.unanswered(service))
@@ -564,7 +610,7 @@ class Studio:
         if not task.is_open or not task.task_id:
             return ""
         if task.service not in self._providers:
-            return messages.as_last_known(task.service)
+            return messages.as_last_known(task.service, self._options.why_off.get(task.service, ""))
         try:
             if await self._while_it_can(partial(self._poller.look, task)) is None:
                 return messages.not_answered(task)

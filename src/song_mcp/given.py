@@ -1,0 +1,102 @@
+"""Values of variables as hosts and people write them: what is around them, what stands for none.
+
+A host that does not know a placeholder passes it on as it is, and some pass one for a field that
+the user left empty. No text here holds a value, which may be a key.
+"""
+
+import re
+from pathlib import Path
+
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
+BLANKS = " \t\r\n\v\f\u00a0" + INVISIBLE
+QUOTES = (('"', '"'), ("'", "'"), ("`", "`"), ("\u201c", "\u201d"), ("\u2018", "\u2019"))
+LEFT_EMPTY = re.compile(r"\$\{user_config\.[^{}]*\}|null|undefined", re.IGNORECASE)
+"""What hosts pass for a field that the user left empty: the whole value."""
+PLACEHOLDER = re.compile(
+    r"\$?\{\{[^{}]*\}\}|\$[{(][^{}()]*[})]|<[^<>]*>"
+    r"|(?:^|(?<=[/\\]))(?:\$[A-Za-z_]\w*|%[A-Za-z_]\w*%)"
+    r"|^(?:env|input|secrets?):|^process\.env\.|^os\.environ|^op://"
+)
+"""What stands for a value somewhere else and was not replaced by it."""
+FOR_A_KEY = re.compile(
+    r"(?:sk-|key-)?(?:your|insert|enter|paste|replace|change[-_ ]?me|placeholder|put[-_ ]).*"
+    r"|none|todo|(?:sk-|key-)?(?:x{3,}|\*{3,}|\.{3,}|\u2026+|-{3,}|_{3,})[x*.\u2026_-]*"
+    r"|.*[-_ ]here>?"
+    r"|(?-i:[A-Z]+(?:_[A-Z]+)*_KEY)",
+    re.IGNORECASE,
+)
+"""What examples have where a key belongs."""
+SCHEME = re.compile(
+    r"(?:(?:proxy-)?authorization\s*:\s*)?bearer\s+|x-api-key\s*:\s*", re.IGNORECASE
+)
+KEY = re.compile(r"[\x21-\x7e]+")
+HOME = re.compile(r"\$HOME(?=/|$)|\$\{(?:env:)?HOME\}(?=/|$)")
+FILE_URL = "file://"
+
+
+class NotSetError(ValueError):
+    """The value stands for none; the text says what it is.
+
+    It `is_left_empty` if hosts pass it for an empty field.
+    """
+
+    def __init__(self, text: str, *, is_left_empty: bool = False) -> None:
+        """Keep the text, and whether the field was empty."""
+        super().__init__(text)
+        self.is_left_empty = is_left_empty
+
+
+def bare(value: str) -> str:
+    """Return a value without blanks and quotes around it; raises NotSetError if nothing is left."""
+    value = value.strip(BLANKS)
+    for before, after in QUOTES:
+        inner = value[len(before) : -len(after)]
+        if value.startswith(before) and value.endswith(after) and before not in inner:
+            value = inner.strip(BLANKS)
+    if not value or LEFT_EMPTY.fullmatch(value):
+        raise NotSetError("was left empty in the client's settings", is_left_empty=True)
+    return value
+
+
+def replaced(value: str) -> str:
+    """Return a value; raises ValueError if it holds a placeholder that nothing replaced."""
+    if PLACEHOLDER.search(value):
+        raise ValueError(
+            "holds a placeholder that your client did not replace: put the value there"
+        )
+    return value
+
+
+def key(value: str, variable: str) -> str:
+    """Return a key without `Bearer` before it.
+
+    Raises NotSetError for what examples have in place of a key, and ValueError for what is none.
+    """
+    value = bare(SCHEME.sub("", bare(value)))
+    if FOR_A_KEY.fullmatch(value) or value.startswith("<"):
+        raise NotSetError("is not a key but an example's word for one: put your key there")
+    if PLACEHOLDER.search(value):
+        raise ValueError("is not a key but a placeholder that your client did not replace")
+    if value.startswith((f"{variable}=", f"export {variable}=")):
+        raise ValueError("must be the key alone, without the variable's name")
+    if not KEY.fullmatch(value):
+        raise ValueError(
+            "is not a key: it has a blank, a line end or a character inside that no key has"
+        )
+    return value
+
+
+def folder(value: str) -> Path:
+    """Return an absolute folder, `~` and $HOME expanded; raises ValueError for a relative one."""
+    value = value.removeprefix(FILE_URL) if value.startswith(f"{FILE_URL}/") else value
+    try:
+        home = str(Path.home())
+        path = Path(replaced(HOME.sub(lambda _: home, value))).expanduser()
+    except RuntimeError:
+        raise ValueError("must be a folder: there is no user with the name after the ~") from None
+    if not path.is_absolute():
+        raise ValueError(
+            "must be a folder from / or ~ on: clients start servers in folders of their own, so a "
+            "relative one would be another each time"
+        )
+    return path
