@@ -7,13 +7,16 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import httpx
 import pytest
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream
 from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
@@ -32,6 +35,7 @@ from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import FOREVER_S, MemoryServices, spare_the_disk
 from tests.processes import WALTZ, World
 from tests.processes import Patience as Waiting
+from tests.wire.child import ENVELOPE
 
 Json = dict[str, Any]
 
@@ -75,11 +79,8 @@ class Caller:
     async def request(self, method: str, params: Json) -> int:
         number = next(iter(self.ids))
         if now_tested.era == MODERN:
-            envelope = {
-                "io.modelcontextprotocol/protocolVersion": MODERN,
-                "io.modelcontextprotocol/clientCapabilities": self.capabilities,
-            }
-            params = params | {"_meta": envelope | params.get("_meta", {})}
+            declared = {"io.modelcontextprotocol/clientCapabilities": self.capabilities}
+            params = params | {"_meta": ENVELOPE | declared | params.get("_meta", {})}
         await self.send(id=number, method=method, params=params)
         return number
 
@@ -583,6 +584,99 @@ async def test_a_call_that_should_have_been_answered_before_it_pays_does_not_pay
 
 
 # Which client it is ------------------------------------------------------------------------------
+
+
+@dataclass
+class Poster:
+    """A client over HTTP, in a session of its own if it is of an older era."""
+
+    world: World
+    http: httpx.AsyncClient
+    session: dict[str, str] = field(default_factory=dict)
+
+    async def post(self, **message: Any) -> httpx.Response:  # noqa: ANN401 - JSON
+        version = {"MCP-Protocol-Version": now_tested.era}
+        if now_tested.era == MODERN and "id" in message:
+            params = message["params"]
+            version |= {"Mcp-Method": message["method"], "Mcp-Name": params["name"]}
+            message["params"] = params | {"_meta": ENVELOPE}
+        headers = {"Accept": "application/json, text/event-stream"} | version | self.session
+        body = {"jsonrpc": "2.0"} | message
+        return await self.http.post("/mcp", json=body, headers=headers)
+
+    async def hello(self) -> None:
+        info = {"name": "poster", "version": "1"}
+        hello = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": info}
+        answer = await self.post(id=0, method="initialize", params=hello)
+        self.session = {"Mcp-Session-Id": answer.headers["mcp-session-id"]}
+        await self.post(method="notifications/initialized")
+
+    async def call(self, number: int, tool: str, **arguments: Any) -> Json:  # noqa: ANN401 - JSON
+        params = {"name": tool, "arguments": arguments}
+        answer = await self.post(id=number, method="tools/call", params=params)
+        messages = [line.removeprefix("data:") for line in answer.text.splitlines()]
+        found = [json.loads(each) for each in messages if each.strip().startswith("{")]
+        return dict(found[-1].get("result", found[-1]))
+
+    async def took_s(self, tool: str, **arguments: Any) -> float:  # noqa: ANN401 - JSON
+        begun_at_s = self.world.clock.elapsed_s
+        await self.world.clock.result(self.call(1, tool, **arguments))
+        return round(self.world.clock.elapsed_s - begun_at_s, 2)
+
+
+@asynccontextmanager
+async def posting(world: World) -> AsyncIterator[tuple[Poster, Poster]]:
+    """Serve two clients over HTTP without sockets."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Studio]:
+        async with world.process() as studio:
+            studio.default_wait_s = USUAL_S
+            yield studio
+
+    server = build_server(opened)
+    open_to_all = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    app = server.streamable_http_app(transport_security=open_to_all)
+    transport = httpx.ASGITransport(app)
+    async with (
+        server.session_manager.run(),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
+        one, other = Poster(world, http), Poster(world, http)
+        if now_tested.era == LEGACY:
+            await one.hello()
+            await other.hello()
+        yield one, other
+
+
+async def test_over_http_a_look_takes_longer_only_in_the_session_that_was_waited_in(
+    world: World,
+) -> None:
+    """A client without a session is a new one at each request."""
+    async with posting(world) as (one, other):
+        assert await one.took_s("generate_song", description="waltz") == PAID_S
+        task_id = (await world.only_task()).public_id
+        took = [await one.took_s("get_task", task_id=task_id) for _ in range(2)]
+        assert took == [LOOK_S, LONGER_S if now_tested.era == LEGACY else LOOK_S]
+        assert await other.took_s("get_task", task_id=task_id) == LOOK_S
+
+
+@pytest.mark.only_in(LEGACY)
+async def test_over_http_a_time_out_is_learnt_of_the_session_whose_call_was_cut(
+    world: World,
+) -> None:
+    async with posting(world) as (one, other), anyio.create_task_group() as group:
+        await one.took_s("generate_song", description="waltz")
+        task_id = (await world.only_task()).public_id
+        asked = {"task_id": task_id, "wait_seconds": 30}
+        group.start_soon(partial(one.call, 1, "get_task", **asked))
+        await world.clock.run(10.0)
+        cut = {"requestId": 1, "reason": "McpError: MCP error -32001: Request timed out"}
+        for each in (other, one):  # the ids of sessions are alike
+            await each.post(method="notifications/cancelled", params=cut)
+            await quiet()
+        assert await one.took_s("get_task", **asked) == 9.0
+        assert await other.took_s("get_task", **asked) == 30.0
 
 
 def never(call: Call) -> None:
