@@ -71,6 +71,9 @@ SUBMIT_GRACE_S = 5.0
 submission, if its client can wait so long (`Call.ends_at_s`)."""
 PLAY_GRACE_S = 5.0
 """How long, in seconds, a call that shows a clip to be played waits while it is being saved."""
+TOO_LATE_S = 1.5
+"""How long, in seconds, after a call should have been answered it may still pay: no known client
+cuts it off sooner, and a busy machine may be late."""
 LATE_FOR_S = 3600.0
 """For how many seconds after its end a task is said to have fewer clips than usual."""
 QUERY_LIMIT = 200
@@ -348,11 +351,11 @@ class Studio:
             self.lost(call)
 
     def _check_time(self) -> None:
-        """Raise InvalidRequestError if the call should have been answered before now.
+        """Raise InvalidRequestError if the call should have been answered a while ago.
 
         Its client may have given it up, and asked again in other words: both would be paid.
         """
-        if self._left_s() <= 0:
+        if self._left_s() <= -TOO_LATE_S:
             raise InvalidRequestError(messages.TOO_LATE)
 
     async def _ready(self, service: ServiceName, *, is_saved: bool) -> Provider:
