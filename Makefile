@@ -86,7 +86,8 @@ endef
 # group, and requirements/NAME.txt is installed into .venv-clients/NAME: apart from .venv and from each other,
 # as they ask for packages that exclude each other. What runs on Node is pinned in tests/clients/package.json.
 CLIENTS = clients clients-v1 clients-sdk
-CLIENT_TESTS = tests/clients/impatient.py tests/clients/songs.py tests/clients/sdks/walks.py
+CLIENT_TESTS = tests/clients/impatient.py tests/clients/converters.py tests/clients/songs.py \
+	tests/clients/sdks/walks.py
 
 define SETUP_CLIENTS
 exec >&2

@@ -25,9 +25,10 @@ Json = dict[str, Any]
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent.parent / ".venv-clients"
 SERVER = (sys.executable, "-W", "error", "-m", "song_mcp")
-SONG_S = 4.0
-"""A song takes longer than a model's first call waits, and less than the shortest patience."""
-WISH = {"description": "a jig for two fiddles", "wait_seconds": 1}
+SONG_S = 6.0
+WAIT_S = 4.0
+"""A song takes longer than any call waits, also where the client shows that it can wait."""
+WISH = {"description": "a jig for two fiddles"}
 
 FRAMEWORKS: Mapping[str, str] = {
     "google": "clients",
@@ -60,7 +61,8 @@ async def run(name: str, folder: Path) -> Run:
     told, left = folder / "work.json", folder / "report.json"
     app = build_app(SONG_S, press=beep)
     async with running(app) as base_url:
-        variables = {"HOME": str(folder), **environment(folder, base_url)}
+        own = {"HOME": str(folder), "SONG_MCP_WAIT_SECONDS": str(WAIT_S)}
+        variables = environment(folder, base_url) | own
         command, *arguments = SERVER
         work = {"command": command, "args": arguments, "env": variables, "wish": WISH}
         told.write_text(json.dumps(work), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""An agent of the OpenAI Agents SDK, with its strict schemas and its 5 s for an answer."""
+"""An agent of the OpenAI Agents SDK, with its strict schemas and its 5 s for an answer.
+
+A strict service lets a model give every argument: null is what it does not want to give.
+"""
 
 import asyncio
 from typing import Any
@@ -18,6 +21,8 @@ def turn(model: script.Script) -> ModelStep:
         if isinstance(does, str):
             return [assistant_message(does)]
         number = str(len(model.report.calls))
+        [schema] = [tool.params_json_schema for tool in call.tools if tool.name == does.tool]
+        does.arguments = dict.fromkeys(schema["required"]) | does.arguments
         return [function_call(does.tool, does.arguments, call_id=number)]
 
     return ModelStep(responder=respond)
