@@ -515,7 +515,7 @@ async def test_without_any_key_the_server_starts_and_lists_its_tools(tmp_path: P
             await keyless.hello()
             tools = (await keyless.ask("tools/list", {}))["result"]["tools"]
             refusal = await keyless.tool("generate_song", description="x")
-    assert len(tools) == 12
+    assert len(tools) == 11
     assert refusal["isError"]
     assert "PIAPI_API_KEY" in refusal["content"][0]["text"]
 
