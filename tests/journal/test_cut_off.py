@@ -11,7 +11,8 @@ import pytest
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal, NewTask
-from song_mcp.songs import Report, ServiceStatus, Task
+from song_mcp.journal.claims import ALIKE
+from song_mcp.songs import Report, ServiceStatus, Task, likeness
 from tests.manual_clock import ManualClock
 
 NUMBERS = count()
@@ -87,6 +88,21 @@ async def test_it_joins_no_call_that_is_still_being_answered(journal: Journal) -
 async def test_it_joins_none_of_another_wish(journal: Journal) -> None:
     await cut(journal)
     assert not await is_joined(journal, OTHER)
+
+
+async def test_words_that_are_alike_at_seven_tenths_are_near(journal: Journal) -> None:
+    """Three words of the matter and one of style are the same, one of each is another."""
+    first = {"description": "slow, harbour, lamp, ferry, jazz, night"}
+    near = {"description": "slow, harbour, lamp, ferry, blues, rain"}
+    assert likeness(first, near) == ALIKE
+    await cut(journal, replace(FIRST, request=first))
+    assert await is_joined(journal, replace(AGAIN, request=near))
+
+
+async def test_what_is_cut_off_is_one_task(journal: Journal) -> None:
+    await begun(journal)
+    await cut(journal, OTHER)
+    assert not await is_joined(journal)
 
 
 async def test_it_joins_none_if_another_take_is_asked_for(journal: Journal) -> None:
@@ -361,14 +377,17 @@ async def test_each_take_joins_the_one_of_its_number_and_none_joins_its_own_call
     journal: Journal,
 ) -> None:
     second = replace(FIRST, request={**FIRST.request, "take": 2})
-    takes = [await cut(journal, second), await cut(journal)]
-    takes.reverse()
+    takes = [await cut(journal), await cut(journal, second)]
     assert await is_it(journal, takes[0])
+    assert await is_it(journal, takes[1], replace(AGAIN, request={**AGAIN.request, "take": 2}))
+    takes[0] = await cut(journal)
+    assert await is_it(journal, takes[1], replace(AGAIN, request={**AGAIN.request, "take": 2}))
     again = replace(AGAIN, request={**AGAIN.request, "take": 2}, beside=(takes[0],))
     assert await is_it(journal, takes[1], again)
-    third = replace(AGAIN, request={**AGAIN.request, "take": 3}, beside=tuple(takes))
-    assert not await is_joined(journal, third)
-    assert await is_it(journal, takes[1], replace(third, beside=(takes[0],)))
+    third = replace(again, request={**AGAIN.request, "take": 3})
+    assert await is_it(journal, takes[1], third)
+    all_of_them = tuple(task.local_id for task in (await journal.search("", 9)).tasks)
+    assert not await is_joined(journal, replace(third, beside=all_of_them))
 
 
 async def test_the_limit_and_the_journals_state_matter_only_to_what_is_paid(

@@ -38,6 +38,7 @@ SURVIVORS = Path(__file__).with_name("survivors.toml")
 STORE = "tests/journal/test_store.py"
 WRITES = "tests/journal/test_writes.py"
 CLAIMS = "tests/journal/test_claims.py"
+CUT_OFF = "tests/journal/test_cut_off.py"
 SALVAGE = "tests/journal/test_salvage.py"
 ONE_POST = "tests/studio/test_one_post.py"
 SUBMITTER = "tests/studio/test_submitter.py"
@@ -74,7 +75,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/recovery.py": ((RECOVERY,), STUDIO),
     "studio/poller.py": ((POLLER,), (AFTER_THE_END,), STUDIO),
     "journal/store.py": (
-        (WRITES, CLAIMS, STORE),
+        (WRITES, CUT_OFF, CLAIMS, STORE),
         (
             "tests/journal/test_lookup.py",
             "tests/journal/test_changes.py",
@@ -89,11 +90,15 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "journal/merging.py": ((BETTER,),),
     "journal/transitions.py": ((WRITES, "tests/journal/test_transitions.py"),),
     "journal/writes.py": (
-        (WRITES, "tests/journal/test_transitions.py", CLAIMS, STORE),
+        (WRITES, "tests/journal/test_transitions.py", CUT_OFF, CLAIMS, STORE),
         (ONE_POST, RECONCILE, SETTLER),
         STUDIO,
     ),
-    "journal/claims.py": ((BETTER, CLAIMS, WRITES, STORE), (SALVAGE, ONE_POST), (SETTLER,)),
+    "journal/claims.py": (
+        (BETTER, CUT_OFF, CLAIMS, WRITES, STORE),
+        (SALVAGE, ONE_POST),
+        (SETTLER,),
+    ),
     "journal/rows.py": ((WRITES, CLAIMS, STORE), (ONE_POST, RECONCILE), STUDIO),
     "journal/liveness.py": (("tests/journal/test_liveness.py",), (RECOVERY, ONE_POST)),
     "providers/verdict.py": ((VERDICT,), (PIAPI, GPTGE, EXAMPLES, REFUSALS, ECHOES)),

@@ -113,7 +113,7 @@ UPDATE tasks SET delivered_at = ? WHERE ? IN (task_id, local_id)
 """
 TELL = """
 UPDATE tasks SET told_at = coalesce(told_at, :now), cut_at = NULL
-WHERE (task_id = :task_id OR local_id = :task_id) AND (told_at IS NULL OR cut_at IS NOT NULL)
+WHERE task_id = :task_id OR local_id = :task_id
 """
 ADD_WORDING = "INSERT OR IGNORE INTO wordings (fingerprint, local_id) VALUES (?, ?)"
 CUT_OFF = "UPDATE tasks SET cut_at = ? WHERE local_id = ?"
