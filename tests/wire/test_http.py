@@ -454,3 +454,24 @@ async def asked(web: Web, era: str, session: str, method: str, params: Json) -> 
     headers, body = request(era, method, params, session)
     async with httpx.AsyncClient(timeout=HANGS_S) as http:
         return (await http.post(web.url, json=body, headers=headers)).text
+
+
+async def test_a_client_that_left_joins_with_its_wish_in_other_words_and_with_no_other_wish(
+    shared: Web, services: tuple[str, Sandbox], era: str
+) -> None:
+    """The call of an older client goes on without it; its task counts as cut off at once."""
+    known = await session(shared, era)
+    name = f"ferry{era.replace('-', 'x')}"
+    wish = f"a slow ballad about the {name} at night {NEVER_DONE}"
+    call = tool(era, known, "generate_song", description=wish, wait_seconds=55)
+    with anyio.fail_after(HANGS_S):
+        async with posted(shared, call):
+            while payments(services[1], name) == 0:
+                await a_moment()
+        near = f"The {name}: slow ballad, night {NEVER_DONE}"
+        again = await called(shared, era, known, description=near, wait_seconds=0)
+        assert "If the user wants a different song as well, say another_take" in again
+        assert payments(services[1], name) == 1
+        other = f"a slow ballad about the {name} and her captain's old dog {NEVER_DONE}"
+        await called(shared, era, known, description=other, wait_seconds=0)
+        assert payments(services[1], name) == 2
