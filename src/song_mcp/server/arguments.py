@@ -104,11 +104,11 @@ IDS = frozenset({"clip_id", "task_id"})
 OF_IDS = re.compile(r"song://(?:clips|tasks)/", re.IGNORECASE)
 AROUND_IDS = " \t\r\n\"'`<>()[]{}\u201c\u201d\u2018\u2019"
 NAMED_ID = re.compile(
-    r"(?:(?:task|clip|song)[\s_-]?)?(?:id)?\s*[:=#]?\s*((?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"|local-[0-9a-f]{20})",
+    r"(?:(?:(?:task|clip|song)[\s_-]?)?id|task|clip|song)?\s*[:=#]?\s*"
+    r"((?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})|local-[0-9a-f]{20})",
     re.IGNORECASE,
 )
-"""An id with its kind before it, of a form that no title has."""
+"""An id with its kind before it, of a form that no title has. One may begin with `clip-` itself."""
 SHORTENED = re.compile(r"(?:\.{3}|\u2026)$")
 """How a shortened id ends where people write it."""
 AN_ID = re.compile(r"last|(?=.*[0-9])[A-Za-z0-9._:-]+", re.IGNORECASE)
