@@ -17,6 +17,7 @@ from typing import Any
 from mcp.types import Prompt
 
 from song_mcp.errors import InvalidRequestError
+from song_mcp.songs import CLIP_END_S
 
 Properties = Mapping[str, Mapping[str, Any]]
 """The arguments that a tool has, each with its schema."""
@@ -41,7 +42,7 @@ NOT_GIVEN = frozenset(
 """What assistants write as a whole text for what was not given, in any case."""
 WRAPPERS = frozenset(
     {"args", "arguments", "input", "inputs", "kwargs", "params", "parameters", "request", "payload"}
-    | {"data", "body", "properties", "tool_input", "toolinput"}
+    | {"data", "body", "properties", "toolinput", "toolcall", "function", "functioncall"}
 )
 """Inside which single key all arguments may be."""
 OF_HOSTS = frozenset(
@@ -132,7 +133,12 @@ YES = frozenset({"true", "yes", "y", "1", "1.0", "on", "enabled"})
 NO = frozenset({"false", "no", "n", "0", "0.0", "off", "disabled"})
 CHOICES = {"female": "f", "woman": "f", "male": "m", "man": "m"}
 """Other words for choices; none for what pays."""
-ENDS = frozenset({"end", "theend", "atend", "attheend", "last", "clipend"})
+ENDS = frozenset(
+    f"{before}{end}{of}"
+    for before in ("", "at", "from")
+    for end in ("end", "theend")
+    for of in ("", "ofclip", "oftheclip", "ofsong", "ofthesong", "ofit")
+) | {"last", "clipend"}
 """What says that a clip is continued at its end."""
 DEPTH = 3
 """How deep arguments may be wrapped."""
@@ -186,11 +192,15 @@ def _unwrapped(
 
     The tool's name may stand beside it.
     """
-    own = {name: value for name, value in arguments.items() if not _is_beside(name, value, tool)}
+    own = [
+        (name, value)
+        for name, value in arguments.items()
+        if not _is_beside(name, value, tool) and not _is_not_given(value)
+    ]
     if len(own) != 1 or not depth:
         return arguments
-    [(name, value)] = own.items()
-    if name in properties or _folded(name) not in WRAPPERS:
+    [(name, value)] = own
+    if name in properties or (_folded(name) not in WRAPPERS and name != tool):
         return arguments
     inner = _opened(value)
     if not isinstance(inner, dict):
@@ -298,14 +308,14 @@ def _read(name: str, schema: Mapping[str, Any], value: object) -> object:
 def _written(name: str, value: object) -> object:
     """Return numbers and lists of texts as a text, lyrics by lines; anything else as it is."""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return value or None  # it is no text: false says that there is none
     if isinstance(value, int | float):
         return format(value, "g") if isinstance(value, float) else str(value)
     parts = _json_of(value, value) if isinstance(value, str) and value.startswith("[") else value
     if not isinstance(parts, list):
         return value
     parts = [part for part in parts if not _is_not_given(part)]
-    if not all(isinstance(part, str | int | float) for part in parts):
+    if not all(isinstance(part, str | int | float) and part is not True for part in parts):
         return value
     separator = "\n" if name == "lyrics" else ", "
     return separator.join(str(_written(name, part)).strip() for part in parts)
@@ -338,9 +348,9 @@ def _yes_or_no(value: object) -> object:
 
 
 def _number(name: str, value: object) -> object:
-    """Return the number in a text: with a unit of time, or as 1:20; None for a clip's end."""
+    """Return the number in a text: with a unit of time, or as 1:20, or that means a clip's end."""
     if not isinstance(value, str):
-        return value
+        return str(value) if isinstance(value, bool) else value  # which the schema refuses
     text = unicodedata.normalize("NFKC", value).replace("\u066b", ",").strip()
     if THOUSANDS.match(text):
         return value
@@ -351,7 +361,7 @@ def _number(name: str, value: object) -> object:
     if is_time and (found := CLOCK_TIME.fullmatch(text) or AMOUNTS.fullmatch(text)):
         hours, minutes, seconds = (float(each or 0) for each in found.groups())
         return hours * 3600 + minutes * 60 + seconds
-    return None if name == "continue_at_seconds" and _folded(text) in ENDS else value
+    return CLIP_END_S if name == "continue_at_seconds" and _folded(text) in ENDS else value
 
 
 def _unit_s(unit: str | None) -> float:

@@ -34,6 +34,7 @@ from song_mcp.server.results import (
 )
 from song_mcp.server.tasks_extension import begun_result, wants_handle
 from song_mcp.songs import (
+    CLIP_END_S,
     LONGEST_WAIT_S,
     MODELS,
     MOST_TAKES,
@@ -51,6 +52,7 @@ from song_mcp.songs import (
     able,
     any_duration,
     asked_by,
+    at_the_end,
     called,
     checked_id,
     in_takes,
@@ -262,7 +264,9 @@ async def extend_song(
         seed=seed,
         duration_s=duration_seconds,
         source=source,
-        continue_at_s=continue_at_seconds,
+        continue_at_s=at_the_end(model, source)
+        if continue_at_seconds == CLIP_END_S
+        else continue_at_seconds,
     )
     return await _submit(ctx, request, wait, another_take=another_take, note=note)
 

@@ -47,6 +47,7 @@ from song_mcp.songs.models import (
 )
 from song_mcp.songs.naming import families, is_default, readings
 from song_mcp.songs.requests import (
+    CLIP_END_S,
     LONGEST_CLIP_S,
     MOST_TAKES,
     RANDOM_SEED,
@@ -58,6 +59,7 @@ from song_mcp.songs.requests import (
     SongRequest,
     Source,
     VocalGender,
+    at_the_end,
     in_takes,
     is_style,
     part_of,
@@ -81,6 +83,7 @@ LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
 
 __all__ = [
+    "CLIP_END_S",
     "DESCRIPTION_LIMIT",
     "LONGEST_CLIP_S",
     "LONGEST_WAIT_S",
@@ -117,6 +120,7 @@ __all__ = [
     "able",
     "any_duration",
     "asked_by",
+    "at_the_end",
     "called",
     "checked_id",
     "completed",

@@ -3,6 +3,7 @@
 One that breaks a rule cannot be made.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -92,6 +93,10 @@ class Source:
     file: str = ""
 
 
+CLIP_END_S = sys.float_info.max
+"""The position that means the clip's end, wherever that is."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExtensionRequest(SongRequest):
     """A continuation of a clip from `continue_at_s` seconds on.
@@ -127,6 +132,18 @@ class ExtensionRequest(SongRequest):
             return self.continue_at_s
         starts_at_end = self.model.takes_audio or SERVICES[self.model.service].extends_from_end
         return self.source.duration_s or 0.0 if starts_at_end else 0.0
+
+
+def at_the_end(model: Model, source: Source) -> float | None:
+    """Return the position of an extension at the clip's end, None if it is there without one.
+
+    Raises InvalidRequestError if the clip's length would have to be sent and is not known.
+    """
+    if model.takes_audio or SERVICES[model.service].extends_from_end:
+        return None
+    if source.duration_s is None:
+        raise _refuse(f"The length of clip {source.clip_id} is not known: set continue_at_seconds.")
+    return source.duration_s
 
 
 @dataclass(frozen=True, kw_only=True)
