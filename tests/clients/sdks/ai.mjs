@@ -19,7 +19,7 @@ const taskId = report.first.task_id;
 do report.task = (await call("get_task", { task_id: taskId, wait_seconds: 20 })).structuredContent;
 while (report.task.status !== "completed" || !report.task.clips.every((clip) => clip.file));
 report.resources = (await client.listResources()).resources.map((each) => each.uri);
-const uri = report.task.clips[0].resource_uri;
+const uri = `song://clips/${report.task.clips[0].clip_id}`;
 report.clip = JSON.parse((await client.readResource({ uri })).contents[0].text);
 writeFileSync(left, JSON.stringify(report));
 await client.close();

@@ -86,7 +86,7 @@ while (report.task.status !== "completed" || !report.task.clips.every((clip) => 
 await heard;
 
 const clip = report.task.clips[0];
-report.clip = JSON.parse((await client.readResource({ uri: clip.resource_uri })).contents[0].text);
+report.clip = JSON.parse((await client.readResource({ uri: `song://clips/${clip.clip_id}` })).contents[0].text);
 const completed = await client.complete({
   ref: { type: "ref/resource", uri: "song://clips/{clip_id}" },
   argument: { name: "clip_id", value: clip.clip_id.slice(0, 6) },

@@ -115,7 +115,7 @@ async def make_a_song(walk: Walk) -> None:
                 report["task"] = task
         await walk.is_told.wait()
     clip = report["task"]["clips"][0]
-    report["clip"] = json.loads(await text_of(walk, clip["resource_uri"]))
+    report["clip"] = json.loads(await text_of(walk, f"song://clips/{clip['clip_id']}"))
     types = importlib.import_module("mcp.types")
     asked = types.ResourceTemplateReference(type="ref/resource", uri="song://clips/{clip_id}")
     named = {"name": "clip_id", "value": clip["clip_id"][:6]}

@@ -203,7 +203,7 @@ async def test_the_client_of_the_ai_sdk_gets_a_song(
     assert (got["server"], got["era"]) == ("song-mcp", spoken)
     assert "generate_song" in got["tools"]
     assert Path(got["clip"]["file"]).is_file()
-    assert got["task"]["clips"][0]["resource_uri"] in got["resources"]
+    assert f"song://clips/{got['task']['clips'][0]['clip_id']}" in got["resources"]
     assert len(walk.sandbox.accepted) == 1
     assert walk.stderr == ""
     assert walk.status == 128 + signal.SIGTERM
