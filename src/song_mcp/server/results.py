@@ -455,7 +455,7 @@ def _next_step(task: Task) -> str | None:
     if task.status == "failed":
         return FREE_FAILURE if is_free else AFTER_FAILURE[task.charged]
     if task.status == "submitting" and SERVICES[task.service].answers_with_audio:
-        return f"{going(task)} Then {LOOK}; do not repeat the request."
+        return f"{going(task)} {LOOK.capitalize()}; do not repeat the request."
     if task.is_open and _shown(task) and all(clip.is_saved for clip in task.clips):
         return f"{NEXT_STEPS[task.status]} These clips are saved."
     if task.status != "completed":
