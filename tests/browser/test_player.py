@@ -253,6 +253,8 @@ async def test_file_and_link_can_be_shown_and_copied(chat: Chat) -> None:
     await expect(chat.player.get_by_text("Copied", exact=True)).to_be_visible()
     copied = await chat.page.evaluate("() => navigator.clipboard.readText()")
     assert copied == await link_of(chat, task["clips"][1])
+    assert "tags" not in task["clips"][0]  # which the page is told beside the result
+    await expect(chat.player.locator(".tags").first).to_contain_text("sandbox")
 
 
 async def test_where_copying_is_not_granted_the_text_is_left_selected(chat: Chat) -> None:
