@@ -384,6 +384,7 @@ def key_of(name: str) -> str:
         f'"bearer  {KEY}"',
         f"Authorization: Bearer {KEY}",
         f"x-api-key: {KEY}",
+        f"bearer:{KEY}",
         f"\u200b{KEY}\ufeff",
         f"\u00a0{KEY}\u00a0",
     ],
@@ -421,6 +422,13 @@ def test_what_is_around_a_key_is_no_part_of_it(
         "none",
         '"your-piapi-key"',
         "Bearer your-piapi-key",
+        "(your-key)",
+        "[your key]",
+        "**your-key**",
+        "sk-proj-****abcd",
+        "sk-abc...xyz",
+        "REDACTED",
+        "Bearer",
     ],
 )
 def test_an_examples_word_counts_as_no_key_and_is_told(
@@ -454,6 +462,8 @@ def test_an_examples_word_counts_as_no_key_and_is_told(
         f"{KEY[:9]}\u2013{KEY[9:]}",
         f"{KEY}\u00e9",
         f"{KEY[:9]}\u200b{KEY[9:]}",
+        f'{{"key":"{KEY}"}}',
+        "https://piapi.ai/workspace/key",
     ],
 )
 def test_a_placeholder_or_a_damaged_key_is_told_and_never_sent(
@@ -466,6 +476,16 @@ def test_a_placeholder_or_a_damaged_key_is_told_and_never_sent(
     assert KEY[9:] not in problem()
     [service] = [each for each in SERVICES.values() if each.key_variable == name]
     assert Settings.read().why_off(service) == problem()
+
+
+@pytest.mark.parametrize(
+    "given", ["sk-your0Real1Key2", "putin9a8b7c", "enterprise1234", "a+b/c==", "k,1;2", "x-1_2~3"]
+)
+def test_a_key_may_look_a_little_like_something_else(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("PIAPI_API_KEY", given)
+    assert key_of("PIAPI_API_KEY") == given
 
 
 def test_a_key_with_its_own_name_before_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,17 +19,19 @@ PLACEHOLDER = re.compile(
 )
 """What stands for a value somewhere else and was not replaced by it."""
 FOR_A_KEY = re.compile(
-    r"(?:sk-|key-)?(?:your|insert|enter|paste|replace|change[-_ ]?me|placeholder|put[-_ ]).*"
-    r"|none|todo|(?:sk-|key-)?(?:x{3,}|\*{3,}|\.{3,}|\u2026+|-{3,}|_{3,})[x*.\u2026_-]*"
-    r"|.*[-_ ]here>?"
+    r"[(\[*]*(?:sk-|key-)?(?:"
+    r"your(?:[-_ ]|api|key|token|$).*|(?:insert|enter|paste|replace|put)(?:[-_ ]|me|your|key).*"
+    r"|change[-_ ]?me.*|placeholder.*|x{3,}[x_-]*|-{3,}|_{3,})[)\]*]*"
+    r"|.*(?:\*{3,}|\.{3,}|\u2026).*|.*[-_ ]here>?|none|todo|redacted|bearer"
     r"|(?-i:[A-Z]+(?:_[A-Z]+)*_KEY)",
     re.IGNORECASE,
 )
-"""What examples have where a key belongs."""
+"""What examples and masked texts have where a key belongs."""
 SCHEME = re.compile(
-    r"(?:(?:proxy-)?authorization\s*:\s*)?bearer\s+|x-api-key\s*:\s*", re.IGNORECASE
+    r"(?:(?:proxy-)?authorization\s*:\s*)?bearer(?:\s+|:\s*)|x-api-key\s*:\s*", re.IGNORECASE
 )
-KEY = re.compile(r"[\x21-\x7e]+")
+KEY = re.compile(r"(?!https?://)[!#-&(-~]+")
+"""Visible ASCII without quotes, and no address."""
 HOME = re.compile(r"\$HOME(?=/|$)|\$\{(?:env:)?HOME\}(?=/|$)")
 FILE_URL = "file://"
 
@@ -81,7 +83,8 @@ def key(value: str, variable: str) -> str:
         raise ValueError("must be the key alone, without the variable's name")
     if not KEY.fullmatch(value):
         raise ValueError(
-            "is not a key: it has a blank, a line end or a character inside that no key has"
+            "is not a key: it has a blank, a line end or a character inside that no key has, or is "
+            "an address"
         )
     return value
 

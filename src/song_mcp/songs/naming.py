@@ -17,7 +17,9 @@ from song_mcp.songs.models import (
     preferred,
 )
 
-DEFAULTS = frozenset({"", "default", "auto", "automatic", "any", "thedefault", "defaultmodel"})
+DEFAULTS = frozenset(
+    {"", "none", "default", "auto", "automatic", "any", "thedefault", "defaultmodel"}
+)
 """What says, folded, that no model is named."""
 ALSO = {"chirp": "gptge"}
 """Services by names of their families that are neither their own nor their music's."""
