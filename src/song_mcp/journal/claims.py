@@ -69,17 +69,20 @@ NEAR_S = 600.0
 ALIKE = 0.7
 """How alike (0 to 1) the words of two requests are that count as one wish in other words."""
 
-EQUAL = """(
-    fingerprint = :fingerprint
-    OR local_id IN (SELECT local_id FROM wordings WHERE fingerprint = :fingerprint)
+EQUAL = """local_id IN (
+    SELECT local_id FROM tasks WHERE fingerprint = :fingerprint
+    UNION ALL SELECT local_id FROM wordings WHERE fingerprint = :fingerprint
 )"""
 """Whether a request is that of a task, or in other words that joined the task before."""
 OWED = """(
-    status IN ('submitting', 'pending', 'processing', 'in_doubt')
-    OR (status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since
+    +status IN ('submitting', 'pending', 'processing', 'in_doubt')
+    OR (+status IN ('completed', 'failed') AND delivered_at IS NULL AND ended_at > :since
         AND NOT (status = 'failed' AND unknown_from_s IS NOT NULL))
 )"""
-"""Whether some client is still to get a task's end."""
+"""Whether some client is still to get a task's end.
+
+With the signs SQLite finds equal requests by their index, and not by the status of all tasks.
+"""
 IS_BEING_TOLD = "EXISTS (SELECT 1 FROM json_each(:answered) WHERE value IN (local_id, task_id))"
 JOINABLE = f"""
 SELECT * FROM tasks WHERE {EQUAL} AND {OWED} AND (
