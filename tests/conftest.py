@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-era",
         action="store_true",
-        help="run each test of a client in both protocol eras, also those marked one_era",
+        help="run also what is long, and each test of a client in both protocol eras",
     )
 
 
@@ -59,6 +59,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not scale.IS_CHOSEN:
         _leave_out(config, items, {item for item in items if item.get_closest_marker("at_size")})
     if not config.getoption("--every-era"):
+        _leave_out(config, items, {item for item in items if item.get_closest_marker("long")})
         _leave_out(config, items, eras.without_turn(items))
     items.sort(key=lambda item: item.get_closest_marker("first") is None)
 

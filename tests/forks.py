@@ -97,39 +97,35 @@ async def server(
     stdin: int | None = PIPE,
     stdout: int | None = PIPE,
     stderr: Any = PIPE,  # noqa: ANN401 - PIPE or a file, as for `children.process`
+    module: str = "",
 ) -> AsyncIterator[Process]:
-    """Run `song-mcp ARGUMENTS` with these variables and no others while the context lasts."""
+    """Run `song-mcp ARGUMENTS` with these variables and no others while the context lasts.
+
+    With `module`, `python -m MODULE` runs in its place.
+    """
     if not _state.is_on:
-        command = (sys.executable, "-W", "error", *server_arguments(), *arguments)
+        what = ("-m", module) if module else (*server_arguments(), *arguments)
+        command = (sys.executable, "-W", "error", *what)
         running = process(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
         async with running as started:
             yield started
         return
-    forked = await _forked(arguments, cwd, env, (stdin, stdout, stderr))
+    wanted = {"command": arguments, "module": module, "folder": str(cwd), "environment": dict(env)}
+    forked = await _forked(wanted, (stdin, stdout, stderr))
     async with ended_with(forked):
         yield forked
 
 
 async def _forked(
-    arguments: Sequence[str],
-    cwd: Path,
-    env: Mapping[str, str],
-    streams: tuple[int | None, int | None, int | IO[bytes] | None],
+    wanted: Mapping[str, Any], streams: tuple[int | None, int | None, int | IO[bytes] | None]
 ) -> "Forked":
     """Order a server, and wait until it is there."""
     news, theirs = socket.socketpair()
     inputs = _Pipe(streams[0], 0)
     outputs = _Pipe(streams[1], 1), _Pipe(streams[2], 2)
-    what = {
-        "folder": str(cwd),
-        "environment": dict(env),
-        "arguments": (),
-        "command": arguments,
-        "clock": [0.0, 1.0],
-    }
     with theirs:
         given = [inputs.theirs, *(pipe.theirs for pipe in outputs), theirs.fileno()]
-        order(what, given)
+        order({"arguments": (), "clock": [0.0, 1.0], **wanted}, given)
     for pipe in (inputs, *outputs):
         pipe.close_theirs()
     forked = Forked(

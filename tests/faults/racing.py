@@ -31,7 +31,7 @@ from song_mcp.messages import JOINED
 from song_mcp.settings import Settings
 from song_mcp.songs import MODELS, Clip, Report, SongRequest, Task
 from song_mcp.studio.studio import Studio
-from tests.children import process
+from tests import forks
 from tests.harvest import log_everything
 from tests.limits import HANGS_S
 
@@ -97,12 +97,13 @@ async def race(workers: Sequence[Worker], orders: Sequence[Json]) -> list[Any]:
 async def crew(size: int) -> AsyncIterator[list[Worker]]:
     """Start so many workers; in the end all are asked to leave at the same time."""
     path = os.pathsep.join((str(ROOT), str(SOURCE)))
-    command = [sys.executable, "-m", "tests.faults.racing"]
     environment = os.environ | {"PYTHONPATH": path}
     async with AsyncExitStack() as stack:
         workers = []
         for _ in range(size):
-            running = process(command, cwd=ROOT, env=environment, stderr=None)
+            running = forks.server(
+                module="tests.faults.racing", cwd=ROOT, env=environment, stderr=None
+            )
             workers.append(Worker(await stack.enter_async_context(running)))
         yield workers
         for worker in workers:

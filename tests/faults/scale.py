@@ -6,7 +6,11 @@ Read when the tests are collected: a fixture takes the variables of song-mcp out
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 IS_CHOSEN = "SONG_FAULTS_SCALE" in os.environ
 SCALE = float(os.environ.get("SONG_FAULTS_SCALE", "0.02"))
@@ -22,6 +26,11 @@ def scaled(full: int, least: int = 1) -> int:
     If a part would miss a kind of fault, `least` says how much has all of them.
     """
     return max(least, round(full * SCALE))
+
+
+def sample(rows: Iterable[T]) -> list[T]:
+    """Return all of these at the size that was chosen, and every third by default."""
+    return list(rows)[:: 1 if IS_CHOSEN else 3]
 
 
 def report(line: str) -> None:

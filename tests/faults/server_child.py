@@ -12,6 +12,7 @@ that its clock is ahead, or fast.
 import gc
 import json
 import os
+import runpy
 import signal
 import socket
 import sys
@@ -93,8 +94,13 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
     status = 1
     try:
         clock = order["clock"]
-        own = order.get("command", [])
-        status = main_ahead(AheadClock(*clock)) if clock != REAL else main(own)
+        if module := order.get("module"):
+            runpy.run_module(module, run_name="__main__")
+            status = 0
+        elif clock != REAL:
+            status = main_ahead(AheadClock(*clock))
+        else:
+            status = main(order.get("command", []))
     except BaseException:
         traceback.print_exc()
         raise

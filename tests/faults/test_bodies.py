@@ -39,6 +39,7 @@ from tests.memory_services import spare_the_disk
 
 MADE_BY_HOSTS = ("_url", "clip_id", "task_id", "style_audio")
 """Links and ids: an account's id may be part of them, but no secret."""
+EXAMPLES = scaled(100, least=25)
 UPLOADS = "https://upload.theapi.app"
 SEED = int(os.environ.get("SONG_FAULTS_SEED", "20261122"))
 
@@ -211,7 +212,7 @@ TASKS = st.dictionaries(st.sampled_from(NAMES), ANY_JSON, max_size=6)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     task=TASKS,
     code=st.sampled_from([200, "success", "fail", None]),

@@ -43,6 +43,7 @@ def write_probe(tree: Tree, *, here: str = "True", there: str = "True", sleep_s:
     (tree.root / NAME).write_text(text, encoding="utf-8")
 
 
+@pytest.mark.long
 def test_tests_and_their_children_run_what_is_written_and_then_what_is_written_back(
     tree: Tree,
 ) -> None:
@@ -62,6 +63,7 @@ def test_a_mutant_that_breaks_only_children_is_noticed(tree: Tree) -> None:
     assert "exit status 9" in tree.log()
 
 
+@pytest.mark.long
 def test_a_run_without_end_is_ended_with_its_children(tree: Tree) -> None:
     write_probe(tree, sleep_s=600)
     tree.write("__main__.py", b"")

@@ -159,7 +159,7 @@ async def test_those_of_that_time_are_looked_at_first_and_not_more_than_twenty()
     service = Archive(tasks=tasks | {"b": ("same", 2)})  # type: ignore[arg-type]  # literals
     assert await service.outcome() == ("found", ["b"])
     assert service.looked[0] == "b"
-    assert len(service.looked) == MOST_LOOKS
+    assert len(service.looked) == MOST_LOOKS == 20
     service = Archive(tasks=tasks | {"b": ("other", 2)})  # type: ignore[arg-type]  # literals
     assert await service.outcome() == ("unknown", []), "ten of them were not looked at"
     near = {f"near{number}": ("other", 1) for number in range(MOST_LOOKS)}
@@ -189,6 +189,43 @@ async def test_our_clock_set_since_the_loss_hides_nothing() -> None:
     for set_on_s in (-6 * HOUR, 6 * HOUR):  # the journal's times are of the clock as it was
         service = archive(a=("same", 1 - set_on_s))
         assert (await service.outcome())[0] == "possible"
+
+
+async def test_a_day_before_and_after_is_listed() -> None:
+    service = archive(a=("other", 1))
+    await service.outcome()
+    assert service.asked == [(-2.0 - DAY, 80.0 + DAY)]
+
+
+async def test_only_a_clock_that_is_off_by_more_than_an_hour_has_the_list_asked_for_again() -> None:
+    first, last = -2.0 - DAY, 80.0 + DAY
+    for ahead_s, again in ((90.0, False), (-HOUR, False), (HOUR, False), (-1.5 * HOUR, True)):
+        service = archive(a=("same", 1))
+        service.ahead_s = ahead_s
+        assert await service.outcome() == ("found", ["a"])
+        lists = [(first, last), (first + ahead_s, last + ahead_s)]
+        assert service.asked == (lists if again else lists[:1])
+
+
+async def test_a_history_that_shows_nothing_is_asked_once() -> None:
+    service = archive()
+    service.is_whole = False
+    assert await service.outcome() == ("unknown", [])
+    assert len(service.asked) == 1
+
+
+async def test_without_a_whole_list_it_is_not_said_that_there_is_none() -> None:
+    service = archive(a=("other", 1))
+    service.is_whole = False
+    assert await service.outcome() == ("unknown", [])
+
+
+async def test_a_loss_at_either_end_of_its_time_counts() -> None:
+    for lost_at, last_s in ((SENT, 60.0), (SENT + timedelta(minutes=10), 660.0)):
+        service = archive(a=("same", last_s))
+        assert (await service.outcome(lost_at=lost_at))[0] == "found"
+        service = archive(a=("same", last_s + 1))
+        assert (await service.outcome(lost_at=lost_at))[0] == "possible"
 
 
 async def test_a_list_that_is_too_long_is_asked_for_those_seconds_alone() -> None:
