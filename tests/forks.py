@@ -125,7 +125,7 @@ async def _forked(
     outputs = _Pipe(streams[1], 1), _Pipe(streams[2], 2)
     with theirs:
         given = [inputs.theirs, *(pipe.theirs for pipe in outputs), theirs.fileno()]
-        order({"arguments": (), "clock": [0.0, 1.0], **wanted}, given)
+        order({"arguments": (), "clock": [0.0, 1.0], "umask": _umask(), **wanted}, given)
     for pipe in (inputs, *outputs):
         pipe.close_theirs()
     forked = Forked(
@@ -135,6 +135,13 @@ async def _forked(
     with anyio.CancelScope(shield=True):  # or nobody would end what is started
         await forked.watch(news)
     return forked
+
+
+def _umask() -> int:
+    """Return the mode bits that files of this process do not get, which children inherit."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 class _Pipe:

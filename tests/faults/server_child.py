@@ -86,6 +86,7 @@ def serve(order: dict[str, Any], streams: list[int]) -> NoReturn:
         os.dup2(stream, number)
     os.closerange(3, LONGEST)
     os.chdir(order["folder"])
+    os.umask(order.get("umask", 0o022))
     log_everything()
     os.environ.clear()
     os.environ.update(order["environment"])
