@@ -56,6 +56,9 @@ PAST = "tests/providers/test_piapi_history.py"
 PIAPI = "tests/providers/test_piapi.py"
 UPLOAD = "tests/providers/test_piapi_upload.py"
 GPTGE = "tests/providers/test_gptge.py"
+MINIMAX = "tests/providers/test_minimax.py"
+ACESTEP = "tests/providers/test_acestep.py"
+INTAKE = "tests/studio/test_intake.py"
 ACCEPTED = "tests/providers/test_accepted.py"
 REFUSALS = "tests/faults/test_refusals.py"
 SHAPES = "tests/providers/test_shapes.py"
@@ -70,6 +73,8 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/reconcile.py": ((RECONCILE, BALANCE), (SETTLER,), STUDIO),
     "studio/settler.py": ((SETTLER,),),
     "studio/history.py": ((HISTORY,), (SETTLER,)),
+    "studio/intake.py": ((INTAKE,), (SAVER,)),
+    "studio/takes.py": (("tests/studio/test_takes.py",), (ONE_POST,)),
     "studio/saver.py": ((SAVER,), (AFTER_THE_END,), STUDIO),
     "studio/caretaker.py": ((AFTER_THE_END, SAVER),),
     "studio/recovery.py": ((RECOVERY,), STUDIO),
@@ -110,6 +115,11 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "providers/piapi_upload.py": ((UPLOAD,),),
     "providers/gptge.py": ((GPTGE, SHAPES), (EXAMPLES, ACCEPTED, VERDICT, PROXY)),
     "providers/gptge_replies.py": ((GPTGE, SHAPES), (EXAMPLES,)),
+    "providers/minimax.py": ((MINIMAX,), (EXAMPLES, VERDICT)),
+    "providers/minimax_replies.py": ((MINIMAX,), (EXAMPLES, VERDICT)),
+    "providers/hex_audio.py": (("tests/providers/test_hex_audio.py",), (MINIMAX,)),
+    "providers/acestep.py": ((ACESTEP,), (EXAMPLES, VERDICT)),
+    "inbox.py": (("tests/test_inbox.py",), (INTAKE, MINIMAX)),
 }
 """What is mutated, and the tests that cover it: one group after the other, the quickest first."""
 
