@@ -28,7 +28,16 @@ class Rights:
     @property
     def line(self) -> str:
         """The fact as one line, with its day."""
-        return self.fact if self.read_on is None else f"{self.fact} As of {self.read_on}."
+        return self._dated(self.fact)
+
+    @property
+    def brief(self) -> str:
+        """The first sentence of the fact, with its day."""
+        first, _, _ = self.fact.partition(". ")
+        return self._dated(f"{first.rstrip('.')}.")
+
+    def _dated(self, said: str) -> str:
+        return said if self.read_on is None else f"{said} As of {self.read_on}."
 
 
 TABLE = (

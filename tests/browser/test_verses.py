@@ -71,7 +71,7 @@ async def test_the_line_that_is_sung_is_marked_and_no_other(chat: Chat, pictures
 
 async def test_the_mark_follows_a_song_that_plays_and_the_rights_are_told_once(chat: Chat) -> None:
     await shown(chat, LINES)
-    await expect(chat.player.get_by_text(rights_in("piapi", "udio").line)).to_have_count(1)
+    await expect(chat.player.get_by_text(rights_in("piapi", "udio").brief)).to_have_count(1)
     await sought(chat, 6.5)
     await chat.player.get_by_role("button", name="Play").first.click()
     await expect(sung(chat)).to_have_text(["Ring, ring"], timeout=WITHIN_MS)

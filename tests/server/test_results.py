@@ -337,6 +337,7 @@ def test_a_saved_clip_is_told_by_its_file_and_all_else_is_in_its_resource() -> N
         "status": "completed",
         "duration_seconds": 9.0,
         "file": str(FILE),
+        "resource_uri": "song://clips/c1",
     }
     full = as_json(clip_result(replace(DONE, clips=(saved,)), saved, include_lyrics=False))
     assert full == known | {"file": str(FILE)}

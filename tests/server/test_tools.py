@@ -48,7 +48,8 @@ async def test_a_description_becomes_two_saved_clips_at_piapi(house: House) -> N
         audio = mutagen.File(clip["file"])
         assert audio.info.length == pytest.approx(clip["duration_seconds"], abs=0.1)
         assert Path(clip["file"]).parent == house.folder / "library"
-        assert not {"audio_url", "image_url", "video_url", "resource_uri", "tags"} & set(clip)
+        assert not {"audio_url", "image_url", "video_url", "tags"} & set(clip)
+        assert clip["resource_uri"] == f"song://clips/{clip['clip_id']}"
     assert house.posts() == [
         {
             "model": "music-u",

@@ -36,7 +36,14 @@ from mcp.types import (
 from song_mcp.errors import InvalidRequestError, LibraryError, NotFoundError, SongError
 from song_mcp.server.caching import ENDED, MEDIA, STALE, Blob, Text
 from song_mcp.server.guides import GUIDES
-from song_mcp.server.results import as_json, clip_result, clip_uri, model_name, task_result
+from song_mcp.server.results import (
+    as_json,
+    clip_result,
+    clip_uri,
+    known_rights,
+    model_name,
+    task_result,
+)
 from song_mcp.songs import MODELS, SERVICES, Clip, Task, completed, is_plain_id, public_clip_id
 from song_mcp.studio import Answer, Catalog, Place, Studio
 from song_mcp.text import clean, plain
@@ -276,6 +283,8 @@ def _asked(found: Task) -> dict[str, Any]:
 def _task_json(found: Task) -> dict[str, Any]:
     result = as_json(task_result(Answer(found)))
     del result["clips"]
+    if "rights" in result:
+        result["rights"] = known_rights(found).line
     return result | ({"title": found.title} if found.title else {})
 
 

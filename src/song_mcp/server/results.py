@@ -3,7 +3,7 @@
 A key without a value is left out; only `clips` is always there. A result holds nothing that a model
 or a person cannot use: no preview URLs, no secrets, no raw replies. While a task runs, its
 unfinished clips are left out too, as nobody can use them yet. A clip whose file is there is told
-without its addresses and its style, which its resource has. What only the player's page needs is
+without its links and its style, which its resource has. What only the player's page needs is
 beside the result in `_meta`, and costs the model nothing.
 """
 
@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from song_mcp import lrc
 from song_mcp.errors import Charged, JournalError
-from song_mcp.rights import rights_in
+from song_mcp.rights import Rights, rights_in
 from song_mcp.server.adapt import text_result
 from song_mcp.server.clients import AnyContext, request_of, shows_pages
 from song_mcp.songs import (
@@ -68,7 +68,7 @@ SENTENCE_ENDS = {".", "!", "?", "。", "！", "？"}  # noqa: RUF001
 WITHHELD = "finished, but Suno withholds the audio from this relay; look again later"
 EXTRA = "song-mcp/player"
 """The key in a result's `_meta` for what only the player's page needs."""
-IN_THE_RESOURCE = ("audio_url", "image_url", "video_url", "resource_uri", "tags")
+IN_THE_RESOURCE = ("audio_url", "image_url", "video_url", "tags")
 """What a result leaves out of a clip whose file it names."""
 
 
@@ -78,7 +78,7 @@ NamedService = Annotated[ServiceName, Field(json_schema_extra={"enum": list(SERV
 class ClipResult(BaseModel):
     """One piece of audio that a task made."""
 
-    clip_id: str = Field(description="All of it is read as song://clips/{clip_id}")
+    clip_id: str
     title: str | None = None
     status: ClipStatus
     duration_seconds: float | None = None
@@ -228,7 +228,7 @@ def task_result(answer: Answer, *, include_lyrics: bool = False) -> TaskResult:
     clips = [clip_result(task, clip, include_lyrics=include_lyrics) for clip in _shown(task)]
     return _task(task, list(map(_brief, clips))).model_copy(
         update={
-            "rights": known_rights(task) or None,
+            "rights": _rights(task) or None,
             "next_step": _next_step_of_all(answer),
             "note": _note(answer) or None,
             "other_takes": [_take(each) for each in answer.others] or None,
@@ -260,15 +260,19 @@ def songs_result(tasks: Sequence[Task], total: int, note: str = "") -> SongsResu
 
     What is known of the rights is told once for all tasks that it holds for.
     """
-    rights = dict.fromkeys(filter(None, map(known_rights, tasks)))
+    rights = dict.fromkeys(filter(None, map(_rights, tasks)))
     listed = [_listed(task) for task in tasks]
     return SongsResult(tasks=listed, total=total, rights=list(rights) or None, note=note or None)
 
 
-def known_rights(task: Task) -> str:
-    """Return what is known of the rights in a task's audio as one line, "" if it has none yet."""
-    model = task.made_by.name if task.made_by else task.model
-    return rights_in(task.service, model).line if completed(task.clips) else ""
+def known_rights(task: Task) -> Rights:
+    """Return what is known of the rights in a task's audio."""
+    return rights_in(task.service, task.made_by.name if task.made_by else task.model)
+
+
+def _rights(task: Task) -> str:
+    """Return it in one sentence, "" if there is no audio yet; resources and files have it whole."""
+    return known_rights(task).brief if completed(task.clips) else ""
 
 
 def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
