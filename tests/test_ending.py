@@ -173,6 +173,7 @@ STARTS = re.compile(
 STARTERS = {
     "tests/children.py": "the contexts",
     "tests/wire/test_stdio.py": "the SDK's context",
+    "tests/clients/converters.py": "the same",
     "tests/clients/drivers/google_agent.py": "the same",
     "tests/clients/sdks/walk.py": "the same",
     "tests/faults/test_impatient.py": "the same",
