@@ -55,6 +55,9 @@ SEED = os.environ.get("SONG_FAULTS_SEED", "7")
 SUBMISSIONS = 2_000
 FAULTS = 500
 KILLS = 100
+FIRST = 1000
+"""The first request's number: no seed, or a marker would have one number less than another one, and
+a request with it could be the other one in fewer words."""
 SERVERS = 4
 CLIENTS = 24
 
@@ -194,7 +197,7 @@ class Run:
         self.claims = Claims(service)
         self._dice = random.Random(f"{SEED} killer")  # noqa: S311 - no secret
         self.slots = [Slot(home, self.counts, self._dice) for _ in range(SERVERS)]
-        self._markers = (f"song-{SEED}-{number}" for number in count())
+        self._markers = (f"song-{SEED}-{number}" for number in count(FIRST))
 
     @property
     def kills(self) -> int:
