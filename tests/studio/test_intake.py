@@ -31,6 +31,8 @@ class Room:
     journal: Journal
     inbox: Inbox
     intake: Intake
+    clock: ManualClock
+    saver: Tries
 
     async def row(self, *, is_free: bool = False) -> str:
         wire = {"is_free": is_free}
@@ -56,6 +58,13 @@ class Room:
         self.inbox.folder.mkdir(exist_ok=True)
         (self.inbox.folder / f"{local_id}.part").write_bytes(b"au")
 
+    async def doubt(self) -> str:
+        """Return the id of a task that is in doubt."""
+        local_id = await self.row()
+        new = NewTask("minimax", "minimax-3", "song", "p", "", "", {}, {}, owner="us")
+        await self.journal.doubt(local_id, new, "It broke off.")
+        return local_id
+
     async def find(self, local_id: str) -> Task:
         task = await self.journal.find(local_id)
         assert task is not None
@@ -68,7 +77,9 @@ async def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     clock = ManualClock()
     journal = Journal(tmp_path / "j.sqlite3", clock.now)
     inbox = Inbox(tmp_path / "inbox", cap_bytes=100)
-    yield Room(journal, inbox, Intake(journal, inbox, clock, cast("Saver", Tries())))
+    tries = Tries()
+    intake = Intake(journal, inbox, clock, cast("Saver", tries))
+    yield Room(journal, inbox, intake, clock, tries)
     await journal.close()
 
 
@@ -116,7 +127,7 @@ async def test_a_whole_song_settles_its_doubt(room: Room, *, is_abandoned: bool)
     await room.intake.clear()
     task = await room.find(local_id)
     assert (task.status, task.charged) == ("completed", "yes")
-    assert [clip.audio_url for clip in task.clips] == [link]
+    assert [(clip.audio_url, clip.status) for clip in task.clips] == [(link, "completed")]
     assert room.inbox.link(local_id)
     await room.intake.clear()
     assert room.inbox.link(local_id), "it is not saved yet"
@@ -126,3 +137,35 @@ async def test_a_song_of_another_journal_is_left_alone(room: Room) -> None:
     room.put("local-of-another-journal")
     await room.intake.clear()
     assert room.inbox.names() == ["local-of-another-journal"]
+
+
+async def test_each_file_is_looked_at(room: Room) -> None:
+    room.put("local-0")  # the first by its name, and of another journal
+    whole = [await room.doubt() for _ in range(2)]
+    for local_id in whole:
+        room.put(local_id)
+    part = await room.doubt()
+    room.put_part(part)
+    await room.intake.clear()
+    assert [(await room.find(local_id)).status for local_id in whole] == ["completed"] * 2
+    assert room.inbox.names() == sorted(["local-0", *whole])
+
+
+async def test_it_looks_at_once_each_minute_and_whenever_a_clip_was_tried(room: Room) -> None:
+    async def are_left(seconds: float) -> bool:
+        await room.clock.run(seconds)
+        return room.inbox.names() != []
+
+    room.put_part(await room.doubt())
+    async with anyio.create_task_group() as group:
+        group.start_soon(room.intake.run)
+        assert not await are_left(0.0)
+        room.put_part(await room.doubt())
+        assert await are_left(59.0)
+        assert not await are_left(1.0)
+        room.put_part(await room.doubt())
+        assert await are_left(0.0)
+        room.saver.tried.set()
+        room.saver.tried = anyio.Event()
+        assert not await are_left(0.0)
+        group.cancel_scope.cancel()
