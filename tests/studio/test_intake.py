@@ -116,6 +116,16 @@ async def test_a_part_of_a_song_that_is_in_doubt_is_removed(room: Room) -> None:
     assert (await room.find(local_id)).status == "in_doubt"
 
 
+async def test_a_part_of_a_task_whose_clip_has_no_link_is_removed(room: Room) -> None:
+    local_id = await room.row()
+    room.put_part(local_id)
+    new = NewTask("minimax", "minimax-3", "song", "p", "", "", {}, {}, owner="us")
+    report = Report("t-1", "processing", "busy", clips=(Clip("t-1", "processing"),))
+    await room.journal.accept(local_id, new, "t-1", report)
+    await room.intake.clear()
+    assert room.inbox.names() == []
+
+
 @pytest.mark.parametrize("is_abandoned", [False, True])
 async def test_a_whole_song_settles_its_doubt(room: Room, *, is_abandoned: bool) -> None:
     local_id = await room.row()
@@ -126,7 +136,7 @@ async def test_a_whole_song_settles_its_doubt(room: Room, *, is_abandoned: bool)
         await room.journal.abandon(local_id, "Closed.")
     await room.intake.clear()
     task = await room.find(local_id)
-    assert (task.status, task.charged) == ("completed", "yes")
+    assert (task.status, task.charged, task.provider_status) == ("completed", "yes", "success")
     assert [(clip.audio_url, clip.status) for clip in task.clips] == [(link, "completed")]
     assert room.inbox.link(local_id)
     await room.intake.clear()
