@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from song_mcp.journal.claims import ALIKE
-from song_mcp.songs import likeness
+from song_mcp.songs import ALIKE, likeness
 from tests.faults.scale import report
 
 SAMPLES = Path(__file__).with_name("samples")

@@ -250,11 +250,10 @@ def joined_elsewhere(task: Task) -> str:
     )
 
 
-TOO_LATE = (
-    "This took longer than your client may wait, so nothing was sent or paid: call again, with "
-    "wait_seconds 50 if that repeats."
+GIVEN_UP = (
+    "This call was given up, or made again, before it was sent, so nothing was sent or paid by it."
 )
-"""Why a call that comes to paying too late does not pay."""
+"""Why a call whose client no longer waits for it does not pay."""
 
 
 def unpaid(reason: str) -> str:

@@ -11,8 +11,7 @@ import pytest
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal, NewTask
-from song_mcp.journal.claims import ALIKE
-from song_mcp.songs import Report, ServiceStatus, Task, likeness
+from song_mcp.songs import ALIKE, Report, ServiceStatus, Task, likeness
 from tests.manual_clock import ManualClock
 
 NUMBERS = count()

@@ -5,7 +5,7 @@ The clock stands still until a test lets it go, so nothing here waits.
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -22,20 +22,16 @@ from mcp.shared.memory import create_client_server_memory_streams
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal
 from song_mcp.server import patience
 from song_mcp.server.app import build_server
 from song_mcp.server.patience import LONGER_S, LOOK_S, PAID_S, PLAYER_S, Client, Clients, Turn
 from song_mcp.server.sdk import low_level
 from song_mcp.studio import Call, Studio
-from song_mcp.studio import calling as of_call
-from song_mcp.studio.studio import TOO_LATE_S
 from tests.eras import LEGACY, MODERN, now_tested
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import FOREVER_S, MemoryServices, spare_the_disk
-from tests.processes import WALTZ, World
-from tests.processes import Patience as Waiting
+from tests.processes import World
 from tests.wire.child import ENVELOPE
 
 Json = dict[str, Any]
@@ -505,6 +501,24 @@ async def test_wishes_that_come_side_by_side_are_payments_of_their_own_and_short
 
 
 @pytest.mark.one_era(BEHIND)
+@pytest.mark.parametrize("asked", [{"token": True}, {"wait_seconds": 25}])
+async def test_different_wishes_of_several_chats_shorten_nothing_and_are_delivered(
+    world: World, asked: Json
+) -> None:
+    """As of the helpers of one assistant, which share its connection."""
+    async with calling(world) as caller:
+        wishes = ("a slow waltz", "loud polka", "sad ballad of a whale", "reggae about rain")
+        for words in wishes:
+            await caller.begin("generate_song", description=words, **asked)
+            await world.clock.run(8.0)
+        await world.clock.run(USUAL_S)
+        took_s, last = await caller.call("generate_song", description="slow waltz", **asked)
+        assert took_s == USUAL_S
+        assert "another_take" not in last["content"][0]["text"]
+        assert len(world.services.posts) == len(wishes) + 1
+
+
+@pytest.mark.one_era(BEHIND)
 async def test_cuts_of_a_person_that_differ_teach_nothing_of_waits_that_were_asked_for(
     world: World,
 ) -> None:
@@ -571,19 +585,47 @@ async def test_a_cover_of_a_clip_that_is_still_being_saved_is_refused_in_time(
         assert world.services.posts == []
 
 
-@pytest.mark.no_client
-@pytest.mark.parametrize(("late_s", "pays"), [(0.0, 1), (TOO_LATE_S, 0)])
-async def test_a_call_that_should_have_been_answered_a_while_ago_does_not_pay(
-    world: World, late_s: float, pays: int
+@pytest.mark.one_era(BEHIND)
+async def test_a_call_that_was_held_up_pays_and_the_same_in_other_words_joins_it(
+    world: World,
 ) -> None:
-    """Its client may have asked again meanwhile, in other words."""
-    async with world.process() as studio:
-        late = of_call(Call(ends_at_s=world.clock.monotonic() - late_s))
-        refused = pytest.raises(InvalidRequestError, match="nothing was sent or paid")
-        with late, nullcontext() if pays else refused:
-            await studio.submit(WALTZ, Waiting(0.0), another_take=False)
+    """Its client may have given it up without a word before the answer came."""
+    async with calling(world) as caller:
+        async with held_up(caller.studio):
+            first = await caller.begin("generate_song", description="a slow waltz")
+            await world.clock.run(8.0)
         await quiet()
-        assert (await studio.songs("", 1)).total == len(world.services.posts) == pays
+        assert not caller.answers[first][1]["isError"]
+        _, again = await caller.call("generate_song", description="slow waltz")
+        assert "another_take" in again["content"][0]["text"]
+        assert len(world.services.posts) == 1
+        await caller.call("generate_song", description="a waltz, slow")
+        assert len(world.services.posts) == 2
+
+
+@pytest.mark.one_era(BEHIND)
+@pytest.mark.parametrize("token", [False, True])
+async def test_a_call_that_is_given_up_before_it_pays_does_not_pay(
+    world: World, *, token: bool
+) -> None:
+    """As its client says nothing of that, nothing cancels it."""
+    async with calling(world) as caller:
+        async with held_up(caller.studio):
+            asked: Json = {"token": token}
+            first = await caller.begin("generate_song", description="a slow waltz", **asked)
+            await world.clock.run(6.0)
+            second = await caller.begin("generate_song", description="slow waltz", **asked)
+        await world.clock.run(USUAL_S)
+        assert "nothing was sent or paid" in caller.answers[first][1]["content"][0]["text"]
+        assert not caller.answers[second][1]["isError"]
+        assert len(world.services.posts) == 1
+
+
+@asynccontextmanager
+async def held_up(studio: Studio) -> AsyncIterator[None]:
+    """Let the journal wait, as on a disk or a machine that is busy."""
+    async with studio._journal._file._turn:  # noqa: SLF001 - no process of a test holds its file
+        yield
 
 
 # Which client it is ------------------------------------------------------------------------------

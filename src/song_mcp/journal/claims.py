@@ -35,7 +35,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     Spending,
 )
-from song_mcp.songs import Clip, Report, ServiceName, Task, likeness
+from song_mcp.songs import ALIKE, Clip, Report, ServiceName, Task, likeness
 
 DAY_S = 24 * 3600.0
 POLLED_FOR_S = 3600.0
@@ -66,8 +66,6 @@ SEARCHED_FOR_S = DAY_S
 
 NEAR_S = 600.0
 """For how many seconds after a call was cut off, one in nearly the same words joins its task."""
-ALIKE = 0.7
-"""How alike (0 to 1) the words of two requests are that count as one wish in other words."""
 
 EQUAL = """local_id IN (
     SELECT local_id FROM tasks WHERE fingerprint = :fingerprint

@@ -99,6 +99,7 @@ class Journal:
         daily_limit: int | None = None,
         answered: set[str] | None = None,
         is_over: IsOver = lambda *_: False,
+        check: Callable[[], None] = lambda: None,
     ) -> Prepared:
         """Write a task as `submitting`, or with `join` return the one that an equal request joins.
 
@@ -106,8 +107,9 @@ class Journal:
         request one writes and the others join, and the limit holds for all of them together.
         `answered` are tasks, by any of their ids, of which this process is telling clients now: a
         call for another take joins none of them, and its own is added in the same transaction.
-        `is_over` tells of calls that were cut off and of which the journal does not know it: it is
-        called in a thread, inside the transaction.
+        `is_over` tells of calls that were cut off and of which the journal does not know it, and
+        `check` raises an error if the call is not to pay any more: both are called in a thread,
+        inside the transaction.
         Raises LimitReachedError if the last 24 hours have used up `daily_limit`, UnconfirmedError
         as long as no person has confirmed what a damaged journal was replaced by, and with `join`
         InvalidRequestError if another take is asked for while an equal task is in doubt.
@@ -117,6 +119,7 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Prepared:
             check_cancelled()  # a call that was cancelled while it waited must not pay later
+            check()
             if not join:
                 return Prepared(claims.written(db, new, now, daily_limit), joined=False)
             found = claims.joined_or_written(

@@ -170,6 +170,9 @@ class SongServer(MCPServer[Studio]):
     def _delivered(self, call: Call) -> None:
         if call.is_lost:  # its client gave it up, and takes no notice of what comes later
             return
+        if patience.is_late(call, self._now_s()):  # nor of one that comes after its time-out
+            self._lost(call)
+            return
         patience.delivered(call, self._now_s())
         if self._studio is not None and call.matters:
             self._studio.delivered(call)

@@ -34,7 +34,7 @@ from mcp.shared.jsonrpc_dispatcher import cancelled_request_id_from_params
 from mcp.types import RequestId
 
 from song_mcp.server.clients import sends_progress_token, shows_pages
-from song_mcp.songs import Task
+from song_mcp.songs import ALIKE, Task, likeness
 from song_mcp.studio import Call, Studio, current_call
 
 Ctx = ServerRequestContext[Any, Any]
@@ -53,12 +53,17 @@ without a word is then still unanswered when its model asks again."""
 PLAYER_S = 4.0
 """How long a paid call takes, in seconds, if the player follows the task: the first look at it is
 made 2 s after the submission, and takes a moment."""
+LATE_S = 1.5
+"""An answer that is written so much later, in seconds, than it had to be may come after its client
+has given the call up without a word."""
 LEAST_CUT_S = 2.0
 """A cut after less, in seconds, tells nothing of the client: this process was held up."""
 CLIENTS = 1024
 """How many clients are remembered; there are no more sessions (`server.http`)."""
 REMEMBERED = 20
 """How many calls of a client are remembered."""
+WORDS = ("description", "topic", "lyrics", "title")
+"""The arguments that say what is wanted."""
 CANCELLED = "notifications/cancelled"
 WITHOUT_SESSIONS = frozenset({"2026-07-28"})
 """The protocol versions that have no sessions over HTTP."""
@@ -111,11 +116,11 @@ class Client:
         """Learn from a call that comes while earlier ones are unanswered; return those given up.
 
         A model asks nothing while it waits, and calls that it makes at once come at once. In a host
-        with pages, the page asks as well. Two chats may both pay at a time, but hardly again and
-        again, and hardly look at one task.
+        with pages, the page asks as well. Several chats, or helpers of one assistant, may pay at a
+        time for different wishes, but hardly for one, and hardly look at one task.
         """
         late = [] if turn.has_page else [each for each in self.calls.values() if each.is_late(turn)]
-        again = [each for each in late if each.subject == turn.subject]
+        again = [each for each in late if turn.repeats(each, in_any_words=self.is_silent)]
         if again and (self.is_silent or turn.subject[1]):
             self.cap_s = min(self.cap_s, LOOK_S)
         if again:
@@ -147,6 +152,8 @@ class Turn(Call):
     has_page: bool = False
     subject: tuple[str, str] = ("", "")
     """The tool, and the task that it is about if it names one."""
+    wish: Mapping[str, str] = field(default_factory=dict)
+    """What it says that it wants, if it pays."""
     is_unanswered: bool = True
     is_given_up: bool = False
 
@@ -154,6 +161,12 @@ class Turn(Call):
         """Tell whether this one should have been answered before a later one came."""
         is_waited_for = self.is_unanswered and not self.is_given_up
         return is_waited_for and later.arrived_s - self.arrived_s > LOOK_S
+
+    def repeats(self, earlier: "Turn", *, in_any_words: bool) -> bool:
+        """Tell whether this one asks for what an earlier one asked for."""
+        if self.subject != earlier.subject:
+            return False
+        return in_any_words or likeness(self.wish, earlier.wish) >= ALIKE
 
 
 @dataclass(frozen=True)
@@ -238,6 +251,7 @@ class Clients:
             has_token=sends_progress_token(ctx),
             has_page=shows_pages(ctx),
             subject=_subject(ctx.params or {}),
+            wish=_wish(ctx.params or {}),
         )
         for earlier in client.asks_again(turn):
             earlier.is_given_up = True
@@ -275,6 +289,11 @@ def delivered(call: Call, now_s: float) -> None:
         call.client.reached_s = max(call.client.reached_s, now_s - call.arrived_s)
 
 
+def is_late(call: Call, now_s: float) -> bool:
+    """Tell whether the client may have given up this call before its answer was written."""
+    return now_s >= call.ends_at_s + LATE_S
+
+
 def lost(call: Call, now_s: float) -> None:
     """Learn that the answer to a call does not reach its client, which may have hung up."""
     if isinstance(call, Turn) and call.is_unanswered and not call.is_given_up:
@@ -283,6 +302,15 @@ def lost(call: Call, now_s: float) -> None:
 
 
 def _subject(params: Mapping[str, Any]) -> tuple[str, str]:
+    return str(params.get("name")), str(_arguments(params).get("task_id") or "")
+
+
+def _wish(params: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the words of a call, before it is known whether they are arguments of its tool."""
+    given = {name: _arguments(params).get(name) for name in WORDS}
+    return {name: words for name, words in given.items() if isinstance(words, str)}
+
+
+def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
     arguments = params.get("arguments")
-    task_id = arguments.get("task_id") if isinstance(arguments, Mapping) else None
-    return str(params.get("name")), str(task_id or "")
+    return arguments if isinstance(arguments, Mapping) else {}

@@ -15,7 +15,7 @@ What it promises: a request that breaks a rule cannot be made. Values are frozen
 UTC.
 """
 
-from song_mcp.songs.alike import likeness
+from song_mcp.songs.alike import ALIKE, likeness
 from song_mcp.songs.gone import instead_of
 from song_mcp.songs.ids import (
     OWN_CLIP_ID,
@@ -83,6 +83,7 @@ LONGEST_WAIT_S = 55.0
 """How long a call may wait, in seconds: clients cut calls off after 30 s to 5 min."""
 
 __all__ = [
+    "ALIKE",
     "CLIP_END_S",
     "DESCRIPTION_LIMIT",
     "LONGEST_CLIP_S",

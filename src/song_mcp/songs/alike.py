@@ -17,6 +17,8 @@ from typing import Any
 
 from song_mcp.songs.vocabulary import FILLERS, STYLES
 
+ALIKE = 0.7
+"""How alike (0 to 1) two requests are at least that count as one wish in other words."""
 STYLE, TOPIC = 1.0, 2.0
 """What a word of style counts, and what any other one."""
 SAME_LYRICS, SAME_STYLE = 0.7, 0.3

@@ -71,9 +71,6 @@ SUBMIT_GRACE_S = 5.0
 submission, if its client can wait so long (`Call.ends_at_s`)."""
 PLAY_GRACE_S = 5.0
 """How long, in seconds, a call that shows a clip to be played waits while it is being saved."""
-TOO_LATE_S = 1.5
-"""How long, in seconds, after a call should have been answered it may still pay: no known client
-cuts it off sooner, and a busy machine may be late."""
 LATE_FOR_S = 3600.0
 """For how many seconds after its end a task is said to have fewer clips than usual."""
 QUERY_LIMIT = 200
@@ -329,7 +326,6 @@ class Studio:
             calls=self._takes,
             beside=[each.task.local_id for each in before],
         )
-        self._check_time()
         try:
             prepared = await pay()
         except OlderJournalError:
@@ -337,7 +333,6 @@ class Studio:
             if earlier is not None and not _is_among(earlier, before):
                 self._begun(earlier)
                 return _Begun(earlier, messages.JOINED_RESTORED)
-            self._check_time()
             prepared = await pay(is_searched=True)
         self._begun(prepared.task, another_take=another_take)
         joined = _joined(prepared, another_take=another_take)
@@ -349,14 +344,6 @@ class Studio:
         call = self._takes.begun(task.local_id, another_take=another_take)
         if call is not None and call.is_lost:  # the client has gone, and the call goes on
             self.lost(call)
-
-    def _check_time(self) -> None:
-        """Raise InvalidRequestError if the call should have been answered a while ago.
-
-        Its client may have given it up, and asked again in other words: both would be paid.
-        """
-        if self._left_s() <= -TOO_LATE_S:
-            raise InvalidRequestError(messages.TOO_LATE)
 
     async def _ready(self, service: ServiceName, *, is_saved: bool) -> Provider:
         """Return the service to pay at; raises if settings or the library's folder are wrong."""

@@ -32,7 +32,7 @@ from song_mcp.providers import Accepted, Account, Attaching, Provider, Submissio
 from song_mcp.songs import RANDOM_SEED, SERVICES, Request, SongRequest, Task
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
-from song_mcp.studio.takes import Takes
+from song_mcp.studio.takes import Takes, check_wanted
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +105,7 @@ class Submitter:
             daily_limit=self._daily_limit,
             answered=calls.answered,
             is_over=lambda local_id, owner: local_id in calls.cut or self._liveness.is_dead(owner),
+            check=check_wanted,
         )
         if not prepared.joined:  # nothing is awaited between the row and its sending
             self._start(_Sending(prepared.task, new), provider)

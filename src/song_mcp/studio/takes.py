@@ -23,6 +23,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from song_mcp import messages
+from song_mcp.errors import InvalidRequestError
+
 
 @dataclass(eq=False)
 class Call:
@@ -108,3 +111,13 @@ def calling(call: Call) -> Iterator[None]:
 def current_call() -> Call | None:
     """Return the call within which this is called, or None."""
     return CURRENT.get()
+
+
+def check_wanted() -> None:
+    """Raise InvalidRequestError if the client has given up the call within which this is called.
+
+    It may have asked again in other words, and then both would be paid.
+    """
+    call = current_call()
+    if call is not None and call.is_lost:
+        raise InvalidRequestError(messages.GIVEN_UP)
