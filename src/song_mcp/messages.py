@@ -251,7 +251,8 @@ def joined_elsewhere(task: Task) -> str:
 
 
 GIVEN_UP = (
-    "This call was given up, or made again, before it was sent, so nothing was sent or paid by it."
+    "This call was given up, or made again, before it was sent. Nothing was sent or paid by this "
+    "call."
 )
 """Why a call whose client no longer waits for it does not pay."""
 

@@ -6,7 +6,7 @@ The clock stands still until a test lets it go, so nothing here waits.
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -27,11 +27,13 @@ from song_mcp.server import patience
 from song_mcp.server.app import build_server
 from song_mcp.server.patience import LONGER_S, LOOK_S, PAID_S, PLAYER_S, Client, Clients, Turn
 from song_mcp.server.sdk import low_level
-from song_mcp.studio import Call, Studio
+from song_mcp.songs import in_takes, model_named
+from song_mcp.studio import Answer, Call, Studio
+from song_mcp.studio import calling as of_call
 from tests.eras import LEGACY, MODERN, now_tested
 from tests.manual_clock import ManualClock, quiet
 from tests.memory_services import FOREVER_S, MemoryServices, spare_the_disk
-from tests.processes import World
+from tests.processes import WALTZ, World
 from tests.wire.child import ENVELOPE
 
 Json = dict[str, Any]
@@ -616,8 +618,38 @@ async def test_a_call_that_is_given_up_before_it_pays_does_not_pay(
             await world.clock.run(6.0)
             second = await caller.begin("generate_song", description="slow waltz", **asked)
         await world.clock.run(USUAL_S)
-        assert "nothing was sent or paid" in caller.answers[first][1]["content"][0]["text"]
+        assert (
+            "Nothing was sent or paid by this call"
+            in caller.answers[first][1]["content"][0]["text"]
+        )
         assert not caller.answers[second][1]["isError"]
+        assert len(world.services.posts) == 1
+
+
+@pytest.mark.no_client
+async def test_a_call_that_is_given_up_between_two_takes_says_what_it_paid(world: World) -> None:
+    """It may be read all the same: that it was given up can be a mistake."""
+    model = model_named("ace-step")
+    assert model is not None
+    call, (first, *more) = Call(), in_takes(replace(WALTZ, model=model), 2)
+    async with world.process() as studio, anyio.create_task_group() as group:
+        answers: list[Answer] = []
+
+        async def begin() -> None:
+            with of_call(call):
+                answers.append(await studio.begin(first, another_take=False, more=more))
+
+        async with held_up(studio):
+            group.start_soon(begin)
+            await quiet()
+        while not call.begun:  # one use of the journal at a time
+            async with held_up(studio):
+                await quiet()
+        call.is_lost = True
+        await world.clock.run(SLOW_S)
+        assert "Take 2 of 2 was not begun" in answers[0].note
+        assert "For take 2 nothing was sent or paid" in answers[0].note
+        assert "by this call" not in answers[0].note
         assert len(world.services.posts) == 1
 
 
