@@ -425,6 +425,23 @@ async def test_two_calls_that_end_after_the_same_time_were_cut_off_by_a_clock(
 
 
 @pytest.mark.one_era(BEHIND)
+async def test_calls_side_by_side_that_a_person_stops_at_once_were_not_cut_off_by_a_clock(
+    world: World,
+) -> None:
+    async with calling(world) as caller:
+        task_id = await song(caller)
+        asked: Json = {"task_id": task_id, "token": True}
+        numbers = [await caller.begin("get_task", **asked) for _ in range(2)]
+        await world.clock.run(10.0)
+        for number in numbers:
+            await caller.cut(number, "caller cancelled")
+        assert (await caller.call("get_task", **asked))[0] == USUAL_S
+        assert (await caller.call("get_task", task_id=task_id, wait_seconds=40))[0] == 40.0
+        await caller.cut_after(10.0, "get_task", None, **asked)  # now it was
+        assert (await caller.call("get_task", **asked))[0] == 9.0
+
+
+@pytest.mark.one_era(BEHIND)
 async def test_a_cut_within_a_moment_tells_nothing_of_the_client(world: World) -> None:
     async with calling(world) as caller:
         task_id = await song(caller)

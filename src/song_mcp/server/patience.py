@@ -89,6 +89,8 @@ class Client:
     """Whether it asks the same before it is answered: that it asks for progress tells nothing."""
     last_cut_s: float = 0.0
     """After how long it gave a call up last, without naming a time-out."""
+    last_cut_at_s: float = -math.inf
+    """When that was."""
     calls: OrderedDict[RequestId, "Turn"] = field(default_factory=OrderedDict)
     """The last calls, answered or not: a client may give one up as its answer is on the way."""
 
@@ -103,13 +105,18 @@ class Client:
         if after_s >= LEAST_CUT_S:
             self.cap_s = min(self.cap_s, _below(after_s))
 
-    def gave_up(self, after_s: float) -> None:
-        """Learn that the client, or a person, waited no longer than that this time."""
+    def gave_up(self, turn: "Turn", now_s: float) -> None:
+        """Learn that the client, or a person, waited no longer for this call.
+
+        A person may stop several calls at once.
+        """
+        after_s = now_s - turn.arrived_s
         if after_s < LEAST_CUT_S:
             return
-        if math.isclose(after_s, self.last_cut_s, rel_tol=0.05, abs_tol=0.25):
+        is_next = turn.arrived_s >= self.last_cut_at_s
+        if is_next and math.isclose(after_s, self.last_cut_s, rel_tol=0.05, abs_tol=0.25):
             self.timed_out(after_s)
-        self.last_cut_s = after_s
+        self.last_cut_s, self.last_cut_at_s = after_s, now_s
         self.guess_s = min(self.guess_s, max(LOOK_S, _below(after_s)))
 
     def asks_again(self, turn: "Turn") -> list["Turn"]:
@@ -279,7 +286,7 @@ class Clients:
         if TIMED_OUT.search(str(params.get("reason", ""))):
             client.timed_out(now_s - turn.arrived_s)
         elif not turn.is_given_up:
-            client.gave_up(now_s - turn.arrived_s)
+            client.gave_up(turn, now_s)
         turn.is_given_up = True
 
 
@@ -298,7 +305,7 @@ def lost(call: Call, now_s: float) -> None:
     """Learn that the answer to a call does not reach its client, which may have hung up."""
     if isinstance(call, Turn) and call.is_unanswered and not call.is_given_up:
         call.is_given_up = True
-        call.client.gave_up(now_s - call.arrived_s)
+        call.client.gave_up(call, now_s)
 
 
 def _subject(params: Mapping[str, Any]) -> tuple[str, str]:
