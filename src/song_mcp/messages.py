@@ -604,12 +604,12 @@ def no_presence(folder: Path, error: OSError) -> str:
 
 
 def no_room_for_songs(folder: Path, error: Exception) -> str:
-    """Say that the library's folder cannot be written, before anything is paid."""
+    """Say that the library's path leads to no folder, before anything is paid."""
     cause = error.__cause__
     reason = cause.strerror if isinstance(cause, OSError) else None
     return (
-        f"No song can be saved in the folder {folder} ({reason or 'unusable'}). Nothing was sent "
-        "or paid. Make it writable, or set SONG_MCP_LIBRARY to another folder."
+        f"No song can be saved in the folder {folder} ({reason or 'unusable'}), so none is paid: "
+        "nothing was sent. Set SONG_MCP_LIBRARY to another folder."
     )
 
 

@@ -104,7 +104,17 @@ async def test_a_folder_that_cannot_be_made_is_told_before_anything_is_paid(
             told = await house.error(tool, **PAID.get(tool, {}))
             assert variable in told, tool
         assert house.posts() == []
-        assert (await house.call("check_account")).is_error == (variable == "SONG_MCP_HOME")
+        state = await house.call("check_account")
+        assert state.is_error == (variable == "SONG_MCP_HOME")
+        assert variable in text(state)
+
+
+async def test_a_folder_that_may_be_usable_later_refuses_no_payment(tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir(mode=0o500)
+    async with open_house(tmp_path) as house:
+        assert not (await house.call("generate_song", description="waltz")).is_error
+        assert len(house.posts()) == 1
+        assert not list((tmp_path / "library").glob("*/"))
 
 
 async def test_lyrics_need_no_folder_for_songs(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ server is saving it at the same time. If something else has the name, the next n
 the key. Files of formats that are not tagged are told apart by their bytes.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -113,13 +114,16 @@ class Library:
         self._at_work = CapacityLimiter(FILES_AT_ONCE)
 
     async def check(self) -> None:
-        """Raise StorageError if nothing could be saved now; the folder is made if it is missing."""
-        file = AtomicFile(self._pinned)
-        try:
-            await run_sync(file.open)
-        finally:
-            with CancelScope(shield=True):
-                await run_sync(file.discard)
+        """Raise StorageError if nothing can ever be saved, as the path leads to no folder.
+
+        What is missing may be made, and a permission or room may come back: that is no reason.
+        """
+        await run_sync(self._check_path)
+
+    def _check_path(self) -> None:
+        with explained(self.folder), suppress(FileNotFoundError, PermissionError):
+            if not stat.S_ISDIR(self.folder.stat().st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
     async def save(self, task: Task, clip: Clip, next_link: NextLink | None = None) -> Saved:
         """Return the clip's file; it is downloaded if the library does not have it yet.

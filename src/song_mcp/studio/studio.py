@@ -21,6 +21,7 @@ from song_mcp.clock import Clock
 from song_mcp.errors import (
     InvalidRequestError,
     JournalError,
+    LibraryError,
     NotConfiguredError,
     OlderJournalError,
     ServiceError,
@@ -433,8 +434,16 @@ class Studio:
             in_doubt=tuple(await self._journal.in_doubt()),
             journal=self._journal.path,
             library=self._options.library,
-            warning=" ".join(filter(None, (self._of_settings(), await self.warning()))),
+            warning=" ".join(filter(None, (await self._to_correct(), await self.warning()))),
         )
+
+    async def _to_correct(self) -> str:
+        """Return what must be corrected in the settings, with a folder that cannot be made."""
+        try:
+            await self.catalog.check_library()
+        except LibraryError as error:
+            return " ".join(filter(None, (self._of_settings(), str(error))))
+        return self._of_settings()
 
     def _of_settings(self) -> str:
         """Return what must be corrected in the settings and what counts as not set; else ""."""
