@@ -579,3 +579,21 @@ def test_with_a_wrong_value_nothing_goes_to_another_place_than_was_meant(
     assert Settings.read().of(GPTGE).is_on
     monkeypatch.setenv("SONG_MCP_PROXY", "socks5://proxy.example")
     assert not Settings.read().of(GPTGE).is_on
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SONG_MCP_DAILY_LIMIT", "ten", "must be a whole number"),
+        ("SONG_MCP_DAILY_LIMIT", "-1", "must be at least 0"),
+        ("SONG_MCP_BLOB_BYTES", "1.5", "must be a whole number"),
+        ("SONG_MCP_WAIT_SECONDS", "a while", "must be a number"),
+        ("SONG_MCP_WAIT_SECONDS", "99", "must be at most 55"),
+        ("PIAPI_SERVICE_MODE", "x", "must be 'public' or 'private'"),
+    ],
+)
+def test_what_a_number_or_a_choice_must_be_is_told_in_plain_words(
+    variable: str, value: str, says: str
+) -> None:
+    (problem,) = Settings.read(**{variable: value}).wrong
+    assert str(problem).startswith(f"{variable}: {says}")

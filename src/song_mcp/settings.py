@@ -218,8 +218,21 @@ def _variables_of(service: Service) -> tuple[str, ...]:
     return (service.key_variable, service.base_url_variable, *options)
 
 
+IN_WORDS: Mapping[str, str] = {
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
+"""What is said of values that pydantic refuses, by its types of errors."""
+
+
 def _problem(item: "ErrorDetails") -> Problem:
-    what = item["msg"].removeprefix("Value error, ")
+    said = IN_WORDS.get(item["type"], item["msg"].removeprefix("Value error, "))
+    what = said.format(**item["ctx"]) if item["type"] in IN_WORDS and "ctx" in item else said
     return Problem(str(item["loc"][0]), what, is_left_empty=item["type"] == LEFT_EMPTY)
 
 
