@@ -11,6 +11,8 @@ import pytest
 
 from song_mcp.errors import InvalidRequestError
 from song_mcp.journal import Journal, NewTask
+from song_mcp.journal.claims import CUT_OFF
+from song_mcp.journal.schema import MIGRATIONS
 from song_mcp.songs import ALIKE, Report, ServiceStatus, Task, likeness
 from tests.manual_clock import ManualClock
 
@@ -408,3 +410,14 @@ def json_of(new: NewTask) -> tuple[str]:
 def change(journal: Journal, statement: str, values: Sequence[str] = ()) -> None:
     with closing(sqlite3.connect(journal.path)) as db, db:
         db.execute(statement, values)
+
+
+def test_what_may_be_cut_off_is_found_by_its_index_however_long_the_journal_is() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for script in MIGRATIONS:
+            db.executescript(script)
+        names = ("kind", "model", "since", "since_near", "answered", "beside", "most")
+        values = dict.fromkeys(names, "[]")
+        plan = db.execute(f"EXPLAIN QUERY PLAN {CUT_OFF}", values).fetchall()
+    assert any("INDEX tasks_cut" in step[-1] for step in plan)
+    assert not any("SCAN tasks" in step[-1] or "TEMP B-TREE" in step[-1] for step in plan)

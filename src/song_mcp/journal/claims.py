@@ -64,6 +64,8 @@ SEARCHES = len(SEARCH_GAPS_S)
 SEARCHED_FOR_S = DAY_S
 """For how many seconds after the loss a search that told nothing is repeated by itself."""
 
+MOST_CUTS = 100
+"""How many calls that may have been cut off are compared with a new one, the newest first."""
 NEAR_S = 600.0
 """For how many seconds after a call was cut off, one in nearly the same words joins its task."""
 
@@ -92,7 +94,7 @@ SELECT * FROM tasks WHERE kind = :kind AND model = :model
     AND created_at > :since AND coalesce(cut_at, created_at) > :since_near
     AND (cut_at IS NOT NULL OR keeps_told AND told_at IS NULL) AND {OWED} AND NOT {IS_BEING_TOLD}
     AND local_id NOT IN (SELECT value FROM json_each(:beside))
-ORDER BY account = :account DESC, place DESC
+ORDER BY rowid DESC LIMIT :most
 """  # noqa: S608 - constants  # nosec B608
 LOST = (
     "fingerprint = ? AND status = 'failed' AND unknown_from_s IS NOT NULL AND ended_at > ? "
@@ -259,14 +261,16 @@ def _near(
         "since_near": now - NEAR_S,
         "answered": json.dumps(answered),
         "beside": json.dumps(new.beside),
+        "most": MOST_CUTS,
     }
-    best, best_rank = None, (False, 0.0)
+    best, best_rank = None, (False, 0.0, False)
     for row in db.execute(CUT_OFF, values):
         request = json.loads(row["request"])
         alike = likeness(new.request, request)
         if alike < ALIKE:
             continue
-        rank = (request.get("take", 1) == new.request.get("take", 1), alike)
+        is_same_take = request.get("take", 1) == new.request.get("take", 1)
+        rank = (is_same_take, alike, row["account"] == new.account)
         is_cut = row["cut_at"] is not None or is_over(row["local_id"], row["owner"])
         if is_cut and rank > best_rank:
             best, best_rank = row, rank

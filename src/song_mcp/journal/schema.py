@@ -314,7 +314,9 @@ CREATE TABLE wordings (
     UNIQUE (fingerprint, local_id)
 );
 ALTER TABLE tasks ADD COLUMN cut_at REAL;
-ALTER TABLE tasks ADD COLUMN keeps_told INTEGER NOT NULL DEFAULT 0
+ALTER TABLE tasks ADD COLUMN keeps_told INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_cut ON tasks (kind, model)
+WHERE cut_at IS NOT NULL OR keeps_told AND told_at IS NULL
 """
 
 MIGRATIONS: tuple[str, ...] = (
