@@ -135,9 +135,17 @@ class Day:
         return call
 
     async def song(self, server: Server, text: str, model: str = "udio", **more: Any) -> Json:  # noqa: ANN401
-        """Ask for a song; returns the task, empty if there is none."""
+        """Ask for a song; returns the task once it is sent, empty if there is none.
+
+        A call that does not wait may be answered before that, on a busy machine.
+        """
         arguments = {"description": text, "model": model, "wait_seconds": 0} | more
-        return (await self.ask(server, text, "generate_song", **arguments)).task
+        task = (await self.ask(server, text, "generate_song", **arguments)).task
+        while task.get("status") == "submitting":
+            await a_moment()
+            look = {"task_id": task["task_id"], "wait_seconds": 0}
+            task = (await self.ask(server, text, "get_task", **look)).task
+        return task
 
     async def finished(self, server: Server, text: str, model: str = "udio") -> str:
         """Make a song to its end; returns its clip's id."""

@@ -39,6 +39,8 @@ Json = dict[str, Any]
 
 NEVER_DONE = "[[slow:1000]]"
 SLOWLY_ACCEPTED = "[[timeout:1]]"
+SAID_AGAIN = re.compile(r" \([0-9]+ times more since it was last said\)$")
+"""What the log adds to a line that comes again after a minute, for a busy machine is slow."""
 REFUSALS = {
     f"Invalid {name}"
     for name in (
@@ -72,7 +74,7 @@ async def shared(
         assert f"Authorization: Bearer {HTTP_TOKEN}\n" in told
         assert f"It is kept in {folder / 'home' / 'http-token'}\n" in told
         yield web
-        assert set(web.stderr().splitlines()) <= REFUSALS
+        assert {SAID_AGAIN.sub("", line) for line in web.stderr().splitlines()} <= REFUSALS
 
 
 @pytest.fixture
@@ -243,7 +245,7 @@ async def test_wrong_settings_end_no_server_over_http_and_its_token_works(tmp_pa
     wrong = {"SONG_MCP_HOME": str(tmp_path / "home"), "SONG_MCP_DAILY_LIMIT": "many"}
     async with serving(tmp_path, wrong) as web:
         said = web.log.read_text(encoding="utf-8")
-        assert "SONG_MCP_DAILY_LIMIT: Input should be a valid integer" in said
+        assert "SONG_MCP_DAILY_LIMIT: must be a whole number" in said
         assert f"is another at each start: song-mcp cannot keep its token in {tmp_path}" in said
         token = re.search(r"Bearer (\S+)\n", said)
         assert token is not None
