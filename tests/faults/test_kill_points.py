@@ -289,7 +289,13 @@ async def adopt(lane: Lane, server: Server) -> None:
 async def deliver(lane: Lane, server: Server) -> None:
     """Deliver the end of a task to the client."""
     lane.model = "suno-v5"
+    lane.armed.unlink(missing_ok=True)  # an end that was told at once lets the play before live on
     call = await lane.ask(server, "generate_lyrics", topic=lane.new_text("ends"), model="suno-v5")
+    with anyio.fail_after(HANGS_S):  # what the call told is written too, and may be sent until then
+        while not any(
+            row["task_id"] and row["told_at"] for row in by_marker(lane.rows())[lane.marker]
+        ):
+            await server.ping()
     lane.arm()
     if call.handle:
         while (await server.ask("tasks/get", taskId=call.handle))["status"] == "working":
