@@ -21,7 +21,7 @@ from song_mcp.journal import Journal, Liveness
 from song_mcp.providers import Submission, transport
 from song_mcp.songs import MODELS, SERVICES, Model, Request, ServiceName, SongRequest, Task
 from song_mcp.studio import Poller, Saver, Submitter
-from song_mcp.studio.takes import Takes
+from song_mcp.studio.calls import Calls
 from tests.faults.apis import AUDIO
 from tests.faults.scale import report, sample, scaled
 from tests.faults.sockets import (
@@ -482,7 +482,7 @@ class Bench:
         adapter._http._pause = _noting(pauses)  # noqa: SLF001 - the pauses are real time
         adapter._pause = _noting([])  # noqa: SLF001 - likewise
         request = SongRequest(model, f"slow harbour waltz {next(self.numbers)}")
-        prepared = await self.submitter.pay(request, adapter, another_take=False, calls=Takes())
+        prepared = await self.submitter.pay(request, adapter, another_take=False, calls=Calls())
         task = await self._decided(prepared.task)
         await adapter.close()
         return task, 1 + len(pauses)

@@ -74,7 +74,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/settler.py": ((SETTLER,),),
     "studio/history.py": ((HISTORY,), (SETTLER,)),
     "studio/intake.py": ((INTAKE,), (SAVER,)),
-    "studio/takes.py": (("tests/studio/test_takes.py",), (ONE_POST,)),
+    "studio/calls.py": (("tests/studio/test_takes.py",), (ONE_POST,)),
     "studio/saver.py": ((SAVER,), (AFTER_THE_END,), STUDIO),
     "studio/caretaker.py": ((AFTER_THE_END, SAVER),),
     "studio/recovery.py": ((RECOVERY,), STUDIO),

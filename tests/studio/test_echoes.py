@@ -16,7 +16,7 @@ import pytest
 from song_mcp.providers.gptge import Gptge
 from song_mcp.providers.piapi import Piapi
 from song_mcp.songs import Request, ServiceName, SongRequest, Task
-from song_mcp.studio.takes import Takes
+from song_mcp.studio.calls import Calls
 from tests.faults.test_verdict_sockets import Bench, open_bench
 from tests.models import DEFAULT_SUNO, UDIO
 
@@ -87,7 +87,7 @@ def adapter(service: ServiceName, echo: Echo) -> Piapi | Gptge:
 async def paid(bench: Bench, service: ServiceName, echo: Echo, request: Request) -> Task:
     """Make one wish as a client does; returns the task when its fate is written."""
     prepared = await bench.submitter.pay(
-        request, adapter(service, echo), another_take=False, calls=Takes()
+        request, adapter(service, echo), another_take=False, calls=Calls()
     )
     return await bench._decided(prepared.task)  # noqa: SLF001
 

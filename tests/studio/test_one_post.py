@@ -34,9 +34,9 @@ from song_mcp.songs import (
     Task,
 )
 from song_mcp.studio import submitter as module
+from song_mcp.studio.calls import Calls
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.submitter import Submitter
-from song_mcp.studio.takes import Takes
 from tests.manual_clock import ManualClock
 from tests.memory_services import spare_the_disk
 from tests.studio.teller import Teller
@@ -95,7 +95,7 @@ class Till:
     liveness: Liveness
     work: anyio.abc.TaskGroup
     poller: "Told"
-    calls: Takes = field(default_factory=Takes)
+    calls: Calls = field(default_factory=Calls)
 
     async def pay(self, teller: Teller, request: Request = WALTZ, *, join: bool = False) -> str:
         """Pay for another take, unless it is to join."""

@@ -20,7 +20,7 @@ nothing else. `compose` joins the parts.
     chains     which clips an extended song is made of
     feed       tells waiting calls and the listener what changed
     handles    what clients may do that hold a task's handle
-    takes      which calls for another take are still being answered
+    calls      which calls are being answered, and which were cut off
     phase      how far a task has come
     results    how long a call waits, and what the studio answers
     supervise  keeps loops running after errors
@@ -36,6 +36,7 @@ from song_mcp.messages import (
     other_model,
     unsaved,
 )
+from song_mcp.studio.calls import Call, calling, current_call
 from song_mcp.studio.caretaker import Caretaker
 from song_mcp.studio.catalog import Catalog
 from song_mcp.studio.chains import Chain, Whole, continuation
@@ -51,7 +52,6 @@ from song_mcp.studio.saver import Saver
 from song_mcp.studio.settler import Settler
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
-from song_mcp.studio.takes import Call, calling, current_call
 
 __all__ = [
     "AccountState",

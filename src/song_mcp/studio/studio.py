@@ -49,6 +49,7 @@ from song_mcp.songs import (
     why_not_extended,
 )
 from song_mcp.studio import reconcile
+from song_mcp.studio.calls import Call, Calls, current_call
 from song_mcp.studio.caretaker import Caretaker, is_incomplete
 from song_mcp.studio.catalog import NAME_LIMIT, Catalog
 from song_mcp.studio.feed import Feed
@@ -60,7 +61,6 @@ from song_mcp.studio.results import AccountState, Action, Answer, State, Wait
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.submitter import Submitter, submission_of
 from song_mcp.studio.supervise import going_on
-from song_mcp.studio.takes import Call, Takes, current_call
 from song_mcp.text import clean
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Studio:
         self._saver = saver
         self._caretaker = caretaker
         self._restored = restored
-        self._takes = Takes()
+        self._calls = Calls()
 
     # Choosing --------------------------------------------------------------------------
 
@@ -324,7 +324,7 @@ class Studio:
             request,
             provider,
             another_take=another_take,
-            calls=self._takes,
+            calls=self._calls,
             beside=[each.task.local_id for each in before],
         )
         try:
@@ -342,7 +342,7 @@ class Studio:
 
     def _begun(self, task: Task, *, another_take: bool = False) -> None:
         """Record that the call under way began or joined a task; nothing is awaited before that."""
-        call = self._takes.begun(task.local_id, another_take=another_take)
+        call = self._calls.begun(task.local_id, another_take=another_take)
         if call is not None and call.is_lost:  # the client has gone, and the call goes on
             self.lost(call)
 
@@ -501,18 +501,18 @@ class Studio:
         if call.begun and not call.told:
             self.lost(call)
             return
-        self._takes.told(call)
+        self._calls.told(call)
         self._work.start_soon(self._deliver, call)
 
     async def _deliver(self, call: Call) -> None:
         """Write it, also if the client hangs up at once."""
         with anyio.CancelScope(shield=True), going_on("writing a delivery"):
             await self._journal.deliver(call.ended, call.told)
-            self._takes.written(call)
+            self._calls.written(call)
 
     def lost(self, call: Call) -> None:
         """Record, in the background, that the answer to this call never reaches its client."""
-        cut = self._takes.lost(call)
+        cut = self._calls.lost(call)
         if cut:
             self._work.start_soon(self._cut_off, cut)
 
@@ -520,7 +520,7 @@ class Studio:
         """Write it, also if the program is about to end."""
         with anyio.CancelScope(shield=True), going_on("writing that a call was cut off"):
             await self._journal.cut_off(cut)
-            self._takes.cut.difference_update(cut)
+            self._calls.cut.difference_update(cut)
 
     # Looking up ------------------------------------------------------------------------
 

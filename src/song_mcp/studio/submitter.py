@@ -30,9 +30,9 @@ from song_mcp.journal import FIRST_TAKE, Journal, Liveness, NewTask, Prepared
 from song_mcp.journal.failpoints import Failpoint, reach
 from song_mcp.providers import Accepted, Account, Attaching, Provider, Submission
 from song_mcp.songs import RANDOM_SEED, SERVICES, Request, SongRequest, Task
+from song_mcp.studio.calls import Calls, check_wanted
 from song_mcp.studio.poller import Poller
 from song_mcp.studio.supervise import going_on
-from song_mcp.studio.takes import Takes, check_wanted
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Submitter:
         provider: Provider,
         *,
         another_take: bool,
-        calls: Takes,
+        calls: Calls,
         is_searched: bool = False,
         beside: Sequence[str] = (),
     ) -> Prepared:

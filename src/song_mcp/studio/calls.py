@@ -50,7 +50,7 @@ class Call:
         return bool(self.begun or self.told or self.ended)
 
 
-class Takes:
+class Calls:
     """The tasks that calls of this process are telling their clients, in `answered`, by any id.
 
     In `cut` are those of which a call was cut off, by their ids of ours, until that is written.
