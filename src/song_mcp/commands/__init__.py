@@ -1,0 +1,19 @@
+"""The commands of `song-mcp`, one module each.
+
+A command's module has `DESCRIPTION` and `EXAMPLE`, which its `--help` shows,
+`add_arguments(parser)`, and `run(options)`, which returns the exit status. `cli` imports only the
+module of the command that was named. Results go to stdout; complaints go to stderr, by
+`terminal.complain`.
+"""
+
+from collections.abc import Mapping
+
+COMMANDS: Mapping[str, str] = {
+    "serve": "serve MCP over HTTP on this machine",
+    "demo": "make songs from end to end without a key",
+    "sandbox": "run a stand-in for the services on loopback",
+    "config": "print what to put into the MCP client's settings",
+}
+"""Every command, and what it does in a line: its module here has the same name."""
+
+__all__ = ["COMMANDS", "serving"]
