@@ -179,10 +179,14 @@ class Server:
         return await self.finish(await self.begin(tool, arguments))
 
     async def cancel(self, call: Call) -> None:
-        """Cancel a call; an answer from before the server read that still counts."""
+        """Cancel a call; returns when the server has read that, or has ended.
+
+        An answer that came nevertheless is there: what an ending server wrote was read.
+        """
         params = {"requestId": call.number, "reason": "the user changed their mind"}
         await self._send({"method": "notifications/cancelled", "params": params})
-        await self.ping()
+        with suppress(GoneError):
+            await self.ping()
         call.done.set()
 
     async def ping(self) -> None:
@@ -386,7 +390,7 @@ def broken_promises(
     for marker, ids in service.accepted.items():
         own, paid = grouped.get(marker, []), service.paid(marker)
         if len(paid) > 1 + asked_again.get(marker, 0):
-            broken.append(f"{marker} was paid {len(paid)} times")
+            broken.append(f"{marker} was paid {len(paid)} times, rows {_brief(own)}")
         if service.submissions[marker] > sum(MOST_SENDS.get(row["service"], 1) for row in own):
             broken.append(f"{marker} was sent more often than asked for, rows {_brief(own)}")
         lost = set(ids) - {row["task_id"] for row in own}
@@ -425,8 +429,10 @@ def _wrong_rows(grouped: Mapping[str, Sequence[Row]], service: FaultService) -> 
     return wrong
 
 
-def _brief(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    return [(row["status"], row["task_id"]) for row in rows]
+def _brief(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """What a failure shows of its rows: which calls made them, when, and who was told."""
+    shown = ("status", "task_id", "request", "owner", "created_at", "told_at", "cut_at")
+    return [tuple(str(row[name]) for name in shown) for row in rows]
 
 
 async def cared_for(server: Server, home: Home) -> list[Row]:

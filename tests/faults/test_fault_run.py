@@ -401,6 +401,46 @@ async def test_a_call_cancelled_before_it_was_written_pays_nothing_later(tmp_pat
     assert len(rows_in(home.journal)) == 2
 
 
+async def test_a_wish_whose_answer_crossed_its_cancellation_is_paid_once(tmp_path: Path) -> None:
+    """What comes after a client's own time-out is thrown away, so the model asks again."""
+    with nursery() as forks:
+        async with serving(FaultService()) as service:
+            home = Home(tmp_path / "home", service.base_url, forks)
+            async with started(home) as server:
+                await server.hello()
+                wish = {"description": "song-c-0 open", "model": "suno-v5"}
+                asked = await server.call("generate_song", **wish)
+                await server.cancel(asked)
+                wish["description"] = "please, a song: song-c-0 open"
+                again = await server.call("generate_song", **wish)
+                await server.hang_up()
+                assert await server.ended() == 0
+    assert again.task["task_id"] == asked.task["task_id"]
+    assert sorted(service.submissions.elements()) == ["song-c-0"]
+
+
+async def test_a_song_whose_end_crossed_the_cancellation_of_a_look_is_paid_once(
+    tmp_path: Path,
+) -> None:
+    with nursery() as forks:
+        async with serving(FaultService()) as service:
+            home = Home(tmp_path / "home", service.base_url, forks)
+            wish = {"description": "song-c-0 ends", "model": "udio"}
+            async with started(home) as server:
+                await server.hello()
+                asked = await server.call("generate_song", **wish)
+                task_id, looked = asked.task["task_id"], asked
+                with anyio.fail_after(HANGS_S):
+                    while looked.task["status"] != "completed":
+                        looked = await server.call("get_task", task_id=task_id, wait_seconds=5)
+                await server.cancel(looked)
+                again = await server.call("generate_song", **wish)
+                await server.hang_up()
+                assert await server.ended() == 0
+    assert again.task["task_id"] == task_id
+    assert sorted(service.submissions.elements()) == ["song-c-0"]
+
+
 async def take_over(home: Home) -> None:
     """Let a fresh server recover what the dead ones left."""
     async with started(home) as server:

@@ -30,7 +30,7 @@ from song_mcp.compose import open_studio
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.serve import running
 from song_mcp.server.app import build_server
-from song_mcp.server.delivery import LONGEST_LIST, Deliveries
+from song_mcp.server.delivery import LONGEST_LIST, REMEMBERED, Deliveries
 from song_mcp.server.pipe import Pipe
 from song_mcp.server.room import Room
 from song_mcp.server.stdio import Messages
@@ -255,6 +255,46 @@ async def test_an_answer_whose_request_is_cancelled_before_it_is_written_is_lost
         await scene.answer(result(8))
         await scene.until_told("the song of 8")
     assert scene.lost == ["the song of 7"]
+
+
+@pytest.mark.no_client
+async def test_an_answer_whose_request_is_cancelled_after_it_was_written_is_lost_after_all(
+    scene: Scene,
+) -> None:
+    """The two have crossed: the client gave up before it read the answer."""
+    async with scene.served():
+        for number in (7, 8):
+            scene.expect(number, f"the song of {number}")
+        await scene.answer(result(7))
+        await scene.until_told("the song of 7")
+        await scene.say(json.dumps(CANCEL))
+        await scene.say(json.dumps(CANCEL))
+        await scene.answer(result(8))
+        await scene.until_told("the song of 7", "the song of 8")
+    assert scene.lost == ["the song of 7"]
+
+
+@pytest.mark.no_client
+def test_an_answer_is_not_lost_because_another_request_has_its_id() -> None:
+    lost: list[str] = []
+    deliveries = Deliveries(lambda _: None, lambda call: lost.extend(call.ended))
+    deliveries.expect(asked_by(7), Call(ended=["the song"]))
+    deliveries.answered(7)
+    deliveries.asked(7)
+    deliveries.cancelled(7)
+    assert lost == []
+
+
+@pytest.mark.no_client
+def test_of_answers_that_were_written_the_last_are_remembered() -> None:
+    lost: list[str] = []
+    deliveries = Deliveries(lambda _: None, lambda call: lost.extend(call.ended))
+    for number in range(REMEMBERED + 1):
+        deliveries.expect(asked_by(number), Call(ended=[f"song {number}"]))
+        deliveries.answered(number)
+    deliveries.cancelled(0)
+    deliveries.cancelled(1)
+    assert lost == ["song 1"]
 
 
 @pytest.mark.no_client

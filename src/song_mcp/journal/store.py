@@ -432,10 +432,21 @@ class Journal:
 
         await self._file.write("deliver", work)
 
-    async def cut_off(self, local_ids: Iterable[str]) -> None:
-        """Write that a call which began or joined these tasks has lost its answer."""
+    async def cut_off(
+        self, local_ids: Iterable[str], ended: Iterable[str] = (), *, is_untold: bool = False
+    ) -> None:
+        """Write that a call which began or joined these tasks has lost its answer.
+
+        If its answer counted as delivered, it `is_untold` now, and so is the end of the tasks
+        `ended`, by any of their ids.
+        """
         stamp = self._stamp()
-        await self._file.write("deliver", lambda db: writes.cut_off(db, local_ids, stamp))
+
+        def work(db: sqlite3.Connection) -> None:
+            writes.cut_off(db, local_ids, stamp, is_untold=is_untold)
+            writes.take_back(db, ended)
+
+        await self._file.write("deliver", work)
 
     # Saving ----------------------------------------------------------------------------
 

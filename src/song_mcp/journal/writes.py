@@ -116,7 +116,11 @@ UPDATE tasks SET told_at = coalesce(told_at, :now), cut_at = NULL
 WHERE task_id = :task_id OR local_id = :task_id
 """
 ADD_WORDING = "INSERT OR IGNORE INTO wordings (fingerprint, local_id) VALUES (?, ?)"
-CUT_OFF = "UPDATE tasks SET cut_at = ? WHERE local_id = ?"
+CUT_OFF = """
+UPDATE tasks SET cut_at = :now, told_at = CASE WHEN :is_untold THEN NULL ELSE told_at END
+WHERE local_id = :local_id
+"""
+TAKE_BACK = "UPDATE tasks SET delivered_at = NULL WHERE ? IN (task_id, local_id)"
 UPSERT_CLIP = """
 INSERT INTO clips (
     local_id, clip_id, position, status, title, service_title, duration_s, audio_url, image_url,
@@ -500,9 +504,20 @@ def tell(db: sqlite3.Connection, task_ids: Sequence[str], stamp: float) -> None:
     db.executemany(TELL, [{"now": stamp, "task_id": task_id} for task_id in task_ids])
 
 
-def cut_off(db: sqlite3.Connection, local_ids: Iterable[str], stamp: float) -> None:
-    """Write that a call which began or joined these tasks, by our ids, has lost its answer."""
-    db.executemany(CUT_OFF, [(stamp, local_id) for local_id in local_ids])
+def cut_off(
+    db: sqlite3.Connection, local_ids: Iterable[str], stamp: float, *, is_untold: bool
+) -> None:
+    """Write that a call which began or joined these tasks, by our ids, has lost its answer.
+
+    If it `is_untold`, its client was not told of them, though that was written.
+    """
+    cut = {"now": stamp, "is_untold": is_untold}
+    db.executemany(CUT_OFF, [cut | {"local_id": local_id} for local_id in local_ids])
+
+
+def take_back(db: sqlite3.Connection, task_ids: Iterable[str]) -> None:
+    """Write that the end of these tasks, by any of their ids, reached no client after all."""
+    db.executemany(TAKE_BACK, [(task_id,) for task_id in task_ids])
 
 
 def add_wording(db: sqlite3.Connection, local_id: str, fingerprint: str) -> None:

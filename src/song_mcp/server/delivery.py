@@ -33,6 +33,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST_LIST = 1000
 """How many answers may wait to be written; more are only there if one was never written."""
+REMEMBERED = 100
+"""How many answers that were written are remembered, as their calls may still be cancelled."""
 CONNECTION = "song_mcp.connection"
 """The key in the state of an ASGI scope for the connection of the exchange."""
 EXCHANGE = "song_mcp.exchange"
@@ -95,17 +97,24 @@ class Deliveries:
         self._lose = lose
         self._waiting: OrderedDict[RequestId | None, Call] = OrderedDict()
         self._running: WeakValueDictionary[RequestId | None, Call] = WeakValueDictionary()
+        self._written: OrderedDict[RequestId | None, Call] = OrderedDict()
 
-    def gave_up(self, request_id: RequestId) -> None:
-        """Lose an answer that is not written yet, or that is still to come.
+    def cancelled(self, request_id: RequestId) -> None:
+        """Lose the answer to a request that its client cancelled, even one that was just written.
 
-        Its client has cancelled the request, or asks another one with the same id. The next request
-        may be the same wish in other words, so this is known before it is read.
+        Such an answer and the notification have crossed: a client takes no notice of what comes
+        after its own time-out. The next request may be the same wish in other words, so this is
+        known before it is read.
         """
-        for calls in (self._waiting, self._running):
+        for calls in (self._waiting, self._running, self._written):
             call = calls.pop(request_id, None)
             if call is not None:
                 self._lose(call)
+
+    def asked(self, request_id: RequestId) -> None:
+        """Lose the answer to an earlier request with this id, if it is not written yet."""
+        self._written.pop(request_id, None)
+        self.cancelled(request_id)
 
     def begin(self, context: ServerRequestContext[Any, Any], call: Call) -> None:
         """Remember that this request is a call that is being answered now."""
@@ -128,8 +137,12 @@ class Deliveries:
     def answered(self, request_id: RequestId) -> None:
         """Deliver the answer to this request: it was written to the client, and flushed."""
         call = self._waiting.pop(request_id, None)
-        if call is not None:
-            self._deliver(call)
+        if call is None:
+            return
+        self._deliver(call)
+        self._written[request_id] = call
+        if len(self._written) > REMEMBERED:
+            self._written.popitem(last=False)
 
 
 # Over HTTP --------------------------------------------------------------------------------------

@@ -111,11 +111,11 @@ class Messages:
             return error
         if isinstance(message, JSONRPCRequest):
             self._unanswered += 1
-            self._deliveries.gave_up(message.id)
+            self._deliveries.asked(message.id)
         elif isinstance(message, JSONRPCNotification) and message.method == CANCELLED:
             request_id = cancelled_request_id_from_params(message.params)
             if request_id is not None:
-                self._deliveries.gave_up(request_id)
+                self._deliveries.cancelled(request_id)
         return SessionMessage(message)
 
     async def _until_answered(self) -> None:

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+import anyio
+
 from song_mcp import messages
 from song_mcp.errors import InvalidRequestError
 
@@ -31,18 +33,22 @@ from song_mcp.errors import InvalidRequestError
 class Call:
     """A client's call, until it is known whether its answer reached the client.
 
-    `begun` are the tasks that it began or joined, by their ids of ours, until it is known whether
-    the client was told of them; `takes` are the other takes among them. Its answer is about the
-    tasks `told`, and shows the end of the tasks `ended`, each by any of its ids. When the studio's
-    clock says `ends_at_s`, it is answered, whatever it waits for; what was begun goes on.
+    `begun` are the tasks that it began or joined, by their ids of ours; `takes` are the other takes
+    among them. Its answer is about the tasks `told`, and shows the end of the tasks `ended`, each
+    by any of its ids. It `is_told` when its client has the answer, and may be lost even then: a
+    cancellation can cross it. When the studio's clock says `ends_at_s`, it is answered, whatever it
+    waits for; what was begun goes on. Who writes to the journal what became of the call holds
+    `writing`, so that what came first is written first.
     """
 
     takes: set[str] = field(default_factory=set)
     begun: set[str] = field(default_factory=set)
     told: Sequence[str] = ()
     ended: Sequence[str] = ()
+    is_told: bool = False
     is_lost: bool = False
     ends_at_s: float = math.inf
+    writing: anyio.Lock = field(default_factory=anyio.Lock)
 
     @property
     def matters(self) -> bool:
@@ -80,14 +86,14 @@ class Calls:
         Returns the tasks of which that is to be written, each once.
         """
         call.is_lost = True
-        self.answered -= call.takes
+        self.answered -= call.takes.union(call.told)
         cut, call.begun = call.begun, set()
         self.cut |= cut
         return cut
 
     def told(self, call: Call) -> None:
         """Record that the client has the call's answer, until the journal knows it too."""
-        call.begun = set()
+        call.is_told = True
         self.answered.update(call.told)
 
     def written(self, call: Call) -> None:

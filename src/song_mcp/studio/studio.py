@@ -507,19 +507,25 @@ class Studio:
     async def _deliver(self, call: Call) -> None:
         """Write it, also if the client hangs up at once."""
         with anyio.CancelScope(shield=True), going_on("writing a delivery"):
-            await self._journal.deliver(call.ended, call.told)
+            async with call.writing:
+                await self._journal.deliver(call.ended, call.told)
             self._calls.written(call)
 
     def lost(self, call: Call) -> None:
-        """Record, in the background, that the answer to this call never reaches its client."""
-        cut = self._calls.lost(call)
-        if cut:
-            self._work.start_soon(self._cut_off, cut)
+        """Record, in the background, that the answer to this call never reaches its client.
 
-    async def _cut_off(self, cut: Collection[str]) -> None:
+        If it counts as delivered, that is taken back.
+        """
+        was_told, cut = call.is_told, self._calls.lost(call)
+        untold = call.ended if was_told else ()
+        if cut or untold:
+            self._work.start_soon(self._cut_off, call, cut, untold)
+
+    async def _cut_off(self, call: Call, cut: Collection[str], untold: Collection[str]) -> None:
         """Write it, also if the program is about to end."""
         with anyio.CancelScope(shield=True), going_on("writing that a call was cut off"):
-            await self._journal.cut_off(cut)
+            async with call.writing:
+                await self._journal.cut_off(cut, untold, is_untold=call.is_told)
             self._calls.cut.difference_update(cut)
 
     # Looking up ------------------------------------------------------------------------
