@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 HEADING = re.compile(r"^#{2,3} (\d+)\.(\d+)? ", re.MULTILINE)
 DECISION = re.compile(r"^(\d+)\. \*\*", re.MULTILINE)
@@ -14,8 +16,7 @@ INSTALLS = re.compile(r"^pip install (?P<what>.*)$", re.MULTILINE)
 
 def test_an_installation_takes_the_pinned_packages_alone() -> None:
     """Each with its hash, then the project without looking for more."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    typed = [found["what"] for found in INSTALLS.finditer(readme)]
+    typed = [found["what"] for found in INSTALLS.finditer(page("install.md"))]
     assert typed == ["--require-hashes -r requirements/runtime.txt", "--no-deps ."]
     assert "--hash=sha256:" in (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
 
@@ -58,3 +59,31 @@ def test_every_section_that_is_cited_is_there() -> None:
 def test_the_decisions_are_numbered_from_one_on() -> None:
     numbers = [int(found[1]) for found in DECISION.finditer(page("architecture.md"))]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
+TITLES = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINKING = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as hosts of Markdown make them."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    plain = (re.sub(r"[^\w\- ]", "", title.lower()) for title in TITLES.findall(text))
+    return {title.strip().replace(" ", "-") for title in plain}
+
+
+def leads_nowhere(page: Path, link: str) -> bool:
+    name, _, anchor = link.partition("#")
+    target = page.parent / name if name else page
+    return not target.exists() or bool(anchor and anchor not in anchors(target))
+
+
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    assert [link for link in LINK.findall(text) if leads_nowhere(page, link)] == []
