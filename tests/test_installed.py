@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from song_mcp import installed
+from song_mcp.cli import main
 from song_mcp.installed import Install, Surroundings, install, typed
 
 PIP, UV = "pip", "uv"
@@ -201,9 +202,11 @@ def test_a_bundle_is_started_by_uv_in_its_folder(tmp_path: Path) -> None:
     told = install(where)
     assert (told.kind, told.command) == (
         "mcpb",
-        ("uv", "run", "--directory", str(tmp_path), "song-mcp"),
+        ("uv", "run", "--directory", str(tmp_path), "src/server.py"),
     )
     assert "song-mcp.mcpb" in told.upgrade
+    hosts = Surroundings(where.package, where.prefix, where.python, (), {"UV": "/opt/host/uv"})
+    assert install(hosts).command[0] == "/opt/host/uv"
 
 
 def test_an_image_is_started_with_its_volumes_and_the_clients_keys(tmp_path: Path) -> None:
@@ -227,3 +230,23 @@ def test_this_very_process_is_told_too() -> None:
     assert told.kind in {"checkout", "pip"}  # `pip` where the tests run against a wheel
     assert Path(told.command[0]).is_file()
     assert Path(told.command[0]).is_relative_to(Path(sys.prefix))
+
+
+@pytest.mark.parametrize("command", ["sandbox", "demo"])
+@pytest.mark.parametrize("package", installed.SANDBOX)
+def test_a_missing_encoder_is_told_before_anything_begins(
+    package: str,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, package, None)  # so to import it fails
+    status = main([command])
+    said = capsys.readouterr()
+    assert status == 2
+    assert f"is missing here: {package}.\n" in said.err
+    assert said.err.endswith(f"  {install().add_sandbox}\n")
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == []

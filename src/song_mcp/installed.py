@@ -31,6 +31,8 @@ IMAGE = "SONGMCP_IMAGE"
 """The variable in which our container image has its own name: no setting, so not `SONG_MCP_...`."""
 VOLUMES = {"song-mcp-journal": "/data/journal", "song-mcp-songs": "/data/songs"}
 """The image's volumes, and where they are in it."""
+BUNDLE_START = "src/server.py"
+"""What a bundle's host starts in the bundle's folder, by uv."""
 _UVS_CACHE = re.compile(r"(archive|builds|environments)-v\d+")
 
 
@@ -132,7 +134,8 @@ def _docker(image: str) -> Install:
 
 
 def _mcpb(root: Path, where: Surroundings) -> Install:
-    command = (where.program("uv"), "run", "--directory", str(root), NAME)
+    uv = where.environ.get("UV") or where.program("uv")  # it says so to what it starts
+    command = (uv, "run", "--directory", str(root), BUNDLE_START)
     new = "install the newer song-mcp.mcpb in your client: open the file with it"
     return Install("mcpb", command, new, new)
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from song_mcp.commands.terminal import complain, needs_sandbox, seconds
+from song_mcp.commands.terminal import complain, lacks_sandbox, seconds
 
 DESCRIPTION = (
     "Make songs from end to end against the sandbox, with a server as a child over stdio: no key, "
@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo; returns its exit status."""
-    try:
-        from song_mcp.demo import run as run_demo
-    except ImportError as error:
-        return needs_sandbox(error)
+    if complained := lacks_sandbox():
+        return complained
+    from song_mcp.demo import run as run_demo
+
     folder: Path = options.folder.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from song_mcp.commands.terminal import complain, needs_sandbox, port, seconds
+from song_mcp.commands.terminal import complain, lacks_sandbox, port, seconds
 
 DESCRIPTION = (
     "Run a stand-in for the services on loopback, with real audio, so that a client can be tried "
@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the sandbox until it is interrupted; returns the exit status."""
-    try:
-        from song_mcp.sandbox.app import build_app
-        from song_mcp.sandbox.serve import run as run_app
-    except ImportError as error:
-        return needs_sandbox(error)
+    if complained := lacks_sandbox():
+        return complained
+    from song_mcp.sandbox.app import build_app
+    from song_mcp.sandbox.serve import run as run_app
+
     try:
         run_app(build_app(options.song_seconds), port=options.port, on_ready=_say_ready)
     except OSError as error:

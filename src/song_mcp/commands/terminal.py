@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import import_module
 
 WRONG = 2
 """The exit status after a complaint, as argparse has it."""
@@ -16,12 +17,29 @@ def complain(message: str) -> int:
     return WRONG
 
 
-def needs_sandbox(error: ImportError) -> int:
-    """Complain that a package of the sandbox is missing; returns the exit status."""
+def lacks_sandbox() -> int:
+    """Complain if a package that only the sandbox needs is missing, or does not load.
+
+    Each is in every install, but for those without dependencies. Returns the exit status: 0 if
+    nothing is missing.
+    """
+    from song_mcp.installed import SANDBOX, install
+
+    lacking = [name for name in SANDBOX if not _loads(name)]
+    if not lacking:
+        return 0
     return complain(
-        f"This command needs the extra packages of the sandbox ({error.name} is missing). "
-        "Install them with: pip install 'song-mcp[sandbox]'"
+        f"This command makes real audio. For that, this is missing here: {', '.join(lacking)}.\n"
+        f"To add it:\n  {install().add_sandbox}"
     )
+
+
+def _loads(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:  # also where it is there, and a library of the system is not
+        return False
+    return True
 
 
 def seconds(text: str) -> float:
