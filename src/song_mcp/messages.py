@@ -17,6 +17,7 @@ from song_mcp.songs import (
     SongRequest,
     Task,
     families,
+    goes_on_at_end,
     instead_of,
     is_style,
     names,
@@ -360,7 +361,7 @@ def _of_extension(request: ExtensionRequest) -> str:
     service = SERVICES[request.model.service]
     if request.model.takes_audio:
         return ""
-    if request.continue_at_s is None and not service.extends_from_end:
+    if request.continue_at_s is None and not goes_on_at_end(request.model):
         return (
             f"No place was given, so {service.label} was sent 0 s, as in its own example; a part "
             "that then comes alone is taken to follow the clip's end."

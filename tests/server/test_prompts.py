@@ -89,7 +89,7 @@ async def test_udio_extensions_are_counted_placed_and_priced(tmp_path: Path) -> 
         )
         assert "3 x extend_song, as udio adds 32 s a call" in text
         assert "cost $0.05. All 3 cost about $0.15." in text
-        assert f"1. this clip, continue_at_seconds {down(length):g} (its end)" in text
+        assert f"1. this clip, continue_at_seconds {length:g} (its end)" in text
         assert f"continue_at_seconds about {down(length + 32):g} (its end)" in text
         assert f"continue_at_seconds about {down(length + 64):g} (its end)" in text
         assert "> Lamps" in text
@@ -175,7 +175,7 @@ async def test_the_parts_of_a_suno_song_count_together(house: House) -> None:
     text = await prompt(house, "extend_to_full_song", **asked)
     assert f"{60 - at - added:.0f} s are missing" in text
     assert f"to the {at + added:.0f} s that are there" in text
-    assert f"continues at {down(added):g} s" in text
+    assert f"continues at the end of this clip, {added:.1f} s" in text
     assert "Suno returns is the new part alone" in text
     assert f"  - {first['clip_id']}, {at:.1f} s\n  - {last['clip_id']}, {added:.1f} s" in text
     asked["target_seconds"] = f"{at + added - 0.01}"
@@ -183,6 +183,16 @@ async def test_the_parts_of_a_suno_song_count_together(house: House) -> None:
     assert "Nothing needs to be extended, and nothing is to be paid" in enough
     assert "missing" not in enough
     assert len(house.posts()) == 2
+
+
+async def test_a_clip_of_unknown_length_is_continued_where_the_person_says(house: House) -> None:
+    await house.song(description="x", model="suno-v6")
+    async with house.journal() as journal:
+        with closing(sqlite3.connect(journal.path)) as db, db:
+            db.execute("UPDATE clips SET duration_s = NULL")
+    text = await prompt(house, "extend_to_full_song", clip_id="last")
+    assert "ask me for continue_at_seconds" in text
+    assert "lyrics, continue_at_seconds and title" in text
 
 
 async def test_a_song_whose_beginning_is_unknown_is_planned_with_a_note(house: House) -> None:
@@ -205,7 +215,7 @@ async def test_the_parts_of_a_udio_song_are_planned_from_its_whole_length(house:
     asked = {"clip_id": last["clip_id"], "target_seconds": f"{at + added + 40}"}
     text = await prompt(house, "extend_to_full_song", **asked)
     assert "2 x extend_song" in text
-    assert f"1. this clip, continue_at_seconds {down(added):g} (its end)" in text
+    assert f"1. this clip, continue_at_seconds {added:g} (its end)" in text
     assert f"then about {down(at + added + 32):g} s" in text
     assert "continue_at_seconds about 32 (its end)" in text
 

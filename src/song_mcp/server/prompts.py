@@ -21,8 +21,11 @@ from song_mcp.songs import (
     SERVICES,
     Clip,
     Model,
+    Source,
     Task,
+    at_the_end,
     called,
+    goes_on_at_end,
     why_not_extended,
 )
 from song_mcp.studio import Chain, Studio
@@ -65,8 +68,7 @@ How to go on:
 {lyrics_limit} characters).{sung}
 2. Show me the plan with these texts, the number of calls and their cost, and ask whether to \
 begin. Nothing is paid until I agree.
-3. Then call extend_song with clip_id, description, lyrics, {place} and title, once for a step. \
-{place_is}{part}
+3. Then call extend_song with {arguments}, once for a step. {place}{part}
 4. Where it answers before the end, call get_task with its task_id until the clips are there. Ask \
 me which take to go on with before the next step.
 5. Stop when the target is reached, or when I say so; a step that failed is not repeated without \
@@ -76,14 +78,18 @@ asking me.
 OPEN_PLAN = """\
 Plan: {music} does not say beforehand how much a call adds, and {missing_s:.0f} s are missing. \
 Extend, add the new clip's duration_seconds to the {length_s:.0f} s that are there, and stop at \
-the target. The first call continues at {start_s:g} s, each later one at the end of the clip \
-before. {cost}"""
+the target. The first call continues at the end of this clip, {own_s:.1f} s, each later one at the \
+end of the clip before. {cost}"""
 
 AUDIO_PLAN = """\
 Plan: {count} x extend_song with duration_seconds {each_s:g}: {model} adds what is asked for, and \
 each new clip holds the one that it continues. Leave continue_at_seconds out. {cost}"""
 
-BY_ID = "continue_at_seconds is the duration_seconds of the clip that is continued."
+AT_THE_END = "Leave continue_at_seconds out: each call goes on at the end of its clip."
+BY_PLACE = (
+    "continue_at_seconds is the duration_seconds of the clip that is continued; left out, it is 0."
+)
+BY_LENGTH = "The length of this clip is not known here: ask me for continue_at_seconds."
 BY_AUDIO = "duration_seconds is how much is added, as in the plan."
 JOIN = "At the end call join_song with the last clip_id: it makes one file of all parts, for free."
 IS_WHOLE = "The last clip is the whole song: each one holds the clip that it continues."
@@ -172,7 +178,7 @@ async def extend_to_full_song(
     task, clip = found.task, found.clip
     target_s = _target_s(target_seconds)
     _check_that_it_can_grow(task, clip, target_s)
-    model, _, _ = await studio.source(clip.clip_id)
+    model, source, _ = await studio.source(clip.clip_id)
     chain = await studio.catalog.chain(clip.clip_id)
     note = "".join(f" {each}" for each in (found.note, chain.gap) if each)
     about = _about(task, clip, model, chain)
@@ -188,15 +194,36 @@ async def extend_to_full_song(
         target_s=target_s,
         note=note,
         clip=about,
-        plan=_plan(chain, model, target_s, await _known_cost(studio, task)),
-        place="duration_seconds" if model.takes_audio else "continue_at_seconds",
-        place_is=BY_AUDIO if model.takes_audio else BY_ID,
+        plan=_plan(chain, model, source, target_s, await _known_cost(studio, task)),
+        arguments=_arguments(model, source),
+        place=_place(model, source),
         end=IS_WHOLE if model.takes_audio else JOIN,
         part=_part(model),
         style_limit=_style_limit(model),
         lyrics_limit=model.lyrics_limit,
         sung=_sung(model),
     )
+
+
+def _arguments(model: Model, source: Source) -> str:
+    """Return what a call that extends the clip names."""
+    place = ["duration_seconds"] if model.takes_audio else []
+    if not model.takes_audio and not _is_placed(model, source):
+        place = ["continue_at_seconds"]
+    return f"{', '.join(['clip_id', 'description', 'lyrics', *place])} and title"
+
+
+def _is_placed(model: Model, source: Source) -> bool:
+    """Tell whether a call that names no position goes on at the end of the clip."""
+    return goes_on_at_end(model) and (model.takes_audio or source.duration_s is not None)
+
+
+def _place(model: Model, source: Source) -> str:
+    if model.takes_audio:
+        return BY_AUDIO
+    if source.duration_s is None:
+        return BY_LENGTH
+    return AT_THE_END if _is_placed(model, source) else BY_PLACE
 
 
 def _sung(model: Model) -> str:
@@ -276,7 +303,9 @@ def _length(seconds: float | None) -> str:
     return "not known here" if seconds is None else f"{seconds:.1f} s"
 
 
-def _plan(chain: Chain, model: Model, target_s: float, cost_usd: float | None) -> str:
+def _plan(
+    chain: Chain, model: Model, source: Source, target_s: float, cost_usd: float | None
+) -> str:
     service, adds_s = SERVICES[model.service], model.extension_adds_s
     length_s, own_s = chain.length_s, chain.parts[-1].clip.duration_s
     cost = _each_costs(model, cost_usd)
@@ -290,14 +319,15 @@ def _plan(chain: Chain, model: Model, target_s: float, cost_usd: float | None) -
             music=service.music,
             missing_s=missing_s,
             length_s=length_s,
-            start_s=_down(own_s),
+            own_s=own_s,
             cost=cost,
         )
     count = math.ceil(missing_s / adds_s)
     total = "" if cost_usd is None else f" All {count} cost about ${cost_usd * count:.2f}."
     head = f"Plan: {count} x extend_song, as {model.name} adds {adds_s:g} s a call."
-    before_s = length_s - own_s
-    steps = [_step(own_s, before_s, adds_s, number) for number in range(min(count, SHOWN_STEPS))]
+    steps = [
+        _step(model, source, length_s, adds_s, number) for number in range(min(count, SHOWN_STEPS))
+    ]
     if count > SHOWN_STEPS:
         steps.append(f"   and so on, up to step {count}.")
     return "\n".join([f"{head} {cost}{total}", *steps])
@@ -317,21 +347,26 @@ def _audio_plan(
     return AUDIO_PLAN.format(count=count, each_s=each_s, model=model.name, cost=cost)
 
 
-def _step(own_s: float, before_s: float, adds_s: float, number: int) -> str:
-    """Return a step of a plan; `before_s` seconds of the song are heard before the clip."""
-    start = _down(own_s if number == 0 else adds_s if before_s else own_s + adds_s * number)
-    end = _down(before_s + own_s + adds_s * (number + 1))
+def _step(model: Model, source: Source, length_s: float, adds_s: float, number: int) -> str:
+    """Return a step of a plan for a song of `length_s` seconds that ends with the `source`."""
+    own_s = source.duration_s or 0.0
     which = "this clip" if number == 0 else f"the take chosen in step {number}"
-    about = "" if number == 0 else "about "
-    return (
-        f"{number + 1}. {which}, continue_at_seconds {about}{start:g} (its end): "
-        f"then about {end:g} s"
-    )
+    later_s = adds_s if length_s > own_s else own_s + adds_s * number
+    start_s = at_the_end(model, source)
+    at = ""
+    if start_s is not None:
+        at = f", continue_at_seconds {f'about {_tenths(later_s)}' if number else _exact(start_s)}"
+    end = _tenths(length_s + adds_s * (number + 1))
+    return f"{number + 1}. {which}{at} (its end): then about {end} s"
 
 
-def _down(seconds: float) -> float:
-    """Return the tenth of a second below: a position beyond the end of a clip is refused."""
-    return math.floor(seconds * 10) / 10
+def _exact(seconds: float) -> str:
+    """Return seconds as a number that is not above them: beyond its end a clip is refused."""
+    return f"{math.floor(seconds * 1000) / 1000:.3f}".rstrip("0").rstrip(".")
+
+
+def _tenths(seconds: float) -> str:
+    return f"{math.floor(seconds * 10) / 10:g}"
 
 
 def _each_costs(model: Model, cost_usd: float | None) -> str:

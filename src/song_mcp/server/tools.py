@@ -55,6 +55,7 @@ from song_mcp.songs import (
     at_the_end,
     called,
     checked_id,
+    goes_on_at_end,
     in_takes,
     part_of,
 )
@@ -105,11 +106,7 @@ def _only(ability: Ability) -> str:
     return f"{models} only" if models else "taken by no model now"
 
 
-FROM_ZERO = called(
-    model
-    for model in able("extend")
-    if not (model.takes_audio or SERVICES[model.service].extends_from_end)
-)
+FROM_ZERO = called(model for model in able("extend") if not goes_on_at_end(model))
 SHORTEST_S, LONGEST_S = any_duration()
 LENGTHS = f"{int(SHORTEST_S)} to {ceil(LONGEST_S)}"
 MOST_AT_ONCE = max(MOST_TAKES, *(model.most_takes for model in MODELS.values()))

@@ -130,8 +130,12 @@ class ExtensionRequest(SongRequest):
         """Where the continuation starts, in seconds into the source clip."""
         if self.continue_at_s is not None:
             return self.continue_at_s
-        starts_at_end = self.model.takes_audio or SERVICES[self.model.service].extends_from_end
-        return self.source.duration_s or 0.0 if starts_at_end else 0.0
+        return self.source.duration_s or 0.0 if goes_on_at_end(self.model) else 0.0
+
+
+def goes_on_at_end(model: Model) -> bool:
+    """Tell whether an extension starts at the clip's end if no position is given."""
+    return model.takes_audio or SERVICES[model.service].extends_from_end
 
 
 def at_the_end(model: Model, source: Source) -> float | None:
@@ -139,7 +143,7 @@ def at_the_end(model: Model, source: Source) -> float | None:
 
     Raises InvalidRequestError if the clip's length would have to be sent and is not known.
     """
-    if model.takes_audio or SERVICES[model.service].extends_from_end:
+    if goes_on_at_end(model):
         return None
     if source.duration_s is None:
         raise _refuse(f"The length of clip {source.clip_id} is not known: set continue_at_seconds.")
