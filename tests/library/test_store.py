@@ -630,7 +630,7 @@ async def test_a_file_in_the_place_of_the_folder_is_explained(folder: Path) -> N
     folder.parent.mkdir()
     folder.write_bytes(b"not a folder")
     text = await refusal(library(folder))
-    assert "is no folder" in text
+    assert "is no folder. Choose another; get_task then saves the clip." in text
     assert "The clip keeps its link" in text
     assert folder.read_bytes() == b"not a folder"
 

@@ -225,5 +225,5 @@ def explained(folder: Path) -> Iterator[None]:
     except (OSError, UnicodeError) as error:
         number = error.errno if isinstance(error, OSError) else None
         what, advice = FAULTS.get(number or 0, ("cannot be used", "Check it, or choose another"))
-        text = f"The library folder {str(folder)!r} {what}. {advice}, then look at the task again."
+        text = f"The library folder {str(folder)!r} {what}. {advice}; get_task then saves the clip."
         raise StorageError(f"{text} The clip keeps its link.") from error

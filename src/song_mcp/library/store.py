@@ -137,7 +137,7 @@ class Library:
         if known:
             return known
         if not clip.audio_url:
-            msg = f"Clip {clip.public_id} has no link to its audio yet; look at the task again."
+            msg = f"Clip {clip.public_id} has no link to its audio yet; get_task asks for one."
             raise LibraryError(msg)
         file = AtomicFile(self._pinned)
         try:
