@@ -262,5 +262,5 @@ sandbox: setup ## Run the stand-in for both services
 
 clean: ## Remove everything the other targets made
 	rm -rf tests/conformance/node_modules tests/clients/node_modules src/song_mcp/player/node_modules
-	rm -rf .venv .venv-clients .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf song-mcp-demo .venv .venv-clients .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -170,6 +170,39 @@ def test_every_command_is_on_its_page() -> None:
 TARGET = re.compile(r"^([a-z-]+):.*## ", re.MULTILINE)
 
 
+PATH = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|ts|toml|json|yml|md|txt|mjs)\b")
+
+
+def test_every_file_that_the_page_for_contributors_names_is_there() -> None:
+    named = {each for line in typed(ROOT / "CONTRIBUTING.md") for each in PATH.findall(line)}
+    ours = [ROOT / below for below in ("", "src/song_mcp", "tests", "docs", "requirements")]
+    gone = {each for each in named if not any((top / each).exists() for top in ours)}
+    files = {
+        path.name for path in (ROOT / "tests").rglob("*.*") if "node_modules" not in path.parts
+    }
+    assert gone - files == set()
+
+
+def test_a_command_that_picks_tests_by_a_word_finds_some() -> None:
+    picks = re.compile(r"pytest (\S+) -k (\w+)")
+    lines = typed(ROOT / "CONTRIBUTING.md")
+    found = [match.groups() for match in map(picks.search, lines) if match]
+    assert found
+    for file, word in found:
+        names = re.findall(r"def (test_\w+)", (ROOT / file).read_text(encoding="utf-8"))
+        assert [name for name in names if word in name], f"-k {word} picks none in {file}"
+
+
+def test_clean_removes_what_the_targets_and_the_demo_make() -> None:
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split("\n\n")
+    made = [part for part in ignored if part.startswith(("# Made by the M", "# Made by the demo"))]
+    names = [line.strip("/") for part in made for line in part.splitlines()[1:]]
+    assert "song-mcp-demo" in names
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    _, _, recipe = makefile.partition("\nclean:")
+    assert [name for name in names if not re.search(rf"(?<=[ /]){re.escape(name)}\s", recipe)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
     there = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
