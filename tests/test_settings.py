@@ -63,6 +63,7 @@ VARIABLES = (
     "SONG_MCP_CLIP_BYTES",
     "SONG_MCP_MEDIA_HOSTS",
     "SONG_MCP_PROXY",
+    "SONG_MCP_LOG",
 )
 
 

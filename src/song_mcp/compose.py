@@ -58,6 +58,7 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
         daily_limit=settings.daily_limit,
         blob_cap_bytes=settings.blob_bytes,
         library=library.folder,
+        log=settings.log_path,
         wrong=settings.wrong,
         remarks=settings.remarks,
         unfilled=_unfilled(settings),

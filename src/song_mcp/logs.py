@@ -5,6 +5,8 @@ for ever. So whatever is said goes through a queue, which a thread of its own wr
 not fit is dropped, and later a line says how much that was. A fault is one line, with its traceback
 the first time; the same fault again is said once in `AGAIN_S`, with a count. The process ends
 without waiting for anybody who does not read.
+
+The same and more is written to the log file (`logfile`), which a user can find.
 """
 
 import atexit
@@ -17,9 +19,12 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Protocol
+
+from song_mcp.logfile import Form, LogFile, Redactor, as_json, as_line
 
 MOST_WAITING = 256 * 2**10
 """How many bytes wait at most to be written."""
@@ -38,6 +43,13 @@ END_LOOK_S = 0.005
 END_LOOKS = 100
 """How often the end of the process looks whether a reader has taken all; a bound for slow ones."""
 OURS = "song_mcp"
+
+
+class Finishing(Protocol):
+    """Something that writes in the background."""
+
+    def finish(self) -> None:
+        """Return when all is written, after a short time in any case."""
 
 
 class Outlet:
@@ -108,10 +120,11 @@ class Stream(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, outlet: Outlet, descriptor: int) -> None:
-        """Print to `outlet`, whose file is `descriptor`."""
+    def __init__(self, outlet: Outlet, descriptor: int, *beside: Finishing) -> None:
+        """Print to `outlet`, whose file is `descriptor`; flushing waits for those `beside` too."""
         self._outlet = outlet
         self._descriptor = descriptor
+        self._beside = beside
 
     def write(self, text: str) -> int:
         """Print some text; never waits."""
@@ -121,6 +134,8 @@ class Stream(io.TextIOBase):
     def flush(self) -> None:
         """Return when all is written, if it is read at all."""
         self._outlet.finish()
+        for each in self._beside:
+            each.finish()
 
     def writable(self) -> bool:
         """Return that this can be written to."""
@@ -142,11 +157,24 @@ class Fault:
 class Faults(logging.Handler):
     """Says each log record in one line, and each fault again only once in a while."""
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float]) -> None:
-        """Pass whole lines to `say`; `clock` returns seconds that never go back."""
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        clock: Callable[[], float],
+        form: Form = lambda _, line, trace: f"{line}\n{trace}",
+        redact: Callable[[str], str] = str,
+        again_s: float = AGAIN_S,
+    ) -> None:
+        """Pass whole lines to `say`, in this form; `clock` returns seconds that never go back.
+
+        The same fault is said once in `again_s`.
+        """
         super().__init__()
         self._say = say
         self._clock = clock
+        self._form = form
+        self._redact = redact
+        self._again_s = again_s
         self.known: OrderedDict[Hashable, Fault] = OrderedDict()
         """The faults that were said, those said last at the end."""
 
@@ -158,7 +186,7 @@ class Faults(logging.Handler):
             self.handleError(record)
 
     def _emit(self, record: logging.LogRecord) -> None:
-        line = " ".join(record.getMessage().split("\n"))[:LONGEST_LINE]
+        line = self._redact(" ".join(record.getMessage().split("\n")))[:LONGEST_LINE]
         fault = _fault(record, line)
         now = self._clock()
         known = self.known.get(fault)
@@ -166,11 +194,11 @@ class Faults(logging.Handler):
             self.known[fault] = Fault(now)
             if len(self.known) > FAULTS:
                 self.known.popitem(last=False)
-            self._say(f"{line}\n{_traceback(record)}")
-        elif now - known.said_at < AGAIN_S:
+            self._say(self._form(record, line, _traceback(record, self._redact)))
+        elif now - known.said_at < self._again_s:
             known.unsaid += 1
         else:
-            self._say(f"{line}{_again(known)}\n")
+            self._say(self._form(record, f"{line}{_again(known)}", ""))
             self.known[fault] = Fault(now)
             self.known.move_to_end(fault)
 
@@ -185,14 +213,13 @@ def _fault(record: logging.LogRecord, line: str) -> Hashable:
     if error is not None:
         last = traceback.extract_tb(error.__traceback__)[-1:]
         return (record.name, type(error), *((each.filename, each.lineno) for each in last))
-    is_ours = record.name.partition(".")[0] == OURS
-    return record.name, line if is_ours else (record.pathname, record.lineno)
+    return record.name, line if _is_ours(record) else (record.pathname, record.lineno)
 
 
-def _traceback(record: logging.LogRecord) -> str:
+def _traceback(record: logging.LogRecord, redact: Callable[[str], str]) -> str:
     if not record.exc_info or record.exc_info[1] is None:
         return ""
-    text = "".join(traceback.format_exception(record.exc_info[1]))
+    text = redact("".join(traceback.format_exception(record.exc_info[1])))
     return text if len(text) <= LONGEST_TRACEBACK else f"...{text[-LONGEST_TRACEBACK:]}"
 
 
@@ -200,17 +227,50 @@ def _again(known: Fault) -> str:
     return f" ({known.unsaid} times more since it was last said)" if known.unsaid else ""
 
 
-def install() -> None:
+def install(file: LogFile | None = None, how: str = "info", secrets: Iterable[str] = ()) -> None:
     """Let all that this process says go to stderr through a queue, for as long as it lives.
 
-    If logging is set up already, log records go where that says.
+    With a `file`, log records go there too, `how` the setting says, and without the `secrets`. If
+    logging is set up already, what would go to stderr goes where that says.
     """
     descriptor = os.dup(2)
     outlet = Outlet(descriptor)
-    sys.stdout = sys.stderr = Stream(outlet, descriptor)
+    beside = [file] if file else []
+    sys.stdout = sys.stderr = Stream(outlet, descriptor, *beside)
     logging.captureWarnings(capture=True)
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(Faults(outlet.put, time.monotonic))
         root.setLevel(logging.WARNING)
-    atexit.register(outlet.finish)
+    if file:
+        _keep(root, file, how, Redactor(secrets))
+    for finish in (outlet.finish, *(each.finish for each in beside)):
+        atexit.register(finish)
+
+
+def _keep(root: logging.Logger, file: LogFile, how: str, redact: Redactor) -> None:
+    """Keep log records in the file: ours from INFO on, or from DEBUG on to look for a fault.
+
+    Of what others say warnings are kept, or from INFO on: their DEBUG is what clients sent.
+    """
+    is_debug = how == "debug"
+    ours, others = logging.INFO, logging.WARNING
+    if is_debug:
+        ours, others = logging.DEBUG, logging.INFO
+    handler = Faults(
+        file.put,
+        time.monotonic,
+        as_json if how == "json" else as_line,
+        redact,
+        0.0 if is_debug else AGAIN_S,
+    )
+    for other in root.handlers:  # they are to hear no more than before
+        other.setLevel(max(other.level, root.level))
+    handler.addFilter(lambda record: record.levelno >= (ours if _is_ours(record) else others))
+    root.addHandler(handler)
+    for logger, level in ((root, others), (logging.getLogger(OURS), ours)):
+        logger.setLevel(min(logger.level or level, level))
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == OURS

@@ -13,7 +13,7 @@ from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from platformdirs import user_data_path, user_music_path
 from pydantic import (
@@ -54,6 +54,7 @@ LEFT_EMPTY: Literal["left_empty"] = "left_empty"
 """The types of errors that say that a value stands for none."""
 PROXY = "SONG_MCP_PROXY"
 HOME = "SONG_MCP_HOME"
+LOG = "SONG_MCP_LOG"
 FOLDERS = frozenset({"home", "library"})
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
@@ -148,6 +149,10 @@ def _folder(value: object) -> object:
     return given.folder(value) if isinstance(value, str) else value
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 OwnBaseUrl = Annotated[str, AfterValidator(_own_base_url)]
 OtherBaseUrl = Annotated[str, AfterValidator(_base_url_or_none)]
@@ -236,6 +241,7 @@ def _problem(item: "ErrorDetails") -> Problem:
     return Problem(str(item["loc"][0]), what, is_left_empty=item["type"] == LEFT_EMPTY)
 
 
+Log = Annotated[Literal["debug", "info", "json", "off"], BeforeValidator(_lower)]
 DefaultModel = Annotated[str, AfterValidator(_default_model)] | None
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -269,6 +275,7 @@ class Settings(OfServices):
     )
     clip_bytes: int = Field(64 * MIB, ge=MIB, le=512 * MIB, validation_alias="SONG_MCP_CLIP_BYTES")
     blob_bytes: int = Field(5 * MIB, ge=MIB, le=7 * MIB, validation_alias="SONG_MCP_BLOB_BYTES")
+    log: Log = Field("info", validation_alias=LOG)
 
     _problems: tuple[Problem, ...] = PrivateAttr(())
     _not_set: tuple[Problem, ...] = PrivateAttr(())
@@ -372,6 +379,19 @@ class Settings(OfServices):
     def token_path(self) -> Path | None:
         """The file of the token that clients need over HTTP, None if its folder is wrong."""
         return None if self.said_of(HOME) else self.home / "http-token"
+
+    @property
+    def log_path(self) -> Path | None:
+        """The log file, None if there is none: it is off, or its folder is wrong."""
+        return None if self.log == "off" or self.said_of(HOME) else self.home / "song-mcp.log"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that no text may hold: the keys, the proxy's address and its password."""
+        keys = [self.of(each).key for each in SERVICES.values()]
+        parts = urlsplit(self.proxy_url)
+        named = [parts.password or "", unquote(parts.password or ""), self.proxy_url]
+        return (*(each.get_secret_value() for each in keys if each), *filter(None, named))
 
     @property
     def library_path(self) -> Path:

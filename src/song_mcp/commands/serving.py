@@ -4,6 +4,7 @@ While serving, stdout belongs to the protocol, so all messages go to stderr, by 
 """
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -12,11 +13,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from song_mcp import __version__
 from song_mcp.commands.terminal import complain
 
 if TYPE_CHECKING:
     from song_mcp.server.app import SongServer
     from song_mcp.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 STOPPED_BY = 128
 """The exit status after a signal is this plus the signal's number, as in shells."""
@@ -45,7 +49,7 @@ def serve_by(transport: Callable[[], Prepare]) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     import anyio
 
-    from song_mcp import logs, memory
+    from song_mcp import memory
     from song_mcp.compose import open_studio
     from song_mcp.errors import SongError
     from song_mcp.server.app import build_server
@@ -60,7 +64,7 @@ def serve_by(transport: Callable[[], Prepare]) -> int:
         serve = prepare(settings)
     except SongError as error:
         return complain(str(error))
-    logs.install()
+    _log(settings)
     memory.return_large_blocks()
     for number in SIGNALS:
         signal.signal(number, _leave)
@@ -69,7 +73,29 @@ def serve_by(transport: Callable[[], Prepare]) -> int:
         anyio.run(serve, server)
     except* ConnectionError:
         pass  # the client closed the connection before it had all answers
+    logger.info("song-mcp ends: its client hung up")
     return 0
+
+
+def _log(settings: "Settings") -> None:
+    """Begin to log, to stderr and to the log file; says there what this process is."""
+    from song_mcp import logs
+    from song_mcp.logfile import LogFile
+    from song_mcp.songs import SERVICES
+
+    path = settings.log_path
+    logs.install(LogFile(path) if path else None, settings.log, settings.secrets)
+    python = ".".join(map(str, sys.version_info[:3]))
+    services = ", ".join(each.name for each in SERVICES.values() if settings.of(each).is_on)
+    logger.info(
+        "song-mcp %s starts: Python %s on %s; services: %s",
+        __version__,
+        python,
+        sys.platform,
+        services or "none",
+    )
+    for each in (*settings.wrong, *settings.remarks):
+        logger.info("%s", each)
 
 
 def _say_what_is_wrong(settings: "Settings") -> None:
@@ -108,6 +134,7 @@ async def _until_signalled(
                 yield studio
         finally:
             if came:
+                logger.info("song-mcp ends: signal %d", came[0])
                 _leave(came[0])
 
 

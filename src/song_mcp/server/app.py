@@ -235,11 +235,13 @@ class SongServer(MCPServer[Studio]):
         try:
             known = await self._parameters(name, context)
             arguments = checked_arguments(known, arguments, name)
-            return await super().call_tool(name, arguments, context)
+            result = await super().call_tool(name, arguments, context)
         except SongError as error:
-            return error_result(str(error))
+            return _failed(name, str(error))
         except ToolError as error:
-            return error_result(_sentence(name, error))
+            return _failed(name, _sentence(name, error))
+        logger.info("%s was answered", name)
+        return result
 
     async def _parameters(self, name: str, context: AnyContext | None) -> Properties:
         """Return a tool's arguments; raises InvalidRequestError if the client has no such tool."""
@@ -388,6 +390,12 @@ def _asks_for_a_part(ctx: ServerContext) -> bool:
 def _is_for(tool: Tool, context: AnyContext | None) -> bool:
     """Return whether a client is offered a tool: one for the page, only if it shows the page."""
     return not player.is_for_the_page(tool) or (context is not None and shows_pages(context))
+
+
+def _failed(name: str, why: str) -> CallToolResult:
+    """Return the result of a call that failed; the log file has it too."""
+    logger.info("%s failed: %s", name[:60], why)
+    return error_result(why)
 
 
 def _sentence(name: str, error: ToolError) -> str:

@@ -21,6 +21,7 @@ from mcp.types import CallToolResult
 from pydantic import AwareDatetime, BaseModel, Field
 
 from song_mcp import lrc
+from song_mcp import __version__
 from song_mcp.errors import Charged, JournalError
 from song_mcp.rights import Rights, rights_in
 from song_mcp.server.adapt import text_result
@@ -176,6 +177,7 @@ class StateResult(BaseModel):
     in_doubt: list[TaskResult]
     journal: str
     library: str
+    log: str | None = Field(None, description="File with what went wrong")
     note: str | None = None
 
 
@@ -413,6 +415,7 @@ def state_result(state: State) -> StateResult:
         in_doubt=[_listed(task) for task in state.in_doubt],
         journal=str(state.journal),
         library=str(state.library),
+        log=str(state.log) if state.log else None,
         note=state.warning or None,
     )
 
@@ -586,6 +589,9 @@ def state_text(result: StateResult) -> str:
     lines.append(f"{len(result.in_doubt)} in doubt.")
     lines += [f"{_headline(task)} {task.error or ''}" for task in result.in_doubt]
     lines += [f"Journal: {result.journal}", f"Library: {result.library}"]
+    from song_mcp.installed import install
+
+    lines.append(f"Log: {result.log or 'off'} (song-mcp {__version__}, {install().kind})")
     return "\n".join([*lines, result.note] if result.note else lines)
 
 

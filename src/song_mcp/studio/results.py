@@ -48,8 +48,9 @@ class State:
     """The state of accounts, journal and settings.
 
     `paid` counts the paid submissions of the last 24 hours, and `cost_usd` is their cost in US
-    dollars as far as it is known. `daily_limit` is the most that 24 hours may have. `warning` says
-    that the journal was damaged, "" if it was not or a person has confirmed what was saved.
+    dollars as far as it is known. `daily_limit` is the most that 24 hours may have. `log` is the
+    log file, None if there is none. `warning` says that the journal was damaged, "" if it was not
+    or a person has confirmed what was saved.
     """
 
     accounts: Mapping[ServiceName, AccountState]
@@ -60,4 +61,5 @@ class State:
     in_doubt: tuple[Task, ...]
     journal: Path
     library: Path
+    log: Path | None = None
     warning: str = ""

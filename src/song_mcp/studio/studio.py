@@ -96,6 +96,7 @@ class Options:
     daily_limit: int
     blob_cap_bytes: int
     library: Path
+    log: Path | None = None
     wrong: Sequence[object] = ()
     remarks: Sequence[object] = ()
     unfilled: Sequence[object] = ()
@@ -434,6 +435,7 @@ class Studio:
             in_doubt=tuple(await self._journal.in_doubt()),
             journal=self._journal.path,
             library=self._options.library,
+            log=self._options.log,
             warning=" ".join(filter(None, (await self._to_correct(), await self.warning()))),
         )
 
