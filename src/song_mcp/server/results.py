@@ -20,8 +20,7 @@ from urllib.parse import quote
 from mcp.types import CallToolResult
 from pydantic import AwareDatetime, BaseModel, Field
 
-from song_mcp import lrc
-from song_mcp import __version__
+from song_mcp import __version__, lrc
 from song_mcp.errors import Charged, JournalError
 from song_mcp.rights import Rights, rights_in
 from song_mcp.server.adapt import text_result
