@@ -65,7 +65,7 @@ LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s]+)\)")
 TITLES = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINKING = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
@@ -87,3 +87,24 @@ def leads_nowhere(page: Path, link: str) -> bool:
 def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     assert [link for link in LINK.findall(text) if leads_nowhere(page, link)] == []
+
+
+FORMS = [*(ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml")]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
+def test_a_form_for_issues_has_what_the_host_asks_for(form: Path) -> None:
+    """By its lines: a name, a description, and a label for each field; ids are there once."""
+    text = form.read_text(encoding="utf-8")
+    assert [key for key in ("name", "description", "body") if f"\n{key}:" not in f"\n{text}"] == []
+    fields = re.findall(r"^  - type: (\w+)$", text, re.MULTILINE)
+    assert set(fields) <= {"markdown", "textarea", "input", "dropdown", "checkboxes"}
+    asked = len(fields) - fields.count("markdown")
+    ids = re.findall(r"^    id: (\w+)$", text, re.MULTILINE)
+    assert len(ids) == len(set(ids)) == asked
+    assert len(re.findall(r"^      label: .+$", text, re.MULTILINE)) == asked
+
+
+def test_who_reports_a_fault_is_asked_for_what_the_doctor_says() -> None:
+    asking = {form.stem for form in FORMS if "song-mcp doctor --json" in form.read_text("utf-8")}
+    assert asking == {"not_working", "service"}

@@ -15,7 +15,8 @@ from song_mcp.songs import SERVICES, Model, Service
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [README, *(ROOT / f"{each}.md" for each in ("CONTRIBUTING", "SECURITY"))]
+PAGES += sorted(DOCS.glob("*.md"))
 FOR_PEOPLE = [each for each in PAGES if each.name not in {"architecture.md", "providers.md"}]
 
 KEY_AT = {
