@@ -148,6 +148,8 @@ def main() -> int:
     everything = [mutant for path in TESTS for mutant in mutants_of(PACKAGE, path)]
     reasons = _reasons()
     chosen = _chosen(everything, options)
+    if not chosen:
+        raise SystemExit(f"no mutant is at {options.only}")
     print(f"{len(chosen)} of {len(everything)} mutants, seed {options.seed}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the copies are removed
     began = time.monotonic()
