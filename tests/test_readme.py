@@ -1,5 +1,7 @@
 """The lists that people read are those of the program: models, keys, tools, settings, commands."""
 
+import inspect
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -107,9 +109,20 @@ def test_the_readme_lists_every_tool_and_whether_it_costs() -> None:
 
 def test_the_page_on_tools_describes_every_tool_and_whether_it_costs() -> None:
     page = (DOCS / "tools.md").read_text(encoding="utf-8")
-    said = dict(re.findall(r"^\*\*`(\w+)`\*\* \((paid|free)", page, re.MULTILINE))
+    said = dict(re.findall(r"^### `(\w+)`\n\n(Paid|Free)", page, re.MULTILINE))
     is_paid = {name: each.annotations == tools.PAID for name, each in shown().items()}
-    assert said == {name: "paid" if paid else "free" for name, paid in is_paid.items()}
+    assert said == {name: "Paid" if paid else "Free" for name, paid in is_paid.items()}
+
+
+def test_every_example_names_arguments_that_its_tool_has() -> None:
+    page = (DOCS / "tools.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", page, re.MULTILINE | re.DOTALL)
+    assert len(sections) == len(shown())
+    for name, section in sections:
+        examples = re.findall(r"^```json\n(.*?)```", section, re.MULTILINE | re.DOTALL)
+        assert examples, name
+        known = set(inspect.signature(shown()[name].function).parameters)
+        assert [each for each in examples if set(json.loads(each)) - known] == [], name
 
 
 def test_the_page_on_resources_lists_every_prompt() -> None:
