@@ -222,3 +222,9 @@ def test_every_make_target_that_a_page_names_is_there(page: Path) -> None:
     there = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
     found = (re.match(r"make ([a-z-]+)", line) for line in typed(page))
     assert {each[1] for each in found if each} - there == set()
+
+
+def test_every_make_target_is_told_on_some_page() -> None:
+    there = set(TARGET.findall((ROOT / "Makefile").read_text(encoding="utf-8")))
+    found = (re.match(r"make ([a-z-]+)", line) for page in PAGES for line in typed(page))
+    assert there - {each[1] for each in found if each} == {"help"}
