@@ -242,7 +242,7 @@ check: setup ## Lint, formatting, types and security
 	@PYTHONPATH=.venv/audit XDG_CACHE_HOME=.venv/cache .venv/bin/python -m bandit -q -r src -c pyproject.toml
 
 lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
-	@.venv/bin/uv $(COMPILE) --group dev -o requirements/dev.txt pyproject.toml
+	@.venv/bin/uv $(COMPILE) --extra keyring --group dev -o requirements/dev.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group audit -o requirements/audit.txt
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group browser -o requirements/browser.txt
