@@ -89,17 +89,20 @@ def key(value: str, variable: str) -> str:
     return value
 
 
-def folder(value: str) -> Path:
-    """Return an absolute folder, `~` and $HOME expanded; raises ValueError for a relative one."""
+def path(value: str, kind: str = "folder") -> Path:
+    """Return an absolute path, `~` and $HOME expanded; raises ValueError for a relative one.
+
+    `kind` is what it must lead to, as the error says it.
+    """
     value = value.removeprefix(FILE_URL) if value.startswith(f"{FILE_URL}/") else value
     try:
         home = str(Path.home())
-        path = Path(replaced(HOME.sub(lambda _: home, value))).expanduser()
+        found = Path(replaced(HOME.sub(lambda _: home, value))).expanduser()
     except RuntimeError:
-        raise ValueError("must be a folder: there is no user with the name after the ~") from None
-    if not path.is_absolute():
+        raise ValueError(f"must be a {kind}: there is no user with the name after the ~") from None
+    if not found.is_absolute():
         raise ValueError(
-            "must be a folder from / or ~ on: clients start servers in folders of their own, so a "
+            f"must be a {kind} from / or ~ on: clients start servers in folders of their own, so a "
             "relative one would be another each time"
         )
-    return path
+    return found

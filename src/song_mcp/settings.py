@@ -6,6 +6,7 @@ because a user of a client sees no more than that its server is gone: it counts 
 that depends on it is sent, and `wrong` says what to correct, by the variables' names.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from song_mcp import given
+from song_mcp import given, kept
 from song_mcp.songs import (
     LONGEST_WAIT_S,
     MODELS,
@@ -55,7 +56,11 @@ LEFT_EMPTY: Literal["left_empty"] = "left_empty"
 PROXY = "SONG_MCP_PROXY"
 HOME = "SONG_MCP_HOME"
 LOG = "SONG_MCP_LOG"
-FOLDERS = frozenset({"home", "library"})
+ENV_FILE = "SONG_MCP_ENV_FILE"
+KEYRING = "SONG_MCP_KEYRING"
+YES = frozenset({"1", "on", "t", "true", "y", "yes"})
+"""What pydantic takes for true, in lower case."""
+PATHS = frozenset({"home", "library", "env_file"})
 HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -146,7 +151,11 @@ def _parts(value: str) -> SplitResult:
 
 
 def _folder(value: object) -> object:
-    return given.folder(value) if isinstance(value, str) else value
+    return given.path(value) if isinstance(value, str) else value
+
+
+def _file(value: object) -> object:
+    return given.path(value, "file") if isinstance(value, str) else value
 
 
 def _lower(value: object) -> object:
@@ -159,6 +168,7 @@ OtherBaseUrl = Annotated[str, AfterValidator(_base_url_or_none)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)]
 Folder = Annotated[Path, BeforeValidator(_folder)]
+File = Annotated[Path | None, BeforeValidator(_file)]
 
 
 @dataclass(frozen=True)
@@ -224,6 +234,7 @@ def _variables_of(service: Service) -> tuple[str, ...]:
 
 
 IN_WORDS: Mapping[str, str] = {
+    "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_parsing": "must be a number",
@@ -242,6 +253,38 @@ def _problem(item: "ErrorDetails") -> Problem:
 
 
 Log = Annotated[Literal["debug", "info", "json", "off"], BeforeValidator(_lower)]
+
+
+def _is_set(value: str) -> bool:
+    try:
+        return bool(given.bare(value))
+    except given.NotSetError:
+        return False
+
+
+def _kept_elsewhere(values: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """Return the variables that the environment lacks and says to be elsewhere, and what is wrong.
+
+    The environment is asked with `values` before it.
+    """
+    there = {name.upper(): value for name, value in os.environ.items()} | dict(values)
+    set_here = {name for name, value in there.items() if _is_set(value)}
+    more: dict[str, str] = {}
+    problems = []
+    if ENV_FILE in set_here:
+        try:
+            more = kept.in_file(given.path(given.bare(there[ENV_FILE]), "file"))
+        except ValueError as error:
+            problems.append(Problem(ENV_FILE, str(error)))
+    if (there | more).get(KEYRING, "").strip().lower() in YES:
+        lacking = [each.key_variable for each in SERVICES.values()]
+        try:
+            more |= kept.in_keyring(each for each in lacking if each not in set_here | set(more))
+        except ValueError as error:
+            problems.append(Problem(KEYRING, str(error)))
+    return {name: value for name, value in more.items() if name not in set_here}, problems
+
+
 DefaultModel = Annotated[str, AfterValidator(_default_model)] | None
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -277,6 +320,9 @@ class Settings(OfServices):
     blob_bytes: int = Field(5 * MIB, ge=MIB, le=7 * MIB, validation_alias="SONG_MCP_BLOB_BYTES")
     log: Log = Field("info", validation_alias=LOG)
 
+    env_file: File = Field(None, validation_alias=ENV_FILE)
+    keyring: bool = Field(default=False, validation_alias=KEYRING)
+
     _problems: tuple[Problem, ...] = PrivateAttr(())
     _not_set: tuple[Problem, ...] = PrivateAttr(())
 
@@ -294,7 +340,7 @@ class Settings(OfServices):
         except given.NotSetError as error:
             kind = LEFT_EMPTY if error.is_left_empty else NOT_SET
             raise PydanticCustomError(kind, str(error)) from None
-        return value if name in FOLDERS else given.replaced(value)
+        return value if name in PATHS else given.replaced(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -306,12 +352,15 @@ class Settings(OfServices):
     def read(cls, **values: str) -> Self:
         """Read the environment, and `values` by their variables' names, which go before it.
 
-        What cannot be used counts as not set; `wrong` and `remarks` say so.
+        What both lack is taken from where they say that more is kept (`kept`). What cannot be used
+        counts as not set; `wrong` and `remarks` say so.
         """
-        try:
-            return cls(**values)  # type: ignore[arg-type]  # by the variables' names
-        except ValidationError as error:
-            found = [(item["type"], _problem(item)) for item in error.errors()]
+        more, unread = _kept_elsewhere(values)
+        known = {str(each.validation_alias) for each in cls.model_fields.values()}
+        values = {name: value for name, value in more.items() if name in known} | values
+        found = cls._problems_of(values)
+        said = {each.variable for _, each in found}
+        found += [("unread", each) for each in unread if each.variable not in said]
         unset = {problem.variable: "" for _, problem in found}
         settings = cls(**values | unset)  # type: ignore[arg-type]  # by the variables' names
         settings._problems = tuple(
@@ -319,6 +368,15 @@ class Settings(OfServices):
         )
         settings._not_set = tuple(each for kind, each in found if kind in {NOT_SET, LEFT_EMPTY})
         return settings
+
+    @classmethod
+    def _problems_of(cls, values: dict[str, str]) -> list[tuple[str, Problem]]:
+        """Return what is the matter with the environment and `values`, each with its type."""
+        try:
+            cls(**values)  # type: ignore[arg-type]  # by the variables' names
+        except ValidationError as error:
+            return [(item["type"], _problem(item)) for item in error.errors()]
+        return []
 
     @property
     def wrong(self) -> tuple[Problem, ...]:
