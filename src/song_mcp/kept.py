@@ -48,6 +48,13 @@ def written(variables: Mapping[str, str]) -> str:
     return "".join(f"{name}={_quoted(value)}\n" for name, value in variables.items())
 
 
+def changed(text: str, variables: Mapping[str, str]) -> str:
+    """Return the text of a file with these variables at its end; its other lines stay."""
+    bindings = parser.parse_stream(io.StringIO(text))
+    rest = "".join(each.original.string for each in bindings if each.key not in variables)
+    return rest + ("\n" if rest and not rest.endswith("\n") else "") + written(variables)
+
+
 def in_keyring(variables: Iterable[str]) -> dict[str, str]:
     """Return those of the variables that the keyring has; raises ValueError if it does not answer.
 

@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "make songs from end to end without a key",
     "sandbox": "run a stand-in for the services on loopback",
     "install": "put song-mcp into the settings of MCP clients",
+    "uninstall": "take song-mcp out of the settings of MCP clients",
     "config": "print what to put into the MCP client's settings",
 }
 """Every command, and what it does in a line: its module here has the same name."""

@@ -9,9 +9,19 @@ What is not ours in a file stays as it is, with its comments, its order and its 
 is replaced in one step, and what it was before is kept beside it. No key is ever written to it.
 """
 
-from song_mcp.installer.clients import CLIENTS
+from song_mcp.installer.clients import CLIENTS, Client
 from song_mcp.installer.documents import snippet
 from song_mcp.installer.entries import entries
 from song_mcp.installer.machine import Machine
 
-__all__ = ["CLIENTS", "Machine", "entries", "entry", "snippet"]
+__all__ = [
+    "CLIENTS",
+    "Client",
+    "Machine",
+    "changes",
+    "entries",
+    "entry",
+    "files",
+    "keys",
+    "snippet",
+]

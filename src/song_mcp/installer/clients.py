@@ -39,7 +39,8 @@ class Shape:
     """How an entry is written: under which path of keys, and with which names.
 
     If `is_list`, the entries are a list of which each names itself. If `is_joined`, program and
-    arguments are one list. `constant` is what each entry of this client has beside the rest.
+    arguments are one list. `constant` is what each entry of this client has beside the rest, and
+    `default` what it has if nothing else stands there.
     """
 
     path: tuple[str, ...]
@@ -47,6 +48,7 @@ class Shape:
     args: str = "args"
     env: str = "env"
     constant: Mapping[str, Any] = field(default_factory=dict)
+    default: Mapping[str, Any] = field(default_factory=dict)
     is_list: bool = False
     is_joined: bool = False
 
@@ -56,7 +58,9 @@ class Shape:
         if self.is_joined:
             program = {self.command: [entry.command, *entry.args]}
         named = {"name": before.get("name", NAME)} if self.is_list else {}
-        ours = {**named, **self.constant, **program, self.env: dict(entry.env)}
+        env = {self.env: dict(entry.env)} if entry.env or self.env in before else {}
+        ours = {**named, **self.constant, **program, **env}
+        ours |= {key: before.get(key, value) for key, value in self.default.items()}
         return {**ours, **{key: value for key, value in before.items() if key not in ours}}
 
     def read(self, value: object) -> Entry | None:
@@ -80,7 +84,8 @@ class Shape:
 class Client:
     """A client: what people call it, its files, their format and the shape of an entry.
 
-    `then` is what a person does for a running one to notice. A new file begins with `blank`.
+    `then` is what a person does for a running one to notice. `newer` are the
+    shapes of other versions, each taken if its path is in the file. A new file begins with `blank`.
     `program` is the command that shows that it is there, "" if it has none. One that `keeps_state`
     writes its file while it runs, so its own command (`mcp add-json`) is used if it is found.
     """
@@ -91,6 +96,7 @@ class Client:
     shape: Shape
     places: tuple[Place, ...]
     then: str
+    newer: tuple[Shape, ...] = ()
     blank: str = ""
     program: str = ""
     keeps_state: bool = False
@@ -240,7 +246,8 @@ CLIENTS: Mapping[str, Client] = {
             "toml",
             Shape(
                 ("mcp_servers",),
-                constant={"required": True, "startup_timeout_sec": STARTS_WITHIN_S},
+                constant={"required": True},
+                default={"startup_timeout_sec": STARTS_WITHIN_S},
             ),
             (Place("{home}/.codex", ("config.toml",), variable="CODEX_HOME"),),
             NEW_SESSION,
@@ -273,6 +280,14 @@ CLIENTS: Mapping[str, Client] = {
                 ),
             ),
             NEW_SESSION,
+            newer=(
+                Shape(
+                    ("mcp", "servers"),
+                    env="environment",
+                    constant={"type": "local"},
+                    is_joined=True,
+                ),
+            ),
             blank='{\n  "$schema": "https://opencode.ai/config.json"\n}\n',
             program="opencode",
         ),
@@ -317,12 +332,8 @@ CLIENTS: Mapping[str, Client] = {
                 ("extensions",),
                 command="cmd",
                 env="envs",
-                constant={
-                    "type": "stdio",
-                    "name": NAME,
-                    "enabled": True,
-                    "timeout": 300,
-                },
+                constant={"type": "stdio", "name": NAME, "enabled": True},
+                default={"timeout": 300},
             ),
             (
                 Place("{roaming}/Block/goose/config", ("config.yaml",), ("windows",)),

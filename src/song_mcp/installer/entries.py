@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from song_mcp.installer import documents
 from song_mcp.installer.clients import CLIENTS, Client
+from song_mcp.installer.documents import Document
 from song_mcp.installer.entry import Entry
 from song_mcp.installer.files import RefusedError, read
 from song_mcp.installer.machine import Machine
@@ -36,7 +36,7 @@ def entries(machine: Machine) -> Iterator[Found]:
 
 def _found(client: Client, file: Path, machine: Machine) -> Found:
     try:
-        entry = documents.entry_in(client, read(file))
+        entry = Document(client, read(file)).entry
     except (RefusedError, ValueError) as error:
         return Found(client, file, why=str(error))
     if entry is None:
