@@ -230,6 +230,26 @@ def unsaved(clip: Clip) -> str:
     return f"Clip {clip.public_id} is not in the library: {clip.save_error}"
 
 
+DELETED = "deleted by you; get it again?"
+"""What is said in one line of a clip whose file the person deleted."""
+
+
+def deleted(task: Task) -> str:
+    """Say which files of a task the person deleted, and how they are got again; "" if none."""
+    clips = [clip for clip in task.clips if clip.is_gone]
+    if not clips:
+        return ""
+    which = ", ".join(
+        f"clip {clip.public_id} ({quoted(clip.gone_file.name if clip.gone_file else '')})"
+        for clip in clips
+    )
+    name = clips[0].public_id if len(clips) == 1 else task.public_id
+    return (
+        f"No longer in the library's folder: {which}, {DELETED} Only if the user says so: get_task "
+        f"with task_id {name} and get_again=true, which is free."
+    )
+
+
 def next_try(clip: Clip) -> str:
     """Say when a clip that is not saved is tried again; "" if its error says that."""
     if clip.save_error == SAVING_GIVEN_UP:

@@ -35,6 +35,7 @@ from song_mcp.journal.schema import (
     SEARCHES,
     TAKES,
     UNFOLLOWED,
+    WHEREABOUTS,
     WISHES,
 )
 from song_mcp.sandbox.app import build_app
@@ -112,7 +113,7 @@ def made_before(script: str, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_every_migration_has_a_test_from_the_version_before() -> None:
-    assert len(MIGRATIONS) == 16, "a new migration needs a test like those below"
+    assert len(MIGRATIONS) == 17, "a new migration needs a test like those below"
 
 
 async def test_the_first_version_keeps_its_rows_and_gets_the_new_columns(journal: Journal) -> None:
@@ -367,13 +368,27 @@ async def test_the_version_before_failed_links_keeps_its_clips(journal: Journal)
     assert await write(journal, "New")
 
 
+async def test_the_version_before_whereabouts_keeps_its_files_which_nobody_deleted(
+    journal: Journal,
+) -> None:
+    with made_before(WHEREABOUTS, journal.path):
+        pass
+    ended = await journal.find("t1")
+    assert ended is not None
+    assert ended.clips[0].file == Path("/music/a.mp3")
+    assert ended.clips[0].lyrics_file == Path("/music/a.lrc")
+    assert (ended.clips[0].is_gone, ended.clips[0].gone_at) == (False, None)
+    assert await journal.volume_of(Path("/music")) is None
+    assert await write(journal, "New")
+
+
 async def test_a_migrated_file_has_the_schema_of_a_new_one(journal: Journal) -> None:
     make_first_version(journal.path)
     await journal.find("t1")
     new = open_journal(journal.path.with_name("new.sqlite3"))
     await new.find("t1")
     await new.close()
-    for table in ("tasks", "clips", "changes", "moments", "salvages", "restores"):
+    for table in ("tasks", "clips", "changes", "moments", "salvages", "restores", "folders"):
         assert columns_of(journal.path, table) == columns_of(new.path, table)
     assert version_of(journal.path) == version_of(new.path) == len(MIGRATIONS)
 

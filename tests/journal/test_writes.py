@@ -502,11 +502,13 @@ async def test_where_a_clip_is_saved_is_written_for_that_clip_alone(journal: Jou
         await journal.record(key, replace(DONE, clips=(unmeasured, twin)))
     saved = replace(
         unmeasured, file=Path("/m/a.mp3"), cover=Path("/m/a.png"), mime_type="audio/mpeg",
-        duration_s=9.25, save_error="",
+        lyrics_file=Path("/m/a.lrc"), duration_s=9.25, save_error="",
     )  # fmt: skip
     assert (await journal.save_clip(local_id, saved)).clips == (saved, twin)
     assert (await now(journal, other)).clips == (unmeasured, twin)
-    failed = replace(saved, file=None, cover=None, duration_s=1.0, save_error="It is gone.")
+    failed = replace(
+        saved, file=None, cover=None, lyrics_file=None, duration_s=1.0, save_error="It is gone."
+    )
     told = (await journal.save_clip(local_id, failed)).clips[0]
     assert replace(told, next_try_at=None) == replace(failed, duration_s=9.25)
     assert told.next_try_at == START + timedelta(seconds=2)

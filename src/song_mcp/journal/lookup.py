@@ -426,3 +426,9 @@ def expected_s(db: sqlite3.Connection, task: Task) -> float | None:
             middle = len(took) // 2
             return (took[middle] + took[~middle]) / 2
     return None
+
+
+def volume_of(db: sqlite3.Connection, folder: str) -> str | None:
+    """Return the volume on which a folder was when a song was last seen in it, or None."""
+    row = db.execute("SELECT volume FROM folders WHERE folder = ?", (folder,)).fetchone()
+    return str(row["volume"]) if row else None

@@ -64,7 +64,7 @@ def _is_ghost(clip: Clip, *, is_replaced: bool) -> bool:
 
     A link that was tried in vain counts as none if other clips are listed: `is_replaced`.
     """
-    return not clip.is_saved and (not clip.audio_url or (clip.link_failed and is_replaced))
+    return not clip.is_settled and (not clip.audio_url or (clip.link_failed and is_replaced))
 
 
 def _once(told: Iterable[Clip]) -> tuple[Clip, ...]:
@@ -118,7 +118,7 @@ def _taken(known: Clip | None, told: Clip, *, is_late: bool) -> Clip:
         return replace(known, clip_id=told.clip_id)
     kept = {name: getattr(known, name) for name in KEPT if getattr(told, name) in NOTHING}
     url = told.audio_url or known.audio_url
-    earlier = () if known.is_saved else tuple(link for link in _links(known) if link != url)
+    earlier = () if known.is_settled else tuple(link for link in _links(known) if link != url)
     return replace(
         told, **kept, audio_url=url, earlier_urls=earlier[:EARLIER_LINKS], is_late=known.is_late
     )

@@ -12,7 +12,7 @@ from typing import cast
 
 from song_mcp.errors import JournalError
 from song_mcp.journal.values import Doubt
-from song_mcp.songs import Clip, Lyrics, ServiceName, Task, Wishes
+from song_mcp.songs import Clip, Lyrics, ServiceName, Task, Wishes, lyrics_beside
 
 Values = Sequence[object] | Mapping[str, object]
 
@@ -32,6 +32,7 @@ CLIP_COLUMNS = (
     "lyrics",
     "error",
     "made_with",
+    "digest",
     "mime_type",
     "save_error",
 )
@@ -142,18 +143,30 @@ def to_doubt(db: sqlite3.Connection, row: sqlite3.Row) -> Doubt | None:
 
 def _clip(row: sqlite3.Row) -> Clip:
     is_tried_again = row["save_tried"] and not row["file"] and row["save_after"] < NEVER
+    file = Path(row["file"]) if row["file"] else None
+    is_gone = file is not None and row["gone_at"] is not None
     return Clip(
         **{name: row[name] for name in CLIP_COLUMNS},
         tags=tuple(json.loads(row["tags"])),
         wishes=Wishes.of_json(json.loads(row["wishes"])),
-        file=Path(row["file"]) if row["file"] else None,
-        cover=Path(row["cover"]) if row["cover"] else None,
+        file=None if is_gone else file,
+        gone_file=file if is_gone else None,
+        gone_at=_time(row["gone_at"]),
+        cover=Path(row["cover"]) if row["cover"] and not is_gone else None,
+        lyrics_file=None if is_gone or file is None else _lyrics_file(row["lyrics_file"], file),
         earlier_urls=tuple(json.loads(row["earlier_urls"])),
         is_late=bool(row["is_late"]),
         link_failed=bool(row["link_failed"]),
         is_being_saved=row["save_owner"] != "" and not row["file"],
         next_try_at=_time(row["save_after"]) if is_tried_again else None,
     )
+
+
+def _lyrics_file(told: str | None, file: Path) -> Path | None:
+    """Return where a clip's timed lyrics are: unless it is told, beside its file."""
+    if told is None:
+        return lyrics_beside(file)
+    return Path(told) if told else None
 
 
 def time(stamp: float) -> datetime:

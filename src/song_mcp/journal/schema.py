@@ -319,8 +319,28 @@ CREATE INDEX tasks_cut ON tasks (kind, model)
 WHERE cut_at IS NOT NULL OR keeps_told AND told_at IS NULL
 """
 
+# Of a clip whose file the person deleted: when that was noticed. `file` still says where it was, so
+# that no process saves it again unasked; with an empty `file` it is being got again, as was asked
+# for. Where its timed lyrics are: NULL if beside the file under its name, '' if nowhere. What
+# stands for the bytes of a file without tags. And `folders`: on which volume each folder of songs
+# was when a song was last seen in it. If it is on another one, songs are not deleted but away.
+WHEREABOUTS = """
+CREATE TABLE folders (folder TEXT PRIMARY KEY, volume TEXT NOT NULL);
+ALTER TABLE clips ADD COLUMN gone_at REAL;
+ALTER TABLE clips ADD COLUMN lyrics_file TEXT;
+ALTER TABLE clips ADD COLUMN digest TEXT NOT NULL DEFAULT '';
+CREATE TRIGGER clip_deleted AFTER UPDATE OF gone_at, lyrics_file ON clips
+WHEN (OLD.gone_at, OLD.lyrics_file) IS NOT (NEW.gone_at, NEW.lyrics_file) BEGIN
+    DELETE FROM changes WHERE local_id = NEW.local_id AND clip_id = NEW.clip_id; \
+    INSERT INTO changes (local_id, clip_id) VALUES (NEW.local_id, NEW.clip_id); \
+    DELETE FROM changes WHERE local_id = ''; \
+    INSERT INTO changes (local_id, clip_id) VALUES ('', ''); \
+END
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     FIRST, PROMISES, UNFOLLOWED, CHANGES, TAKES, FOLLOWERS, MOMENTS, PLACES, SALVAGES, DRAFTS,
     AFTER_THE_END, SEARCHES, RESTORES, WISHES, FAILED_LINKS, CUTS,
+    WHEREABOUTS,
 )  # fmt: skip
 """One script per version of the file, applied once each in order; `user_version` counts them."""

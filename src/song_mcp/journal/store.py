@@ -490,6 +490,42 @@ class Journal:
 
         return await self._file.write("save", work)
 
+    # The person's folder ---------------------------------------------------------------
+
+    async def track(self, moves: Sequence[tuple[str, Path, Clip]]) -> None:
+        """Write of clips, with the id of ours of their task, where they were seen before and are.
+
+        A clip `is_gone` that the person deleted. What another process wrote meanwhile stays.
+        """
+        stamp = self._stamp()
+
+        def work(db: sqlite3.Connection) -> None:
+            for local_id, seen, clip in moves:
+                if clip.is_gone:
+                    writes.miss(db, local_id, clip, stamp)
+                else:
+                    writes.track(db, local_id, seen, clip)
+
+        await self._file.write("save", work)
+
+    async def get_again(self, local_id: str, clip_ids: Sequence[str]) -> Task:
+        """Write that files which the person deleted are to be saved again: a try is due now."""
+
+        def work(db: sqlite3.Connection) -> Task:
+            for clip_id in clip_ids:
+                writes.get_again(db, local_id, clip_id)
+            return rows.task(db, local_id)
+
+        return await self._file.write("save", work)
+
+    async def volume_of(self, folder: Path) -> str | None:
+        """Return the volume on which a folder was when a song was seen in it, None if never."""
+        return await self._file.read(partial(lookup.volume_of, folder=str(folder)))
+
+    async def seen_on(self, folder: Path, volume: str) -> None:
+        """Write on which volume a folder is in which a song was seen."""
+        await self._file.write("save", lambda db: writes.seen_on(db, str(folder), volume))
+
     # Reading ---------------------------------------------------------------------------
 
     async def find(self, any_id: str, service: ServiceName | None = None) -> Task | None:

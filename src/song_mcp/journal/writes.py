@@ -8,6 +8,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from song_mcp.journal.mark import Moment
 from song_mcp.journal.merging import merged
@@ -150,8 +151,27 @@ SELECT clip_id FROM clips WHERE local_id = :local_id AND (clip_id = :clip_id OR 
 SAVE_CLIP = """
 UPDATE clips SET file = ?, cover = ?, mime_type = ?, save_error = ?,
     link_failed = ? AND audio_url = ?, save_owner = '',
-    save_tries = 0, save_tried = ?, save_after = ?, duration_s = COALESCE(duration_s, ?)
+    save_tries = 0, save_tried = ?, save_after = ?, duration_s = COALESCE(duration_s, ?),
+    digest = ?, lyrics_file = NULL, gone_at = CASE WHEN ? THEN NULL ELSE gone_at END
 WHERE local_id = ? AND clip_id = ?
+"""
+# Another process may have written meanwhile where a file is: what was seen holds for `:seen` alone.
+TRACK = """
+UPDATE clips SET file = :file, cover = :cover, lyrics_file = :lyrics_file, gone_at = NULL
+WHERE local_id = :local_id AND clip_id = :clip_id AND file = :seen
+"""
+MISS = """
+UPDATE clips SET gone_at = :now
+WHERE local_id = :local_id AND clip_id = :clip_id AND file = :seen AND gone_at IS NULL
+"""
+GET_AGAIN = """
+UPDATE clips SET file = '', cover = '', lyrics_file = NULL, save_error = '', link_failed = 0,
+    save_owner = '', save_tries = 0, save_after = 0, save_from = 0, save_tried = 0
+WHERE local_id = :local_id AND clip_id = :clip_id AND file != '' AND gone_at IS NOT NULL
+"""
+SEEN_ON = """
+INSERT INTO folders (folder, volume) VALUES (:folder, :volume)
+ON CONFLICT (folder) DO UPDATE SET volume = excluded.volume WHERE volume != excluded.volume
 """
 CONFIRM = "UPDATE salvages SET confirmed_at = coalesce(confirmed_at, ?) WHERE kept_as = ?"
 CONFIRM_RESTORE = "UPDATE restores SET confirmed_at = coalesce(confirmed_at, ?) WHERE name = ?"
@@ -593,10 +613,35 @@ def save_clip(
         stamp,
         next_at,
         clip.duration_s,
+        clip.digest,
+        clip.is_saved,
         local_id,
         found["clip_id"] if found else clip.clip_id,
     )
     db.execute(SAVE_CLIP, values)
+
+
+def track(db: sqlite3.Connection, local_id: str, seen: Path, clip: Clip) -> None:
+    """Write where a clip's file is now, with its cover and lyrics, that was `seen` elsewhere."""
+    names = {"local_id": local_id, "clip_id": clip.clip_id, "seen": str(seen)}
+    files = {"file": clip.file, "cover": clip.cover, "lyrics_file": clip.lyrics_file}
+    db.execute(TRACK, names | {name: str(path or "") for name, path in files.items()})
+
+
+def miss(db: sqlite3.Connection, local_id: str, clip: Clip, stamp: float) -> None:
+    """Write that the person deleted a clip's file, which was noticed at `stamp`."""
+    names = {"local_id": local_id, "clip_id": clip.clip_id, "seen": str(clip.gone_file)}
+    db.execute(MISS, names | {"now": stamp})
+
+
+def get_again(db: sqlite3.Connection, local_id: str, clip_id: str) -> None:
+    """Write that a file which the person deleted is to be saved again, as somebody asked for."""
+    db.execute(GET_AGAIN, {"local_id": local_id, "clip_id": clip_id})
+
+
+def seen_on(db: sqlite3.Connection, folder: str, volume: str) -> None:
+    """Write on which volume a folder is in which a song was seen."""
+    db.execute(SEEN_ON, {"folder": folder, "volume": volume})
 
 
 def claim_save(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from song_mcp.errors import Charged
-from song_mcp.lrc import is_timed, plain
+from song_mcp.lrc import EXTENSION, is_timed, plain
 from song_mcp.songs.ids import is_plain_id, public_clip_id
 from song_mcp.songs.models import SERVICES, Kind, Model, ServiceName, able, called, names
 from song_mcp.songs.requests import LONGEST_CLIP_S, Source
@@ -69,6 +69,11 @@ class Clip:
     service's own; `service_title` is always the service's. `made_with` is what the service calls
     the model. `file` and `cover` are paths in the library, None if it does not hold them;
     `save_error` then says why, and `link_failed` whether its links alone were the reason.
+    `lyrics_file` is where its timed lyrics are if it has such, None if they were not found.
+    `gone_file` is where the file was that the person deleted, or moved out of the library, which
+    was noticed at `gone_at`; that stays set while it is got again, as was asked for. `is_away`
+    tells that the folder of `file` is not there now, so that nobody knows. `digest` stands for the
+    bytes of a file that has no tags, "" for others.
     `earlier_urls` are links that the service gave before, newest first.
     `wishes` are those that the clip's own data repeat. `is_late` tells that the clip was not known
     when its task ended, `is_being_saved` that a process tries to save it. `next_try_at` is when the
@@ -89,6 +94,11 @@ class Clip:
     made_with: str = ""
     file: Path | None = None
     cover: Path | None = None
+    lyrics_file: Path | None = None
+    gone_file: Path | None = None
+    gone_at: datetime | None = None
+    is_away: bool = False
+    digest: str = ""
     mime_type: str = ""
     save_error: str = ""
     link_failed: bool = False
@@ -114,12 +124,22 @@ class Clip:
         return self.file is not None
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the person deleted its file: it is saved again only if somebody asks for that."""
+        return self.gone_file is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is to be saved: its file is in the library, or the person deleted it."""
+        return self.is_saved or self.is_gone
+
+    @property
     def is_withheld(self) -> bool:
         """Whether the audio is finished and Suno lets this service have no link to it.
 
         A later look may bring one (`docs/providers.md` 3.11).
         """
-        return self.status == "completed" and not self.audio_url and not self.is_saved
+        return self.status == "completed" and not self.audio_url and not self.is_settled
 
     @property
     def remark(self) -> str:
@@ -234,9 +254,12 @@ class Task:
 
     @property
     def has_nothing_to_save(self) -> bool:
-        """Whether each clip with finished audio has a file, or a reason why there is none."""
+        """Whether each clip with finished audio has a file, or a reason why there is none.
+
+        That the person deleted it is one.
+        """
         finished = (clip for clip in completed(self.clips) if clip.audio_url)
-        return all(clip.is_saved or clip.save_error for clip in finished)
+        return all(clip.is_settled or clip.save_error for clip in finished)
 
     @property
     def source(self) -> Source | None:
@@ -289,6 +312,11 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 < value <= LONGEST_CLIP_S else None
+
+
+def lyrics_beside(file: Path) -> Path:
+    """Return where a clip's timed lyrics are put: beside its file, under the same name."""
+    return file.with_suffix(EXTENSION)
 
 
 def completed(clips: Iterable[Clip]) -> tuple[Clip, ...]:

@@ -39,11 +39,11 @@ def is_incomplete(task: Task) -> bool:
     """
     service = SERVICES[task.service]
     if task.status != "completed":
-        has_unsaved = any(not clip.is_saved for clip in completed(task.clips))
+        has_unsaved = any(not clip.is_settled for clip in completed(task.clips))
         return task.status == "failed" and (task.is_unknown or has_unsaved)
     if task.kind == "lyrics":
         return task.lyrics is None or task.lyrics.drafts < service.drafts_a_task
-    has_all = len(task.clips) >= task.usual_clips and all(each.is_saved for each in task.clips)
+    has_all = len(task.clips) >= task.usual_clips and all(each.is_settled for each in task.clips)
     return task.kind != "other" and not has_all
 
 
@@ -80,7 +80,7 @@ class Caretaker:
 
         Clips that were given up are tried only if that `is_insisted` on.
         """
-        unsaved = [clip for clip in task.clips if clip.audio_url and not clip.is_saved]
+        unsaved = [clip for clip in task.clips if clip.audio_url and not clip.is_settled]
         if unsaved:
             self._saver.renew(task)
             await self._saver.start_claimed("asked", task.local_id)

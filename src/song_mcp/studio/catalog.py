@@ -235,7 +235,7 @@ class Catalog:
 
     async def saved(self, task: Task, clip: Clip) -> Clip:
         """Return a clip of `task` when it is no longer being saved; one without a file is tried."""
-        if clip.is_saved or not clip.audio_url:
+        if clip.is_settled or not clip.audio_url:
             return clip
         await self._saver.save_now(task, clip)
         _, clip = await self.clip(clip.clip_id)
@@ -244,7 +244,7 @@ class Catalog:
     async def _saved(self, name: str) -> Clip:
         """Return the clip when it is no longer being saved; one without a file is tried once."""
         task, clip = await self.clip(name)
-        if clip.is_saved:
+        if clip.is_settled:
             return clip
         await self._saver.save_now(task, clip)
         _, clip = await self.clip(clip.clip_id)

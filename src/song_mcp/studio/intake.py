@@ -53,7 +53,7 @@ class Intake:
     def _is_needed(self, task: Task, name: str) -> bool:
         """Tell whether the file is still being received, or a clip is not saved yet without it."""
         link = self._inbox.link(name)
-        links = ((clip.audio_url, *clip.earlier_urls) for clip in task.clips if not clip.is_saved)
+        links = ((clip.audio_url, *clip.earlier_urls) for clip in task.clips if not clip.is_settled)
         return task.status == "submitting" or bool(link and any(link in each for each in links))
 
 
