@@ -10,6 +10,7 @@ import pytest
 
 from song_mcp.errors import LibraryError
 from song_mcp.inbox import Inbox, is_link
+from tests.held_open import as_on_windows
 
 MIB = 2**20
 
@@ -58,7 +59,7 @@ def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, Path.replace
 
     def synced(descriptor: int) -> None:
         done.append("synced")
@@ -69,7 +70,7 @@ def test_the_bytes_are_on_the_disk_before_the_file_has_its_name(
         return rename(self, target)
 
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "rename", renamed)
+    monkeypatch.setattr(Path, "replace", renamed)
     assert received(inbox, "local-1", b"ab")
     assert done == ["synced", "named", "synced"]  # the bytes, the name, the folder
 
@@ -162,3 +163,46 @@ def test_a_file_of_a_dead_process_is_listed_and_removed(inbox: Inbox) -> None:
     inbox.remove("local-1")
     inbox.remove("local-2")
     assert inbox.names() == []
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "Com1", "LPT9", "aux"])
+def test_no_file_has_the_name_of_a_device(inbox: Inbox, name: str) -> None:
+    link = received(inbox, name, b"ab")
+    assert link.removeprefix("inbox:") != name
+    assert inbox.names() == [link.removeprefix("inbox:")]
+
+
+async def test_a_file_that_another_program_looks_into_is_kept_when_it_is_free(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_on_windows(monkeypatch)
+    incoming = inbox.receive("local-1")
+    incoming.write(b"ab")
+    looked_into = (inbox.folder / "local-1.part").open("rb")
+    monkeypatch.setattr("time.sleep", lambda _: looked_into.close())
+    assert await content(inbox, incoming.keep()) == b"ab"
+
+
+def test_a_file_that_another_program_holds_is_named_and_nothing_is_lost_later(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_on_windows(monkeypatch)
+    incoming = inbox.receive("local-1")
+    incoming.write(b"ab")
+    with (inbox.folder / "local-1.part").open("rb"):
+        assert incoming.keep() == ""
+        assert "cannot be written" in incoming.fault
+    inbox.remove("local-1")
+    assert inbox.names() == []
+
+
+async def test_no_symlink_is_read_where_the_system_cannot_refuse_one(
+    inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_on_windows(monkeypatch)
+    received(inbox, "local-1", b"ab")
+    (tmp_path / "secret").write_bytes(b"secret")
+    (inbox.folder / "local-2").symlink_to(tmp_path / "secret")
+    with pytest.raises(LibraryError, match="no longer in the inbox"):
+        await content(inbox, "inbox:local-2")
+    assert await content(inbox, "inbox:local-1") == b"ab"

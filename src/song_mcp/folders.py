@@ -5,6 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from song_mcp import system
+
 FOREIGN = "the folder belongs to another user"
 
 
@@ -12,10 +14,11 @@ def own(folder: Path) -> None:
     """Make a folder for the user alone, with its missing parents, whatever the umask is.
 
     Raises OSError if that cannot be done, or if the folder belongs to another user: its owner could
-    change what is in it, and what this program writes to.
+    change what is in it, and what this program writes to. If folders have no owners here
+    (`system.HAS_OWNERS`), an existing folder keeps the rights that it has.
     """
     _make(folder)
-    if hasattr(os, "geteuid") and folder.stat().st_uid != os.geteuid():
+    if system.HAS_OWNERS and folder.stat().st_uid != system.user_id():
         raise OSError(errno.EINVAL, FOREIGN, str(folder))
 
 
@@ -24,7 +27,7 @@ def sync(folder: Path) -> None:
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            system.to_disk(descriptor)
         finally:
             os.close(descriptor)
 

@@ -17,15 +17,15 @@ from pathlib import Path
 
 from anyio.to_thread import run_sync
 
-from song_mcp import folders
+from song_mcp import files, folders, system
 from song_mcp.errors import LibraryError
 
 SCHEME = "inbox:"
 PART = ".part"
 """How the name of a file ends that is still being received, or never was to its end."""
-NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+NAME = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)$)[A-Za-z0-9_-]{1,100}")
+"""A name in the folder: none that stands for a device on Windows."""
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.NO_FOLLOW | system.BINARY
 PIECE_BYTES = 2**20
 FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 GONE = (
@@ -66,8 +66,7 @@ class Inbox:
         """Remove a file, whole or not, if it is there."""
         if NAME.fullmatch(name):
             for path in (self.folder / name, self.folder / (name + PART)):
-                with suppress(OSError):
-                    path.unlink()
+                files.remove(path)
 
     async def fetch(self, link: str, sink: Callable[[bytes], None], *, cap_bytes: int) -> None:
         """Pass the bytes of a file to `sink`, as downloads do.
@@ -86,7 +85,7 @@ class Inbox:
     def _opened(self, name: str) -> FileIO:
         if not NAME.fullmatch(name):
             raise LibraryError(GONE)
-        return FileIO(os.open(self.folder / name, READ), "rb")
+        return FileIO(files.open_plain(self.folder / name), "rb")
 
 
 class Incoming:
@@ -122,9 +121,9 @@ class Incoming:
             self._fail(self.fault or "it was empty")
             return ""
         try:
-            os.fsync(self._file.fileno())
+            system.to_disk(self._file.fileno())
             self._file.close()
-            self._part.rename(self._inbox.folder / self.name)
+            files.patiently(self._part.replace, self._inbox.folder / self.name)
             folders.sync(self._inbox.folder)
         except OSError as error:
             self._fail(self._explained(error))
@@ -137,8 +136,7 @@ class Incoming:
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
-            with suppress(OSError):
-                self._part.unlink()
+            files.remove(self._part)
             self._file = None
 
     def _opened(self) -> FileIO:

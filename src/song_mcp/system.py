@@ -9,6 +9,9 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
 
 IS_WINDOWS = sys.platform == "win32"
 """False in the simulated Windows too, whose paths and programs are those of Linux."""
@@ -33,6 +36,13 @@ NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)
 BINARY: int = getattr(os, "O_BINARY", 0)
 """The flag of `os.open` that leaves line ends as they are; 0 if they always are."""
 
+MOVES_OPEN = HAS_OWNERS
+"""Whether a file can be renamed, replaced and deleted while a process has it open: POSIX, which
+gives files owners, demands that, and Windows refuses it."""
+LONGEST_PATH = None if HAS_OWNERS else 259
+"""How many UTF-16 units the path of a file may have, so that every program of the system can open
+it; None if no path that we make is too long."""
+
 STOPS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
@@ -43,3 +53,27 @@ def user_id() -> int | None:
     """Return the number of the user this process acts for; None if users have no numbers."""
     ask = getattr(os, "geteuid", None)
     return None if ask is None else int(ask())
+
+
+def to_disk(descriptor: int) -> None:
+    """Return when all that was written to a file is on the disk. May raise OSError.
+
+    On macOS, `fsync` returns when the disk has it in memory of its own, which a power cut empties.
+    """
+    if _full_sync is not None:
+        with suppress(OSError):  # a network drive knows no such thing
+            _full_sync(descriptor)
+            return
+    os.fsync(descriptor)
+
+
+def _found_full_sync() -> Callable[[int], object] | None:
+    try:
+        control = import_module("fcntl")
+    except ImportError:
+        return None
+    command = getattr(control, "F_FULLFSYNC", None)
+    return None if command is None else lambda descriptor: control.fcntl(descriptor, command)
+
+
+_full_sync = _found_full_sync()

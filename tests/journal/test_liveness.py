@@ -1,5 +1,6 @@
 """Who is dead: whoever holds no lock, and nobody else."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from song_mcp.journal import Liveness
 from tests import children
+from tests.held_open import refuse_open
 
 HOLD = """
 import sys
@@ -158,4 +160,48 @@ def test_a_folder_that_cannot_be_made_is_told_and_can_be_made_later(folder: Path
     folder.unlink()
     life.enter()
     assert not Liveness(folder).is_dead(life.token)
+    life.leave()
+
+
+def test_where_no_open_file_is_deleted_files_are_removed_after_the_release(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_open(monkeypatch)
+    folder.mkdir(parents=True)
+    (folder / "killed.lock").touch()
+    life, other = entered(folder), entered(folder)
+    assert {file.stem for file in folder.iterdir()} == {life.token, other.token}
+    assert not other.is_dead(life.token)
+    life.leave()
+    assert other.is_dead(life.token)
+    other.leave()
+    assert list(folder.iterdir()) == []
+
+
+def test_who_takes_the_lock_of_one_that_leaves_keeps_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows deletes no file that another process has opened meanwhile."""
+    refuse_open(monkeypatch)
+    life = entered(folder)
+    (file,) = folder.iterdir()
+    with file.open("rb"):
+        life.leave()
+        assert list(folder.iterdir()) == [file]
+    assert Liveness(folder).is_dead(life.token)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_lock_whose_file_cannot_be_looked_at_is_no_sign_of_death(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses that for a moment, for a file that is being deleted."""
+    life = entered(folder)
+
+    def refused(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", refused)
+        assert not Liveness(folder).is_dead(life.token)
     life.leave()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import httpx
@@ -27,6 +28,7 @@ from song_mcp.library.store import Library, Saved
 from song_mcp.songs import Clip, Task
 from tests import recordings
 from tests.faults.crafted_files import png
+from tests.held_open import as_on_windows
 from tests.limits import HANGS_S
 from tests.manual_clock import ManualClock
 
@@ -474,6 +476,91 @@ async def test_a_name_that_was_reserved_in_vain_is_given_back(
     monkeypatch.setattr(os, "replace", broken)
     assert "cannot be used" in await refusal(library(folder))
     assert names(folder) == []
+
+
+# Where files cannot be named relative to an open folder -------------------------------------
+
+
+@pytest.fixture
+def _windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_on_windows(monkeypatch)
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_whole_files_are_saved_by_their_paths_too(folder: Path) -> None:
+    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
+    assert saved.file == folder / NAME
+    assert names(folder) == sorted([NAME, NAME.replace(".mp3", ".png")])
+    assert await library(folder).save(TASK, CLIP) == saved
+    assert (await library(folder).read(replace(CLIP, file=saved.file))).endswith(SONG)
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_by_paths_no_foreign_file_is_overwritten_either(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    folder.mkdir(parents=True)
+    (folder / NAME).symlink_to(tmp_path / "nowhere")
+    (folder / LONGER).write_bytes(b"mine")
+    monkeypatch.setattr(os, "link", no_links)
+    saved = await library(folder).save(TASK, CLIP)
+    assert len(saved.file.name) > len(LONGER)
+    assert (folder / LONGER).read_bytes() == b"mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert len(names(folder)) == 3
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_a_new_file_that_another_program_looks_into_is_placed_and_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[BinaryIO] = []
+
+    async def fetch(url: str, sink: Callable[[bytes], None], **_: int) -> None:
+        sink(SONG)
+        (hidden,) = folder.iterdir()
+        held.append(hidden.open("rb"))
+
+    monkeypatch.setattr("time.sleep", lambda _: held[0].close())
+    saved = await Library(folder, fetch, cap_bytes=CAP).save(TASK, CLIP)
+    assert saved.file.read_bytes().endswith(SONG)
+    assert names(folder) == [NAME]
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_a_song_that_a_player_plays_is_found_and_read(folder: Path) -> None:
+    saved = await library(folder).save(TASK, CLIP)
+    with saved.file.open("rb"):
+        assert await library(folder).save(TASK, CLIP) == saved
+        assert await library(folder).read(replace(CLIP, file=saved.file))
+    assert names(folder) == [NAME]
+
+
+@pytest.mark.usefixtures("_windows")
+@pytest.mark.parametrize("is_link", [False, True])
+async def test_by_paths_what_is_no_folder_is_explained_too(
+    folder: Path, tmp_path: Path, *, is_link: bool
+) -> None:
+    catalog = library(folder)
+    folder.parent.mkdir()
+    if is_link:
+        folder.symlink_to(tmp_path, target_is_directory=True)
+    else:
+        folder.write_bytes(b"not a folder")
+    assert "is no folder" in await refusal(catalog)
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_by_paths_partial_files_of_killed_processes_go_after_a_day_too(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    old = folder / ".partial-old"
+    old.write_bytes(b"half")
+    os.utime(old, (1_000_000, 1_000_000))
+    await library(folder).save(TASK, CLIP)
+    assert names(folder) == [NAME]
 
 
 # Failing -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Who may use the server over HTTP: the token, its file, and who is answered without it."""
 
+import errno
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from song_mcp.server.app import build_server
 from song_mcp.server.http import serve
 from song_mcp.settings import Settings
 from tests.eras import ERAS, LEGACY, MODERN
+from tests.held_open import as_on_windows
 from tests.house import environment
 from tests.limits import HANGS_S
 from tests.wire.web import request
@@ -173,3 +175,26 @@ def test_a_home_that_cannot_keep_a_token_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("in the way", encoding="utf-8")
     with pytest.raises(TokenError, match=r"cannot keep its token in .*home/http-token: "):
         kept_token(tmp_path / "home" / "http-token")
+
+
+def test_where_files_have_no_owners_the_token_is_kept_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rights of its folder keep others out there, and modes say nothing."""
+    as_on_windows(monkeypatch)
+    file = tmp_path / "home" / "http-token"
+    token = kept_token(file)
+    file.chmod(0o666)
+    assert kept_token(file) == token
+
+
+def test_without_hard_links_the_token_is_made_once_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    file = tmp_path / "home" / "http-token"
+    assert kept_token(file) == kept_token(file)
+    assert [each.name for each in file.parent.iterdir()] == ["http-token"]

@@ -56,8 +56,7 @@ class Liveness:
         """Release the lock and delete its file."""
         with self._turn:
             if self._lock is not None:
-                self._file_of(self.token).unlink(missing_ok=True)
-                self._lock.release()
+                _give_back(self._lock, self._file_of(self.token))
                 self._lock = None
 
     def _sweep(self) -> None:
@@ -74,15 +73,17 @@ class Liveness:
 
         If the lock cannot be tried (the folder is read-only), the process counts as alive.
         """
-        if token == self.token or not self._file_of(token).exists():
-            return token != self.token
+        if token == self.token:
+            return False
+        file = self._file_of(token)
         try:
-            with self._lock_of(token):
-                with suppress(OSError):
-                    self._file_of(token).unlink(missing_ok=True)
-                return True
+            if file.exists():
+                lock = self._lock_of(token)
+                lock.acquire()
+                _give_back(lock, file)
         except OSError:  # filelock's Timeout is one: the lock is held
             return False
+        return True
 
     async def show(self) -> None:
         """Do as `enter`, in a thread. May raise OSError."""
@@ -99,3 +100,23 @@ class Liveness:
 
     def _lock_of(self, token: str) -> FileLock:
         return FileLock(self._file_of(token), timeout=0, mode=0o600, thread_local=False)
+
+
+def _give_back(lock: FileLock, file: Path) -> None:
+    """Delete the file of a lock that is held, then release the lock.
+
+    In this order nobody can take the lock of a file that is about to be deleted. Windows deletes no
+    file that is open. So there it is tried once more after the release: if another process has
+    opened it meanwhile, that is refused as well, and the file stays until the next sweep.
+    """
+    is_refused = False
+    try:
+        file.unlink(missing_ok=True)
+    except PermissionError:
+        is_refused = True
+    except OSError:
+        pass
+    lock.release()
+    if is_refused:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)

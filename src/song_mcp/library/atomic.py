@@ -1,8 +1,7 @@
 """Files that are written under a hidden name and placed whole under a final one.
 
 A file gets its final name when all of it is on the disk. It is then in the intended folder, and it
-replaced nothing. Every step uses the descriptor of the folder, which is opened without following a
-symlink, so a symlink that somebody plants later redirects nothing.
+replaced nothing. `directory` says how far a symlink that somebody plants later can redirect a step.
 """
 
 import errno
@@ -16,18 +15,13 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
+from song_mcp import system
 from song_mcp.errors import StorageError
+from song_mcp.library.directory import Directory, opened
 
 PARTIAL = ".partial-"
 STALE_S = 24 * 3600
 """The age in seconds at which a partial file belongs to no living download."""
-
-NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY
-PASSED = FOLDER | getattr(os, "O_PATH", 0)
-"""For the parent folders: on Linux, opening them needs no permission to read what is in them."""
-NOT_OPEN = -1
-"""Instead of a descriptor: the system refuses it, but takes None for the working folder."""
 
 
 def pinned(folder: Path) -> Path:
@@ -47,7 +41,7 @@ class AtomicFile:
         self._folder = folder
         self._name = PARTIAL + secrets.token_hex(8)
         self._lock = threading.Lock()
-        self._dir_fd = NOT_OPEN
+        self._directory: Directory | None = None
         self._file: FileIO | None = None
         self._is_discarded = False
 
@@ -56,24 +50,24 @@ class AtomicFile:
         with self._lock, explained(self._folder):
             if self._is_discarded:
                 return
-            self._dir_fd = _opened_folder(self._folder)
-            descriptor = os.open(self._name, NEW, 0o644, dir_fd=self._dir_fd)
+            self._directory = opened(self._folder)
+            descriptor = self._directory.create(self._name)
             self._file = os.fdopen(descriptor, "w+b", buffering=0)
-            _sweep(self._dir_fd, os.fstat(descriptor).st_mtime - STALE_S)
+            _sweep(self._directory, os.fstat(descriptor).st_mtime - STALE_S)
 
     def write(self, chunk: bytes) -> None:
         """Add `chunk` at the end."""
-        with self._step() as file:
+        with self._step() as (_, file):
             _pour(file, chunk)
 
     def content(self) -> bytes:
         """Return all that was written."""
-        with self._step() as file:
+        with self._step() as (_, file):
             return content_of(file)
 
     def rewrite(self, content: bytes) -> None:
         """Replace all that was written by `content`."""
-        with self._step() as file:
+        with self._step() as (_, file):
             file.seek(0)
             _pour(file, content)
             file.truncate()
@@ -83,13 +77,13 @@ class AtomicFile:
 
         A file that has the name already is left as it is. If it `is_same`, its path is returned.
         """
-        with self._step() as file:
-            os.fsync(file.fileno())
+        with self._step() as (directory, file):
+            system.to_disk(file.fileno())
             size = os.fstat(file.fileno()).st_size
             file.close()
             for name in names:
                 path = self._folder / name
-                if self._take(name, size) or is_same(path):
+                if self._take(directory, name, size) or is_same(path):
                     return path
         msg = f"Every name for the clip is taken in the library folder {str(self._folder)!r}."
         raise StorageError(f"{msg} Move those files away. The clip keeps its link.")
@@ -101,89 +95,62 @@ class AtomicFile:
             if self._file is not None:
                 with suppress(OSError):
                     self._file.close()
-                _unlink(self._name, self._dir_fd)
-            if self._dir_fd != NOT_OPEN:
-                os.close(self._dir_fd)
-            self._file, self._dir_fd = None, NOT_OPEN
+            if self._directory is not None:
+                if self._file is not None:
+                    _remove(self._directory, self._name)
+                self._directory.close()
+            self._file = self._directory = None
 
     @contextmanager
-    def _step(self) -> Iterator[FileIO]:
+    def _step(self) -> Iterator[tuple[Directory, FileIO]]:
         with self._lock, explained(self._folder):
-            if self._file is None:
+            if self._directory is None or self._file is None:
                 raise StorageError("Saving the clip was cancelled. The clip keeps its link.")
-            yield self._file
+            yield self._directory, self._file
 
-    def _take(self, name: str, size: int) -> bool:
+    def _take(self, directory: Directory, name: str, size: int) -> bool:
         """Name the file `name`; return False if something has that name."""
-        fd = self._dir_fd
         try:
-            os.link(self._name, name, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
+            directory.link(self._name, name)
         except FileExistsError:
             return False
         except OSError:  # no hard links here, or a fault that the next step meets too
-            if not self._take_reserved(name):
+            if not self._take_reserved(directory, name):
                 return False
-        placed = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        placed = directory.stat(name)
         if not stat.S_ISREG(placed.st_mode) or placed.st_size != size:
-            _unlink(name, fd)  # somebody replaced the hidden file
+            _remove(directory, name)  # somebody replaced the hidden file
             msg = "Another program replaced the clip's file. The clip keeps its link."
             raise StorageError(msg)
-        with suppress(OSError):  # some file systems refuse it
-            os.fsync(fd)
+        directory.sync()
         return True
 
-    def _take_reserved(self, name: str) -> bool:
+    def _take_reserved(self, directory: Directory, name: str) -> bool:
         """Take the name with an empty file first, so that no other file is ever replaced."""
-        fd = self._dir_fd
         try:
-            os.close(os.open(name, NEW, 0o644, dir_fd=fd))
+            os.close(directory.create(name))
         except FileExistsError:
             return False
         try:
-            os.replace(self._name, name, src_dir_fd=fd, dst_dir_fd=fd)
+            directory.replace(name, self._name)
         except OSError:
-            os.unlink(name, dir_fd=fd)
+            directory.remove(name)
             raise
         return True
 
 
-def _opened_folder(folder: Path) -> int:
-    """Return a descriptor of the folder; it and its parents are made if they are missing.
-
-    Raises OSError if one of them is a symlink.
-    """
-    *parents, last = folder.parts
-    parent = os.open(parents[0] if parents else last, PASSED)
-    for name in parents[1:]:
-        parent = _entered(parent, name, PASSED)
-    return _entered(parent, last if parents else ".", FOLDER)
-
-
-def _entered(parent: int, name: str, flags: int) -> int:
-    """Open the folder `name` in `parent`, and close `parent`; make it if it is missing."""
-    try:
-        with suppress(FileNotFoundError):
-            return os.open(name, flags, dir_fd=parent)
-        with suppress(FileExistsError):
-            os.mkdir(name, 0o755, dir_fd=parent)
-        return os.open(name, flags, dir_fd=parent)
-    finally:
-        os.close(parent)
-
-
-def _unlink(name: str, dir_fd: int) -> None:
+def _remove(directory: Directory, name: str) -> None:
     with suppress(OSError):
-        os.unlink(name, dir_fd=dir_fd)
+        directory.remove(name)
 
 
-def _sweep(dir_fd: int, oldest: float) -> None:
+def _sweep(directory: Directory, oldest: float) -> None:
     """Remove the partial files of processes that were killed, older than `oldest`."""
-    with os.scandir(dir_fd) as entries:
-        for entry in entries:
-            if entry.name.startswith(PARTIAL):
-                with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                        os.unlink(entry.name, dir_fd=dir_fd)
+    for name in directory.names():
+        if name.startswith(PARTIAL):
+            with suppress(OSError):
+                if directory.stat(name).st_mtime < oldest:
+                    directory.remove(name)
 
 
 def content_of(file: IO[bytes]) -> bytes:
@@ -213,6 +180,7 @@ FAULTS = {
     errno.EEXIST: NO_FOLDER,
     errno.ELOOP: NO_FOLDER,
     errno.ENOENT: ("is gone", "Make it again, or choose another"),
+    errno.ENAMETOOLONG: ("has too long a path", "Choose one with a shorter path"),
     errno.ENOTDIR: NO_FOLDER,
 }
 

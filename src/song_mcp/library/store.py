@@ -21,7 +21,7 @@ from typing import BinaryIO, Protocol
 from anyio import CancelScope, CapacityLimiter
 from anyio.to_thread import run_sync
 
-from song_mcp import lrc
+from song_mcp import files, lrc
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
@@ -45,7 +45,6 @@ FILES_AT_ONCE = 2
 """How many files are checked, mended or tagged at the same time: each is in memory, with copies."""
 RETRIES_S = 20.0
 """How long after the first try of a save another may begin, in seconds."""
-PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK
 NextLink = Callable[[float], Awaitable[str]]
 """Returns the link to try next, after so many seconds at most."""
 Extent = tuple[Clip, float | None]
@@ -410,9 +409,7 @@ def _picture(path: Path) -> tuple[bytes, str] | None:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading; raises OSError for anything else, a symlink too."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | PLAIN)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise FileNotFoundError(path)
+    with os.fdopen(files.patiently(files.open_plain, path), "rb") as file:
         yield file
 
 

@@ -2,25 +2,27 @@
 
 Every user and every program of a machine can connect to its loopback address. The token is random,
 and stands in a file that its owner alone can read, so only the owner's programs can spend money.
+If files have no owners (`system.HAS_OWNERS`), the rights of the folder, which lies in the user's
+profile unless `SONG_MCP_HOME` says otherwise, keep others out.
 """
 
 import os
 import re
 import secrets
 import stat
-from contextlib import suppress
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
-from song_mcp import folders
+from song_mcp import files, folders, system
 from song_mcp.errors import SongError
 from song_mcp.server.delivery import CONNECTION, App, Receive, Scope, Send
 
 TOKEN = re.compile(r"[\x21-\x7e]{20,200}")
 """What a token may be; ours are 43 letters, digits, - and _. A person may write another one."""
 LONGEST_FILE = 1000
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.BINARY
 FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 REFUSAL = JSONResponse(
     {"error": "song-mcp needs the token that `song-mcp serve` prints: Authorization: Bearer TOKEN"},
@@ -86,21 +88,31 @@ def new_token() -> str:
 def _make(file: Path) -> None:
     """Put a new token into this file, whole and at once; another process may be faster."""
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(draft, NEW, 0o600)
     try:
         with open(descriptor, "w", encoding="ascii") as opened:  # noqa: PTH123 - a descriptor
             opened.write(f"{new_token()}\n")
-        with suppress(FileExistsError):
-            os.link(draft, file)
+        _name(draft, file)
     finally:
-        draft.unlink()
+        files.remove(draft)
+
+
+def _name(draft: Path, file: Path) -> None:
+    """Give a draft its name, unless that is taken."""
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        return
+    except OSError:  # no hard links here: if two processes do this at once, the second one's counts
+        if not file.exists():
+            files.patiently(draft.replace, file)
 
 
 def _read(file: Path) -> str:
     with file.open("rb") as opened:
         found = os.fstat(opened.fileno())
         content = opened.read(LONGEST_FILE)
-    if found.st_uid != os.getuid() or found.st_mode & FOR_OTHERS:
+    if system.HAS_OWNERS and (found.st_uid != system.user_id() or found.st_mode & FOR_OTHERS):
         raise TokenError(
             f"Others may have read or written the token in {file}. "
             "Delete that file, and song-mcp makes a new one."
