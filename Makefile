@@ -167,7 +167,7 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || {
 node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
 endef
 
-.PHONY: help setup demo test test-busy faults canaries mutants soak conformance clients check lock config
+.PHONY: help setup demo test test-busy faults canaries mutants soak conformance clients platform check lock config
 .PHONY: sandbox clean player test-browser player-packages browser
 
 help: ## Show this list
@@ -234,6 +234,14 @@ test-browser: browser ## Check the page and try it in a real browser, with pictu
 	@PYTHONPATH=.venv/browser PLAYER_TEST_HOST=.venv/browser/host.js \
 	PLAYER_TEST_CHROMIUM=$$(command -v chromium || command -v chromium-browser) \
 	.venv/bin/pytest tests/browser
+
+# What runs in the simulated Windows: server, journal, library, command line and demo.
+PLATFORM_TESTS = tests/server tests/journal tests/library tests/wire tests/test_cli.py tests/test_inbox.py \
+	tests/test_logs.py tests/test_settings.py
+
+platform: setup ## Server, journal, library, command line and demo in a simulated Windows
+	@PYTHONPATH=tests/platform/windows .venv/bin/pytest -p tests.platform.suite --whole -q -n 4 --dist loadgroup \
+		$(PLATFORM_TESTS)
 
 check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check

@@ -8,9 +8,16 @@ from types import TracebackType
 
 import pytest
 
+from song_mcp import system
 from song_mcp.logs import AGAIN_S, LONGEST_LINE, LONGEST_TRACEBACK, Faults, Outlet, Stream
 
 MOST = 100_000
+
+
+@pytest.fixture(params=[True, False], ids=["watched", "unwatched"], autouse=True)
+def can_poll(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pipes be watched or not, as on Windows."""
+    monkeypatch.setattr(system, "CAN_POLL", request.param and system.CAN_POLL)
 
 
 @pytest.fixture

@@ -12,18 +12,20 @@ The same and more is written to the log file (`logfile`), which a user can find.
 import atexit
 import io
 import logging
+import math
 import os
-import select
 import sys
 import threading
 import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Protocol
 
+from song_mcp import system
 from song_mcp.logfile import Form, LogFile, Redactor, as_json, as_line
 
 MOST_WAITING = 256 * 2**10
@@ -37,8 +39,8 @@ AGAIN_S = 60.0
 """How often the same fault is said: the time between two lines of it, in seconds."""
 FAULTS = 1000
 """How many different faults are remembered."""
-STUCK_MS = 100
-"""After how many milliseconds without room a reader counts as one who does not read."""
+STUCK_S = 0.1
+"""After how many seconds without room a reader counts as one who does not read."""
 END_LOOK_S = 0.005
 END_LOOKS = 100
 """How often the end of the process looks whether a reader has taken all; a bound for slow ones."""
@@ -62,10 +64,9 @@ class Outlet:
         self._queue: SimpleQueue[bytes] = SimpleQueue()
         self._size = 0
         self._dropped = 0
-        self._is_stuck = False
+        self._stuck_from = math.inf
         self._turn = threading.RLock()  # a signal may come while this thread holds it
-        self._room = select.poll()
-        self._room.register(descriptor, select.POLLOUT)
+        self._room = system.Watch(descriptor, to_write=True) if system.CAN_POLL else None
         threading.Thread(target=self._run, name="song-mcp stderr", daemon=True).start()
 
     def put(self, text: str) -> None:
@@ -84,7 +85,7 @@ class Outlet:
         May be called in a handler of signals.
         """
         for _ in range(END_LOOKS):
-            if self._size == 0 or self._is_stuck:
+            if self._size == 0 or time.monotonic() > self._stuck_from:
                 return
             time.sleep(END_LOOK_S)
 
@@ -100,19 +101,14 @@ class Outlet:
 
     def _write(self, content: bytes) -> None:
         """Write this, however long it takes; if nobody can read it any more, it is lost."""
-        try:
-            self._write_whole(content)
-        except OSError:
-            self._is_stuck = False
-
-    def _write_whole(self, content: bytes) -> None:
         rest = memoryview(content)
-        while rest:
-            if not self._room.poll(STUCK_MS):
-                self._is_stuck = True
-                self._room.poll()
-                self._is_stuck = False
-            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+        with suppress(OSError):
+            while rest:
+                self._stuck_from = time.monotonic() + STUCK_S
+                if self._room is not None:  # the parent may have made writes fail that would wait
+                    self._room.has_room()
+                rest = rest[os.write(self._descriptor, rest[: system.PIECE]) :]
+        self._stuck_from = math.inf
 
 
 class Stream(io.TextIOBase):

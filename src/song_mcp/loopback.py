@@ -1,6 +1,7 @@
 """Listening on this machine alone.
 
-No socket made here can be reached from another machine.
+No socket made here can be reached from another machine, and no other program can listen on the
+same address.
 """
 
 import ipaddress
@@ -22,7 +23,22 @@ def listen(host: str, port: int) -> socket.socket:
     """
     address = _loopback(host)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family)
+    alone = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+    if alone is None:
+        return socket.create_server((address, port), family=family)
+    return _alone(socket.socket(family), alone, (address, port))
+
+
+def _alone(listener: socket.socket, option: int, address: tuple[str, int]) -> socket.socket:
+    """Let a socket listen where no other program can: on Windows one could, and get the keys."""
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, option, 1)
+        listener.bind(address)
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _loopback(host: str) -> str:

@@ -43,10 +43,41 @@ LONGEST_PATH = None if HAS_OWNERS else 259
 """How many UTF-16 units the path of a file may have, so that every program of the system can open
 it; None if no path that we make is too long."""
 
+PIECE: int = getattr(select, "PIPE_BUF", 4096)
+"""How many bytes a pipe takes at once if `Watch` says that there is room; elsewhere a small part of
+a pipe's buffer."""
+
 STOPS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
 """The signals that ask a process to end: Ctrl-C, and Ctrl-Break on Windows alone."""
+
+_ROOM: int = getattr(select, "POLLOUT", 0)
+_SAID: int = getattr(select, "POLLIN", 0)  # macOS tells a hang-up with it
+_HUNG_UP: int = getattr(select, "POLLHUP", 0) | getattr(select, "POLLRDHUP", 0)
+"""The latter for sockets, on Linux alone."""
+
+
+class Watch:
+    """Tells of a pipe or file what can be known without reading or writing, if `CAN_POLL`."""
+
+    def __init__(self, descriptor: int, *, to_write: bool) -> None:
+        """Watch one of the standard streams, or what stands for it.
+
+        Raises NotImplementedError if the system has no `poll`.
+        """
+        if not hasattr(select, "poll"):
+            raise NotImplementedError
+        self._poll = select.poll()
+        self._poll.register(descriptor, _ROOM if to_write else _SAID | _HUNG_UP)
+
+    def has_room(self, wait_s: float | None = None) -> bool:
+        """Return whether `PIECE` bytes can be written at once; waits for that, None for ever."""
+        return bool(self._poll.poll(None if wait_s is None else 1000 * wait_s))
+
+    def has_hung_up(self) -> bool:
+        """Return whether nobody holds the other end any more."""
+        return any(event & _HUNG_UP for _, event in self._poll.poll(0))
 
 
 def user_id() -> int | None:

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from song_mcp import __version__
+from song_mcp import __version__, system
 from song_mcp.commands.terminal import complain
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 STOPPED_BY = 128
 """The exit status after a signal is this plus the signal's number, as in shells."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Opened = TypeVar("Opened")
 Serve = Callable[["SongServer"], Awaitable[None]]
@@ -66,7 +65,7 @@ def serve_by(transport: Callable[[], Prepare]) -> int:
         return complain(str(error))
     _log(settings)
     memory.return_large_blocks()
-    for number in SIGNALS:
+    for number in system.STOPS:
         signal.signal(number, _leave)
     server = build_server(lambda: _until_signalled(open_studio(settings)))
     try:
@@ -116,8 +115,6 @@ async def _until_signalled(
 
     The first signal closes `opened`; further signals do not cut that short.
     """
-    import asyncio
-
     import anyio
 
     came: list[int] = []
@@ -127,8 +124,7 @@ async def _until_signalled(
             came.append(number)
             serving.cancel()
 
-        for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, stop, number)
+        _call_at_signals(stop)
         try:
             async with opened as studio:
                 yield studio
@@ -136,6 +132,28 @@ async def _until_signalled(
             if came:
                 logger.info("song-mcp ends: signal %d", came[0])
                 _leave(came[0])
+
+
+def _call_at_signals(stop: Callable[[int], None]) -> None:
+    """Have the running loop call this with the number of each signal that asks to end.
+
+    The loop of Windows takes no handlers; there Python calls one between two steps of the program,
+    and the loop is woken to do the rest.
+    """
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        if loop.is_closed():
+            _leave(number)
+        loop.call_soon_threadsafe(stop, number)
+
+    for number in system.STOPS:
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:
+            signal.signal(number, pass_on)
 
 
 def _leave(number: int, _: FrameType | None = None) -> NoReturn:

@@ -16,11 +16,10 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from song_mcp import system
 from song_mcp.loopback import LOOPBACK, listen, url
 from song_mcp.sandbox.app import build_app
 from song_mcp.sandbox.wire import TRANSPORT
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Protocol(H11Protocol):
@@ -75,7 +74,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _stopped_by_signals(server: _Server) -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM end the server, if this is the main thread."""
+    """Make Ctrl-C, Ctrl-Break and SIGTERM end the server, if this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         server.should_exit = True
@@ -83,7 +82,7 @@ def _stopped_by_signals(server: _Server) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    before = {number: signal.signal(number, stop) for number in system.STOPS}
     try:
         yield
     finally:
@@ -98,7 +97,7 @@ def run(
     port: int = 0,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM, then return.
+    """Serve until Ctrl-C, Ctrl-Break or SIGTERM, then return.
 
     `port` 0 takes any free one. `on_ready` is called once with the base URL, when the socket is
     already listening.
