@@ -87,7 +87,8 @@ endef
 # as they ask for packages that exclude each other. What runs on Node is pinned in tests/clients/package.json.
 CLIENTS = clients clients-v1 clients-sdk
 CLIENT_TESTS = tests/clients/impatient.py tests/clients/converters.py tests/clients/songs.py \
-	tests/clients/sdks/walks.py
+	tests/clients/sdks/walks.py \
+	tests/clients/installs/listed.py
 
 define SETUP_CLIENTS
 exec >&2
@@ -118,14 +119,14 @@ for one in $installing; do
     note .venv-clients/${one%:*} requirements/${one%:*}.txt
 done
 
-node=tests/clients
-files="$node/package.json $node/package-lock.json $node/.npmrc"
-if ! is_current $node/node_modules "$files"; then
-    say "installing the clients that run on Node, once"
+for node in tests/clients tests/clients/installs; do
+    files="$node/package.json $node/package-lock.json $node/.npmrc"
+    ! is_current $node/node_modules "$files" || continue
+    say "installing what runs on Node in $node, once"
     command -v npm >/dev/null || fail "needs npm, which comes with Node"
-    npm ci --prefix $node --silent --no-engine-strict || fail "could not install them; with a network, run this again"
+    npm ci --prefix $node --silent --no-engine-strict || fail "could not install it; with a network, run this again"
     note $node/node_modules "$files"
-fi
+done
 [ -z "$did" ] || say "set up in $(($(date +%s) - began)) s"
 endef
 
@@ -271,6 +272,6 @@ sandbox: setup ## Run the stand-in for both services
 	@.venv/bin/song-mcp sandbox
 
 clean: ## Remove everything the other targets made
-	rm -rf tests/conformance/node_modules tests/clients/node_modules src/song_mcp/player/node_modules
+	rm -rf tests/conformance/node_modules tests/clients/node_modules tests/clients/installs/node_modules src/song_mcp/player/node_modules
 	rm -rf song-mcp-demo .venv .venv-clients .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

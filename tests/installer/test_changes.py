@@ -184,6 +184,16 @@ def test_uninstall_leaves_the_file_as_it_was(name: str, system: System, tmp_path
 
 
 @each_client
+def test_uninstall_takes_out_the_only_entry_too(name: str, tmp_path: Path) -> None:
+    file = install(tmp_path, name).file
+    uninstall(tmp_path, name)
+    assert entry_in(name, file) is None
+    assert OURS.command not in file.read_text()
+    assert install(tmp_path, name).is_needed
+    assert entry_in(name, file) == OURS
+
+
+@each_client
 def test_windows_line_ends_and_a_byte_order_mark_stay(name: str, tmp_path: Path) -> None:
     text = "\ufeff" + sample(name).replace("\n", "\r\n")
     file = place(tmp_path, name, "windows", text)

@@ -117,7 +117,8 @@ class Document:
         again = _loaded(self.client, text)
         if not self._plain.strip():
             again = {key: each for key, each in again.items() if key in data}  # type: ignore[operator]  # a map
-        if again != data:
+        path = self.shape.path
+        if _without_nothing(again, path) != _without_nothing(data, path):
             raise ValueError(BY_HAND)
         if self._has_windows_lines:
             text = text.replace("\n", "\r\n")
@@ -185,6 +186,16 @@ def _at(data: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever sta
             return data
         data = data.get(key) if data else None
     return data
+
+
+def _without_nothing(data: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - the same
+    """Return data without an empty map or list at a path: TOML has no word for that."""
+    if not isinstance(data, dict) or path[0] not in data:
+        return data
+    inner = data[path[0]]
+    if len(path) > 1:
+        inner = _without_nothing(inner, path[1:])
+    return {key: each for key, each in (data | {path[0]: inner}).items() if each or key != path[0]}
 
 
 def _loaded(client: Client, text: str) -> Any:  # noqa: ANN401 - the same
