@@ -18,4 +18,4 @@ COMMANDS: Mapping[str, str] = {
 }
 """Every command, and what it does in a line: its module here has the same name."""
 
-__all__ = ["COMMANDS", "serving"]
+__all__ = ["COMMANDS", "serving", "terminal"]

@@ -16,7 +16,10 @@ EXAMPLE = "song-mcp sandbox --song-seconds 5"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "--port", type=port, default=8787, help="8787 (the default); 0 takes any free one"
+        "--port",
+        type=port,
+        default=8787,
+        help="the port; 0 takes any free one (default: %(default)s)",
     )
     parser.add_argument(
         "--song-seconds",

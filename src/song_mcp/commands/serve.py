@@ -23,10 +23,13 @@ EXAMPLE = "song-mcp serve --port 9000"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument(
-        "--host", default="127.0.0.1", help="127.0.0.1 (the default), ::1 or localhost"
+        "--host", default="127.0.0.1", help="127.0.0.1, ::1 or localhost (default: %(default)s)"
     )
     parser.add_argument(
-        "--port", type=port, default=8788, help="8788 (the default); 0 takes any free one"
+        "--port",
+        type=port,
+        default=8788,
+        help="the port; 0 takes any free one (default: %(default)s)",
     )
     parser.add_argument(
         "--no-token",

@@ -43,16 +43,23 @@ def _loads(name: str) -> bool:
 
 
 def seconds(text: str) -> float:
-    """Read a duration; if the text is no number, argparse says so."""
-    number = float(text)
+    """Read a duration; raises argparse's error for what cannot be one."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not 0 <= number <= MOST_SONG_SECONDS:
-        raise argparse.ArgumentTypeError(f"must be 0 to {MOST_SONG_SECONDS:.0f}")
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds from 0 to {MOST_SONG_SECONDS:.0f}, not {text!r}"
+        )
     return number
 
 
 def port(text: str) -> int:
-    """Read a port; if the text is no number, argparse says so."""
-    number = int(text)
+    """Read a port; raises argparse's error for what cannot be one."""
+    number = int(text) if text.isdecimal() else -1
     if not 0 <= number <= HIGHEST_PORT:
-        raise argparse.ArgumentTypeError(f"must be 0 to {HIGHEST_PORT}")
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 0 to {HIGHEST_PORT}, not {text!r}"
+        )
     return number
