@@ -20,16 +20,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
+from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
 from filelock import FileLock, Timeout
 
-from song_mcp import folders
+from song_mcp import files, folders
 from song_mcp.errors import JournalError
-from song_mcp.journal import salvage
+from song_mcp.journal import replacing, salvage
 from song_mcp.journal.failpoints import around, reach
 from song_mcp.journal.mark import Mark
 from song_mcp.journal.schema import MIGRATIONS
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 LOCK_WAIT_S = 30.0
 LOCK_POLL_S = 0.001
 SYNCHRONOUS = "PRAGMA synchronous=EXTRA"
+KEPT = ".damaged-"
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 LOCKED_ELSEWHERE = "another process holds it"
@@ -74,6 +76,7 @@ class JournalFile:
         self._unusable = unusable
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._kept: set[str] = set()
         self._is_read_only = False
         self._turn = anyio.Lock()
         self.written = anyio.Event()
@@ -149,15 +152,16 @@ class JournalFile:
             raise JournalError(_unusable(self.path, error.strerror or "unreadable")) from error
 
     def _without_damage(self, work: Callable[[], T]) -> T:
-        try:
-            return work()
-        except sqlite3.DatabaseError as error:
-            if _code(error) not in DAMAGE:
-                raise
-            if self._is_foreign(error):
-                raise JournalError(NEWER) from error
-            self._replace()
-            return work()
+        for _ in range(2):  # the first damage may be one that another process has mended since
+            try:
+                return work()
+            except sqlite3.DatabaseError as error:
+                if _code(error) not in DAMAGE:
+                    raise
+                if self._is_foreign(error):
+                    raise JournalError(NEWER) from error
+                self._replace()
+        return work()
 
     def _is_foreign(self, error: sqlite3.DatabaseError) -> bool:
         """Tell whether the error is about something in the schema that this program did not make.
@@ -167,7 +171,7 @@ class JournalFile:
         """
         if not str(error).startswith(CANNOT_PARSE):
             return False
-        with closing(_connected(f"{self.path.as_uri()}?mode=ro")) as db:
+        with closing(_connected(uri_of(self.path, "ro"))) as db:
             db.execute("PRAGMA writable_schema=ON")  # it is listed, however little of it is parsed
             return _schema(db) > _schema_of(_version(db))
 
@@ -192,13 +196,15 @@ class JournalFile:
     def _open_to_write(self) -> sqlite3.Connection:
         folders.own(self.path.parent)
         with self._locked():
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._inode = _inode_of(self.path)
-            db = _connected(f"{self.path.as_uri()}?mode=rw")
+            os.close(files.patiently(os.open, self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            if replacing.finish(self.path):
+                Mark(self.path).forget()
+            self._remember()
+            db = _connected(uri_of(self.path, "rw"))
             with _closed_on_failure(db):
                 _version(db)  # before anything that changes the file or parses its schema
                 db.execute("PRAGMA journal_mode=DELETE")
-                db.execute(SYNCHRONOUS)
+                _sync_fully(db)
                 _migrate(db)
         self._is_read_only = False
         return db
@@ -206,8 +212,8 @@ class JournalFile:
     def _open_to_read(self) -> sqlite3.Connection:
         """Open a file that cannot be written; an older version is migrated in a copy in memory."""
         self._is_read_only = True
-        self._inode = _inode_of(self.path)
-        db = _connected(f"{self.path.as_uri()}?mode=ro")
+        self._remember()
+        db = _connected(uri_of(self.path, "ro"))
         with _closed_on_failure(db):
             _version(db)
             if _version(db) == len(MIGRATIONS):
@@ -234,38 +240,50 @@ class JournalFile:
     def _replace(self) -> None:
         """Replace a damaged file, which is kept, by a new one with all that can be read of it.
 
-        At each moment there is either file in its place, and whoever finds the damage second finds
-        the new one. Fails, and changes nothing, if there is no room for both.
+        At each moment there is either file in its place, or one that says so (`replacing`), and
+        whoever finds the damage second finds the new one. Fails, and changes nothing, if there is
+        no room for both.
         """
         self._let_go()
         if self._is_read_only:
             raise JournalError(_unusable(self.path, "it is damaged, and can only be read here"))
         with self._locked():
-            if _inode_of(self.path) != self._inode:  # another process was quicker
+            if self._is_replaced() or replacing.finish(self.path):  # another process was quicker
                 return
             _finish_transaction(self.path)
             content = self.path.read_bytes()
-            kept = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-            with _removed_on_failure(kept):
-                _write_whole(kept, content)
-                new, copied = self._copied(content, kept.name)
+            kept = self.path.with_name(f"{self.path.name}{KEPT}{time.time_ns()}")
+            with _undone_on_failure(self.path, kept):
+                replacing.write_whole(kept, content)
+                copied = self._copied(content, kept.name)
                 _set_journal_aside(self.path, kept)
-                new.replace(self.path)
-                Mark(self.path).forget()
+                is_moved = replacing.move(self.path)
+            if not is_moved:
+                replacing.write_over(self.path)
+            Mark(self.path).forget()
             folders.sync(self.path.parent)
         logger.error("%s It is in %s.", copied.text, self.path.parent)
 
-    def _copied(self, content: bytes, kept_as: str) -> tuple[Path, Salvage]:
-        """Return a new file with all that can be read of a damaged one's content."""
-        new = self.path.with_name(f"{self.path.name}.new")
+    def _copied(self, content: bytes, kept_as: str) -> Salvage:
+        """Make the new file with all that can be read of a damaged one's content."""
+        new = replacing.new_of(self.path)
         for left in (new, _journal_of(new)):  # by a process that was killed
-            left.unlink(missing_ok=True)
-        _write_whole(new, b"")
-        with closing(_connected(f"{new.as_uri()}?mode=rw")) as db:
-            db.execute(SYNCHRONOUS)
+            files.patiently(left.unlink, missing_ok=True)
+        replacing.write_whole(new, b"")
+        with closing(_connected(uri_of(new, "rw"))) as db:
+            _sync_fully(db)
             _migrate(db)
             with _begun(db, "BEGIN IMMEDIATE"):
-                return new, salvage.copy(db, content, kept_as, time.time())
+                return salvage.copy(db, content, kept_as, time.time())
+
+    def _remember(self) -> None:
+        """Remember which file is opened, and what had been set aside by then."""
+        self._inode = _inode_of(self.path)
+        self._kept = _kept(self.path)
+
+    def _is_replaced(self) -> bool:
+        """Tell whether the file was replaced since it was opened: by another, or in its place."""
+        return _inode_of(self.path) != self._inode or bool(_kept(self.path) - self._kept)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -301,6 +319,22 @@ def _connected(uri: str) -> sqlite3.Connection:
     )
     db.row_factory = sqlite3.Row
     return db
+
+
+def uri_of(path: PurePath, mode: str) -> str:
+    """Return the address by which SQLite opens a file, which may be on a drive or a share.
+
+    `as_uri` names the server of a share as a host, and SQLite accepts none.
+    """
+    name = path.as_posix()
+    start = "" if name.startswith("/") else "/"
+    return f"file://{start}{quote(os.fsencode(name), safe='/:')}?mode={mode}"
+
+
+def _sync_fully(db: sqlite3.Connection) -> None:
+    """Have each commit on the disk itself, with the name of the file that could undo it gone."""
+    db.execute(SYNCHRONOUS)
+    db.execute("PRAGMA fullfsync=ON")  # of macOS, whose fsync returns before that
 
 
 def _code(error: sqlite3.Error) -> int:
@@ -353,7 +387,7 @@ def _not_waiting(db: sqlite3.Connection) -> Iterator[None]:
 
 def _finish_transaction(path: Path) -> None:
     """Undo, as any reader does, what a process was writing when it was killed."""
-    with suppress(sqlite3.Error), closing(_connected(f"{path.as_uri()}?mode=rw")) as db:
+    with suppress(sqlite3.Error), closing(_connected(uri_of(path, "rw"))) as db:
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
@@ -365,24 +399,25 @@ def _journal_of(path: Path) -> Path:
 def _set_journal_aside(path: Path, kept: Path) -> None:
     """Move what SQLite could not undo to the damaged file: it must not get at the new one."""
     if _journal_of(path).exists():
-        _journal_of(path).replace(_journal_of(kept))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write a new file, for the user alone, so that it is on disk on return."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        replacing.copy_aside(_journal_of(path), _journal_of(kept))
 
 
 @contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
+def _undone_on_failure(path: Path, kept: Path) -> Iterator[None]:
+    """On an error, remove what was kept of the journal `path`, which is as it was before."""
     try:
         yield
     except BaseException:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            if _journal_of(kept).exists():
+                replacing.move_back(_journal_of(kept), _journal_of(path))
+            files.patiently(kept.unlink, missing_ok=True)
         raise
+
+
+def _kept(path: Path) -> set[str]:
+    """Return the names of the damaged files that were set aside."""
+    return {kept.name for kept in path.parent.glob(f"{path.name}{KEPT}*")}
 
 
 def _inode_of(path: Path) -> int:

@@ -12,11 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from song_mcp import files, system
+
 logger = logging.getLogger(__name__)
 
 LONGEST = 100
 """The most bytes of a mark."""
 NUMBER_DIGITS = 18
+NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | system.BINARY
 
 
 @dataclass(frozen=True)
@@ -45,17 +48,13 @@ class Mark:
         """Write the moment, as well as the disk allows."""
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            with os.fdopen(
-                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-            ) as file:
+            with os.fdopen(os.open(new, NEW, 0o600), "wb") as file:
                 file.write(f"{moment.number} {moment.local_id}".encode())
-            new.replace(self._path)
+            files.patiently(new.replace, self._path)
         except OSError as error:
             logger.info("the mark of the journal cannot be written: %s", error.strerror)
-            with suppress(OSError):
-                new.unlink()
+            files.remove(new)
 
     def forget(self) -> None:
         """Remove the mark: the journal was replaced by what could be read of it."""
-        with suppress(OSError):
-            self._path.unlink()
+        files.remove(self._path)
