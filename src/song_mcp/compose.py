@@ -42,10 +42,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @asynccontextmanager
-async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Studio]:
+async def open_studio(
+    settings: Settings, clock: Clock | None = None, *, is_working: bool = True
+) -> AsyncIterator[Studio]:
     """Build the studio from the settings and run it; close everything on leaving.
 
-    Without `clock` the system's clock is used.
+    Without `clock` the system's clock is used. One that is not working can be asked what the
+    journal and the library have: it looks at no task, and neither recovers nor saves anything.
     """
     clock = clock or Clock()
     journal = Journal(settings.journal_path, clock.now, unusable=settings.said_of("SONG_MCP_HOME"))
@@ -65,7 +68,8 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
         why_off={each.name: why for each in SERVICES.values() if (why := settings.why_off(each))},
     )
     try:
-        async with running(options, providers, journal, library, inbox, clock) as studio:
+        parts = (options, providers, journal, library, inbox, clock)
+        async with running(*parts, is_working=is_working) as studio:
             yield studio
     finally:
         with anyio.CancelScope(shield=True):
@@ -75,15 +79,20 @@ async def open_studio(settings: Settings, clock: Clock | None = None) -> AsyncIt
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 - the parts, each of a type of its own
     options: Options,
     providers: Mapping[ServiceName, Provider],
     journal: Journal,
     library: Library,
     inbox: Inbox,
     clock: Clock,
+    *,
+    is_working: bool = True,
 ) -> AsyncIterator[Studio]:
-    """Join the parts and run them; leaving waits for submissions in flight and nothing else."""
+    """Join the parts and run them; leaving waits for submissions in flight and nothing else.
+
+    What runs beside calls is left out if the studio is not working.
+    """
     liveness = Liveness(journal.path.parent / "processes", journal.unusable)
     async with AsyncExitStack() as at_the_end, anyio.create_task_group() as work:
         feed = Feed(journal, clock)
@@ -117,7 +126,7 @@ async def running(
             handles=Handles(journal, clock, work, providers, poller, feed),
         )
         settler = Settler(providers, journal, clock, poller, feed)
-        for part in (caretaker, recovery, feed, poller, settler, intake):
+        for part in (caretaker, recovery, feed, poller, settler, intake) if is_working else ():
             work.start_soon(part.run)
         try:
             yield studio

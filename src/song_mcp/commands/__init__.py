@@ -4,12 +4,17 @@ A command's module has `DESCRIPTION` and `EXAMPLE`, which its `--help` shows,
 `add_arguments(parser)`, and `run(options)`, which returns the exit status. `cli` imports only the
 module of the command that was named. Results go to stdout; complaints go to stderr, by
 `terminal.complain`.
+
+What people do without an assistant (`songs` and the like) works by `desk`, which opens the studio,
+`screen`, which prints, and `typed`, which says for a terminal what is said to assistants.
 """
 
 from collections.abc import Mapping
 
 COMMANDS: Mapping[str, str] = {
     "serve": "serve MCP over HTTP on this machine",
+    "songs": "list the songs that were made here",
+    "spending": "show what was spent, by month, service and model",
     "demo": "make songs from end to end without a key",
     "sandbox": "run a stand-in for the services on loopback",
     "install": "put song-mcp into the settings of MCP clients",

@@ -7,6 +7,8 @@ from importlib import import_module
 WRONG = 2
 """The exit status after a complaint, as argparse has it."""
 HIGHEST_PORT = 65535
+MOST = 1_000_000
+"""The highest number of things that an option takes."""
 MOST_SONG_SECONDS = 3600.0
 """The highest value of `--song-seconds`."""
 
@@ -52,6 +54,14 @@ def seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"must be a number of seconds from 0 to {MOST_SONG_SECONDS:.0f}, not {text!r}"
         )
+    return number
+
+
+def count(text: str) -> int:
+    """Read a number of things; if the text is no number, argparse says so."""
+    number = int(text)
+    if not 0 <= number <= MOST:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MOST}")
     return number
 
 

@@ -19,6 +19,7 @@ are the points at which a test may end the process.
     rows         reading tasks and clips
     lookup       which clips and tasks a name can mean
     balance      what else was spent since a task's balance was read
+    bills        every submission, to add up what was paid
     search       which tasks have the words of a query
     changes      the change feed
     file         opening, locking, transactions, migrations, damage
@@ -49,6 +50,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     SavesDue,
     Spent,
+    Submitted,
     Submitting,
     Unsure,
 )
@@ -76,6 +78,7 @@ __all__ = [
     "SaveClaim",
     "SavesDue",
     "Spent",
+    "Submitted",
     "Submitting",
     "Unsure",
     "failpoints",

@@ -17,7 +17,7 @@ from anyio import Event, to_thread
 from anyio.from_thread import check_cancelled
 
 from song_mcp.errors import InvalidRequestError, JournalError
-from song_mcp.journal import balance, changes, claims, lookup, rows, search, writes
+from song_mcp.journal import balance, bills, changes, claims, lookup, rows, search, writes
 from song_mcp.journal.file import JournalFile
 from song_mcp.journal.mark import Mark
 from song_mcp.journal.values import (
@@ -41,6 +41,7 @@ from song_mcp.journal.values import (
     SaveClaim,
     Spending,
     Spent,
+    Submitted,
     Submitting,
 )
 from song_mcp.songs import Clip, Report, ServiceName, Task
@@ -329,6 +330,10 @@ class Journal:
         """Return what was spent in the last 24 hours."""
         now = self._stamp()
         return await self._file.read(lambda db: claims.spending(db, now))
+
+    async def submitted(self) -> Sequence[Submitted]:
+        """Return every task with what is known of its price, oldest first."""
+        return await self._file.read(bills.submitted)
 
     async def in_doubt(self) -> Sequence[Task]:
         """Return the tasks in doubt, newest first."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from song_mcp.songs import Clip, Kind, ServiceName, Task
+from song_mcp.errors import Charged
+from song_mcp.songs import Clip, Kind, ServiceName, Status, Task
 
 Pace = Callable[[float], float]
 """Maps the age of a task to the age at which the next look is due, both in seconds."""
@@ -135,6 +136,24 @@ class Page:
 
     tasks: tuple[Task, ...]
     total: int
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task and what is known of its price: one made here, or one that `is_foreign`.
+
+    `at` is when it was made, in UTC. `cost_units` is in the gateway's own unit.
+    """
+
+    at: datetime
+    service: ServiceName
+    model: str
+    status: Status
+    charged: Charged
+    cost_usd: float | None = None
+    cost_units: float | None = None
+    is_free: bool = False
+    is_foreign: bool = False
 
 
 SavesDue = Literal["new", "planned", "asked"]

@@ -624,12 +624,12 @@ def _headline(result: TaskResult) -> str:
     if result.progress_percent is not None and result.status in {"pending", "processing"}:
         facts.append(f"{result.progress_percent} %")
     facts.append(f"{model_name(result.model)} at {SERVICES[result.service].label}")
-    facts.append(_money(result))
+    facts.append(money(result))
     return ", ".join(facts) + "."
 
 
 def _take_line(take: TakeResult, service: ServiceName) -> str:
-    line = f"Other take {take.task_id}: {take.status}, {_money(take)}."
+    line = f"Other take {take.task_id}: {take.status}, {money(take)}."
     clips = [
         f"- clip {clip.clip_id}{_length(clip.duration_seconds)} {clip.file or ''}".rstrip()
         for clip in take.clips or []
@@ -637,7 +637,8 @@ def _take_line(take: TakeResult, service: ServiceName) -> str:
     return "\n".join([line, *filter(None, [_error_of(take, service)]), *clips])
 
 
-def _money(result: TaskResult | TakeResult) -> str:
+def money(result: TaskResult | TakeResult) -> str:
+    """Say in a word or two what is known of the price."""
     if result.charged == "no":
         return "not charged"
     if result.charged == "unknown":

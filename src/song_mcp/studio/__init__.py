@@ -23,6 +23,7 @@ nothing else. `compose` joins the parts.
     calls      which calls are being answered, and which were cut off
     phase      how far a task has come
     results    how long a call waits, and what the studio answers
+    bills      what was spent, by month, service and model
     supervise  keeps loops running after errors
 """
 
@@ -36,6 +37,7 @@ from song_mcp.messages import (
     other_model,
     unsaved,
 )
+from song_mcp.studio.bills import Bill, total
 from song_mcp.studio.calls import Call, calling, current_call
 from song_mcp.studio.caretaker import Caretaker
 from song_mcp.studio.catalog import Catalog
@@ -57,6 +59,7 @@ __all__ = [
     "AccountState",
     "Action",
     "Answer",
+    "Bill",
     "Call",
     "Caretaker",
     "Catalog",
@@ -88,5 +91,6 @@ __all__ = [
     "maybe_ignored",
     "next_try",
     "other_model",
+    "total",
     "unsaved",
 ]

@@ -49,6 +49,7 @@ from song_mcp.songs import (
     why_not_extended,
 )
 from song_mcp.studio import reconcile
+from song_mcp.studio.bills import Bill, bills
 from song_mcp.studio.calls import Call, Calls, current_call
 from song_mcp.studio.caretaker import Caretaker, is_incomplete
 from song_mcp.studio.catalog import NAME_LIMIT, Catalog
@@ -636,6 +637,10 @@ class Studio:
         if len(query) > QUERY_LIMIT:
             raise InvalidRequestError(messages.long_query(len(query), QUERY_LIMIT))
         return await self._journal.search(query, limit)
+
+    async def bills(self) -> list[Bill]:
+        """Return what was spent by month, service and model, from the journal alone."""
+        return bills(await self._journal.submitted())
 
     async def task(self, task_id: str) -> Task:
         """Return a task by its name, from the journal alone; raises UnknownTaskError."""
