@@ -1,15 +1,19 @@
 """The lists that people read are those of the program: models, keys, tools, settings, commands."""
 
+import argparse
 import inspect
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from song_mcp.commands import COMMANDS
+from song_mcp.installer import CLIENTS
 from song_mcp.server import guides, player, prompts, tools
 from song_mcp.settings import Settings
 from song_mcp.songs import SERVICES, Model, Service
@@ -174,6 +178,28 @@ def test_no_page_names_a_command_that_there_is_not(page: Path) -> None:
     lines = map(NAMED.match, typed(page))
     named = {found[1] for found in lines if found}
     assert named - set(COMMANDS) == set()
+
+
+@pytest.mark.parametrize("page", FOR_PEOPLE, ids=lambda page: page.name)
+def test_what_a_page_shows_of_a_command_can_be_typed(page: Path) -> None:
+    """Its options are there, and its arguments are taken."""
+    for line in typed(page):
+        found = NAMED.match(line)
+        if not found or found[1] not in COMMANDS or "COMMAND" in line:
+            continue
+        module = import_module(f"song_mcp.commands.{found[1]}")
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        module.add_arguments(parser)
+        _, _, rest = line.partition(f"song-mcp {found[1]}")
+        parser.parse_args(shlex.split(rest, comments=True))
+
+
+def test_the_readme_names_clients_that_install_knows() -> None:
+    cells = [row[1].strip("`") for row in rows(README, "Get it")]
+    known = [each for each in CLIENTS if f"song-mcp install {each}" in cells]
+    assert len(known) >= 4
+    more = {10: "ten", 11: "eleven", 12: "twelve"}[len(CLIENTS) - len(known)]
+    assert f"| [{more} more](docs/clients.md) |" in README.read_text(encoding="utf-8")
 
 
 def test_every_command_is_on_its_page() -> None:
