@@ -182,7 +182,7 @@ demo: setup ## Make a song from end to end against the sandbox: no key, no money
 	@.venv/bin/song-mcp demo
 
 test: check ## Check, then run the tests; EVERY_ERA=1 runs all, long ones too, in both protocol eras
-	@.venv/bin/pytest -n 5 --dist loadgroup $(if $(EVERY_ERA),--every-era)
+	@.venv/bin/pytest -n 8 --dist loadgroup $(if $(EVERY_ERA),--every-era)
 
 test-busy: check ## The tests RUNS=3 times with LOOPS=6 endless loops beside them; SLOW=1 halves each core
 	@.venv/bin/python -m tests.busy --runs $(or $(RUNS),3) --loops $(or $(LOOPS),6) $(if $(SLOW),--slow) \

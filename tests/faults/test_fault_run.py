@@ -206,9 +206,9 @@ class Run:
     @property
     def is_done(self) -> bool:
         return (
-            self.service.submissions.total() >= scaled(SUBMISSIONS, least=200)
-            and self.service.faults.total() >= scaled(FAULTS, least=50)
-            and self.kills >= scaled(KILLS, least=10)
+            self.service.submissions.total() >= scaled(SUBMISSIONS, least=80)
+            and self.service.faults.total() >= scaled(FAULTS, least=20)
+            and self.kills >= scaled(KILLS, least=4)
         )
 
     async def all(self) -> None:

@@ -30,6 +30,19 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield opened
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let calls that are not to wait return at once, though a song is answered when it is made."""
+    monkeypatch.setattr("song_mcp.studio.studio.SUBMIT_GRACE_S", 0.0)
+
+
+async def until_posted(house: House, number: int) -> None:
+    """Return when so many submissions have arrived."""
+    with anyio.fail_after(HANGS_S):
+        while len(house.posts()) < number:
+            await a_moment()
+
+
 def asked(house: House) -> list[str]:
     """The paths at MiniMax and beyond that were asked for, in order."""
     return [item.path for item in house.sandbox.requests]
@@ -103,6 +116,7 @@ async def test_lyrics_come_with_their_answer_and_are_paid(house: House) -> None:
     assert asked(house) == ["/v1/lyrics_generation"]
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_running_song_is_told_as_being_made_and_nothing_is_asked(house: House) -> None:
     house.hold()
     begun = await house.ok("generate_song", description="slow waltz", wait_seconds=0)
@@ -112,12 +126,14 @@ async def test_a_running_song_is_told_as_being_made_and_nothing_is_asked(house: 
         now = await house.ok("get_task", task_id=begun["task_id"], wait_seconds=0)
         assert now["status"] == "submitting"
         assert now["next_step"].startswith("MiniMax is making it, and answers when it is made")
+    await until_posted(house, 1)
     assert len(asked(house)) == 1
     house.end_all()
     done = await house.ok("get_task", task_id=begun["task_id"])
     assert done["status"] == "completed"
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_a_caller_that_gives_up_leaves_the_song_going_on(house: House) -> None:
     house.hold()
     await house.give_up("generate_song", description="slow waltz", model=PAID)
@@ -237,12 +253,14 @@ async def test_the_key_is_in_no_text_and_no_file(house: House) -> None:
         assert not file.is_file() or MINIMAX_KEY.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_several_songs_are_made_at_the_same_time(house: House) -> None:
     house.hold()
     songs = [
         await house.ok("generate_song", description=f"waltz {number}", wait_seconds=0)
         for number in range(4)
     ]
+    await until_posted(house, 4)
     house.end_all()
     with anyio.fail_after(HANGS_S):
         async with anyio.create_task_group() as group:

@@ -302,7 +302,7 @@ async def test_a_song_that_was_found_is_followed_to_its_end_and_was_paid_once(
         task = await lose(world, studio)
         assert "history about it after 10 s, 60 s and 10 min" in task.error
         await world.clock.run(45.0)
-        answer = await studio.look_up(task.local_id, "piapi", Patience(0.0))
+        answer = await world.clock.result(studio.look_up(task.local_id, "piapi", Patience(0.0)))
         assert answer.task.status == "completed"
         assert "history shows this task with exactly what was sent" in answer.note
         assert world.services.posts == ["waltz"]
