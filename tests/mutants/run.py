@@ -65,8 +65,18 @@ SHAPES = "tests/providers/test_shapes.py"
 PROXY = "tests/providers/test_proxy.py"
 EXAMPLES = "tests/providers/test_examples.py"
 ECHOES = "tests/studio/test_echoes.py"
-STUDIO = ("tests/server/test_promises.py",)
+STUDIO = (
+    "tests/server/test_promises.py",
+    "tests/server/test_cut_off.py",
+    "tests/server/test_another_take.py",
+    "tests/server/test_takes.py",
+    "tests/server/test_minimax.py",
+    "tests/server/test_settled_doubts.py",
+)
 """The use cases as a client sees them, on the real adapters."""
+EVERY = {"studio": ("tests/studio", "tests/journal"), "providers": ("tests/providers",)}
+EVERY["journal"] = EVERY["studio"]
+"""All tests of a package, which try what no quicker one has told from the code."""
 
 TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/submitter.py": ((ONE_POST,), (SUBMITTER,), STUDIO),
@@ -74,7 +84,7 @@ TESTS: Mapping[str, tuple[Sequence[str], ...]] = {
     "studio/settler.py": ((SETTLER,),),
     "studio/history.py": ((HISTORY,), (SETTLER,)),
     "studio/intake.py": ((INTAKE,), (SAVER,)),
-    "studio/calls.py": (("tests/studio/test_takes.py",), (ONE_POST,)),
+    "studio/calls.py": (("tests/studio/test_takes.py",), (ONE_POST,), STUDIO),
     "studio/saver.py": ((SAVER,), (AFTER_THE_END,), STUDIO),
     "studio/caretaker.py": ((AFTER_THE_END, SAVER),),
     "studio/recovery.py": ((RECOVERY,), STUDIO),
@@ -199,9 +209,16 @@ def _trees(count: int) -> Iterator[Sequence[Tree]]:
         yield [stack.enter_context(Tree(Path(folder) / f"{number}")) for number in range(count)]
 
 
+def groups_of(path: str) -> Sequence[Sequence[str]]:
+    """Return the tests that may kill a mutant of this file, the quickest first."""
+    package = path.partition("/")[0]
+    every = EVERY.get(package)
+    return [*TESTS[path], every] if every else TESTS[path]
+
+
 def _limits(trees: Sequence[Tree], paths: set[str]) -> Mapping[Sequence[str], float]:
     """Run each group of tests once without a mutant; return the seconds that each may take."""
-    groups = list(dict.fromkeys(group for path in TESTS if path in paths for group in TESTS[path]))
+    groups = list(dict.fromkeys(group for path in paths for group in groups_of(path)))
 
     def took_s(tree: Tree, group: Sequence[str]) -> float:
         began = time.monotonic()
@@ -232,7 +249,7 @@ def _fate(tree: Tree, mutant: Mutant, limits: Mapping[Sequence[str], float]) -> 
     original = tree.read(mutant.path)
     tree.write(mutant.path, mutant.text)
     try:
-        for group in TESTS[mutant.path]:
+        for group in groups_of(mutant.path):
             outcome = tree.run(group, limits[group])
             if outcome != "passed":
                 return "killed" if outcome == "failed" else "timed out"
