@@ -21,6 +21,7 @@ import asyncio
 import atexit
 import builtins
 import errno
+import fcntl
 import io
 import os
 import select
@@ -32,6 +33,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import PurePath
@@ -161,6 +163,8 @@ def _take_away_all() -> None:
     _take_away(signal, [*NOT_IN_SIGNAL, *(name for name in others if name not in handlers)])
     vars(signal).update(SIGBREAK=SIGBREAK, CTRL_C_EVENT=0, CTRL_BREAK_EVENT=1)
     _take_away(socket, NOT_IN_SOCKET)
+    for name in NO_MODULES:
+        sys.modules.pop(name, None)  # so that whoever imports it asks `_NoModule`
     sys.meta_path.insert(0, _NoModule())
     os.supports_dir_fd = set()
     os.supports_fd = {os.stat, os.truncate}
@@ -208,6 +212,9 @@ REGISTER = "PRETENDED_WINDOWS"
 BUSY = "The process cannot access the file because it is being used by another process"
 
 
+GATE = "gate"
+
+
 class _State:
     folder = ""
 
@@ -218,9 +225,22 @@ def _enter() -> None:
         pass
 
 
+@contextmanager
+def _gate(*, alone: bool) -> Iterator[None]:
+    """Let nobody open a file while it is found out whether one is open, and moved or deleted."""
+    gate = real.open(f"{_State.folder}/{GATE}", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(gate)
+
+
 def _open_files() -> Iterator[tuple[int, int]]:
     """Yield what is open in any process of the simulation, by device and inode."""
     for process in real.listdir(_State.folder):
+        if process == GATE:
+            continue
         try:
             numbers = real.listdir(f"/proc/{process}/fd")
         except OSError:  # it has ended
@@ -291,7 +311,8 @@ def _plain(mode: int) -> int:
 
 def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
     if not on_windows():
-        return real.open(path, flags, mode, dir_fd=dir_fd)
+        with _gate(alone=False):
+            return real.open(path, flags, mode, dir_fd=dir_fd)
     _no_descriptor(dir_fd=dir_fd)
     if os.path.isdir(path):
         raise PermissionError(errno.EACCES, "Permission denied", os.fsdecode(path))
@@ -301,7 +322,8 @@ def _open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
         _check_new(path)
         if flags & os.O_EXCL:
             _check_case(path)
-    return real.open(path, flags, _plain(mode))
+    with _gate(alone=False):
+        return real.open(path, flags, _plain(mode))
 
 
 def _open_file(  # noqa: PLR0913, PLR0917 - as the original
@@ -324,7 +346,8 @@ def _open_file(  # noqa: PLR0913, PLR0917 - as the original
                 _check_new(file)
                 _check_writable(file)
     open_file: Callable[..., Any] = real.open_file
-    return open_file(file, mode, buffering, encoding, errors, newline, closefd, opener)
+    with nullcontext() if isinstance(file, int) else _gate(alone=False):
+        return open_file(file, mode, buffering, encoding, errors, newline, closefd, opener)
 
 
 def _mkdir(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
@@ -351,27 +374,33 @@ def _moving(move: Callable[..., None], *, onto: bool) -> Callable[..., None]:
         src_dir_fd: int | None = None,
         dst_dir_fd: int | None = None,
     ) -> None:
-        if on_windows():
-            _no_descriptor(src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-            _check_new(dst)
+        if not on_windows():
+            move(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            return
+        _no_descriptor(src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        _check_new(dst)
+        with _gate(alone=True):
             if not onto and os.path.lexists(dst):
                 raise FileExistsError(errno.EEXIST, "File exists", os.fsdecode(dst))
             _check_closed(src)
             _check_closed(dst)
             if os.path.lexists(dst):
                 _check_writable(dst)
-        move(src, dst, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            move(src, dst)
 
     return moved
 
 
 def _unlink(path: Any, *, dir_fd: int | None = None) -> None:
-    if on_windows():
-        _no_descriptor(dir_fd=dir_fd)
+    if not on_windows():
+        real.unlink(path, dir_fd=dir_fd)
+        return
+    _no_descriptor(dir_fd=dir_fd)
+    with _gate(alone=True):
         _check_closed(path)
         if not os.path.islink(path):
             _check_writable(path)
-    real.unlink(path, dir_fd=dir_fd)
+        real.unlink(path)
 
 
 def _rmdir(path: Any, *, dir_fd: int | None = None) -> None:
