@@ -34,6 +34,7 @@ from song_mcp.studio import (
     Settler,
     Studio,
     Submitter,
+    Whereabouts,
 )
 
 Fetch = Callable[..., Awaitable[None]]
@@ -110,6 +111,7 @@ async def running(  # noqa: PLR0913 - the parts, each of a type of its own
         )
         recovery = Recovery(journal, liveness, clock, submitter, inbox)
         intake = Intake(journal, inbox, clock, saver)
+        whereabouts = Whereabouts(journal, library)
         studio = Studio(
             options=options,
             providers=providers,
@@ -122,8 +124,8 @@ async def running(  # noqa: PLR0913 - the parts, each of a type of its own
             caretaker=caretaker,
             feed=feed,
             restored=Restored(journal, clock, poller),
-            catalog=Catalog(journal, library, saver),
-            handles=Handles(journal, clock, work, providers, poller, feed),
+            catalog=Catalog(journal, library, saver, whereabouts),
+            handles=Handles(journal, clock, work, providers, poller, feed, whereabouts),
         )
         settler = Settler(providers, journal, clock, poller, feed)
         for part in (caretaker, recovery, feed, poller, settler, intake) if is_working else ():

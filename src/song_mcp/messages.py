@@ -232,21 +232,66 @@ def unsaved(clip: Clip) -> str:
 
 DELETED = "deleted by you; get it again?"
 """What is said in one line of a clip whose file the person deleted."""
+AWAY = "the library's folder is not there now"
+"""What is said in one line of a clip whose file may be there, in a folder that is not."""
+FILES_SHOWN = 5
+"""How many deleted files are named in one sentence."""
 
 
-def deleted(task: Task) -> str:
-    """Say which files of a task the person deleted, and how they are got again; "" if none."""
-    clips = [clip for clip in task.clips if clip.is_gone]
-    if not clips:
+def of_files(tasks: Sequence[Task]) -> str:
+    """Say what is the matter with files of these tasks; "" if nothing is."""
+    return " ".join(filter(None, (deleted(tasks), away(tasks))))
+
+
+def deleted(tasks: Sequence[Task]) -> str:
+    """Say which files the person deleted, and how they are got again; "" if none.
+
+    Nothing is saved again unasked: a look alone must not undo what the person did.
+    """
+    gone = [(task, clip) for task in tasks for clip in task.clips if clip.is_gone]
+    if not gone:
         return ""
     which = ", ".join(
-        f"clip {clip.public_id} ({quoted(clip.gone_file.name if clip.gone_file else '')})"
-        for clip in clips
+        f"clip {clip.public_id} ({quoted(clip.gone_file.name if clip.gone_file else '', limit=80)})"
+        for _, clip in gone[:FILES_SHOWN]
     )
-    name = clips[0].public_id if len(clips) == 1 else task.public_id
+    more = f" and {len(gone) - FILES_SHOWN} more" if len(gone) > FILES_SHOWN else ""
+    said = f"The library's folder no longer has {which}{more}, {DELETED}"
+    kept = [(task, clip) for task, clip in gone if not _sent_once(task)]
+    if not kept:
+        label = SERVICES[gone[0][0].service].label
+        return f"{said} {label} sent it once and keeps no copy: look in this computer's trash."
+    name = kept[0][1].public_id if len(kept) == 1 else "the clip's id"
     return (
-        f"No longer in the library's folder: {which}, {DELETED} Only if the user says so: get_task "
-        f"with task_id {name} and get_again=true, which is free."
+        f"{said} Only if the user says so: get_task with task_id {name} and get_again=true, which "
+        "is free."
+    )
+
+
+def _sent_once(task: Task) -> bool:
+    """Tell whether nobody has the audio of a task but who has its file."""
+    return SERVICES[task.service].answers_with_audio
+
+
+def away(tasks: Sequence[Task]) -> str:
+    """Say of which files nobody can tell whether they are there; "" if of none."""
+    files = [clip.file for task in tasks for clip in task.clips if clip.is_away and clip.file]
+    if not files:
+        return ""
+    return (
+        f"The library's folder is not there now, or is empty: {str(files[0].parent)!r}. Nothing "
+        "was changed: connect its drive, or set SONG_MCP_LIBRARY to where the songs are. If they "
+        "were deleted, save any file in that folder, then they are told as deleted."
+    )
+
+
+def not_got_again(clip: Clip) -> str:
+    """Say what can be done if a file that was deleted could not be got again; "" for others."""
+    if clip.gone_at is None or clip.is_settled or not clip.save_error:
+        return ""
+    return (
+        "Its file was deleted before. If its service has the audio no more, only this computer's "
+        "trash or a backup has it; another take is a new payment."
     )
 
 

@@ -527,6 +527,12 @@ class Journal:
         """Return the volume on which a folder was when a song was seen in it, None if never."""
         return await self._file.read(partial(lookup.volume_of, folder=str(folder)))
 
+    async def clip_keys(self) -> frozenset[str]:
+        """Return what is in the tags of the files of all clips."""
+        return await self._file.read(
+            lambda db: frozenset(entry.digest for entry in lookup.entries(db))
+        )
+
     async def seen_on(self, folder: Path, volume: str) -> None:
         """Write on which volume a folder is in which a song was seen."""
         await self._file.write("save", lambda db: writes.seen_on(db, str(folder), volume))

@@ -8,19 +8,23 @@ nothing of a URL or a header gets into it. Parts of a song are joined as they ar
 
 Beside a clip's file are its cover, and its timed lyrics as an LRC file, under the same name.
 
-What others use: `Library`, and `Part` and `Saved` as results of it; `short_id`, `digest`,
+The folder is the person's: a file is followed by the key in its tags wherever it is in the folder
+and its subfolders, and nothing of theirs is moved, renamed or deleted (`whereabouts`).
+
+What others use: `Library`, and `Part`, `Saved` and `Seen` as results of it; `short_id`, `digest`,
 `ID_LENGTHS` and `AUDIO_EXTENSIONS` for what a clip's file is called. Nobody else reads or writes
 the files.
 
-Another engine, such as an object store, has to offer what `Library` offers: `save`, `join`, `read`,
-`part`, `cover`, `timed_lyrics`, and the `folder` that people are shown. The `file` and `cover` that
-`save` returned are written into the journal, and are in the `Clip` that is passed in later. Others
-show them and never open them. The name at the end of `file` must end with the short id, because
-people ask for a clip by it.
+Another engine, such as an object store, has to offer what `Library` offers: `save`, `join`, `look`,
+`read`, `part`, `cover`, `timed_lyrics`, and the `folder` that people are shown. The `file` and
+`cover` that `save` returned are written into the journal, and are in the `Clip` that is passed in
+later. Others show them and never open them. The name at the end of `file` must end with the short
+id, because people ask for a clip by it.
 """
 
 from song_mcp.library.names import AUDIO_EXTENSIONS, ID_LENGTHS, digest, short_id
 from song_mcp.library.store import Library, Part, Saved
+from song_mcp.library.whereabouts import Seen
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -28,6 +32,7 @@ __all__ = [
     "Library",
     "Part",
     "Saved",
+    "Seen",
     "digest",
     "short_id",
 ]

@@ -42,17 +42,21 @@ def clip_key(file: BinaryIO, kind: Format) -> str:
 
 
 def _mp3_keys(file: BinaryIO, offset: int = 0) -> Iterator[bytes]:
-    """Yield what the frames of ID3 2.4 for identifiers have of ours; the tag is at `offset`."""
+    """Yield what the frames for identifiers have of ours; the tag is at `offset`.
+
+    It is ID3 2.4, or 2.3 once a tagger has written it again.
+    """
     start = bytes_at(file, offset, 10)
-    if start[:6] != b"ID3\x04\0\0":
+    if start[:6] not in {b"ID3\x04\0\0", b"ID3\x03\0\0"}:
         return
+    is_older = start[3] == 3
     offset += 10
     end = offset + syncsafe(start[6:])
     for _ in range(PARTS_LIMIT):
         head = bytes_at(file, offset, 10)
         if len(head) < 10 or offset >= end:
             return
-        size = syncsafe(head[4:8])
+        size = int.from_bytes(head[4:8]) if is_older else syncsafe(head[4:8])
         if head[:4] == b"UFID":
             content = bytes_at(file, offset + 10, min(size, len(OWNER) + 2 + KEY_BYTES))
             owner, _, key = content.partition(b"\0")
@@ -72,7 +76,7 @@ def _flac_keys(file: BinaryIO) -> Iterator[bytes]:
         if kind == COMMENT_BLOCK:
             for comment in _comments(bytes_at(file, start, min(end - start, COMMENTS_LIMIT))):
                 name, _, key = comment.partition(b"=")
-                if name == VORBIS_KEY.encode():
+                if name.upper() == VORBIS_KEY.encode():
                     yield key
 
 

@@ -9,19 +9,19 @@ the key. Files of formats that are not tagged are told apart by their bytes.
 import errno
 import os
 import stat
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import SEEK_END, BytesIO
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from anyio import CancelScope, CapacityLimiter
+from anyio import CancelScope, CapacityLimiter, move_on_after
 from anyio.to_thread import run_sync
 
-from song_mcp import files, lrc
+from song_mcp import lrc
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
@@ -32,6 +32,8 @@ from song_mcp.library.lengths import measured_s
 from song_mcp.library.mending import mended
 from song_mcp.library.names import file_names, is_named_for, key_of
 from song_mcp.library.tags import Tags, tagged
+from song_mcp.library.whereabouts import Pair, Seen, Whereabouts, digest_of
+from song_mcp.library.whereabouts import opened as _opened
 from song_mcp.songs import TITLE_LIMIT, Clip, Task
 from song_mcp.text import clean
 
@@ -43,6 +45,8 @@ PAUSES_S = (2.0, 3.0, 5.0, 8.0)
 SHORTEST_PAUSE_S = 1.0
 FILES_AT_ONCE = 2
 """How many files are checked, mended or tagged at the same time: each is in memory, with copies."""
+LOOK_S = 8.0
+"""How long, in seconds, a look at the folder is waited for: a network drive may be silent."""
 RETRIES_S = 20.0
 """How long after the first try of a save another may begin, in seconds."""
 NextLink = Callable[[float], Awaitable[str]]
@@ -77,13 +81,15 @@ class Part:
 class Saved:
     """A clip in the library: its file, the cover beside it, and the MIME type of its bytes.
 
-    `duration_s` is measured in seconds, and None if that was not possible.
+    `duration_s` is measured in seconds, and None if that was not possible. `digest` stands for the
+    bytes of a file that has no tags.
     """
 
     file: Path
     cover: Path | None
     mime_type: str
     duration_s: float | None
+    digest: str = ""
 
 
 class Library:
@@ -111,6 +117,7 @@ class Library:
         self._cap_bytes = cap_bytes
         self._clock = clock or Clock()
         self._at_work = CapacityLimiter(FILES_AT_ONCE)
+        self._whereabouts = Whereabouts(folder)
 
     async def check(self) -> None:
         """Raise StorageError if nothing can ever be saved, as the path leads to no folder.
@@ -166,6 +173,18 @@ class Library:
         if self._unusable:
             raise LibraryError(f"Nothing is saved before this is corrected: {self._unusable}.")
 
+    async def look(
+        self, pairs: Sequence[Pair], volume: str | None, keys: Collection[str] = ()
+    ) -> Seen | None:
+        """Return where the files of clips are now, as `Whereabouts.look` says, and write nothing.
+
+        Returns None if the folder's drive does not answer for some seconds.
+        """
+        with move_on_after(LOOK_S):
+            look = partial(self._whereabouts.look, pairs, volume, keys)
+            return await run_sync(look, abandon_on_cancel=True)
+        return None
+
     async def read(self, clip: Clip) -> bytes:
         """Return the bytes of the clip's file.
 
@@ -197,13 +216,22 @@ class Library:
             self._place_lyrics(task, clip, saved)
         return saved
 
-    def _find(self, task: Task, clip: Clip) -> Saved | None:
+    def _find(self, task: Task, clip: Clip, *, is_whole: bool = False) -> Saved | None:
+        """Return the clip as it was saved before, or None.
+
+        It is looked for by its name, and everywhere if it was saved before or is joined: then it
+        may have been renamed.
+        """
         if clip.file and (saved := _saved(clip.file)):
             return saved
         key = key_of(task, clip)
         with explained(self.folder), suppress(FileNotFoundError):
             paths = [path for path in self.folder.iterdir() if is_named_for(path, key)]
-            return next((_saved(path) for path in paths if _holds(path, key, b"")), None)
+            found = next((_saved(path) for path in paths if _holds(path, key, b"")), None)
+            if found or not (clip.gone_at or is_whole):
+                return found
+            path = self._whereabouts.find(key)
+            return _saved(path) if path else None
         return None
 
     async def _fetch_audio(self, url: str, file: AtomicFile, next_link: NextLink | None) -> None:
@@ -231,7 +259,7 @@ class Library:
             await run_sync(_check, file)
 
     def _joined(self, task: Task, whole: Clip, parts: Sequence[Extent]) -> Saved:
-        known = self._find(task, whole)
+        known = self._find(task, whole, is_whole=True)
         if known:
             return known
         content = joined(list(self._pieces(parts)))
@@ -283,7 +311,8 @@ class Library:
         is_same = partial(_holds, key=key_of(task, clip), content=content)
         path = self.folder / file.place(file_names(task, clip, kind.extension), is_same).name
         self._place_cover(path, cover)
-        return _saved(path) or Saved(path, None, kind.mime_type, None)
+        saved = _saved(path) or Saved(path, None, kind.mime_type, None)
+        return replace(saved, digest="" if content is not audio else digest_of(content))
 
     def _place_cover(self, song: Path, cover: bytes) -> None:
         kind = pictures.picture_format(cover)
@@ -406,16 +435,9 @@ def _picture(path: Path) -> tuple[bytes, str] | None:
     return None
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file for reading; raises OSError for anything else, a symlink too."""
-    with os.fdopen(files.patiently(files.open_plain, path), "rb") as file:
-        yield file
-
-
 def _gone(clip: Clip) -> LibraryError:
     name = clip.file.name if clip.file else ""
     return LibraryError(
         f"File {name!r} of clip {clip.public_id} is gone from the library, or is no longer audio. "
-        "Put it back. The clip keeps its link, which may have expired by now."
+        "Put it back, or move away what is there: then get_task with get_again=true saves it again."
     )

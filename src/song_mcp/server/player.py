@@ -20,7 +20,7 @@ from song_mcp.server.clients import shows_pages
 from song_mcp.server.patience import patience
 from song_mcp.server.results import TaskResult, as_json, task_answer
 from song_mcp.songs import Clip, Task, asked_by, checked_id, completed
-from song_mcp.studio import Answer, Studio
+from song_mcp.studio import DELETED, Answer, Studio
 
 Ctx = Context[Studio]
 
@@ -160,6 +160,8 @@ def _why_no_file(task: Task, asked: Sequence[Clip]) -> str:
         return "the song is being made."
     if not asked:
         return "it has no finished audio."
+    if all(clip.is_gone for clip in asked):
+        return DELETED
     if any(clip.save_error for clip in asked):
         return "it could not be saved yet; its link may still play."
     return "it is being saved."

@@ -235,9 +235,12 @@ def _check_size(ctx: Ctx, what: str, content: bytes, file: Path | None) -> None:
 
 
 def _once_ended(task: Task) -> CacheHint:
-    """Return how long a task may be kept: it changes until it has ended and its audio is saved."""
-    is_saved = all(clip.is_saved for clip in completed(task.clips))
-    return ENDED if task.status in {"completed", "failed"} and is_saved else STALE
+    """Return how long a task may be kept: it changes until it has ended, and with its files.
+
+    Files are the person's, who may rename or delete them at any time.
+    """
+    is_over = task.status in {"completed", "failed"}
+    return ENDED if is_over and not completed(task.clips) else STALE
 
 
 @contextmanager

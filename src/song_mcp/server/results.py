@@ -43,6 +43,8 @@ from song_mcp.songs import (
     why_not_extended,
 )
 from song_mcp.studio import (
+    AWAY,
+    DELETED,
     AccountState,
     Answer,
     State,
@@ -54,6 +56,8 @@ from song_mcp.studio import (
     is_our_reason,
     maybe_ignored,
     next_try,
+    not_got_again,
+    of_files,
     other_model,
     unsaved,
 )
@@ -263,6 +267,7 @@ def songs_result(tasks: Sequence[Task], total: int, note: str = "") -> SongsResu
     """
     rights = dict.fromkeys(filter(None, map(_rights, tasks)))
     listed = [_listed(task) for task in tasks]
+    note = " ".join(filter(None, (note, of_files(tasks))))
     return SongsResult(tasks=listed, total=total, rights=list(rights) or None, note=note or None)
 
 
@@ -290,15 +295,25 @@ def clip_result(task: Task, clip: Clip, *, include_lyrics: bool) -> ClipResult:
         image_url=plain_link(clip.image_url) or None,
         video_url=plain_link(clip.video_url) or None,
         tags=list(clip.tags) or None,
-        error=None if clip.status == "completed" else clip.error or None,
+        error=_trouble(clip) or None,
         file=str(clip.file) if clip.file else None,
-        lyrics_file=str(clip.file.with_suffix(lrc.EXTENSION)) if clip.file and timed else None,
+        lyrics_file=str(clip.lyrics_file) if clip.lyrics_file and timed else None,
         resource_uri=clip_uri(clip.public_id) if is_heard else None,
         continues_clip_id=public_clip_id(before.source_id) if before else None,
         starts_at_seconds=before.at_s if before else None,
         made_with=made_otherwise(task, clip) or None,
         lyrics=(task.words(clip) or None) if include_lyrics else None,
     )
+
+
+def _trouble(clip: Clip) -> str:
+    """Return in one line what is the matter with a clip: that it failed, or that its file is gone.
+
+    "" for a clip of which nothing is, and for one that is not saved yet.
+    """
+    if clip.status != "completed":
+        return clip.error
+    return DELETED if clip.is_gone else AWAY if clip.is_away else ""
 
 
 def whole_result(whole: Whole) -> WholeResult:
@@ -314,7 +329,9 @@ def whole_result(whole: Whole) -> WholeResult:
         resource_uri=f"{clip_uri(last.clip.public_id)}/{'whole' if is_joined else 'audio'}",
         parts=[
             PartResult(
-                clip_id=part.clip.public_id, until_seconds=part.until_s, file=str(part.clip.file)
+                clip_id=part.clip.public_id,
+                until_seconds=part.until_s,
+                file=str(part.clip.file) if part.clip.file else None,
             )
             for part in whole.chain.parts
         ],
@@ -385,11 +402,12 @@ def _note(answer: Answer) -> str:
     others = [other_model(model_name(asked), model_name(word)) for word in made]
     ignored = unheeded(answer.task)
     others += [maybe_ignored(answer.task.service, ignored)] if ignored else []
-    return " ".join(filter(None, [answer.note, *others, *map(_clip_note, clips), *tries]))
+    files = of_files([answer.task, *answer.others])
+    return " ".join(filter(None, [answer.note, files, *others, *map(_clip_note, clips), *tries]))
 
 
 def _is_troubled(clip: Clip) -> bool:
-    return bool(clip.save_error) and not clip.is_saved and not clip.is_withheld
+    return bool(clip.save_error) and not clip.is_settled and not clip.is_withheld
 
 
 def _clip_note(clip: Clip) -> str:
@@ -399,8 +417,8 @@ def _clip_note(clip: Clip) -> str:
     if clip.is_withheld:
         told += [f"Clip {clip.public_id} is {WITHHELD}."]
     elif _is_troubled(clip):
-        told += [unsaved(clip)]
-    return " ".join(told)
+        told += [unsaved(clip), not_got_again(clip)]
+    return " ".join(filter(None, told))
 
 
 def state_result(state: State) -> StateResult:
@@ -491,7 +509,7 @@ def _next_step_of_all(answer: Answer) -> str | None:
 
 
 def _is_unsaved(task: Task) -> bool:
-    return any(not clip.is_saved for clip in completed(task.clips))
+    return any(not clip.is_settled for clip in completed(task.clips))
 
 
 # The answer to a call about one task ------------------------------------------------------------
@@ -652,13 +670,16 @@ def money(result: TaskResult | TakeResult) -> str:
 
 def _clip_line(clip: ClipResult) -> str:
     length = _length(clip.duration_seconds)
-    where = clip.file or clip.audio_url or (quoted(clip.error, limit=500) if clip.error else "")
+    is_heard = clip.status == "completed"
+    said = clip.error or ""
+    where = clip.file or clip.audio_url or ("" if is_heard or not said else quoted(said, limit=500))
     is_saved = bool(clip.file) and clip.status == "completed"
     title = "" if is_saved and _says(clip.file or "", clip.title or "") else clip.title or ""
     status = "" if is_saved else f": {clip.status}"
     line = f"- clip {clip.clip_id}{_title(title)}{status}{length}{_before(clip)}"
     lyrics = verses(clip.lyrics) if clip.lyrics else ""
-    return "\n  ".join(part for part in (line, where, lyrics) if part)
+    trouble = said if is_heard else ""
+    return "\n  ".join(part for part in (line, trouble, where, lyrics) if part)
 
 
 def _says(file: str, title: str) -> bool:

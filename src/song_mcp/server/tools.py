@@ -182,6 +182,7 @@ ClipId = Annotated[str, Field(description="What to continue: id, short id, exact
 OwnClip = Annotated[str, Field(description="Any saved clip, named as in extend_song")]
 TaskId = Annotated[str, Field(description="From a result, or last")]
 IncludeLyrics = Annotated[bool, Field(description="With all lyrics")]
+GetAgain = Annotated[bool, Field(description="Save deleted files anew, if the user asks")]
 
 
 async def generate_song(
@@ -323,13 +324,16 @@ async def get_task(
     task_id: TaskId,
     wait_seconds: Seconds = None,
     include_lyrics: IncludeLyrics = False,  # noqa: FBT002
+    get_again: GetAgain = False,  # noqa: FBT002
 ) -> TaskToolResult:
     """Look at a song being made, or another task, and wait for its end; free.
 
     Also for a PiAPI task made elsewhere.
     """
     wait = _wait(ctx, wait_seconds)
-    answer = await _studio(ctx).look_up(checked_id("task_id", task_id), GET_TASK_ASKS, wait)
+    answer = await _studio(ctx).look_up(
+        checked_id("task_id", task_id), GET_TASK_ASKS, wait, get_again=get_again
+    )
     return await task_answer(ctx, answer, include_lyrics=include_lyrics)
 
 

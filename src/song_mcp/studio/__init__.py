@@ -17,6 +17,7 @@ nothing else. `compose` joins the parts.
     restored   what is looked for before a restored journal is paid from
     history    which task in a service's history a lost submission made
     catalog    finds clips and tasks by name, and reads audio and covers
+    whereabouts  where the files of clips are, what the person renamed, moved or deleted
     chains     which clips an extended song is made of
     feed       tells waiting calls and the listener what changed
     handles    what clients may do that hold a task's handle
@@ -29,11 +30,15 @@ nothing else. `compose` joins the parts.
 
 from song_mcp.journal import Change, News, Place
 from song_mcp.messages import (
+    AWAY,
+    DELETED,
     error_of,
     going,
     is_our_reason,
     maybe_ignored,
     next_try,
+    not_got_again,
+    of_files,
     other_model,
     unsaved,
 )
@@ -54,8 +59,11 @@ from song_mcp.studio.saver import Saver
 from song_mcp.studio.settler import Settler
 from song_mcp.studio.studio import Options, Studio
 from song_mcp.studio.submitter import Submitter
+from song_mcp.studio.whereabouts import Whereabouts
 
 __all__ = [
+    "AWAY",
+    "DELETED",
     "AccountState",
     "Action",
     "Answer",
@@ -81,6 +89,7 @@ __all__ = [
     "State",
     "Studio",
     "Submitter",
+    "Whereabouts",
     "Whole",
     "calling",
     "continuation",
@@ -90,6 +99,8 @@ __all__ = [
     "is_our_reason",
     "maybe_ignored",
     "next_try",
+    "not_got_again",
+    "of_files",
     "other_model",
     "total",
     "unsaved",

@@ -4,7 +4,9 @@ Nothing here asks a service or costs anything. A name means one clip or is refus
 for is never guessed.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import anyio
 
@@ -22,7 +24,10 @@ from song_mcp.library import Library, Part
 from song_mcp.songs import Clip, Task
 from song_mcp.studio.chains import LONGEST, Chain, Whole, chain_of, whole_clip
 from song_mcp.studio.saver import Saver
+from song_mcp.studio.whereabouts import Whereabouts
 from song_mcp.text import clean
+
+T = TypeVar("T")
 
 NAME_LIMIT = 1000
 """In characters: more than any title has, and more than most paths of a file have."""
@@ -51,8 +56,11 @@ class Catalog:
     clips, or `last`. Every method may raise JournalError.
     """
 
-    def __init__(self, journal: Journal, library: Library, saver: Saver) -> None:
-        """Take the parts."""
+    def __init__(
+        self, journal: Journal, library: Library, saver: Saver, whereabouts: Whereabouts
+    ) -> None:
+        """Take the parts; `whereabouts` says where a clip's file is before it is told or read."""
+        self.whereabouts = whereabouts
         self._journal = journal
         self._library = library
         self._saver = saver
@@ -78,7 +86,7 @@ class Catalog:
             is_last = name.casefold() == LAST
             text = messages.no_last_clip() if is_last else messages.unknown_clip(name)
             raise UnknownClipError(text)
-        task, clip = meaning.clips[0]
+        ((task, clip),) = await self.whereabouts.of_pairs(meaning.clips[:1])
         note = messages.last_clip(task, clip, meaning.running) if meaning.is_last else ""
         return Found(task, clip, note, meaning.untold)
 
@@ -93,7 +101,8 @@ class Catalog:
         Raises as `find` does.
         """
         _, clip = await self.clip(name)
-        return chain_of(await self._journal.lineage(clip.clip_id, LONGEST + 1))
+        lineage = await self._journal.lineage(clip.clip_id, LONGEST + 1)
+        return chain_of(await self.whereabouts.of_pairs(lineage))
 
     async def known_task(self, name: str) -> Task | None:
         """Return the task that `name` means, or None; `last` is the newest, whatever its status.
@@ -104,7 +113,7 @@ class Catalog:
         found = await self._journal.named_tasks(name)
         if len(found) > 1:
             raise InvalidRequestError(messages.which_task(name, found))
-        return found[0] if found else None
+        return await self.whereabouts.of_task(found[0]) if found else None
 
     async def task(self, name: str) -> Task:
         """Return the task that `name` means; raises UnknownTaskError if there is none.
@@ -122,7 +131,8 @@ class Catalog:
         As argument None is the beginning; as result it means that no more clips follow.
         """
         clips, places = await self._journal.page(after, limit + 1)
-        return clips[:limit], places[limit - 1] if len(clips) > limit else None
+        shown = await self.whereabouts.of_pairs(clips[:limit])
+        return shown, places[limit - 1] if len(clips) > limit else None
 
     async def clip_names(self, begun: str, limit: int) -> Offer:
         """Return names of the finished clips that somebody who typed `begun` can mean.
@@ -150,8 +160,8 @@ class Catalog:
 
         Raises as `find` does, or LibraryError if there is no audio to read.
         """
-        clip = await self._saved(name)
-        return await self._library.read(clip), clip.mime_type
+        clip, content = await self._read(name, self._library.read)
+        return content, clip.mime_type
 
     async def part(self, name: str, offset: int, size: int) -> Part:
         """Return up to `size` bytes (1 or more) of a clip's audio from `offset` on (0 or more).
@@ -160,7 +170,19 @@ class Catalog:
         ends before `offset`.
         """
         _check_part(offset, size)
-        return await self._library.part(await self._saved(name), offset, size)
+        _, part = await self._read(name, lambda clip: self._library.part(clip, offset, size))
+        return part
+
+    async def _read(self, name: str, read: Callable[[Clip], Awaitable[T]]) -> tuple[Clip, T]:
+        """Return a clip and what `read` returns; once more if its file was moved meanwhile."""
+        clip = await self._saved(name)
+        try:
+            return clip, await read(clip)
+        except LibraryError:
+            now = await self._saved(name)
+            if now.file == clip.file:
+                raise
+            return now, await read(now)
 
     async def cover(self, name: str) -> tuple[bytes, str]:
         """Return the bytes and MIME type of a clip's cover in the library.
@@ -204,12 +226,18 @@ class Catalog:
         if chain.gap:
             raise LibraryError(messages.no_whole(chain.gap))
         for part in chain.parts:
-            if not part.clip.is_saved:
+            if not part.clip.is_settled:
                 raise LibraryError(messages.part_not_saved(part.task, part.clip))
         last = chain.parts[-1]
         if len(chain.parts) == 1:
+            _check_there(last.task, last.clip)
             return Whole(chain, last.clip)
-        return Whole(chain, await self._joined(last.task, chain))
+        try:
+            return Whole(chain, await self._joined(last.task, chain))
+        except LibraryError:  # it was not joined before, and now parts of it are missing
+            for part in chain.parts:
+                _check_there(part.task, part.clip)
+            raise
 
     async def _joined(self, task: Task, chain: Chain) -> Clip:
         song = whole_clip(chain)
@@ -244,11 +272,18 @@ class Catalog:
     async def _saved(self, name: str) -> Clip:
         """Return the clip when it is no longer being saved; one without a file is tried once."""
         task, clip = await self.clip(name)
-        if clip.is_settled:
+        _check_there(task, clip)
+        if clip.is_saved:
             return clip
         await self._saver.save_now(task, clip)
         _, clip = await self.clip(clip.clip_id)
         return clip
+
+
+def _check_there(task: Task, clip: Clip) -> None:
+    """Raise LibraryError if the person deleted a clip's file, or its folder is not there."""
+    if why := messages.of_files([replace(task, clips=(clip,))]):
+        raise LibraryError(why)
 
 
 def _check_part(offset: int, size: int) -> None:

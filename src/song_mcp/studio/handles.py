@@ -21,6 +21,7 @@ from song_mcp.studio.feed import Feed
 from song_mcp.studio.phase import Phase, phase_of
 from song_mcp.studio.poller import SLOWEST_S, Poller
 from song_mcp.studio.supervise import going_on
+from song_mcp.studio.whereabouts import Whereabouts
 
 OVER: frozenset[Phase] = frozenset({"ended", "unfollowed"})
 """The phases in which nothing happens by itself any more."""
@@ -47,7 +48,7 @@ class Handles:
     if the id is not that of a task in the journal.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts, joined in `compose` alone
         self,
         journal: Journal,
         clock: Clock,
@@ -55,7 +56,9 @@ class Handles:
         services: Container[ServiceName],
         poller: Poller,
         feed: Feed,
+        whereabouts: Whereabouts,
     ) -> None:
+        self._whereabouts = whereabouts
         self._journal = journal
         self._clock = clock
         self._work = work
@@ -67,14 +70,15 @@ class Handles:
     async def standing(self, handle: str) -> Standing:
         """Return how a task stands; if it is too old to be polled, a look is begun as well."""
         task = await self._found(handle)
-        others = tuple(await self._journal.takes_of(task.local_id))
+        takes = await self._journal.takes_of(task.local_id)
+        task, *others = await self._whereabouts.of([task, *takes])
         for each in filter(self._is_left_to_us, (task, *others)):
             self._looked_after.add(each.local_id)
             self._work.start_soon(self._look_once, each)
         own = self.standing_of(task)
         standings = [own] if own.phase == "unfollowed" else map(self.standing_of, (task, *others))
         going = next((each for each in standings if each.phase not in OVER), own)
-        return replace(own, phase=going.phase, message=going.message, others=others)
+        return replace(own, phase=going.phase, message=going.message, others=tuple(others))
 
     def standing_of(self, task: Task) -> Standing:
         """Return how this task, as the journal has it, stands."""

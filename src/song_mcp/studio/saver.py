@@ -256,6 +256,7 @@ def _with_file(clip: Clip, saved: Saved) -> Clip:
         file=saved.file,
         cover=saved.cover,
         mime_type=saved.mime_type,
+        digest=saved.digest,
         duration_s=saved.duration_s,
         save_error="",
     )

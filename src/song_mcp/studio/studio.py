@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -215,6 +215,8 @@ class Studio:
             raise InvalidRequestError(messages.unpaid(reason))
         task, clip = found.task, found.clip
         model, note = self._continuing(task, clip)
+        if model.takes_audio:
+            _check_there(task, clip)
         return model, _source(task, clip), " ".join(filter(None, (found.note, note)))
 
     async def source_of_cover(self, name: str) -> tuple[Source, str]:
@@ -228,6 +230,7 @@ class Studio:
             if found.untold is not None:  # a repeated call must be about the same clip, or none
                 raise InvalidRequestError(messages.untold(found.untold))
             clip = found.clip
+            _check_there(found.task, clip)
             if clip.status == "completed":
                 saved = await self._while_it_can(partial(self.catalog.saved, found.task, clip))
                 if saved is None:
@@ -286,7 +289,7 @@ class Studio:
         """Wait for a task's end; all that a call waits for together began at `start`."""
         if not task.is_open:
             return await self._looked(task, _Rest(wait, self.clock.monotonic() - start), note)
-        task = await self._wait(task, wait, start)
+        task = await self._there(await self._wait(task, wait, start))
         return Answer(task, " ".join(filter(None, (note, self._incomplete(task)))))
 
     async def begin(
@@ -534,21 +537,31 @@ class Studio:
     # Looking up ------------------------------------------------------------------------
 
     async def look_up(
-        self, task_id: str, service: ServiceName, wait: Wait, *, is_insisted: bool = False
+        self,
+        task_id: str,
+        service: ServiceName,
+        wait: Wait,
+        *,
+        is_insisted: bool = False,
+        get_again: bool = False,
     ) -> Answer:
         """Return a task as it stands; wait for its end as long as `wait` says.
 
         `task_id` is any name of a task that the catalog takes. If the journal does not know it,
         `service` is asked for it. An ended task is answered from the journal; if something of it is
         missing, its service is asked once more, and clips that are not saved are tried once more,
-        at most every 20 s. If it `is_insisted` on that, so are clips that were given up. If a look
-        fails, the answer is what was last known, with a note. For a task that the journal does not
-        know, UnknownTaskError is raised, or what the service's `fetch` raised.
+        at most every 20 s. If it `is_insisted` on that, so are clips that were given up. Files that
+        the person deleted are saved again only to `get_again`: those of the task, or the one of the
+        clip that `task_id` names. If a look fails, the answer is what was last known, with a note.
+        For a task that the journal does not know, UnknownTaskError is raised, or what the service's
+        `fetch` raised.
         """
         task = await self.catalog.known_task(task_id)
         if task is None:
             task = await self._look_elsewhere(task_id, service)
-        return await self._looked(task, wait, is_insisted=is_insisted)
+        if get_again:
+            task = await self.catalog.whereabouts.get_again(task, task_id)
+        return await self._looked(task, wait, is_insisted=is_insisted or get_again)
 
     async def _looked(
         self, task: Task, wait: Wait, note: str = "", *, is_insisted: bool = False
@@ -560,7 +573,7 @@ class Studio:
         task = await self._as_written(task)
         await self._caretaker.try_now(task, is_insisted=is_insisted)
         least_s = PLAY_GRACE_S if is_insisted and not task.is_open else 0.0
-        task = await self._wait(task, wait, start, least_s)
+        task = await self._there(await self._wait(task, wait, start, least_s))
         notes = (note, told, _found(task), self._not_polled(task), self._incomplete(task))
         return Answer(task, " ".join(filter(None, notes)))
 
@@ -636,7 +649,8 @@ class Studio:
         query = query.strip()
         if len(query) > QUERY_LIMIT:
             raise InvalidRequestError(messages.long_query(len(query), QUERY_LIMIT))
-        return await self._journal.search(query, limit)
+        page = await self._journal.search(query, limit)
+        return replace(page, tasks=tuple(await self.catalog.whereabouts.of(page.tasks)))
 
     async def bills(self) -> list[Bill]:
         """Return what was spent by month, service and model, from the journal alone."""
@@ -645,6 +659,10 @@ class Studio:
     async def task(self, task_id: str) -> Task:
         """Return a task by its name, from the journal alone; raises UnknownTaskError."""
         return await self.catalog.task(task_id)
+
+    async def _there(self, task: Task) -> Task:
+        """Return a task with the files of its clips as they are in the folder now."""
+        return await self.catalog.whereabouts.of_task(task)
 
     # Waiting ---------------------------------------------------------------------------
 
@@ -772,6 +790,12 @@ class _Look:
 def _found(task: Task) -> str:
     """Return the sentence on a task whose answer was lost and that was found since; else ""."""
     return messages.found(task) if task.found_at is not None else ""
+
+
+def _check_there(task: Task, clip: Clip) -> None:
+    """Raise InvalidRequestError if a clip's audio is wanted whose file the person deleted."""
+    if why := messages.of_files([replace(task, clips=(clip,))]):
+        raise InvalidRequestError(messages.unpaid(why))
 
 
 def _source(task: Task, clip: Clip) -> Source:
