@@ -130,6 +130,33 @@ done
 [ -z "$did" ] || say "set up in $(($(date +%s) - began)) s"
 endef
 
+# The same for what packs and checks the ways in: the official tool of MCP bundles, which runs on Node, and
+# what is in requirements/packages.txt.
+define SETUP_PACKAGES
+exec >&2
+say() { printf 'song-mcp: %s\n' "$*"; }
+fail() { say "$*"; exit 1; }
+node=tests/packages
+pins=$(cat $node/package.json $node/package-lock.json $node/.npmrc | cksum)
+if [ "$(cat $node/node_modules/.pins 2>/dev/null)" != "$pins" ]; then
+    say "installing what packs bundles, once"
+    command -v npm >/dev/null || fail "needs npm, which comes with Node"
+    npm ci --prefix $node --silent --no-engine-strict || fail "could not install it; with a network, run this again"
+    printf '%s\n' "$pins" > $node/node_modules/.pins
+fi
+[ "$1" = packages ] || exit 0
+pins="$(pwd) $(cat requirements/packages.txt .venv/.pins | cksum)"
+if [ "$(cat .venv-packages/.pins 2>/dev/null)" != "$pins" ]; then
+    say "installing what checks packages, once"
+    rm -rf .venv-packages
+    .venv/bin/python -m venv --without-pip .venv-packages || fail "could not make .venv-packages"
+    .venv/bin/python -m pip --python .venv-packages/bin/python install --quiet --no-compile --no-deps \
+        --require-hashes --only-binary :all: -r requirements/packages.txt ||
+        fail "could not install it; with a network, run this again"
+    printf '%s\n' "$pins" > .venv-packages/.pins
+fi
+endef
+
 define BROWSER
 exec >&2
 say() { printf 'song-mcp: %s\n' "$*"; }
@@ -169,7 +196,7 @@ node $page/build.mjs --bundle tests/browser/host.js .venv/browser/host.js
 endef
 
 .PHONY: help setup demo test test-busy faults canaries mutants soak conformance clients platform check lock config
-.PHONY: sandbox clean player test-browser player-packages browser
+.PHONY: bundler mcpb packages publish-check sandbox clean player test-browser player-packages browser
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -219,6 +246,27 @@ clients: setup ## The server in agent frameworks, old SDKs and new ones, each wi
 	@SONG_FAULTS_REPORTS=.clients .venv/bin/pytest $(CLIENT_TESTS) -n 2 --dist loadgroup; \
 		status=$$?; cat .clients; exit $$status
 
+bundler: export SCRIPT := $(value SETUP_PACKAGES)
+bundler: setup
+	@sh -eu -c "$$SCRIPT" sh bundler
+
+MCPB = node tests/packages/node_modules/@anthropic-ai/mcpb/dist/cli/cli.js
+mcpb: bundler ## Build dist/song-mcp.mcpb, the bundle for Claude Desktop; needs npm
+	@.venv/bin/python packaging/ways.py bundle dist/bundle
+	@$(MCPB) validate dist/bundle/manifest.json
+	@$(MCPB) pack dist/bundle dist/song-mcp.mcpb >/dev/null
+	@ls -l dist/song-mcp.mcpb
+
+packages: export SCRIPT := $(value SETUP_PACKAGES)
+packages: setup ## Install it in every way from an empty home, and run the demo; needs npm; PYTHONS="3.11 3.14"
+	@sh -eu -c "$$SCRIPT" sh packages
+	@: > .packages
+	@PYTHONS="$(PYTHONS)" SONG_FAULTS_REPORTS=.packages .venv/bin/pytest tests/packages/suite.py -n 2; \
+		status=$$?; cat .packages; exit $$status
+
+publish-check: setup ## Say what must be settled before this is published
+	@.venv/bin/python packaging/ways.py publish-check
+
 player-packages: export SCRIPT := $(value BROWSER)
 player-packages:
 	@sh -eu -c "$$SCRIPT" sh page
@@ -248,8 +296,6 @@ check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
-	@.venv/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 src
-	@.venv/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin src
 	@PYTHONPATH=.venv/audit XDG_CACHE_HOME=.venv/cache .venv/bin/python -m bandit -q -r src -c pyproject.toml
 
 lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
@@ -257,7 +303,7 @@ lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt -o requirements/runtime.txt pyproject.toml
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group audit -o requirements/audit.txt
 	@.venv/bin/uv $(COMPILE) --constraints requirements/dev.txt --group browser -o requirements/browser.txt
-	@for name in $(CLIENTS); do .venv/bin/uv $(COMPILE) --group $$name -o requirements/$$name.txt || exit; done
+	@for name in $(CLIENTS) packages; do .venv/bin/uv $(COMPILE) --group $$name -o requirements/$$name.txt || exit; done
 
 COMPILE = pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(LOCK)
@@ -272,6 +318,6 @@ sandbox: setup ## Run the stand-in for both services
 	@.venv/bin/song-mcp sandbox
 
 clean: ## Remove everything the other targets made
-	rm -rf tests/conformance/node_modules tests/clients/node_modules tests/clients/installs/node_modules src/song_mcp/player/node_modules
-	rm -rf song-mcp-demo .venv .venv-clients .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf tests/conformance/node_modules tests/clients/node_modules tests/clients/installs/node_modules tests/packages/node_modules src/song_mcp/player/node_modules
+	rm -rf song-mcp-demo .venv .venv-clients .venv-packages .packages .canaries .clients .faults .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,7 +3,6 @@
 import os
 import stat
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -117,8 +116,7 @@ def _replace(target: Path, text: str, like: os.stat_result | None) -> None:
 
 def _adopt(file: Path, like: os.stat_result) -> None:
     """Give a new file the mode and, where that is possible, the owner of another."""
-    give: Callable[..., None] | None = getattr(os, "chown", None)
-    if give is not None:
+    if system.HAS_OWNERS:
         with suppress(OSError):  # only root may give files away
-            give(file, like.st_uid, like.st_gid)
+            os.chown(file, like.st_uid, like.st_gid)
     file.chmod(stat.S_IMODE(like.st_mode))

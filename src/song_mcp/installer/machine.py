@@ -60,5 +60,6 @@ class Machine:
 
 
 def _system() -> System:
-    names: dict[str, System] = {"win32": "windows", "darwin": "macos"}
-    return names.get(sys.platform, "linux")
+    if sys.platform == "win32":
+        return "windows"
+    return "macos" if sys.platform == "darwin" else "linux"
