@@ -55,6 +55,7 @@ STANDS_FOR_ITS_TWIN = (
     "filelock/",
     "platformdirs/",
     "mcp/os/posix/",
+    "mcp/server/stdio.py",
     "anyio/_core/_asyncio_selector_thread",
 )
 """Parts of packages that have another part for Windows, which cannot run here."""
