@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=count, default=LIMIT, help="at most so many (default: %(default)s)"
     )
     parser.add_argument(
-        "--skip", type=count, default=0, help="leave out so many of the newest, to see further ones"
+        "--skip",
+        type=count,
+        default=0,
+        help="leave out so many of the newest, to see further ones (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print what list_songs returns")
 
