@@ -286,7 +286,7 @@ test-browser: browser ## Check the page and try it in a real browser, with pictu
 
 # What runs in the simulated Windows: server, journal, library, command line and demo.
 PLATFORM_TESTS = tests/server tests/journal tests/library tests/wire tests/test_cli.py tests/test_inbox.py \
-	tests/test_logs.py tests/test_settings.py
+	tests/test_logs.py tests/test_settings.py tests/test_kept.py tests/installer
 
 platform: setup ## Server, journal, library, command line and demo in a simulated Windows
 	@PYTHONPATH=tests/platform/windows .venv/bin/pytest -p tests.platform.suite --whole -q -n 4 --dist loadgroup \

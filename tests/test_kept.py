@@ -8,7 +8,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from song_mcp import kept, system
+from song_mcp import kept
 from song_mcp.settings import Settings
 from song_mcp.songs import SERVICES
 
@@ -118,7 +118,6 @@ def test_a_file_that_each_client_would_look_for_elsewhere_is_refused_once(path: 
     assert [each.variable for each in wrong] == ["SONG_MCP_ENV_FILE"]
 
 
-@pytest.mark.skipif(not system.HAS_OWNERS, reason="POSIX promise: a file's mode keeps others out")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602])
 def test_a_file_that_others_can_read_or_write_is_a_wrong_setting(mode: int, tmp_path: Path) -> None:
     settings = read_with(keep(tmp_path, f"PIAPI_API_KEY={KEY}", mode))

@@ -1,7 +1,9 @@
 """Machines of every system below a test's folder, and where each client keeps its file on them."""
 
+import stat
 from pathlib import Path
 
+from song_mcp import system as here
 from song_mcp.installer import Machine
 from song_mcp.installer.machine import System
 
@@ -43,3 +45,8 @@ FILES: dict[str, tuple[str, str, str]] = {
 
 def machine(home: Path, system: System = "linux", **environment: str) -> Machine:
     return Machine(system, home, {"PATH": ""} | environment, home / "own")
+
+
+def is_of_mode(path: Path, mode: int) -> bool:
+    """Tell whether a file has this mode, where modes keep others out."""
+    return not here.HAS_OWNERS or stat.S_IMODE(path.stat().st_mode) == mode

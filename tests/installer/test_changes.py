@@ -6,7 +6,6 @@ them, with comments.
 
 import json
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from song_mcp.installer.documents import Document, snippet
 from song_mcp.installer.entry import Entry
 from song_mcp.installer.files import COPY, RefusedError
 from song_mcp.installer.machine import System
-from tests.installer.machines import FILES, SYSTEMS, machine
+from tests.installer.machines import FILES, SYSTEMS, is_of_mode, machine
 
 SAMPLES = Path(__file__).parent / "samples"
 OURS = Entry("/opt/bin/song-mcp", (), {"SONG_MCP_ENV_FILE": "/home/ana/keys.env"})
@@ -83,7 +82,7 @@ def test_a_missing_file_is_made_for_the_user_alone(
     assert change.file == tmp_path / FILES[name][SYSTEMS.index(system)]
     assert entry_in(name, change.file) == OURS
     assert change.file.read_text() == snippet(CLIENTS[name], OURS)
-    assert stat.S_IMODE(change.file.stat().st_mode) == 0o600
+    assert is_of_mode(change.file, 0o600)
     assert [each.name for each in change.file.parent.iterdir()] == [change.file.name]
 
 
@@ -110,10 +109,10 @@ def test_what_else_stands_in_a_file_stays_as_it_is(
     assert [line.rstrip(",") for line in without_our_lines(before, after)] == [
         line.rstrip(",") for line in before.splitlines()
     ]
-    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert is_of_mode(file, 0o640)
     copy = file.with_name(file.name + COPY)
     assert copy.read_text() == before
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o640
+    assert is_of_mode(copy, 0o640)
 
 
 @each_system
@@ -318,6 +317,31 @@ def test_codex_is_told_that_the_server_is_required(tmp_path: Path) -> None:
     file = place(tmp_path, "codex", "linux", sample("codex"))
     install(tmp_path, "codex")
     assert "required = true" in file.read_text().split("[mcp_servers.song-mcp]")[1]
+
+
+TOML = {
+    "dotted": 'mcp_servers.a.command = "x"\n\n[tui]\nx = 1\n',
+    "apart": '[mcp_servers.a]\ncommand = "x"\n\n[tui]\nx = 1\n\n[mcp_servers.b]\ncommand = "y"\n',
+    "a header": "[mcp_servers]\n\n[tui]\nx = 1\n",
+    "a comment": "# nothing yet\n",
+}
+
+
+@pytest.mark.parametrize("text", TOML.values(), ids=list(TOML))
+def test_toml_in_every_usual_way_of_writing_it_is_edited(text: str, tmp_path: Path) -> None:
+    file = place(tmp_path, "codex", "linux", text)
+    install(tmp_path, "codex")
+    assert entry_in("codex", file) == OURS
+    uninstall(tmp_path, "codex")
+    assert file.read_text().rstrip("\n") == text.rstrip("\n")
+
+
+def test_toml_whose_servers_are_one_line_is_left_alone(tmp_path: Path) -> None:
+    text = 'mcp_servers = { a = { command = "x" } }\n'
+    file = place(tmp_path, "codex", "linux", text)
+    with pytest.raises(RefusedError, match="does not edit"):
+        install(tmp_path, "codex")
+    assert file.read_text() == text
 
 
 def test_opencode_of_the_second_version_has_its_servers_one_level_deeper(tmp_path: Path) -> None:

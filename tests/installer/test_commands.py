@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import stat
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from song_mcp.installed import install
 from song_mcp.installer import CLIENTS
 from song_mcp.settings import Settings
 from song_mcp.songs import SERVICES
+from tests.installer.machines import is_of_mode
 
 KEY = "sk-very-secret-0001"
 OTHER = "sk-very-secret-0002"
@@ -86,8 +86,8 @@ def test_keys_that_are_typed_go_into_a_file_for_the_user_alone(
     command, *args = install().command
     env = {"SONG_MCP_ENV_FILE": str(keys_of(home))}
     assert cursor(home) == {"command": command, "args": args, "env": env}
-    assert stat.S_IMODE(keys_of(home).stat().st_mode) == 0o600
-    assert stat.S_IMODE(keys_of(home).parent.stat().st_mode) == 0o700
+    assert is_of_mode(keys_of(home), 0o600)
+    assert is_of_mode(keys_of(home).parent, 0o700)
     settings = Settings.read(**env)
     assert settings.wrong == ()
     key = settings.of(SERVICES["piapi"]).key

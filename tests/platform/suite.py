@@ -32,6 +32,7 @@ NOT_PROMISED: dict[str, str] = {
         "Windows syncs no folder; NTFS has names in its own journal"
     ),
     f"{STORE}::test_a_symlink_swapped_in_during_the_download_leads_nothing_astray": NO_HANDLE,
+    "tests/test_kept.py::test_a_file_that_others_can_read_or_write_is_a_wrong_setting": MODES,
 }
 """By the test's path and name, without parameters: why Windows does not promise that."""
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from song_mcp import folders, system
+from song_mcp.files import patiently, remove
 
 COPY = ".before-song-mcp"
 """What the name of the copy of a changed file ends with."""
@@ -107,9 +108,9 @@ def _replace(target: Path, text: str, like: os.stat_result | None) -> None:
             os.fsync(opened.fileno())
         if like is not None:
             _adopt(made, like)
-        made.replace(target)
+        patiently(made.replace, target)
     except BaseException:
-        made.unlink(missing_ok=True)
+        remove(made)
         raise
     folders.sync(target.parent)
 
