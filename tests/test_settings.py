@@ -284,6 +284,41 @@ def test_folders_become_absolute(monkeypatch: pytest.MonkeyPatch, home: Path, gi
     assert settings.journal_path == folder / "journal.sqlite3"
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "%USERPROFILE%/songs",
+        "%userprofile%/songs",
+        "$env:USERPROFILE/songs",
+        "${env:UserProfile}/songs",
+        "%HOMEDRIVE%%HOMEPATH%/songs",
+    ],
+)
+def test_the_folders_that_windows_variables_name_are_expanded(
+    monkeypatch: pytest.MonkeyPatch, home: Path, given: str
+) -> None:
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.setenv("HOMEDRIVE", str(home.parent))
+    monkeypatch.setenv("HOMEPATH", f"/{home.name}")
+    monkeypatch.setenv("SONG_MCP_LIBRARY", given)
+    assert Settings.read().library_path == home / "songs"
+
+
+@pytest.mark.parametrize("given", ["%APPDATA%/songs", "$env:LOCALAPPDATA/songs", "%PATH%/songs"])
+def test_a_windows_variable_that_is_not_set_or_names_no_folder_is_told(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("SONG_MCP_LIBRARY", given)
+    assert problem().startswith("SONG_MCP_LIBRARY: holds a placeholder")
+
+
+def test_the_address_of_a_folder_on_a_drive_is_no_folder_of_another_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SONG_MCP_LIBRARY", "file:///C:/Users/me/Music")
+    assert "would be another each time" in Settings.read().said_of("SONG_MCP_LIBRARY")
+
+
 # What is wrong -------------------------------------------------------------------------------
 
 

@@ -4,7 +4,9 @@ A host that does not know a placeholder passes it on as it is, and some pass one
 the user left empty. No text here holds a value, which may be a key.
 """
 
+import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
@@ -34,6 +36,17 @@ KEY = re.compile(r"(?!https?://)[!#-&(-~]+")
 """Visible ASCII without quotes, and no address."""
 HOME = re.compile(r"\$HOME(?=/|$)|\$\{(?:env:)?HOME\}(?=/|$)")
 FILE_URL = "file://"
+ON_DRIVE = re.compile(r"/[A-Za-z]:[/\\]")
+"""How the path of a `file:` address begins that names a drive of Windows."""
+PLACES = ("USERPROFILE", "APPDATA", "LOCALAPPDATA", "HOMEDRIVE", "HOMEPATH", "ONEDRIVE", "PUBLIC")
+"""Windows' variables that name folders of the user's."""
+PLACE = re.compile(
+    rf"%({'|'.join(PLACES)})%|\$(?:env:|\{{env:)({'|'.join(PLACES)})\b\}}?",
+    re.IGNORECASE,
+)
+"""One of them as Windows, PowerShell and clients write it."""
+NOWHERE: Mapping[str, str] = {}
+ROOT = "/" if os.sep == "/" else "a drive such as C:\\"
 
 
 class NotSetError(ValueError):
@@ -89,20 +102,24 @@ def key(value: str, variable: str) -> str:
     return value
 
 
-def path(value: str, kind: str = "folder") -> Path:
+def path(value: str, kind: str = "folder", places: Mapping[str, str] = NOWHERE) -> Path:
     """Return an absolute path, `~` and $HOME expanded; raises ValueError for a relative one.
 
-    `kind` is what it must lead to, as the error says it.
+    `kind` is what it must lead to, as the error says it. `places` are the folders that Windows'
+    variables name (`PLACES`), as far as they are set: `%APPDATA%` and the like are expanded.
     """
     value = value.removeprefix(FILE_URL) if value.startswith(f"{FILE_URL}/") else value
+    value = value[1:] if ON_DRIVE.match(value) else value
     try:
         home = str(Path.home())
-        found = Path(replaced(HOME.sub(lambda _: home, value))).expanduser()
+        value = HOME.sub(lambda _: home, value)
+        value = PLACE.sub(lambda name: places.get((name[1] or name[2]).upper(), name[0]), value)
+        found = Path(replaced(value)).expanduser()
     except RuntimeError:
         raise ValueError(f"must be a {kind}: there is no user with the name after the ~") from None
     if not found.is_absolute():
         raise ValueError(
-            f"must be a {kind} from / or ~ on: clients start servers in folders of their own, so a "
-            "relative one would be another each time"
+            f"must be a {kind} from {ROOT} or ~ on: clients start servers in folders of their own, "
+            "so a relative one would be another each time"
         )
     return found

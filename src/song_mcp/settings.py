@@ -151,11 +151,17 @@ def _parts(value: str) -> SplitResult:
 
 
 def _folder(value: object) -> object:
-    return given.path(value) if isinstance(value, str) else value
+    return _path(value, "folder") if isinstance(value, str) else value
 
 
 def _file(value: object) -> object:
-    return given.path(value, "file") if isinstance(value, str) else value
+    return _path(value, "file") if isinstance(value, str) else value
+
+
+def _path(value: str, kind: str) -> Path:
+    there = {name.upper(): where for name, where in os.environ.items()}
+    places = {name: there[name] for name in given.PLACES if name in there}
+    return given.path(value, kind, places)
 
 
 def _lower(value: object) -> object:
@@ -273,7 +279,7 @@ def _kept_elsewhere(values: Mapping[str, str]) -> tuple[dict[str, str], list[Pro
     problems = []
     if ENV_FILE in set_here:
         try:
-            more = kept.in_file(given.path(given.bare(there[ENV_FILE]), "file"))
+            more = kept.in_file(_path(given.bare(there[ENV_FILE]), "file"))
         except ValueError as error:
             problems.append(Problem(ENV_FILE, str(error)))
     if (there | more).get(KEYRING, "").strip().lower() in YES:

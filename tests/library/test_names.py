@@ -10,13 +10,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from song_mcp.library.names import file_names, file_stem, is_named_for, key_of
+from song_mcp.library.names import (
+    file_names,
+    file_stem,
+    is_named_for,
+    key_of,
+    units_of,
+)
 from song_mcp.songs import Clip, Task
 
 TASK = Task("l1", "piapi", "udio", "song", "completed", datetime(2026, 11, 22, tzinfo=UTC))
 CLIP = Clip("c1", "completed", title="Harbour Lights")
-RESERVED = {"CON", "PRN", "AUX", "NUL"} | {
-    f"{port}{n}" for port in ("COM", "LPT") for n in range(10)
+RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
+    f"{port}{n}" for port in ("COM", "LPT") for n in "0123456789\u00b9\u00b2\u00b3"
 }
 HONEST = {
     "Latin": "Mañana på Ærø",
@@ -177,3 +183,51 @@ def test_a_song_without_a_title_is_called_by_what_was_asked_for() -> None:
     cover = replace(task, kind="cover", request=source)
     assert next(file_names(cover, Clip("c1"), ".mp3")).startswith("Trams at Noon cover ")
     assert next(file_names(cover, Clip("c1", title="Ferry"), ".mp3")).startswith("Ferry ")
+
+
+# Paths that may not be long ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+@pytest.mark.parametrize("form", ["{}", "{}.mp3", "{} .txt", "{}.", "{}:", " {} ", "{}.tar.gz"])
+def test_no_title_makes_a_name_that_stands_for_a_device(name: str, form: str) -> None:
+    for longest in (None, 60, 20, 14):
+        clip = replace(CLIP, title=form.format(name))
+        for made in file_names(TASK, clip, ".mp3", longest=longest):
+            stem = made.partition(".")[0].rstrip(" ").upper()
+            assert stem not in RESERVED
+            assert made == made.strip(" .")
+
+
+@given(HOSTILE_TITLES, st.integers(0, 200))
+@example("CON", 17)
+@example("\U0001d51e" * 60, 100)
+def test_a_name_fits_whatever_room_there_is_and_keeps_its_id(title: str, longest: int) -> None:
+    clip, key = replace(CLIP, title=title), key_of(TASK, CLIP)
+    made = list(file_names(TASK, clip, ".mp3", longest=longest))
+    for name, length in zip(made, (8, 16, 32, 52), strict=False):
+        for beside in (name, name.replace(".mp3", ".webp")):
+            assert units_of(beside) <= longest
+        assert name.removesuffix(".mp3").endswith(key[:length])
+        assert is_named_for(Path(name), key)
+    assert len(made) == sum(longest >= length + 5 for length in (8, 16, 32, 52))
+    if longest == 200:
+        assert made == list(file_names(TASK, clip, ".mp3"))
+
+
+def test_a_title_is_cut_before_its_id_is() -> None:
+    key = key_of(TASK, CLIP)
+    room = len("Harbour ") + 8 + 5
+    assert list(file_names(TASK, CLIP, ".mp3", longest=room)) == [
+        f"Harbour {key[:8]}.mp3",
+        f"{key[:16]}.mp3",
+    ]
+
+
+def test_titles_equal_but_for_case_or_their_marks_form_are_different_files() -> None:
+    """On macOS and Windows, `a.mp3` is `A.mp3`, and `\u00e9` may be stored as two characters."""
+    first, second = names("Quay", "c1")[0], names("QUAY", "C1")[0]
+    assert first.casefold() != second.casefold()
+    composed, apart = names("Caf\u00e9")[0], names("Cafe\u0301")[0]
+    assert composed == apart
+    assert is_named_for(Path(unicodedata.normalize("NFD", composed)), key_of(TASK, CLIP))

@@ -563,6 +563,29 @@ async def test_by_paths_partial_files_of_killed_processes_go_after_a_day_too(fol
     assert names(folder) == [NAME]
 
 
+@pytest.mark.usefixtures("_windows")
+@pytest.mark.parametrize("room", [40, 31])
+async def test_in_a_long_folder_the_title_is_cut_and_the_song_with_all_beside_it_fits(
+    tmp_path: Path, room: int
+) -> None:
+    folder = tmp_path / ("x" * (259 - room - len(str(tmp_path)) - 1))
+    saved = await library(folder, cover=recordings.PNG).save(TASK, COVERED)
+    assert saved.file.stem.endswith(KEY[:8])
+    assert saved.cover is not None
+    assert all(len(str(path)) <= 259 for path in folder.iterdir())
+    assert await library(folder).save(TASK, CLIP) == saved
+
+
+@pytest.mark.usefixtures("_windows")
+async def test_a_folder_that_leaves_no_room_for_a_name_is_explained(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * (250 - len(str(tmp_path)) - 1))
+    assert "has too long a path" in await refusal(library(folder))
+
+
+async def test_a_name_that_this_system_finds_too_long_is_explained(tmp_path: Path) -> None:
+    assert "has too long a path" in await refusal(library(tmp_path / ("x" * 300)))
+
+
 # Failing -----------------------------------------------------------------------------------
 
 

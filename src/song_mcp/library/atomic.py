@@ -25,9 +25,15 @@ STALE_S = 24 * 3600
 
 
 def pinned(folder: Path) -> Path:
-    """Return where the folder really is: symlinks that the user has made are followed now."""
-    is_dangling = folder.is_symlink() and not folder.exists()
-    return folder if is_dangling else folder.resolve()
+    """Return where the folder really is: symlinks that the user has made are followed now.
+
+    What the system refuses to look at, such as too long a name, is returned as it is.
+    """
+    try:
+        is_dangling = folder.is_symlink() and not folder.exists()
+        return folder if is_dangling else folder.resolve()
+    except OSError:
+        return folder
 
 
 class AtomicFile:

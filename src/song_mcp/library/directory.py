@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 from song_mcp import files, system
+from song_mcp.library.names import units_of
 
 NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | system.NO_FOLLOW | system.BINARY
 FOLDER = os.O_RDONLY | system.NO_FOLLOW | system.ONLY_FOLDER
 PASSED = FOLDER | getattr(os, "O_PATH", 0)
 """For the parent folders: on Linux, opening them needs no permission to read what is in them."""
+
+
+SHORTEST_NAME = 30
+"""How much room, in UTF-16 units, a folder's path must leave for the name of a hidden file."""
 
 
 class Directory(Protocol):
@@ -103,7 +108,13 @@ class ByPath:
     """A folder that every step names by its path."""
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder if it is missing. Raises OSError if it is a symlink."""
+        """Make the folder if it is missing.
+
+        Raises OSError if it is a symlink, or if its path has no room for a name.
+        """
+        longest = system.LONGEST_PATH
+        if longest is not None and units_of(str(folder)) > longest - SHORTEST_NAME:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(folder))
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))

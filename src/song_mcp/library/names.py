@@ -19,6 +19,8 @@ DESCRIPTION_WORDS = 6
 """With so many words of its description a file is named whose song has no title."""
 TITLE_CHARACTERS, TITLE_BYTES = 60, 120
 """How much of a title a file name may have: with key and extension it fits on every system."""
+LONGEST_EXTENSION = 5
+"""How long the extension of a file beside a song may be, with its dot."""
 MARKS = 8
 """How many marks one letter may have: no script needs more, Tibetan and Hebrew included."""
 INVISIBLE_MARK = re.compile("[\ufe00-\ufe0f\u180b-\u180f\u17b4\u17b5]")
@@ -45,15 +47,26 @@ def short_id(task: Task, clip: Clip) -> str:
     return key_of(task, clip)[: ID_LENGTHS[0]]
 
 
-def file_names(task: Task, clip: Clip, extension: str) -> Iterator[str]:
+def file_names(
+    task: Task, clip: Clip, extension: str, *, longest: int | None = None
+) -> Iterator[str]:
     """Yield the names that the clip's file may have, best first.
 
-    The part of the key also prevents names with a special meaning, such as NUL on Windows.
+    The part of the key also prevents names with a special meaning, such as NUL on Windows. With
+    `longest`, no name has more UTF-16 units, nor has one of a file beside it: the title is cut or
+    left out, the key is not.
     """
     titles = (clip.title or task.title, _untitled(task), task.model, "song")
     stem = next(filter(None, map(file_stem, titles)))
     key = key_of(task, clip)
-    return (f"{stem} {key[:length]}{extension}" for length in ID_LENGTHS)
+    for length in ID_LENGTHS:
+        ending = f" {key[:length]}"
+        if longest is None:
+            yield f"{stem}{ending}{extension}"
+            continue
+        room = longest - max(len(extension), LONGEST_EXTENSION) - len(ending)
+        if room >= -1:  # without a title there is no blank before the key
+            yield f"{file_stem(stem, units=max(room, 0))}{ending}{extension}".strip()
 
 
 def _untitled(task: Task) -> str:
@@ -71,11 +84,12 @@ def is_named_for(path: Path, key: str) -> bool:
     return path.suffix in AUDIO_EXTENSIONS and is_long_enough and key.startswith(ending)
 
 
-def file_stem(title: str) -> str:
+def file_stem(title: str, *, units: int = TITLE_BYTES) -> str:
     """Return the letters, marks and digits of a title as words, "" if it has none.
 
-    At most 60 characters and 120 bytes of UTF-8 in NFC, never cut between a letter and its
-    marks. A dash stays between two words that it joins; other signs become one space.
+    At most 60 characters, 120 bytes of UTF-8 in NFC and so many UTF-16 `units`, never cut between a
+    letter and its marks. A dash stays between two words that it joins; other signs become one
+    space.
     """
     text = unicodedata.normalize("NFC", clean(title, limit=1000, lines=False))
     text = re.sub(r" [ -]*|-[ -]+", " ", "".join(_clusters(text))).strip(" -")
@@ -84,8 +98,15 @@ def file_stem(title: str) -> str:
         longer = stem + cluster
         if len(longer) > TITLE_CHARACTERS or len(longer.encode()) > TITLE_BYTES:
             break
+        if units_of(longer) > units:
+            break
         stem = longer
     return stem.strip(" -")
+
+
+def units_of(text: str) -> int:
+    """Return how long a text is where lengths are counted in units of UTF-16, as on Windows."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _clusters(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Protocol
 from anyio import CancelScope, CapacityLimiter, move_on_after
 from anyio.to_thread import run_sync
 
-from song_mcp import lrc
+from song_mcp import lrc, system
 from song_mcp.clock import Clock
 from song_mcp.errors import LibraryError, NotYetError, SongError
 from song_mcp.library import formats, pictures
@@ -30,7 +30,7 @@ from song_mcp.library.joining import Piece, joined
 from song_mcp.library.keys import clip_key
 from song_mcp.library.lengths import measured_s
 from song_mcp.library.mending import mended
-from song_mcp.library.names import file_names, is_named_for, key_of
+from song_mcp.library.names import file_names, is_named_for, key_of, units_of
 from song_mcp.library.tags import Tags, tagged
 from song_mcp.library.whereabouts import Pair, Seen, Whereabouts, digest_of
 from song_mcp.library.whereabouts import opened as _opened
@@ -309,10 +309,17 @@ class Library:
             content = audio
             file.rewrite(content)
         is_same = partial(_holds, key=key_of(task, clip), content=content)
-        path = self.folder / file.place(file_names(task, clip, kind.extension), is_same).name
+        path = self.folder / file.place(self._names(task, clip, kind.extension), is_same).name
         self._place_cover(path, cover)
         saved = _saved(path) or Saved(path, None, kind.mime_type, None)
         return replace(saved, digest="" if content is not audio else digest_of(content))
+
+    def _names(self, task: Task, clip: Clip, extension: str) -> Iterator[str]:
+        """Yield the names of a clip's file whose paths are not too long for this system."""
+        if system.LONGEST_PATH is None:
+            return file_names(task, clip, extension)
+        folder = max(units_of(str(each)) for each in (self.folder, self._pinned))
+        return file_names(task, clip, extension, longest=system.LONGEST_PATH - folder - 1)
 
     def _place_cover(self, song: Path, cover: bytes) -> None:
         kind = pictures.picture_format(cover)
