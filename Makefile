@@ -261,7 +261,7 @@ packages: export SCRIPT := $(value SETUP_PACKAGES)
 packages: setup ## Install it in every way from an empty home, and run the demo; needs npm; PYTHONS="3.11 3.14"
 	@sh -eu -c "$$SCRIPT" sh packages
 	@: > .packages
-	@PYTHONS="$(PYTHONS)" SONG_FAULTS_REPORTS=.packages .venv/bin/pytest tests/packages/suite.py -n 2; \
+	@PYTHONS="$(PYTHONS)" SONG_FAULTS_REPORTS=.packages .venv/bin/pytest tests/packages/suite.py -n 3; \
 		status=$$?; cat .packages; exit $$status
 
 publish-check: setup ## Say what must be settled before this is published

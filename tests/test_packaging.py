@@ -183,7 +183,7 @@ def test_the_image_has_the_programs_volumes_and_no_root() -> None:
     final = file.rpartition("\nFROM ")[2]
     assert f"VOLUME {json.dumps(list(installed.VOLUMES.values()))}" in final
     assert f"{installed.IMAGE}=$IMAGE" in final
-    assert "\nUSER song\n" in final
+    assert "\nUSER 10001:10001\n" in final
     assert "compileall" in file
 
 
