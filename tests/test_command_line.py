@@ -86,7 +86,9 @@ def test_what_is_said_of_a_wrong_value_has_no_name_of_a_function(
         assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("SANDBOX", "sandbox"), ("servr", "serve")])
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("doctr", "doctor"), ("SANDBOX", "sandbox"), ("servr", "serve")]
+)
 def test_an_unknown_command_names_the_nearest(
     typed: str, meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +184,7 @@ def test_in_a_terminal_it_says_what_it_is_and_what_to_do(tmp_path: Path) -> None
         os.close(theirs)
     assert (ran.returncode, ran.stdout) == (2, "")
     named = re.findall(r"^  song-mcp (\w+)", ran.stderr, re.MULTILINE)
-    assert named == ["install", "demo"]
+    assert named == ["install", "demo", "doctor"]
     assert set(named) <= set(COMMANDS)
     assert max(map(len, ran.stderr.splitlines())) <= 80
     assert list(tmp_path.iterdir()) == []

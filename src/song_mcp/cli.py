@@ -34,6 +34,7 @@ to it: an MCP client (Claude Desktop, Cursor, VS Code, ...) starts it.
 
   song-mcp install    puts it into the settings of your client
   song-mcp demo       makes songs on this machine without a key and without cost
+  song-mcp doctor     tells what is set up, what is wrong, and what to do
   song-mcp --help     lists all commands
 
 song-mcp --stdio serves MCP here, in this terminal, until its input ends.
@@ -160,7 +161,7 @@ def _parser(named: str) -> argparse.ArgumentParser:
         prog="song-mcp",
         description="song-mcp makes songs for AI assistants. Without a command it serves MCP over "
         "stdin and stdout, for an MCP client to start; in a terminal it says what it is.",
-        epilog="example: song-mcp demo",
+        epilog="example: song-mcp doctor",
     )
     parser.add_argument("--version", action="version", version=f"song-mcp {__version__}")
     parser.add_argument(

@@ -13,7 +13,7 @@ import anyio
 
 from song_mcp.clock import Clock
 from song_mcp.downloads import Reach, download
-from song_mcp.errors import LibraryError
+from song_mcp.errors import LibraryError, ServiceError
 from song_mcp.inbox import Inbox, is_link
 from song_mcp.journal import Journal, Liveness
 from song_mcp.library import Library
@@ -21,6 +21,7 @@ from song_mcp.providers import Provider
 from song_mcp.settings import LOOPBACK_NAMES, Problem, Settings, is_private
 from song_mcp.songs import SERVICES, ServiceName
 from song_mcp.studio import (
+    AccountState,
     Caretaker,
     Catalog,
     Feed,
@@ -136,6 +137,37 @@ async def running(  # noqa: PLR0913 - the parts, each of a type of its own
             with anyio.CancelScope(shield=True):
                 await studio.settled()
             work.cancel_scope.cancel()
+
+
+async def look_at_accounts(
+    settings: Settings, within_s: float
+) -> Mapping[ServiceName, AccountState]:
+    """Return what each service that is on says of its account: all are asked at once, for nothing.
+
+    None means that a service tells nothing of it. Neither journal nor library is opened.
+    """
+    providers = _providers(settings, Inbox(settings.inbox_path, cap_bytes=settings.clip_bytes))
+    accounts: dict[ServiceName, AccountState] = {}
+
+    async def ask(provider: Provider) -> None:
+        try:
+            with anyio.fail_after(within_s):
+                accounts[provider.service] = await provider.account()
+        except ServiceError as error:
+            accounts[provider.service] = str(error)
+        except TimeoutError:
+            label = SERVICES[provider.service].label
+            accounts[provider.service] = f"{label} did not answer within {within_s:.0f} s."
+
+    try:
+        async with anyio.create_task_group() as at_once:
+            for provider in providers.values():
+                at_once.start_soon(ask, provider)
+    finally:
+        with anyio.CancelScope(shield=True):
+            for provider in providers.values():
+                await provider.close()
+    return {name: accounts[name] for name in providers}
 
 
 def _providers(settings: Settings, inbox: Inbox) -> dict[ServiceName, Provider]:

@@ -12,6 +12,7 @@ What people do without an assistant (`songs` and the like) works by `desk`, whic
 from collections.abc import Mapping
 
 COMMANDS: Mapping[str, str] = {
+    "doctor": "tell what is set up, what is wrong, and what to do",
     "serve": "serve MCP over HTTP on this machine",
     "songs": "list the songs that were made here",
     "spending": "show what was spent, by month, service and model",

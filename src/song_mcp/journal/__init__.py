@@ -26,11 +26,13 @@ are the points at which a test may end the process.
     salvage      copying what can be read of a damaged file into a new one
     pages        reading records out of the bytes of a SQLite file
     mark         how a restored copy of the file is known
+    examine      looking at the file without writing to it
     schema       the tables, as numbered migrations
 """
 
 from song_mcp.journal import failpoints
 from song_mcp.journal.claims import POLLED_FOR_S, SEARCHES, UNKNOWN_FOR_S
+from song_mcp.journal.examine import Examined, examine, sqlite_version
 from song_mcp.journal.liveness import Liveness
 from song_mcp.journal.lookup import FIRST_TAKE, LAST
 from song_mcp.journal.store import Journal, unpaid
@@ -63,6 +65,7 @@ __all__ = [
     "UNKNOWN_FOR_S",
     "Change",
     "Doubt",
+    "Examined",
     "Journal",
     "Liveness",
     "NewTask",
@@ -81,6 +84,8 @@ __all__ = [
     "Submitted",
     "Submitting",
     "Unsure",
+    "examine",
     "failpoints",
+    "sqlite_version",
     "unpaid",
 ]

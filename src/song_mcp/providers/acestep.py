@@ -174,7 +174,7 @@ class AceStep:
         """Return nothing of an account, which there is not; raises if the server does not run."""
         reply = await self._http.get("/health")
         verdict.check_look(self.service, reply, self._read(reply).envelope)
-        return Account()
+        return Account(told_at=reply.date)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -105,7 +105,8 @@ class Account:
     `max_concurrent` how many songs may be made at the same time. `balance_units` is in the
     gateway's own unit, of which nobody outside knows the worth; a key that `is_unlimited` has no
     limit of its own. `models` are what the key may use, by our names, None if it is not told, and
-    `remark` is a sentence on what it may not use.
+    `remark` is a sentence on what it may not use. `told_at` is when this was told, by the service's
+    own clock, None if it does not say.
     """
 
     plan: str = ""
@@ -115,6 +116,7 @@ class Account:
     is_unlimited: bool = False
     models: tuple[str, ...] | None = None
     remark: str = ""
+    told_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

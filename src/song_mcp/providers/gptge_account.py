@@ -7,6 +7,7 @@ The calls are those of gateways of its family, and none is documented at gpt.ge 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -36,6 +37,7 @@ WRITES = re.compile(r"lyric", re.IGNORECASE)
 async def account(http: ServiceHttp, deadline_s: float = ALL_S) -> Account | None:
     """Look at what is left and what the key may use; None if nothing of it is told in time."""
     told: dict[str, Mapping[str, Any]] = {}
+    dates: list[datetime | None] = [None]
 
     async def look(path: str) -> None:
         with suppress(ServiceError):
@@ -44,6 +46,7 @@ async def account(http: ServiceHttp, deadline_s: float = ALL_S) -> Account | Non
             is_error = bool(body.get("error")) or body.get("success") is False
             if 200 <= reply.status < 300 and not is_error:  # noqa: PLR2004 - HTTP's own numbers
                 told[path] = body
+                dates.append(reply.date)
 
     with anyio.move_on_after(deadline_s):
         async with anyio.create_task_group() as looks:
@@ -58,6 +61,7 @@ async def account(http: ServiceHttp, deadline_s: float = ALL_S) -> Account | Non
         is_unlimited=_is_unlimited(told),
         models=_models(sunos or []),
         remark="" if sunos is None else _remark(sunos),
+        told_at=dates[-1],
     )
     return None if found == Account() else found
 

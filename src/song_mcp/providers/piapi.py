@@ -232,7 +232,8 @@ class Piapi:
         found = parsed(AccountReply, to_object(unpacked(reply.body)).get("data"), label=LABEL)
         limit = found.max_concurrent_task_count
         plan = read.redaction.song_text(found.plan)
-        return Account(plan, found.balance_usd, None if limit is None else int(limit))
+        at_once = None if limit is None else int(limit)
+        return Account(plan, found.balance_usd, at_once, told_at=reply.date)
 
     async def close(self) -> None:
         """Close the connections."""
