@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
+import subprocess  # nosec B404 # what it starts stands in this file
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence

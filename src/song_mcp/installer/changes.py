@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-import subprocess
+import subprocess  # nosec B404 # only clients' own commands are started
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,7 +111,7 @@ def _by_client(change: Change, program: str, machine: Machine) -> Path | None:
 
 def _run(program: str, machine: Machine, *arguments: str) -> None:
     try:
-        subprocess.run(  # noqa: S603 - found by its name in the user's own PATH
+        subprocess.run(  # noqa: S603 - found by its name in the user's own PATH  # nosec B603
             [program, *arguments],
             env=dict(machine.environment),
             stdin=subprocess.DEVNULL,

@@ -88,11 +88,10 @@ def _examined(db: sqlite3.Connection, unwritable: str) -> Examined:
     doubts = db.execute("SELECT local_id FROM tasks WHERE status = 'in_doubt' ORDER BY created_at")
     columns = {row[1] for row in db.execute("PRAGMA table_info(clips)")}
     gone = "gone_at IS NOT NULL" if "gone_at" in columns else "0"
-    files = db.execute(
-        f"SELECT file FROM clips WHERE file != '' AND NOT ({gone}) ORDER BY rowid DESC LIMIT ?",  # noqa: S608 - ours
-        (SONGS_CAP,),
-    )
-    (missing,) = db.execute(f"SELECT count(*) FROM clips WHERE {gone}").fetchone()  # noqa: S608
+    here = f"SELECT file FROM clips WHERE file != '' AND NOT ({gone})"  # noqa: S608 - ours  # nosec B608
+    files = db.execute(f"{here} ORDER BY rowid DESC LIMIT ?", (SONGS_CAP,))
+    deleted = f"SELECT count(*) FROM clips WHERE {gone}"  # noqa: S608 - ours  # nosec B608
+    (missing,) = db.execute(deleted).fetchone()
     return Examined(
         is_there=True,
         unwritable=unwritable,
