@@ -194,17 +194,33 @@ async def test_what_cannot_be_extended_has_no_button_for_it(chat: Chat) -> None:
     await expect(chat.player.get_by_role("button", name="Extend from end")).to_have_count(1)
 
 
-async def test_a_file_that_has_gone_says_so_and_comes_back(chat: Chat, pictures: Path) -> None:
+async def test_a_deleted_file_says_so_and_is_got_again_by_a_click(
+    chat: Chat, pictures: Path
+) -> None:
     task = await ended(chat, "generate_song", description="shanty of the missing crate")
     file = Path(task["clips"][0]["file"])
-    hidden = file.with_suffix(".hidden")
-    file.rename(hidden)
+    content = file.read_bytes()
+    file.unlink()
     await shown(chat, task_id=task["task_id"])
     trouble = chat.player.locator(".trouble:not([hidden])")
-    await expect(trouble).to_contain_text("gone from the library")
-    await pictured(chat, pictures, "gone")
+    await expect(trouble).to_contain_text("deleted by you; get it again?")
+    await pictured(chat, pictures, "deleted")
+    assert not file.exists(), "nothing but a click gets it again"
+    await trouble.get_by_role("button", name="Get it again").click()
+    await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
+    await expect(chat.player.get_by_role("button", name="Show the file")).to_have_count(2)
+    assert file.read_bytes() == content
+
+
+async def test_a_deleted_file_that_is_put_back_plays_again(chat: Chat) -> None:
+    task = await ended(chat, "generate_song", description="shanty of the found crate")
+    file = Path(task["clips"][0]["file"])
+    hidden = file.rename(file.with_suffix(".hidden"))
+    await shown(chat, task_id=task["task_id"])
+    trouble = chat.player.locator(".trouble:not([hidden])")
+    await expect(trouble).to_contain_text("deleted by you; get it again?")
     hidden.rename(file)
-    await trouble.get_by_role("button", name="Try again").click()
+    await trouble.get_by_role("button", name="Get it again").click()
     await expect(chat.player.locator("audio[src]")).to_have_count(2, timeout=WITHIN_MS)
 
 

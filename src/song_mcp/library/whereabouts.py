@@ -77,6 +77,8 @@ class Whereabouts:
         self._folder = folder
         self._lock = Lock()
         self._files: dict[Path, _File] = {}
+        self._by_key: dict[str, list[Path]] = {}
+        self._by_word: dict[str, list[Path]] = {}
         self._checked: dict[Path, tuple[Sign, str]] = {}
 
     def look(self, pairs: Sequence[Pair], volume: str | None, keys: Collection[str] = ()) -> Seen:
@@ -143,7 +145,8 @@ class Whereabouts:
             return clip
         path = was if state == "here" else self._best(key_of(task, clip), clip)
         if path is not None:
-            return _beside(task, replace(clip, file=path, gone_file=None), was)
+            now = replace(clip, file=path, gone_file=None)
+            return _beside(task, now, was, is_back=clip.is_gone)
         is_ours_still = state == "other" and self._key_at(was) not in known.keys  # its id was new
         if clip.is_gone or is_ours_still or not known.is_searched:
             return clip
@@ -196,16 +199,28 @@ class Whereabouts:
                 self._files[path] = _File(_sign(info), self._key_at(path))
             else:
                 is_whole = False
+        self._arrange()
         return is_whole
+
+    def _arrange(self) -> None:
+        """Note which files have which key, and for those without one the words of their names."""
+        self._by_key, self._by_word = {}, {}
+        for path, file in self._files.items():
+            if file.key:
+                self._by_key.setdefault(file.key, []).append(path)
+            else:
+                for word in _words(path):
+                    self._by_word.setdefault(word[: ID_LENGTHS[0]], []).append(path)
 
     def _best(self, key: str, clip: Clip | None) -> Path | None:
         """Return the file of a clip, of several the one that is called as before, else the nearest.
 
         Without `clip` only its key tells which it is.
         """
-        found = [path for path, file in self._files.items() if file.key == key]
+        found = self._by_key.get(key, [])
         if clip is not None and not found:
-            found = [path for path, file in self._files.items() if _is_named(path, file, key)]
+            named = self._by_word.get(key[: ID_LENGTHS[0]], [])
+            found = [path for path in named if any(map(key.startswith, _words(path)))]
         if clip is not None and not found and clip.digest:
             found = self._with_bytes(clip.digest)
         was = (clip.file or clip.gone_file) if clip else None
@@ -265,10 +280,10 @@ def _sign(info: os.stat_result) -> Sign:
     return info.st_size, info.st_mtime_ns, info.st_ino
 
 
-def _is_named(path: Path, file: _File, key: str) -> bool:
-    """Tell whether a file without a key has the beginning of `key` as a word of its name."""
+def _words(path: Path) -> list[str]:
+    """Return the words of a file's name that may be the beginning of a key."""
     words = path.stem.lower().replace("_", " ").replace("-", " ").split()
-    return not file.key and any(len(w) >= ID_LENGTHS[0] and key.startswith(w) for w in words)
+    return [word for word in words if len(word) >= ID_LENGTHS[0]]
 
 
 def _digest_at(path: Path) -> str:
@@ -277,16 +292,18 @@ def _digest_at(path: Path) -> str:
     return ""
 
 
-def _beside(task: Task, clip: Clip, was: Path) -> Clip:
+def _beside(task: Task, clip: Clip, was: Path, *, is_back: bool) -> Clip:
     """Return a clip with its cover and lyrics: by the song's name, their own, or where they were.
 
-    Who renames a song may leave them, take them along, or rename them too.
+    Who renames a song may leave them, take them along, or rename them too. `is_back` tells that the
+    song was deleted, and that they are not known any more.
     """
     song = clip.file or was
-    names = [song.with_suffix(kind.extension) for kind in pictures.PICTURES]
-    if clip.cover and _is_file(clip.cover) and song == was:
-        cover: Path | None = clip.cover
+    is_same = song == was and not is_back
+    if is_same and (clip.cover is None or _is_file(clip.cover)):
+        cover = clip.cover
     else:
+        names = [song.with_suffix(kind.extension) for kind in pictures.PICTURES]
         old = [] if clip.cover is None else [song.with_name(clip.cover.name), clip.cover]
         cover = next(filter(_is_file, [*names, *old]), None)
     lyrics = None

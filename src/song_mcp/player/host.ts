@@ -81,13 +81,14 @@ export class Host {
     return this.app.getHostCapabilities()?.serverTools !== undefined;
   }
 
-  /** Look at a task, waiting up to `waitSeconds` for its end; free. */
-  async look(taskId: string, waitSeconds: number, withLyrics: boolean): Promise<Seen> {
+  /** Look at a task, waiting up to `waitSeconds` for its end; have deleted files saved anew if asked; free. */
+  async look(taskId: string, waitSeconds: number, withLyrics: boolean, getAgain = false): Promise<Seen> {
     const seen = seenIn(
       await this.call("get_task", {
         task_id: taskId,
         wait_seconds: waitSeconds,
         include_lyrics: withLyrics,
+        ...(getAgain ? { get_again: true } : {}),
       }),
     );
     if (!seen.task) throw new Refusal(seen.words || "The answer cannot be read.");

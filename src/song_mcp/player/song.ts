@@ -177,15 +177,21 @@ export function finished(task: Task): Clip[] {
   return task.clips.filter((each) => each.status === "completed");
 }
 
-/** Whether the server says that it could not save a clip, or that there is nothing to save yet. */
+/** Whether the person deleted a finished clip's file: it comes back only if they ask for it. */
+export function isDeleted(clip: Clip): boolean {
+  return clip.status === "completed" && !clip.file && clip.error !== "";
+}
+
+/** Whether the server says that it could not save a clip, or that there is nothing to save. */
 export function isUnsaved(task: Task, clip: Clip): boolean {
+  if (isDeleted(clip)) return true;
   return ["not in the library", "finished, but"].some((how) => task.note.includes(`Clip ${clip.id} is ${how}`));
 }
 
 /** Whether a task ended without all of its audio, which may come later. */
 export function isLate(task: Task): boolean {
   if (task.status !== "completed" || !makesAudio(task)) return false;
-  return task.clips.length === 0 || finished(task).some((each) => !each.file);
+  return task.clips.length === 0 || finished(task).some((each) => !each.file && !isDeleted(each));
 }
 
 /** Whether a finished clip is still on its way into the library. */

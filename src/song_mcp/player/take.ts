@@ -1,8 +1,9 @@
 // One take: its cover, sound, lyrics and what can be done with it. At most one take on the page plays,
 // and a take that cannot be played says why.
 
-import { announce, h, icon, setText, show, tell } from "./dom.ts";
+import { h, icon, setText, show, tell } from "./dom.ts";
 import { type Host, type Part, Refusal } from "./host.ts";
+import { gotAgain, tellTrouble } from "./again.ts";
 import { action, copyRow, suggestion, tool } from "./actions.ts";
 import { type Can, type Clip, type Task, type TimedLine, isPlain } from "./song.ts";
 import { dataUrl, inTurn, shapeOf, whole } from "./sound.ts";
@@ -378,17 +379,15 @@ export class Take {
     this.wantsToPlay = false;
     this.wave.arriving(0);
     setText(this.time, clock(0));
-    const said = words || "The song could not be loaded: the chat did not answer.";
-    const again = () => {
-      this.state = "idle";
-      void this.load();
-    };
-    this.trouble.replaceChildren(
-      h("p", {}, said),
-      h("button", { class: "action", type: "button", on: { click: again } }, icon("again"), "Try again"),
-    );
+    tellTrouble(this.trouble, words, (isDeleted) => void this.again(isDeleted));
     show(this.trouble, true);
-    announce(said);
+  }
+
+  private async again(isDeleted: boolean): Promise<void> {
+    if (isDeleted) this.clip = await gotAgain(this.host, this.clip, this.trouble);
+    this.state = "idle";
+    this.makeActions();
+    await this.load();
   }
 
   private dispose(): void {

@@ -84,6 +84,11 @@ export function price(task: Task): string {
   return task.cost === undefined ? "charged" : `$${task.cost}`;
 }
 
+export const DELETED =
+  "Its file is no longer in the library's folder: deleted by you; get it again? That costs nothing.";
+
+export const GETTING_AGAIN = "Getting it again…";
+
 export const WHOLE = "The whole song: this part and what comes before it";
 
 /** What is to be said of a clip that is not heard from the beginning of its song. */
