@@ -75,14 +75,15 @@ def test_a_disk_that_has_more_to_do_than_fsync_is_asked_for_it(
     asked: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: asked.append("fsync"))
     monkeypatch.setattr(system, "_full_sync", lambda _: asked.append("full"))
-    folders.sync(tmp_path)
-    assert asked == ["full"]
+    with (tmp_path / "song").open("wb") as file:
+        system.to_disk(file.fileno())
+        assert asked == ["full"]
 
-    def refused(_: int) -> None:
-        raise OSError(errno.ENOTSUP, "Operation not supported")
+        def refused(_: int) -> None:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(system, "_full_sync", refused)
-    folders.sync(tmp_path)
+        monkeypatch.setattr(system, "_full_sync", refused)
+        system.to_disk(file.fileno())
     assert asked == ["full", "fsync"]
 
 
