@@ -161,6 +161,28 @@ def takes(request: Request, count: int, joined: int) -> str:
     )
 
 
+def to_pay(request: Request, submissions: int) -> str:
+    """Say what a request is about to cost, before it is sent."""
+    model, service = request.model, SERVICES[request.model.service]
+    price = model.price_usd(_asked_s(request))
+    what = "1 submission" if submissions == 1 else f"{submissions} submissions"
+    if price is None:
+        cost = f"Its price is not told beforehand: the bill is {service.shop}."
+    elif submissions == 1:
+        cost = f"It costs about ${price:g}."
+    else:
+        cost = f"They cost about ${price:g} each, ${price * submissions:g} in all."
+    return f"This makes {what} to {service.label} with the model {model.name}. {cost}"
+
+
+def to_pay_again(task: Task) -> str:
+    """Say what it means to submit a task in doubt again, before that is done."""
+    return (
+        f"This pays {SERVICES[task.service].label} once more for {task.public_id}, unless its "
+        "history shows that it was accepted. The first submission may have been charged too."
+    )
+
+
 def _asked_s(request: Request) -> float | None:
     return request.duration_s if isinstance(request, SongRequest) else None
 

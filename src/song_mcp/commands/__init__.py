@@ -14,6 +14,10 @@ from collections.abc import Mapping
 COMMANDS: Mapping[str, str] = {
     "doctor": "tell what is set up, what is wrong, and what to do",
     "serve": "serve MCP over HTTP on this machine",
+    "make": "make a song; asks before it pays",
+    "get": "look at a song, and wait until it is there",
+    "settle": "find out about, close or repeat what may have been paid",
+    "confirm": "agree to go on with a journal that was damaged or restored",
     "songs": "list the songs that were made here",
     "spending": "show what was spent, by month, service and model",
     "demo": "make songs from end to end without a key",

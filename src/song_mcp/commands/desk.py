@@ -16,13 +16,14 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
 from song_mcp.clock import Clock
-from song_mcp.commands.screen import Screen, quiet
+from song_mcp.commands.bar import Bar
+from song_mcp.commands.screen import AS_THEY_ARE, Screen, quiet
 from song_mcp.commands.terminal import complain
 from song_mcp.commands.typed import typed
 from song_mcp.errors import SongError
@@ -57,9 +58,7 @@ class Desk:
         """
         return await self._opened(use, is_working=False)
 
-    async def waiting(
-        self, work: "Callable[[Studio], Awaitable[Answer]]", show: "Callable[[Answer], None]"
-    ) -> int:
+    async def waiting(self, call: "Asked") -> int:
         """Have the studio work on one call, and show its answer; returns the exit status.
 
         A signal ends the waiting: what was begun goes on, and the person is told how to get it. A
@@ -69,7 +68,7 @@ class Desk:
         leaving = _Leaving()
 
         async def use(studio: "Studio") -> int:
-            return await self._call(studio, leaving, work, show)
+            return await self._call(studio, leaving, call)
 
         with leaving.noticed():
             status = await self._opened(use, is_working=True)
@@ -85,27 +84,26 @@ class Desk:
                 failure = error
         raise failure
 
-    async def _call(
-        self,
-        studio: "Studio",
-        leaving: "_Leaving",
-        work: "Callable[[Studio], Awaitable[Answer]]",
-        show: "Callable[[Answer], None]",
-    ) -> int:
+    async def _call(self, studio: "Studio", leaving: "_Leaving", asked: "Asked") -> int:
         """Make one call: it is delivered when its answer is shown, and lost in any other case."""
         from song_mcp.studio import Call, calling
 
         call = Call()
         answer: Answer | None = None
+        bar = Bar(self.screen, studio, asked.wait_s)
         try:
             with leaving.scope, calling(call):
-                answer = await work(studio)
-            if answer is None:
-                await self._leave(studio, sorted(call.begun))
-            else:
+                answer = await _beside(bar, asked.work(studio, bar))
+            bar.clear()
+            if answer is not None:
+                note = " ".join(filter(None, (answer.note, await studio.warning())))
+                answer = replace(answer, note=note)
                 _tells(call, answer)
-                show(answer)
+                self._show(answer, asked)
+            else:
+                await self._leave(studio, sorted(call.begun))
         except BaseException:
+            bar.clear()
             studio.lost(call)
             raise
         if answer is None:
@@ -113,31 +111,72 @@ class Desk:
             return NOT_MADE
         studio.delivered(call)
         every = (answer.task, *answer.others)
-        return NOT_MADE if all(each.status in NO_SONG for each in every) else 0
+        return NOT_MADE if all(each.status in asked.fails for each in every) else 0
+
+    def _show(self, answer: "Answer", asked: "Asked") -> None:
+        """Print an answer, as a tool returns it or in its words; raises OSError."""
+        from song_mcp.server.results import as_json, task_result, task_text
+
+        result = task_result(answer, include_lyrics=asked.include_lyrics)
+        name = result.task_id
+        if asked.as_json:
+            values = as_json(result)
+            told = {key: typed(values[key], name) for key in SENTENCES if key in values}
+            self.screen.show(json_text(values | told))
+            return
+        first, *lines = task_text(result).split("\n")
+        lines = [line if line.startswith(AS_THEY_ARE) else typed(line, name) for line in lines]
+        self.screen.show_lines("\n".join([first, *lines]))
 
     async def _leave(self, studio: "Studio", begun: list[str]) -> None:
         """Say how to get what goes on, and that it is waited for while it is sent."""
-        tasks = [await studio.task(local_id) for local_id in begun]
-        self.screen.redraw("")
-        for task in tasks:
+        if not begun:
+            self.screen.say("Stopped; this command began nothing.")
+        for task in [await studio.task(local_id) for local_id in begun]:
             if task.status == "submitting":
                 self.screen.say(
                     "It is being sent: song-mcp ends when the service has answered, so that the "
                     "answer is not lost."
                 )
-            elif not task.is_open:
-                self.screen.say(f"It is {task.status}: song-mcp get {task.public_id} shows it.")
-                continue
+            how = "goes on being made" if task.is_open else f"is {task.status}"
+            name = task.local_id if task.status == "submitting" else task.public_id
             self.screen.say(
-                f"It goes on being made, and the same wish again would join it: song-mcp get "
-                f"{task.public_id} waits for it."
+                f"The song {how}, and the same wish again joins it: song-mcp get {name} gets it."
             )
-        if not tasks:
-            self.screen.say("Stopped. Nothing was sent or paid.")
 
 
+SENTENCES = ("note", "next_step", "error")
+"""What of a result is sentences of ours."""
 NO_SONG = frozenset({"rejected", "in_doubt", "failed", "abandoned"})
 """The statuses of a task of which no song is known to be made."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command asks of the studio, and how its answer is shown.
+
+    `work` is waited for up to `wait_s` seconds; `fails` are the statuses of a task that make the
+    exit status an error.
+    """
+
+    work: "Callable[[Studio, Bar], Awaitable[Answer]]"
+    wait_s: float
+    as_json: bool = False
+    include_lyrics: bool = False
+    fails: frozenset[str] = NO_SONG
+
+
+async def _beside(bar: Bar, work: Awaitable[T]) -> T:
+    """Return what some work does while the bar's time goes on; raises what it raises."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(bar.tick)
+        try:
+            return await work
+        except SongError as error:
+            failure = error
+        finally:
+            group.cancel_scope.cancel()
+    raise failure
 
 
 def _tells(call: "Call", answer: "Answer") -> None:
@@ -202,7 +241,6 @@ def at_desk(desk: Desk, work: Callable[[], Awaitable[int]]) -> int:
     try:
         return anyio.run(work)
     except SongError as error:
-        desk.screen.redraw("") if desk.screen.is_live else None
         return complain(typed(str(error)))
     except BrokenPipeError:
         quiet(desk.screen.out)

@@ -7,8 +7,11 @@ encode is shown as `?`, and nothing that is printed controls the terminal.
 import os
 import re
 import shutil
+import signal
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -82,11 +85,27 @@ class Screen:
         lines = "\n".join(wrapped(f"{question} [y/N]", self.columns))
         self.err.write(f"{_fitted(lines, self.err)} ")
         self.err.flush()
-        return self.keyboard.readline().strip().casefold() in YES
+        with _interruptible():
+            return self.keyboard.readline().strip().casefold() in YES
 
     def can_show(self, text: str) -> bool:
         """Tell whether stderr can show these characters."""
         return _encodable(text, self.err)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt at once: an event loop would take it for later."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _encodable(text: str, stream: TextIO) -> bool:

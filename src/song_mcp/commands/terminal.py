@@ -9,6 +9,8 @@ WRONG = 2
 HIGHEST_PORT = 65535
 MOST = 1_000_000
 """The highest number of things that an option takes."""
+LONGEST_WAIT_S = 3600.0
+"""How long a command waits for a song, in seconds: services are asked no longer."""
 MOST_SONG_SECONDS = 3600.0
 """The highest value of `--song-seconds`."""
 

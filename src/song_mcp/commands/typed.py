@@ -104,6 +104,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ),
     (r" ?extend_song continues a clip\.", ""),
     (r" ?join_song with a clip_id makes one file of all parts; free\.", ""),
+    (r"get_task with get_again=true", "song-mcp get --again"),
     (r"get_task", "song-mcp get"),
     (r"list_songs", "song-mcp songs"),
     (r"check_account", "song-mcp doctor"),

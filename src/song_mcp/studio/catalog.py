@@ -5,6 +5,7 @@ for is never guessed.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from song_mcp.errors import (
 )
 from song_mcp.journal import LAST, Journal, Offer, Pair, Place
 from song_mcp.library import Library, Part
-from song_mcp.songs import Clip, Task
+from song_mcp.songs import Clip, Task, completed
 from song_mcp.studio.chains import LONGEST, Chain, Whole, chain_of, whole_clip
 from song_mcp.studio.saver import Saver
 from song_mcp.studio.whereabouts import Whereabouts
@@ -94,6 +95,24 @@ class Catalog:
         """Return the one clip that `name` means, and its task; raises as `find` does."""
         found = await self.find(name)
         return found.task, found.clip
+
+    async def takes(self, name: str) -> list[Pair]:
+        """Return what `name` means where nothing is paid: a clip, or the takes of one task.
+
+        The name of a task means its finished clips, and a title that takes of one task share means
+        all of them. Raises as `find` does for a name that means nothing, or clips of several tasks.
+        """
+        meaning = await self._journal.meaning(clean(name, limit=NAME_LIMIT, lines=False))
+        task = meaning.task
+        is_of_one = len({each.local_id for each, _ in meaning.clips}) == 1
+        if task is None and is_of_one and len(meaning.clips) == meaning.total:
+            return list(meaning.clips)
+        with suppress(InvalidRequestError):
+            task = task or await self.known_task(name)
+        if task is not None and not meaning.clips:
+            return [(task, clip) for clip in completed(task.clips)]
+        found = await self.find(name)
+        return [(found.task, found.clip)]
 
     async def chain(self, name: str) -> Chain:
         """Return what the song that ends with the clip called `name` is made of.
