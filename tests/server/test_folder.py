@@ -60,6 +60,21 @@ async def test_a_renamed_or_moved_file_is_told_where_it_is(house: House, name: s
     assert "note" not in await house.ok("get_task", task_id=song["task_id"])
 
 
+async def test_a_renamed_file_is_called_by_its_new_name_and_not_by_its_old_path(
+    house: House,
+) -> None:
+    song = await house.song(description="x")
+    file = Path(song["clips"][0]["file"])
+    to = file.rename(file.with_name("Das Meer.mp3"))
+    await house.ok("list_songs")
+    for name in ("das meer", "Das Meer.mp3", str(to)):
+        joined = await house.ok("join_song", clip_id=name)
+        assert joined["file"] == str(to)
+    cover = await house.ok("cover_song", clip_id="Das Meer.mp3", model="ace-step", description="x")
+    told = await resource(house, f"song://tasks/{cover['task_id']}")
+    assert "file" not in told["request"]["source"]
+
+
 async def test_a_deleted_file_is_told_and_comes_back_only_when_asked(house: House) -> None:
     song = await house.song(description="x")
     clip = song["clips"][0]

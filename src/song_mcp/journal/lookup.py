@@ -90,7 +90,7 @@ ORDER BY tasks.place DESC, tasks.rowid DESC, clips.position, clips.rowid LIMIT :
 """
 ENTRIES = """
 SELECT clips.local_id, clips.clip_id, tasks.service, clips.title, clips.service_title,
-    clips.status = 'completed' AS is_completed
+    clips.status = 'completed' AS is_completed, clips.file
 FROM clips JOIN tasks ON tasks.local_id = clips.local_id
 ORDER BY tasks.place DESC, tasks.rowid DESC, clips.position, clips.rowid
 """
@@ -122,6 +122,7 @@ class Entry:
     title: str
     service_title: str
     is_completed: bool
+    file: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -261,11 +262,21 @@ def _by_title(clips: Sequence[Entry], name: str, title_of: Callable[[Entry], str
 
 
 def _by_file_name(clips: Sequence[Entry], name: str) -> list[Entry]:
-    """Return the clips whose file has this name, with or without its folder and extension."""
-    stem = FOLDERS.sub("", name).casefold()
+    """Return the clips whose file has this name, with or without its folder and extension.
+
+    That is the name that it got here, or the one that the person gave it since.
+    """
+    stem = _stem(name)
+    found = _by_digest(clips, stem.rpartition(" ")[2])
+    return found or [entry for entry in clips if entry.file and _stem(entry.file) == stem]
+
+
+def _stem(path: str) -> str:
+    """Return a file's name without its folder and extension, in the case of `folded`."""
+    stem = folded(FOLDERS.sub("", path))
     for extension in AUDIO_EXTENSIONS:
         stem = stem.removesuffix(extension)
-    return _by_digest(clips, stem.rpartition(" ")[2])
+    return stem
 
 
 def _pair(db: sqlite3.Connection, local_id: str, clip_id: str) -> Pair:

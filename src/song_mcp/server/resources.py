@@ -279,7 +279,9 @@ def _asked(found: Task) -> dict[str, Any]:
     if isinstance(source := asked.get("source"), dict):
         clip_id, task_id = str(source.get("clip_id", "")), str(source.get("task_id", ""))
         known = {"clip_id": public_clip_id(clip_id), "task_id": task_id * is_plain_id(task_id)}
-        asked["source"] = source | {name: known[name] for name in known if name in source}
+        told = source | {name: known[name] for name in known if name in source}
+        told.pop("file", None)  # where it was then; the clip's own resource says where it is
+        asked["source"] = told
     return asked
 
 
