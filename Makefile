@@ -296,6 +296,8 @@ check: setup ## Lint, formatting, types and security
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
+	@.venv/bin/mypy --platform win32 --cache-dir .mypy_cache/win32 src
+	@.venv/bin/mypy --platform darwin --cache-dir .mypy_cache/darwin src
 	@PYTHONPATH=.venv/audit XDG_CACHE_HOME=.venv/cache .venv/bin/python -m bandit -q -r src -c pyproject.toml
 
 lock: setup ## Compile requirements/ anew; LOCK="--upgrade" renews the pins

@@ -15,10 +15,9 @@ LARGE_BYTES = 128 * 1024
 
 def return_large_blocks() -> None:
     """Have each large block returned to the system when it is freed, from now on."""
-    if sys.platform != "linux":
-        return
-    import ctypes
+    if sys.platform == "linux":
+        import ctypes
 
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option is not None:
-        set_option(M_MMAP_THRESHOLD, LARGE_BYTES)
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(M_MMAP_THRESHOLD, LARGE_BYTES)

@@ -21,6 +21,7 @@ NO_HANDLE = (
     "Windows opens no folder and takes no name relative to one, so whoever may write in the "
     "user's folders can lead a file astray; the rights of the profile keep others out"
 )
+ACCESS = "tests/server/test_access.py"
 STORE = "tests/library/test_store.py"
 NOT_PROMISED: dict[str, str] = {
     "tests/journal/test_file.py::test_everything_beside_the_journal_is_the_users_alone": MODES,
@@ -31,6 +32,8 @@ NOT_PROMISED: dict[str, str] = {
     "tests/test_inbox.py::test_the_bytes_are_on_the_disk_before_the_file_has_its_name": (
         "Windows syncs no folder; NTFS has names in its own journal"
     ),
+    f"{ACCESS}::test_the_token_is_made_once_and_only_its_owner_can_read_it": MODES,
+    f"{ACCESS}::test_a_token_that_others_can_read_or_write_is_refused": MODES,
     f"{STORE}::test_a_symlink_swapped_in_during_the_download_leads_nothing_astray": NO_HANDLE,
     "tests/test_kept.py::test_a_file_that_others_can_read_or_write_is_a_wrong_setting": MODES,
 }

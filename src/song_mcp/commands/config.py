@@ -31,4 +31,4 @@ def command() -> Path:
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return Path(sys.executable).absolute().with_name("song-mcp")
-    return Path(shutil.which(called) or called).absolute()
+    return Path(shutil.which(str(called)) or called).absolute()

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -117,7 +118,8 @@ def _replace(target: Path, text: str, like: os.stat_result | None) -> None:
 
 def _adopt(file: Path, like: os.stat_result) -> None:
     """Give a new file the mode and, where that is possible, the owner of another."""
-    if system.HAS_OWNERS:
+    give: Callable[..., None] | None = getattr(os, "chown", None)
+    if give is not None:
         with suppress(OSError):  # only root may give files away
-            os.chown(file, like.st_uid, like.st_gid)
+            give(file, like.st_uid, like.st_gid)
     file.chmod(stat.S_IMODE(like.st_mode))

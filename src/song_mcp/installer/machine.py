@@ -60,6 +60,5 @@ class Machine:
 
 
 def _system() -> System:
-    if sys.platform == "win32":
-        return "windows"
-    return "macos" if sys.platform == "darwin" else "linux"
+    names: dict[str, System] = {"win32": "windows", "darwin": "macos"}
+    return names.get(sys.platform, "linux")

@@ -2,7 +2,7 @@
 
 What is taken away or made to fail, for the program and for all libraries that it uses:
 
-* `select.poll` and its kin, `PIPE_BUF`, `os.fork`, users and groups, most signals, AF_UNIX,
+* `select.poll` and its kin, `PIPE_BUF`, `os.fork`, users and groups, most signals,
   `fcntl`, `resource` and other modules; the flags O_NOFOLLOW, O_DIRECTORY and O_NONBLOCK;
 * folders as descriptors: `dir_fd`, and opening or scanning one;
 * the event loop's signal handlers, readers and pipes;
@@ -127,7 +127,7 @@ NOT_IN_SIGNAL = _words("""
 alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt sigpending sigtimedwait
 sigwait sigwaitinfo
 """)
-NOT_IN_SOCKET = _words("AF_UNIX SO_REUSEPORT send_fds recv_fds CMSG_LEN SCM_RIGHTS AF_NETLINK")
+NOT_IN_SOCKET = _words("SO_REUSEPORT send_fds recv_fds CMSG_LEN SCM_RIGHTS AF_NETLINK")
 NO_MODULES = frozenset(_words("fcntl resource termios tty pty grp pwd syslog crypt nis"))
 SIGBREAK = 21
 """Windows' own number; here that of a signal of terminals, which can be sent and handled."""
