@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "settle": "find out about, close or repeat what may have been paid",
     "confirm": "agree to go on with a journal that was damaged or restored",
     "songs": "list the songs that were made here",
+    "open": "open a song in the system's player, or its folder",
+    "export": "write a playlist, or copy songs into a folder",
     "spending": "show what was spent, by month, service and model",
     "demo": "make songs from end to end without a key",
     "sandbox": "run a stand-in for the services on loopback",

@@ -67,7 +67,8 @@ def _show(
 ) -> None:
     from song_mcp.server.results import as_json, songs_result
 
-    result = songs_result(tasks, total, typed(warning))
+    result = songs_result(tasks, total, warning)
+    result = result.model_copy(update={"note": typed(result.note) if result.note else None})
     if options.json:
         desk.screen.show(json_text(as_json(result)))
         return

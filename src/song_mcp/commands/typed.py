@@ -55,7 +55,7 @@ RULES: tuple[tuple[str, str], ...] = (
         r"A clip of a \1 task made elsewhere needs song-mcp get --at SERVICE with that",
     ),
     (
-        r"Only if the user says so: get_task with task_id (\S+) and get_again=true, which is free",
+        r"Only if the user says so: get_task with task_id (.+?) and get_again=true, which is free",
         r"If you want it: song-mcp get \1 --again, which is free",
     ),
     (r"call get_task with this id", "song-mcp get ID waits for it"),

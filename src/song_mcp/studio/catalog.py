@@ -106,10 +106,11 @@ class Catalog:
         task = meaning.task
         is_of_one = len({each.local_id for each, _ in meaning.clips}) == 1
         if task is None and is_of_one and len(meaning.clips) == meaning.total:
-            return list(meaning.clips)
+            return await self.whereabouts.of_pairs(meaning.clips)
         with suppress(InvalidRequestError):
             task = task or await self.known_task(name)
         if task is not None and not meaning.clips:
+            task = await self.whereabouts.of_task(task)
             return [(task, clip) for clip in completed(task.clips)]
         found = await self.find(name)
         return [(found.task, found.clip)]
