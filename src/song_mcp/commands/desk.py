@@ -228,9 +228,9 @@ def _signals() -> tuple[signal.Signals, ...]:
 def here() -> Desk:
     """Return the desk of this process."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
-    from song_mcp.settings import Settings
+    from song_mcp.commands import entered
 
-    desk = Desk(Settings.read(), Screen(sys.stdout, sys.stderr, sys.stdin))
+    desk = Desk(entered.settings(), Screen(sys.stdout, sys.stderr, sys.stdin))
     for remark in desk.settings.remarks:
         desk.screen.say(f"Counts as not set: {remark}")
     return desk
