@@ -185,7 +185,7 @@ def test_what_a_page_shows_of_a_command_can_be_typed(page: Path) -> None:
     """Its options are there, and its arguments are taken."""
     for line in typed(page):
         found = NAMED.match(line)
-        if not found or found[1] not in COMMANDS or "COMMAND" in line:
+        if not found or found[1] not in COMMANDS or "[" in line:  # a pattern
             continue
         module = import_module(f"song_mcp.commands.{found[1]}")
         parser = argparse.ArgumentParser(exit_on_error=False)
