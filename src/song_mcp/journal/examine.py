@@ -22,6 +22,10 @@ STEPS = 10_000
 SONGS_CAP = 5000
 """How many of the newest songs are looked at."""
 
+ALL_FILES = "SELECT file FROM clips WHERE file != '' ORDER BY rowid DESC LIMIT ?"
+FILES = "SELECT file FROM clips WHERE file != '' AND gone_at IS NULL ORDER BY rowid DESC LIMIT ?"
+GONE = "SELECT count(*) FROM clips WHERE gone_at IS NOT NULL"
+
 
 @dataclass(frozen=True)
 class Examined:
@@ -87,11 +91,10 @@ def _examined(db: sqlite3.Connection, unwritable: str) -> Examined:
     (tasks,) = db.execute("SELECT count(*) FROM tasks").fetchone()
     doubts = db.execute("SELECT local_id FROM tasks WHERE status = 'in_doubt' ORDER BY created_at")
     columns = {row[1] for row in db.execute("PRAGMA table_info(clips)")}
-    gone = "gone_at IS NOT NULL" if "gone_at" in columns else "0"
-    here = f"SELECT file FROM clips WHERE file != '' AND NOT ({gone})"  # noqa: S608 - ours  # nosec B608
-    files = db.execute(f"{here} ORDER BY rowid DESC LIMIT ?", (SONGS_CAP,))
-    deleted = f"SELECT count(*) FROM clips WHERE {gone}"  # noqa: S608 - ours  # nosec B608
-    (missing,) = db.execute(deleted).fetchone()
+    missing = 0
+    if "gone_at" in columns:  # an older version does not know which files were deleted
+        (missing,) = db.execute(GONE).fetchone()
+    files = db.execute(FILES if "gone_at" in columns else ALL_FILES, (SONGS_CAP,))
     return Examined(
         is_there=True,
         unwritable=unwritable,
