@@ -194,7 +194,7 @@ def stored(path: Path) -> list[Finding]:
 def test_a_doubt_and_a_file_that_is_gone_are_told(journal: Path) -> None:
     (journal.parent.parent / "library").mkdir()
     found = stored(journal)
-    assert "resolve_task local-1 check" in of(found, "doubts")[0].do
+    assert "song-mcp settle local-1 check" in of(found, "doubts")[0].do
     assert "Gone.mp3" in of(found, "songs")[0].says
     assert of(found, "songs")[0].standing == "note"
 

@@ -74,7 +74,7 @@ def _songs(library: Path, found: Examined) -> Iterator[Finding]:
         yield wrong(
             "doubts",
             f"{len(found.doubts)} tasks may have been charged, and nobody knows: {named}.",
-            f"Ask your assistant: resolve_task {found.doubts[0]} check. It pays nothing.",
+            f"song-mcp settle {found.doubts[0]} check",
         )
     else:
         yield ok("doubts", "No task is in doubt.")
