@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from song_mcp.cli import main
+from song_mcp.commands.install import refuse_if_passing
 from song_mcp.installed import install
 from song_mcp.installer import CLIENTS
+from song_mcp.installer.files import RefusedError
 from song_mcp.settings import Settings
 from song_mcp.songs import SERVICES
 from tests.installer.machines import is_of_mode
@@ -165,6 +167,41 @@ def test_a_file_that_cannot_be_changed_does_not_keep_the_others_from_it(
     said = capsys.readouterr()
     assert "config.toml stays as it is: line 1" in said.err
     assert "Cursor has song-mcp now" in said.out
+
+
+def test_a_key_that_stands_in_the_file_itself_is_told_until_it_is_typed(
+    home: Path, typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = {"command": "/old/song-mcp", "env": {"GPTGE_API_KEY": KEY}}
+    (home / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {"song-mcp": entry}}))
+    main(["install", "cursor"])
+    said = capsys.readouterr().out
+    assert "GPTGE_API_KEY stands in that file itself" in said
+    assert KEY not in said
+    typed += ["", KEY]
+    main(["install", "cursor"])
+    assert "stands in that file itself" not in capsys.readouterr().out
+    assert KEY not in (home / ".cursor" / "mcp.json").read_text()
+
+
+@pytest.mark.parametrize("kind", ["uvx", "pipx run"])
+def test_an_install_that_is_made_anew_each_time_has_no_keyring(kind: str) -> None:
+    refuse_if_passing("file", kind)
+    refuse_if_passing("keyring", "uv tool")
+    with pytest.raises(RefusedError, match="Use --keys file"):
+        refuse_if_passing("keyring", kind)
+
+
+def test_without_a_home_it_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    assert main(["install"]) == 2
+    assert main(["uninstall", "--all"]) == 2
+    assert "set HOME" in capsys.readouterr().err
 
 
 def test_uninstall_takes_it_out_and_the_keys_only_if_asked(

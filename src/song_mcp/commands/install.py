@@ -18,6 +18,13 @@ DESCRIPTION = (
     "keeps them where only you can read them. What stands in the settings stays as it is, and a "
     "copy of each changed file is kept beside it. Without a client, tell which are found here."
 )
+PASSING = frozenset({"uvx", "pipx run"})
+"""The kinds of installs that are made anew, with nothing but what the command names."""
+NO_KEYRING = (
+    "This song-mcp is made anew each time, without the package keyring that its server would need. "
+    "Use --keys file, or install song-mcp to stay, with uv tool or pipx."
+)
+NO_HOME = "song-mcp cannot tell where your home folder is: set HOME to it."
 EXAMPLE = "song-mcp install claude-desktop cursor"
 
 
@@ -60,19 +67,24 @@ def run(options: argparse.Namespace) -> int:
     from song_mcp.installed import install
     from song_mcp.installer import Machine, entry, files, keys, snippet
 
-    machine = Machine.here()
+    try:
+        machine = Machine.here()
+    except RuntimeError:
+        return complain(NO_HOME)
     clients = chosen(options, machine)
     if clients is None:
         return WRONG
     if not clients:
         return _list_found(machine)
-    command, *args = install().command
+    this = install()
+    command, *args = this.command
     keeper: Keeper = "keyring" if options.keys == "keyring" else "file"
     if options.prints:
         ours = entry.Entry(command, tuple(args), keys.told(keeper, machine))
         print("\n".join(snippet(client, ours) for client in clients), end="")
         return 0
     try:
+        refuse_if_passing(keeper, this.kind)
         there, new = ({}, {}) if options.keys == "none" else _keys(options, keeper, machine)
     except files.RefusedError as error:
         return complain(str(error))
@@ -82,6 +94,14 @@ def run(options: argparse.Namespace) -> int:
     if not env and options.keys != "none":
         print("No key is kept yet: with one, type this again. ACE-Step of your own needs none.")
     return 0 if all(done) else WRONG
+
+
+def refuse_if_passing(keeper: "Keeper", kind: str) -> None:
+    """Raise RefusedError if the server of such an install could not ask the keeper of its keys."""
+    from song_mcp.installer import files
+
+    if keeper == "keyring" and kind in PASSING:
+        raise files.RefusedError(NO_KEYRING)
 
 
 def _put(
@@ -152,6 +172,10 @@ def say(change: "Change", machine: "Machine", *, dry_run: bool) -> None:
         if copy is not None:
             print(f"  What it was is in {copy}")
         print(f"  {change.client.then.format(label=label)}")
+    for name in change.keys_shown:
+        print(
+            f"  {name} stands in that file itself: type the key when asked, and it is kept apart."
+        )
 
 
 def _list_found(machine: "Machine") -> int:

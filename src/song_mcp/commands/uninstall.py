@@ -2,7 +2,7 @@
 
 import argparse
 
-from song_mcp.commands.install import add_clients, chosen, say
+from song_mcp.commands.install import NO_HOME, add_clients, chosen, say
 from song_mcp.commands.terminal import WRONG, complain
 
 DESCRIPTION = (
@@ -25,7 +25,10 @@ def run(options: argparse.Namespace) -> int:
     from song_mcp.installer import Machine, changes, keys
     from song_mcp.installer.files import RefusedError
 
-    machine = Machine.here()
+    try:
+        machine = Machine.here()
+    except RuntimeError:
+        return complain(NO_HOME)
     clients = chosen(options, machine)
     if clients is None:
         return WRONG

@@ -12,7 +12,7 @@ from song_mcp import given
 from song_mcp.installer.clients import Client
 from song_mcp.installer.documents import Document
 from song_mcp.installer.entry import Entry, wanted
-from song_mcp.installer.files import RefusedError, read, write
+from song_mcp.installer.files import RefusedError, copied, read, write
 from song_mcp.installer.machine import Machine
 
 SECRET = re.compile(
@@ -40,6 +40,11 @@ class Change:
     def is_needed(self) -> bool:
         """Whether anything changes."""
         return self.before != self.after
+
+    @property
+    def keys_shown(self) -> tuple[str, ...]:
+        """The variables of keys that stand in the file itself afterwards."""
+        return tuple(each for each in wanted() if self.entry and each in self.entry.env)
 
     def diff(self) -> str:
         """Return the lines that change, with nothing that looks like a secret in them."""
@@ -93,7 +98,7 @@ def apply(change: Change, machine: Machine) -> Path | None:
 
 def _by_client(change: Change, program: str, machine: Machine) -> Path | None:
     """Have a client change its own file, and see whether it did; else the file is written here."""
-    copy = write(change.file, change.before, change.before) if change.before is not None else None
+    copy = copied(change.file, change.before) if change.before is not None else None
     if not program.lower().endswith((".cmd", ".bat")):  # their shell would read the quotes anew
         document = Document(change.client, change.after or "")
         name = Document(change.client, change.before or "").name

@@ -62,6 +62,15 @@ def write(file: Path, text: str, before: str | None, *, keeps_copy: bool = True)
         raise RefusedError(f"it cannot be written ({said})") from None
 
 
+def copied(file: Path, before: str) -> Path:
+    """Keep a copy of a file that somebody else will change; raises RefusedError as `write` does."""
+    target = file.resolve()
+    try:
+        return _copied(target, before.encode(), target.stat())
+    except OSError as error:
+        raise RefusedError(f"no copy of it can be kept ({error.strerror})") from None
+
+
 def _replaced(file: Path, target: Path, text: str, before: str, *, keeps_copy: bool) -> Path | None:
     there = target.stat()
     if not there.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
