@@ -21,14 +21,14 @@ NO_HANDLE = (
     "Windows opens no folder and takes no name relative to one, so whoever may write in the "
     "user's folders can lead a file astray; the rights of the profile keep others out"
 )
+FILE = "tests/journal/test_file.py"
+MARK = "a folder's read-only mark keeps nobody from writing in it on Windows"
 ACCESS = "tests/server/test_access.py"
 STORE = "tests/library/test_store.py"
 NOT_PROMISED: dict[str, str] = {
     "tests/journal/test_file.py::test_everything_beside_the_journal_is_the_users_alone": MODES,
     "tests/journal/test_file.py::test_a_folder_of_another_user_is_neither_used_nor_changed": OWNERS,
-    "tests/journal/test_file.py::test_a_folder_that_becomes_read_only_is_read_and_nothing_is_paid": (
-        "A folder's read-only mark keeps nobody from writing in it on Windows"
-    ),
+    f"{FILE}::test_a_folder_that_becomes_read_only_is_read_and_nothing_is_paid": MARK,
     "tests/journal/test_liveness.py::test_folders_and_files_are_the_users_alone": MODES,
     "tests/journal/test_store.py::test_file_and_folder_are_the_users_alone": MODES,
     "tests/test_inbox.py::test_a_file_and_its_folder_are_for_the_user_alone": MODES,
