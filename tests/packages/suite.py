@@ -139,7 +139,7 @@ def test_it_is_a_tool_of_pipx(home: Home, wheel: Path, python: str) -> None:
 
 @pytest.mark.parametrize("python", PYTHONS)
 def test_pip_installs_it(home: Home, wheel: Path, python: str) -> None:
-    home.typed(interpreter(home, python), "-m", "venv", "venv")
+    home.typed("uv", "venv", "--quiet", "--seed", "--python", python, "venv")  # with pip
     there = home.folder / "venv" / "bin"
     home.typed(there / "python", "-m", "pip", "install", "--quiet", wheel)
     home.shows_the_demo(f"pip, newest dependencies, {python}", there / "song-mcp")
