@@ -32,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "song", help="an id or its beginning, or last; submit-again needs a whole id"
     )
-    parser.add_argument("action", nargs="?", choices=list(ACTIONS), default="check")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=list(ACTIONS),
+        default="check",
+        help="check and abandon pay nothing, submit-again pays (default: %(default)s)",
+    )
     parser.add_argument(
         "--wait-seconds",
         type=seconds,
