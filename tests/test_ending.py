@@ -178,6 +178,8 @@ STARTERS = {
     "tests/clients/sdks/walk.py": "the same",
     "tests/faults/test_impatient.py": "the same",
     "tests/conformance/inspector.py": "the same",
+    "tests/packages/suite.py": "the same",
+    "tests/platform/windows/pretended.py": "the name of a module",
     "tests/mutants/test_tree.py": "the words of tests that run in a copy",
     "tests/test_ending.py": "these words",
 }

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -48,7 +49,7 @@ class Call:
     is_told: bool = False
     is_lost: bool = False
     ends_at_s: float = math.inf
-    writing: anyio.Lock = field(default_factory=anyio.Lock)
+    writing: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
 
     @property
     def matters(self) -> bool:
