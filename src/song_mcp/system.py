@@ -15,6 +15,7 @@ from importlib import import_module
 
 IS_WINDOWS = sys.platform == "win32"
 """False in the simulated Windows too, whose paths and programs are those of Linux."""
+IS_MACOS: bool = sys.platform == "darwin"
 
 CAN_POLL = hasattr(select, "poll")
 """Whether a pipe can be asked for room, and for a hang-up, without reading or writing."""

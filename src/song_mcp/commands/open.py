@@ -4,13 +4,13 @@ import argparse
 import os
 import shutil
 import subprocess  # nosec B404
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
+from song_mcp import system
 from song_mcp.commands.desk import NOT_MADE, Desk, at_desk, here
 from song_mcp.commands.typed import typed
 
@@ -98,7 +98,7 @@ def _opened(file: Path, in_folder: bool) -> bool:  # noqa: FBT001 - passed by po
 def _command(file: Path, *, in_folder: bool) -> list[str]:
     if hasattr(os, "startfile"):
         return ["explorer", f"/select,{file}"]
-    if sys.platform == "darwin":
+    if system.IS_MACOS:
         return ["open", "-R", str(file)] if in_folder else ["open", str(file)]
     return ["xdg-open", str(file.parent if in_folder else file)]
 
