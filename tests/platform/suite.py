@@ -38,6 +38,7 @@ NOT_PROMISED: dict[str, str] = {
     f"{ACCESS}::test_the_token_is_made_once_and_only_its_owner_can_read_it": MODES,
     f"{ACCESS}::test_a_token_that_others_can_read_or_write_is_refused": MODES,
     f"{STORE}::test_a_symlink_swapped_in_during_the_download_leads_nothing_astray": NO_HANDLE,
+    f"{STORE}::test_a_folder_that_may_not_be_written_is_explained": MARK,
     "tests/test_kept.py::test_a_file_that_others_can_read_or_write_is_a_wrong_setting": MODES,
 }
 """By the test's path and name, without parameters: why Windows does not promise that."""
