@@ -10,6 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import TextResourceContents
 
 from song_mcp.sandbox.tasks import Catalog
+from tests import solo
 from tests.eras import APPS
 from tests.house import House, Json, open_house, text
 
@@ -174,3 +175,41 @@ async def test_a_cover_of_a_deleted_song_is_refused_before_anything_is_paid(
     assert ASKS in refused
     assert "Nothing was sent or paid" in refused
     assert len(house.sandbox.accepted) == posts
+
+
+@pytest.mark.parametrize("has_its_name", [False, True], ids=["renamed", "swapped"])
+async def test_a_cover_in_doubt_is_submitted_again_with_the_file_as_it_is_called_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_its_name: bool
+) -> None:
+    shop = solo.rows(monkeypatch)
+    async with open_house(tmp_path) as house:
+        song = await house.song(description="x", title="Waltz")
+        mine, other = (Path(clip["file"]) for clip in song["clips"])
+        name = song["clips"][0]["clip_id"]
+        lost = await house.call("cover_song", clip_id=name, description=solo.LOST, model="solo")
+        assert lost.structured_content is not None
+        to = mine.rename(mine.with_name("Mine.mp3"))
+        if has_its_name:
+            other.rename(mine)
+        doubt = lost.structured_content["task_id"]
+        await house.call("resolve_task", task_id=doubt, action="submit_again")
+    assert shop.attached == [str(mine), str(to)]
+
+
+async def test_a_cover_in_doubt_whose_song_was_deleted_stays_in_doubt_and_unpaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = solo.rows(monkeypatch)
+    async with open_house(tmp_path) as house:
+        clip = (await house.song(description="x"))["clips"][0]
+        lost = await house.call(
+            "cover_song", clip_id=clip["clip_id"], description=solo.LOST, model="solo"
+        )
+        assert lost.structured_content is not None
+        Path(clip["file"]).unlink()
+        doubt = lost.structured_content["task_id"]
+        refused = await house.error("resolve_task", task_id=doubt, action="submit_again")
+        assert ASKS in refused
+        assert refused.count("Nothing was sent or paid") == 1
+        assert (await house.ok("get_task", task_id=doubt))["status"] == "in_doubt"
+    assert len(shop.posts) == 1

@@ -237,9 +237,11 @@ class Journal:
         return await self._file.write("settle", work)
 
     async def submit_again(
-        self, local_id: str, account: str, owner: str, daily_limit: int | None
+        self, local_id: str, account: str, owner: str, daily_limit: int | None, file: str = ""
     ) -> Again:
         """Close a doubt and write a new task with the same submission, linked to it.
+
+        `file` is where the audio that goes along is now, "" if it is where it was.
 
         Writes no task if the task is not in doubt any more. Nor does it when it is first to be paid
         from another account than before: then the user must be asked. That this was done is in the
@@ -253,7 +255,7 @@ class Journal:
             row = rows.task_row(db, local_id)
             if row["status"] != "in_doubt":
                 return Again()
-            new = _new_again(row, account, owner)
+            new = _new_again(row, account, owner, file)
             if writes.ask_for_account(db, local_id, account):
                 return Again(must_ask=True)
             again = claims.written(db, new, now, daily_limit)
@@ -649,11 +651,16 @@ class Journal:
         return self._now().timestamp()
 
 
-def _new_again(row: sqlite3.Row, account: str, owner: str) -> NewTask:
-    """Return a new task with the same submission as this row, linked to it."""
+def _new_again(row: sqlite3.Row, account: str, owner: str, file: str) -> NewTask:
+    """Return a new task with the same submission as this row, linked to it.
+
+    If audio goes along, that is what `file` holds, unless it is "".
+    """
     wire = json.loads(row["wire"] or "{}")
     if not {"path", "body", "deadline_s"} <= wire.keys():
         raise InvalidRequestError(NOT_KEPT)
+    if file and wire.get("audio"):
+        wire["audio"]["file"] = file
     return NewTask(
         service=row["service"],
         model=row["model"],

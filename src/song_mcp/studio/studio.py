@@ -416,13 +416,29 @@ class Studio:
             found = await reconcile.search(self._journal, provider, task, self.clock.now)
         if found.outcome == "settled":
             return await self._looked(found.task, wait, found.told)
-        again = await self._submitter.pay_again(task, provider)
+        file = await self._file_of_source(task)
+        again = await self._submitter.pay_again(task, provider, file)
         if again is None:
             return Answer(await self.task(task.local_id), SETTLED)
         self._begun(again)
         least_s = self.clock.monotonic() - start + SUBMIT_GRACE_S
         waited = await self._wait(again, wait, start, least_s)
         return Answer(waited, messages.submitted_again(again))
+
+    async def _file_of_source(self, task: Task) -> str:
+        """Return where the audio is now that goes along with a task, "" if that is not known.
+
+        The person may have renamed it since, and given its name to another song. Raises
+        InvalidRequestError if it is gone.
+        """
+        source, maker = task.source, task.made_by
+        if source is None or not (task.kind == "cover" or (maker and maker.takes_audio)):
+            return ""
+        with unpaid(), suppress(UnknownClipError):
+            found, clip = await self.catalog.clip(source.clip_id)
+            _check_there(found, clip)
+            return str(clip.file or "")
+        return ""
 
     async def state(self) -> State:
         """Return what the accounts, the journal and the settings say; asks the services."""

@@ -111,16 +111,17 @@ class Submitter:
             self._start(_Sending(prepared.task, new), provider)
         return prepared
 
-    async def pay_again(self, task: Task, provider: Provider) -> Task | None:
+    async def pay_again(self, task: Task, provider: Provider, file: str = "") -> Task | None:
         """Close a doubt and begin to send the same submission as a new, linked task.
 
+        `file` is where the audio that goes along is now, "" if it is where it was.
         Returns None if the doubt was settled meanwhile. Raises as `pay` does, and
         InvalidRequestError if the journal does not know what was sent, or once if it was sent from
         another account than `provider` pays from.
         """
         await self._show_life()
         came = await self._journal.submit_again(
-            task.local_id, provider.account_tag, self._liveness.token, self._daily_limit
+            task.local_id, provider.account_tag, self._liveness.token, self._daily_limit, file
         )
         if came.must_ask:
             raise InvalidRequestError(messages.other_account(task))
