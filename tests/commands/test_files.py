@@ -85,6 +85,23 @@ async def test_a_file_that_the_person_deleted_is_told_and_got_again(tmp_path: Pa
     assert len(house.sandbox.accepted) == 1
 
 
+async def test_a_file_that_the_person_renamed_or_moved_is_followed(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        made = await song(house)
+        first, second = (Path(clip["file"]) for clip in made["clips"])
+        renamed, moved = first.with_name("The one for Ada.mp3"), first.parent / "best" / second.name
+        moved.parent.mkdir()
+        first.rename(renamed)
+        second.rename(moved)
+        listed = json.loads((await ran(songs, house, "--json"))[1])
+        found = {clip["file"] for task in listed["tasks"] for clip in task["clips"]}
+        assert found == {str(renamed), str(moved)}
+        shown = json.loads((await ran(get, house, made["task_id"], "--json"))[1])
+        assert {clip["file"] for clip in shown["clips"]} == found
+        assert (await ran(open, house, "The one for Ada.mp3", "--print"))[1] == f"{renamed}\n"
+    assert len(house.sandbox.accepted) == 1
+
+
 # Export -------------------------------------------------------------------------------------
 
 
