@@ -218,6 +218,23 @@ async def test_a_song_is_got_by_any_name_when_it_is_there(tmp_path: Path, name: 
     assert paid(house) == 1
 
 
+@pytest.mark.parametrize("names", ["id", "short id", "file"])
+async def test_of_two_deleted_files_only_the_one_that_is_named_is_got_again(
+    tmp_path: Path, names: str
+) -> None:
+    async with open_house(tmp_path) as house:
+        song = await house.song(description=WISH)
+        first, second = (Path(clip["file"]) for clip in song["clips"])
+        first.unlink()
+        second.unlink()
+        clip = song["clips"][1]["clip_id"]
+        typed = {"id": clip, "short id": clip[:8], "file": second.name}[names]
+        with anyio.fail_after(HANGS_S):
+            await get.work(desk_at(house), options("get", typed, "--again"))
+        assert (first.exists(), second.exists()) == (False, True)
+    assert paid(house) == 1
+
+
 async def test_a_doubt_is_told_with_what_to_do_and_settled_as_the_person_says(
     tmp_path: Path,
 ) -> None:

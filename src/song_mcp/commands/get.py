@@ -74,11 +74,17 @@ def _service(name: str | None) -> str:
 
 
 async def task_name(studio: "Studio", name: str) -> str:
-    """Return the id of the task that a name means, or of that of the clip; else the name."""
+    """Return the name of a task that a person means: itself, or an id if a clip is meant.
+
+    That is the clip's id if one is meant, so that what is got again is this clip alone.
+    """
     from song_mcp.errors import NotFoundError
 
     if await studio.catalog.known_task(name) is None:
         with suppress(NotFoundError):
-            for task, _ in await studio.catalog.takes(name):
+            pairs = await studio.catalog.takes(name)
+            if len(pairs) == 1:
+                return pairs[0][1].public_id
+            for task, _ in pairs:
                 return task.local_id
     return name
