@@ -358,12 +358,13 @@ class Settings(OfServices):
     def read(cls, **values: str) -> Self:
         """Read the environment, and `values` by their variables' names, which go before it.
 
+        Other variables, which the entry of a client may have, are nothing of ours.
         What both lack is taken from where they say that more is kept (`kept`). What cannot be used
         counts as not set; `wrong` and `remarks` say so.
         """
         more, unread = _kept_elsewhere(values)
         known = {str(each.validation_alias) for each in cls.model_fields.values()}
-        values = {name: value for name, value in more.items() if name in known} | values
+        values = {name: each for name, each in (more | values).items() if name.upper() in known}
         found = cls._problems_of(values)
         said = {each.variable for _, each in found}
         found += [("unread", each) for each in unread if each.variable not in said]

@@ -54,3 +54,11 @@ def test_with_a_service_in_the_environment_no_client_is_asked(
     settings = entered.settings()
     assert not settings.of(SERVICES["piapi"]).is_on
     assert settings.library_path != home / "of cursor"
+
+
+def test_other_variables_of_the_entry_are_no_wrong_settings(home: Path) -> None:
+    file = home / ".cursor" / "mcp.json"
+    servers = json.loads(file.read_text(encoding="utf-8"))
+    servers["mcpServers"]["song-mcp"]["env"] |= {"NOT_OF_SONG_MCP": "any"}
+    file.write_text(json.dumps(servers), encoding="utf-8")
+    assert entered.settings().wrong == ()
