@@ -132,7 +132,7 @@ async def test_spending_claims_no_price_that_nobody_told(tmp_path: Path) -> None
         assert json.loads(said(desk)[0])["total"]["known_cost_usd"] == 0.05
         desk = desk_at(house)
         await spending.work(desk, options("spending", "--month", "1999-01"))
-        assert said(desk)[0] == "Nothing was submitted from here in that time.\n"
+        assert said(desk)[0] == "Nothing was submitted from here.\n"
 
 
 @pytest.mark.parametrize("month", ["2026-13", "november", "2026-1", ""])

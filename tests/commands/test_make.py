@@ -54,6 +54,15 @@ async def test_a_song_is_made_saved_and_told_in_the_tools_words(tmp_path: Path) 
         assert paid(house) == 1
 
 
+async def test_without_a_service_nobody_is_asked_to_pay(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        desk = desk_at(house, typed="y\n", PIAPI_API_KEY="", GPTGE_API_KEY="")
+        with pytest.raises(SongError, match="PIAPI_API_KEY"):
+            await made(house, WISH, desk=desk)
+        assert "Pay?" not in "".join(said(desk))
+        assert paid(house) == 0
+
+
 async def test_it_says_what_a_song_costs_and_pays_only_after_a_yes(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         desk = desk_at(house, typed="n\n")

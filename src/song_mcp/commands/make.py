@@ -112,8 +112,10 @@ async def _wished(options: argparse.Namespace, studio: "Studio") -> "tuple[SongR
     from song_mcp.songs import SongRequest, in_takes
 
     studio.check_settings(options.model)
+    model = studio.model(options.model)
+    studio.check_service(model.service)
     request = SongRequest(
-        model=studio.model(options.model),
+        model=model,
         description=options.description,
         lyrics=options.lyrics,
         instrumental=options.instrumental,

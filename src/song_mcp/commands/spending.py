@@ -87,7 +87,7 @@ def _lines(desk: Desk, found: "list[Bill]") -> list[str]:
     from song_mcp.studio import total
 
     if not found:
-        return ["Nothing was submitted from here in that time."]
+        return ["Nothing was submitted from here."]
     whole = total(found)
     kinds = [name for name in KINDS if getattr(whole, name)]
     rows = [_row(each, kinds) for each in found]

@@ -172,6 +172,10 @@ class Studio:
         if is_open and self._options.unfilled:
             raise NotConfiguredError(messages.not_filled_in(self._options.unfilled))
 
+    def check_service(self, service: ServiceName) -> None:
+        """Raise NotConfiguredError if a service is not set up, before anybody is asked to pay."""
+        self._provider(service)
+
     def _check_wrong(self) -> None:
         if self._options.wrong:
             raise NotConfiguredError(messages.unpaid(messages.to_correct(self._options.wrong)))
