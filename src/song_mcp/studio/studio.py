@@ -142,6 +142,7 @@ class Studio:
         self._caretaker = caretaker
         self._restored = restored
         self._calls = Calls()
+        self._losing = anyio.Lock()
 
     # Choosing --------------------------------------------------------------------------
 
@@ -202,6 +203,7 @@ class Studio:
         means several clips or a task, if an extension that was never delivered may have changed
         what it means, or if no extension of the clip can work.
         """
+        await self._losses_written()
         try:
             with unpaid():
                 found = await self.catalog.find(name)
@@ -229,6 +231,7 @@ class Studio:
         Any finished clip in the journal will do, whoever made it. Raises as `source` does, and
         InvalidRequestError if there is no audio of it.
         """
+        await self._losses_written()
         with unpaid():
             found = await self.catalog.find(name)
             if found.untold is not None:  # a repeated call must be about the same clip, or none
@@ -327,6 +330,7 @@ class Studio:
     ) -> "_Begun":
         """Begin one submission; `before` are those of the call's earlier takes."""
         provider = await self._ready(request.model.service, is_saved=request.kind != "lyrics")
+        await self._losses_written()
         await self._restored.notice()
         pay = partial(
             self._submitter.pay,
@@ -550,9 +554,17 @@ class Studio:
     async def _cut_off(self, call: Call, cut: Collection[str], untold: Collection[str]) -> None:
         """Write it, also if the program is about to end."""
         with anyio.CancelScope(shield=True), going_on("writing that a call was cut off"):
-            async with call.writing:
+            async with self._losing, call.writing:
                 await self._journal.cut_off(cut, untold, is_untold=call.is_told)
             self._calls.cut.difference_update(cut)
+
+    async def _losses_written(self) -> None:
+        """Return when the journal knows of the answers that were lost so far.
+
+        What is asked next may be a repetition, and what it means or joins depends on that.
+        """
+        async with self._losing:
+            return
 
     # Looking up ------------------------------------------------------------------------
 
