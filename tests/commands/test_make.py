@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from errno import ENOSPC
 from pathlib import Path
@@ -11,7 +12,7 @@ import anyio
 import pytest
 
 from song_mcp.commands import confirm, get, make, settle
-from song_mcp.commands.desk import Desk
+from song_mcp.commands.desk import Desk, screen
 from song_mcp.errors import InvalidRequestError, SongError
 from tests.commands.desks import Broken, desk_at, options, said
 from tests.house import House, open_house
@@ -165,6 +166,22 @@ async def test_a_song_that_could_not_be_shown_is_joined_by_the_same_wish(
         status, printed = await made(house, "cheerful trams at noon", "--yes")
         assert (status, paid(house)) == (0, 1)
         assert "cost nothing" in printed
+
+
+async def test_a_process_without_streams_shows_its_song_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(tmp_path) as house:
+        desk = desk_at(house)
+        with monkeypatch.context() as without:
+            without.setattr(sys, "stdout", None)
+            without.setattr(sys, "stderr", None)
+            desk.screen = screen()
+        with desk.screen.out, desk.screen.err, pytest.raises(OSError, match="not writable"):
+            await make.work(desk, options("make", WISH, "--yes"))
+        status, printed = await made(house, WISH, "--yes")
+        assert (status, paid(house)) == (0, 1)
+        assert "cost nothing" in " ".join(printed.split())
 
 
 @pytest.fixture

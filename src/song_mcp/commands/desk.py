@@ -230,10 +230,20 @@ def here() -> Desk:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     from song_mcp.commands import entered
 
-    desk = Desk(entered.settings(), Screen(sys.stdout, sys.stderr, sys.stdin))
+    desk = Desk(entered.settings(), screen())
     for remark in desk.settings.remarks:
         desk.screen.say(f"Counts as not set: {remark}")
     return desk
+
+
+def screen() -> Screen:
+    """Return the screen of this process, which may have been started without streams.
+
+    What is printed where no stdout is fails: it was not shown to anybody.
+    """
+    out = sys.stdout or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for always
+    err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the same
+    return Screen(out, err, sys.stdin)
 
 
 def at_desk(desk: Desk, work: Callable[[], Awaitable[int]]) -> int:
