@@ -33,16 +33,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_a_service_in_the_environment_a_clients_keys_and_folders_are_meant(
     home: Path,
 ) -> None:
-    settings = entered.settings()
+    settings, whose = entered.settings()
     assert settings.of(SERVICES["piapi"]).is_on
     assert settings.library_path == home / "of cursor"
+    assert whose == "The keys and folders are those of Cursor."
 
 
 def test_a_variable_of_the_environment_goes_before_that_of_the_client(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SONG_MCP_LIBRARY", str(home / "typed"))
-    settings = entered.settings()
+    settings, _ = entered.settings()
     assert settings.of(SERVICES["piapi"]).is_on
     assert settings.library_path == home / "typed"
 
@@ -51,7 +52,8 @@ def test_with_a_service_in_the_environment_no_client_is_asked(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GPTGE_API_KEY", KEY)
-    settings = entered.settings()
+    settings, whose = entered.settings()
+    assert whose == ""
     assert not settings.of(SERVICES["piapi"]).is_on
     assert settings.library_path != home / "of cursor"
 
@@ -61,4 +63,4 @@ def test_other_variables_of_the_entry_are_no_wrong_settings(home: Path) -> None:
     servers = json.loads(file.read_text(encoding="utf-8"))
     servers["mcpServers"]["song-mcp"]["env"] |= {"NOT_OF_SONG_MCP": "any"}
     file.write_text(json.dumps(servers), encoding="utf-8")
-    assert entered.settings().wrong == ()
+    assert entered.settings()[0].wrong == ()

@@ -86,6 +86,16 @@ async def test_where_nobody_can_answer_nothing_is_paid_without_yes(tmp_path: Pat
         assert paid(house) == 0
 
 
+async def test_it_says_whose_keys_pay_if_they_are_not_the_terminals(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        desk = desk_at(house, typed="n\n")
+        desk.whose = "The keys and folders are those of Cursor."
+        assert "those of Cursor. Pay? [y/N]" in " ".join(
+            (await made(house, WISH, desk=desk))[1].split()
+        )
+    assert paid(house) == 0
+
+
 async def test_a_wish_that_cannot_be_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         desk = desk_at(house, typed="y\n")

@@ -45,11 +45,15 @@ PIPE_CLOSED = 141
 
 @dataclass
 class Desk:
-    """A person's terminal and settings; without `clock` the system's clock is used."""
+    """A person's terminal and settings; without `clock` the system's clock is used.
+
+    `whose` says whose keys the settings have, if they are not the terminal's.
+    """
 
     settings: "Settings"
     screen: Screen
     clock: Clock | None = None
+    whose: str = ""
 
     async def with_studio(self, use: "Callable[[Studio], Awaitable[T]]") -> T:
         """Return what `use` returns of a studio that does nothing by itself; raises what it does.
@@ -230,7 +234,8 @@ def here() -> Desk:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # scanning for plugins is slow
     from song_mcp.commands import entered
 
-    desk = Desk(entered.settings(), screen())
+    settings, whose = entered.settings()
+    desk = Desk(settings, screen(), whose=whose)
     for remark in desk.settings.remarks:
         desk.screen.say(f"Counts as not set: {remark}")
     return desk

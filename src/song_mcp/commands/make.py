@@ -98,6 +98,7 @@ async def work(desk: Desk, options: argparse.Namespace) -> int:
 
 def not_agreed(desk: Desk, cost: str) -> int | None:
     """Ask whether to pay; returns the exit status if the answer is not yes, else None."""
+    cost = f"{cost} {desk.whose}".rstrip()
     if not desk.screen.can_ask:
         desk.screen.say(f"{cost} Nothing was sent or paid: add --yes to pay without being asked.")
         return WRONG
