@@ -18,10 +18,11 @@ from song_mcp.doctor.finding import Finding, note, ok, wrong
 from song_mcp.journal import examine as examine_journal
 from song_mcp.providers import Account
 from song_mcp.settings import Settings
-from tests.faults.canaries import GPTGE_KEY, KEYS, PIAPI_KEY
+from tests.faults.canaries import KEYS, PIAPI_KEY
 from tests.house import environment, open_house
 
 SECRETS = (*KEYS, "canary-proxy-password")
+OF_THE_CLIENT = "sk-a-key-that-a-person-typed-into-a-file"
 
 
 @pytest.fixture(autouse=True)
@@ -299,7 +300,7 @@ def test_a_client_whose_command_is_gone_is_told_and_its_keys_are_used(
 ) -> None:
     entry = {
         "command": str(home / "nowhere" / "song-mcp"),
-        "env": {"GPTGE_API_KEY": GPTGE_KEY, "GPTGE_BASE_URL": "http://127.0.0.1:9"},
+        "env": {"GPTGE_API_KEY": OF_THE_CLIENT, "GPTGE_BASE_URL": "http://127.0.0.1:9"},
     }
     file = home / ".cursor" / "mcp.json"
     file.parent.mkdir()
@@ -311,7 +312,7 @@ def test_a_client_whose_command_is_gone_is_told_and_its_keys_are_used(
     assert fault["do"] == "song-mcp install cursor"
     assert any(each["what"] == "variables" for each in checks)
     assert any(each["says"] == "gpt.ge: a key is set." for each in checks)
-    assert GPTGE_KEY not in said
+    assert OF_THE_CLIENT not in said
 
 
 # The program ----------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from queue import Empty, SimpleQueue
 from filelock import FileLock
 
 from song_mcp import folders, system
+from song_mcp.text import without_queries
 
 MOST_BYTES = 2**20
 """How large the file may become before it is the older one."""
@@ -34,9 +35,6 @@ END_LOOK_S, END_LOOKS = 0.005, 100
 """How often, and how often at most, the end of the process looks whether all is written."""
 SHORTEST_SECRET = 4
 """How long a secret must be to be replaced: shorter ones would garble ordinary words."""
-ADDRESS = re.compile(
-    r"(\b[a-zA-Z][\w+.-]*://)(?:[^\s/?#\"'<>@]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?"
-)
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 """What could move a terminal's cursor, or end a line."""
@@ -147,12 +145,7 @@ class Redactor:
         """Return the text without them."""
         for secret in self._secrets:
             text = text.replace(secret, "[hidden]")
-        return ADDRESS.sub(_address, text) if "://" in text else text
-
-
-def _address(found: re.Match[str]) -> str:
-    scheme, place, rest = found.groups()
-    return f"{scheme}{place}{rest[0]}[hidden]" if rest else f"{scheme}{place}"
+        return without_queries(text)
 
 
 def as_line(record: logging.LogRecord, line: str, trace: str) -> str:

@@ -32,6 +32,9 @@ MARKUP_GAP = re.compile(r"(?<=\])(?=[(\[:])|(?<=!)(?=\[)|(?<=<)(?=[A-Za-z/!?])")
 IPV6_HOST = re.compile(r"https?://\[[0-9a-f]*:[0-9a-f:.]+\](?=[:/?#]|$)", re.IGNORECASE)
 IN_LINKS = "%:/?#@!$&*+,;=~"
 """What an address may need as it is, beside letters, digits and `-._`."""
+ADDRESS = re.compile(
+    r"(\b[a-zA-Z][\w+.-]*://)(?:[^\s/?#\"'<>@]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?"
+)
 # One after a character selects how it looks; several in a row can hide data.
 VARIATION_SELECTORS = re.compile(r"([\ufe00-\ufe0f])[\ufe00-\ufe0f]*")
 
@@ -117,3 +120,16 @@ def _is_joinable(char: str) -> bool:
     if char in EMOJI_ARROWS:
         return True
     return unicodedata.category(char) in {"Lo", "Lm", "Mn", "Mc", "So", "Sk"}
+
+
+def without_queries(text: str) -> str:
+    """Return `text` with all addresses in it, but without what may be a secret in them.
+
+    That is a user name with a password, and what is behind `?` or `#`.
+    """
+    return ADDRESS.sub(_place, text) if "://" in text else text
+
+
+def _place(found: re.Match[str]) -> str:
+    scheme, place, rest = found.groups()
+    return f"{scheme}{place}{rest[0]}[hidden]" if rest else f"{scheme}{place}"

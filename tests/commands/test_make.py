@@ -219,7 +219,7 @@ async def test_ctrl_c_leaves_the_song_being_made_and_says_how_to_get_it(tmp_path
 
 
 async def stopped(house: House, work: Callable[[], Awaitable[tuple[int, str]]]) -> int:
-    """Interrupt some work as soon as the service has accepted a song; returns its exit status."""
+    """Interrupt some work as soon as the journal has an accepted song; returns its exit status."""
     statuses = []
 
     async def run() -> None:
@@ -228,8 +228,16 @@ async def stopped(house: House, work: Callable[[], Awaitable[tuple[int, str]]]) 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
         await until(lambda: paid(house) > 0)
+        with anyio.fail_after(HANGS_S):
+            while await _is_being_sent(house):
+                await a_moment()
         os.kill(os.getpid(), signal.SIGINT)
     return statuses[0]
+
+
+async def _is_being_sent(house: House) -> bool:
+    tasks = (await house.ok("list_songs"))["tasks"]
+    return not tasks or tasks[0]["status"] == "submitting"
 
 
 # Getting and settling -----------------------------------------------------------------------

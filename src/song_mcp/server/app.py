@@ -62,7 +62,7 @@ from song_mcp.server.tasks_extension import TasksExtension, listening_declared
 from song_mcp.server.tools import TOOLS
 from song_mcp.songs import SERVICES, called
 from song_mcp.studio import Call, Studio, calling
-from song_mcp.text import clean
+from song_mcp.text import clean, without_queries
 
 ServerContext = ServerRequestContext[Any]
 OpenStudio = Callable[[], AbstractAsyncContextManager[Studio]]
@@ -393,8 +393,8 @@ def _is_for(tool: Tool, context: AnyContext | None) -> bool:
 
 
 def _failed(name: str, why: str) -> CallToolResult:
-    """Return the result of a call that failed; the log file has it too."""
-    logger.info("%s failed: %s", name[:60], why)
+    """Return the result of a call that failed; the log has it too, but not what links end with."""
+    logger.info("%s failed: %s", name[:60], without_queries(why))
     return error_result(why)
 
 
