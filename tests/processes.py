@@ -70,9 +70,12 @@ class World:
         options = Options(None, 0.0, 10, 1, library.folder)
         providers = self.services.providers(new_key)
         inbox = Inbox(self.folder / "home" / "inbox", cap_bytes=10**6)
-        async with running(options, providers, journal, library, inbox, self.clock) as studio:
-            yield studio
-        await journal.close()
+        try:
+            async with running(options, providers, journal, library, inbox, self.clock) as studio:
+                yield studio
+        finally:
+            with anyio.CancelScope(shield=True):
+                await journal.close()
 
     @asynccontextmanager
     async def waiting(

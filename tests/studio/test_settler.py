@@ -83,9 +83,9 @@ class Desk:
 
     @asynccontextmanager
     async def process(self, processes: int = 1) -> AsyncIterator[None]:
+        journals = [Journal(self.journal.path, self.clock.now) for _ in range(processes)]
         async with anyio.create_task_group() as group:
-            for _ in range(processes):
-                journal = Journal(self.journal.path, self.clock.now)
+            for journal in journals:
                 poller = cast("Poller", self.told)
                 providers = self.services.providers()
                 feed = Feed(journal, self.clock)
@@ -93,6 +93,8 @@ class Desk:
                 group.start_soon(settler.run)
             yield
             group.cancel_scope.cancel()
+        for journal in journals:
+            await journal.close()
 
 
 @pytest.fixture
